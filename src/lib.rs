@@ -1,1 +1,4 @@
+//! Optimizes the pixels of an image against a fixed, trained CNN, on any GPU.
 
+pub mod device;
+pub mod kernels;

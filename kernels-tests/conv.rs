@@ -1,0 +1,263 @@
+//! conv, conv1x1, conv3x3: the twin against plain loops, the shaders against the twin.
+
+use pixgrad::device::{Device, Kernel};
+use pixgrad::kernels::conv::{pack_weights, pack_weights_backward};
+use pixgrad::kernels::{Conv, Conv1x1, Conv3x3, View, pack, unpack};
+
+use crate::common::{Data, check, mask, random, run_on, same, tensor, uniform};
+
+/// One convolution layer: n, cin, h, w, cout, kernel, stride, pad.
+type Layer = (u32, u32, u32, u32, u32, u32, u32, u32);
+
+/// Shapes that no tile divides, and every window, stride and padding of the networks.
+const LAYERS: &[Layer] = &[
+    (1, 3, 9, 11, 5, 3, 1, 1),
+    (2, 8, 7, 16, 12, 3, 1, 1),
+    (1, 13, 1, 1, 6, 3, 1, 1),
+    (1, 4, 20, 37, 64, 3, 1, 1),
+    (1, 64, 5, 3, 3, 3, 1, 1),
+    (2, 16, 6, 9, 10, 1, 1, 0),
+    (1, 5, 1, 1, 7, 1, 1, 0),
+    (1, 12, 3, 65, 9, 1, 1, 0),
+    (1, 3, 15, 18, 8, 3, 2, 0),  // SqueezeNet 1.1 conv1
+    (1, 3, 21, 22, 9, 7, 2, 0),  // SqueezeNet 1.0 conv1
+    (2, 3, 17, 23, 8, 7, 2, 3),  // GoogLeNet conv1
+    (1, 3, 31, 39, 6, 11, 4, 2), // AlexNet conv1
+    (1, 6, 9, 8, 7, 5, 1, 2),    // AlexNet conv2, the 5×5 branches
+    (1, 6, 7, 7, 10, 7, 1, 0),   // a fully connected layer
+];
+
+fn forward(layer: Layer) -> Conv {
+    let (n, cin, h, w, cout, k, s, p) = layer;
+    let size = |d: u32| (d + 2 * p - k) / s + 1;
+    let conv = Conv::new(
+        View::new(n, h, w, cin),
+        View::new(n, size(h), size(w), cout),
+        k,
+    );
+    Conv {
+        stride: s,
+        pad: p,
+        ..conv
+    }
+}
+
+fn backward(layer: Layer) -> Conv {
+    let f = forward(layer);
+    Conv {
+        x: f.y,
+        y: f.x,
+        stride: 1,
+        pad: f.kernel - 1 - f.pad,
+        input_dilation: f.stride,
+        ..f
+    }
+}
+
+/// The definition, over [N,C,H,W] arrays.
+fn plain(layer: Layer, x: &[f64], weight: &[f64], bias: &[f64]) -> Vec<f64> {
+    let (n, cin, h, w, cout, k, s, p) = layer;
+    let f = forward(layer);
+    let mut y = Vec::new();
+    for b in 0..n {
+        for co in 0..cout {
+            for oy in 0..f.y.h {
+                for ox in 0..f.y.w {
+                    let mut sum = bias[co as usize];
+                    for ci in 0..cin {
+                        for ky in 0..k {
+                            for kx in 0..k {
+                                let (iy, ix) = (
+                                    (oy * s + ky) as i64 - i64::from(p),
+                                    (ox * s + kx) as i64 - i64::from(p),
+                                );
+                                if iy < 0 || ix < 0 || iy >= i64::from(h) || ix >= i64::from(w) {
+                                    continue;
+                                }
+                                let at =
+                                    (((b * cin + ci) * h + iy as u32) * w + ix as u32) as usize;
+                                sum +=
+                                    x[at] * weight[(((co * cin + ci) * k + ky) * k + kx) as usize];
+                            }
+                        }
+                    }
+                    y.push(sum);
+                }
+            }
+        }
+    }
+    y
+}
+
+fn wide(v: &[f32]) -> Vec<f64> {
+    v.iter().map(|&v| f64::from(v)).collect()
+}
+
+#[test]
+fn the_twin_is_the_definition() {
+    for (i, &layer) in LAYERS.iter().enumerate() {
+        let mut rng = random(i as u64);
+        let conv = Conv {
+            bias: true,
+            ..forward(layer)
+        };
+        let x = tensor(&mut rng, conv.x);
+        let weight = uniform(
+            &mut rng,
+            (conv.y.c * conv.x.c * conv.kernel * conv.kernel) as usize,
+        );
+        let mut bias = uniform(&mut rng, conv.y.c as usize);
+        let expected = plain(
+            layer,
+            &unpack(conv.x, &wide(&x)),
+            &wide(&weight),
+            &wide(&bias),
+        );
+        bias.resize(conv.y.padded(), 0.0);
+        let packed = pack_weights(&weight, conv.y.c, conv.x.c, conv.kernel);
+        let data = [
+            Data::Reals(x),
+            Data::Reals(packed),
+            Data::Poisoned(conv.y),
+            Data::Reals(bias),
+        ];
+        let y = unpack(conv.y, run_on(&Device::oracle(), &conv, &data)[0].reals());
+        for (a, b) in y.iter().zip(&expected) {
+            assert!(
+                (a - b).abs() <= 1e-12 * (1.0 + b.abs()),
+                "{layer:?}: {a} should be {b}"
+            );
+        }
+    }
+}
+
+/// ⟨conv(x), g⟩ = ⟨x, backward(g)⟩ for every x and g: the backward pass is the adjoint.
+#[test]
+fn the_backward_pass_is_the_adjoint() {
+    for (i, &layer) in LAYERS.iter().enumerate() {
+        let mut rng = random(100 + i as u64);
+        let (f, b) = (forward(layer), backward(layer));
+        let (x, g) = (tensor(&mut rng, f.x), tensor(&mut rng, f.y));
+        let weight = uniform(&mut rng, (f.y.c * f.x.c * f.kernel * f.kernel) as usize);
+        let run = |conv: &Conv, x: &[f32], w: Vec<f32>| {
+            let data = [
+                Data::Reals(x.to_vec()),
+                Data::Reals(w),
+                Data::Poisoned(conv.y),
+            ];
+            run_on(&Device::oracle(), conv, &data)
+                .remove(0)
+                .reals()
+                .to_vec()
+        };
+        let y = run(&f, &x, pack_weights(&weight, f.y.c, f.x.c, f.kernel));
+        let dx = run(
+            &b,
+            &g,
+            pack_weights_backward(&weight, f.y.c, f.x.c, f.kernel),
+        );
+        let dot =
+            |a: &[f64], b: &[f32]| a.iter().zip(b).map(|(a, b)| a * f64::from(*b)).sum::<f64>();
+        let (left, right) = (dot(&y, &g), dot(&dx, &x));
+        assert!(
+            (left - right).abs() <= 1e-10 * (1.0 + left.abs()),
+            "{layer:?}: {left} should be {right}"
+        );
+    }
+}
+
+/// Every combination of options a plan uses, for one shape, on the kernel that serves it and on the plain one.
+fn check_options(seed: u64, conv: Conv) {
+    for (bias, relu, masked, accumulate) in [
+        (true, true, false, false),
+        (true, false, false, false),
+        (false, false, false, false),
+        (false, false, true, false),
+        (false, false, true, true),
+        (false, false, false, true),
+    ] {
+        let mut rng = random(seed);
+        let conv = Conv {
+            bias,
+            relu,
+            masked,
+            accumulate,
+            alpha: 0.75,
+            ..conv
+        };
+        let rows = (conv.kernel * conv.kernel) as usize * conv.x.padded();
+        let mut bias_values = uniform(&mut rng, conv.y.padded());
+        bias_values[conv.y.c as usize..].fill(0.0);
+        let mut weights = uniform(&mut rng, rows * conv.y.padded());
+        for row in weights.chunks_mut(conv.y.padded()) {
+            row[conv.y.c as usize..].fill(0.0);
+        }
+        let make = |rng: &mut _| {
+            let mut data = vec![
+                Data::Reals(tensor(rng, conv.x)),
+                Data::Reals(weights.clone()),
+            ];
+            data.push(if accumulate {
+                Data::Reals(tensor(rng, conv.y))
+            } else {
+                Data::Poisoned(conv.y)
+            });
+            data.extend(bias.then(|| Data::Reals(bias_values.clone())));
+            data.extend(relu.then(|| Data::PoisonedWords(conv.y.mask_len())));
+            data.extend(masked.then(|| Data::Words(mask(rng, conv.x))));
+            data
+        };
+        let data = make(&mut rng);
+        let plain = check(&conv, &data);
+        let fast = |kernel: &dyn Fn() -> Vec<crate::common::Output>| {
+            for (a, b) in kernel().iter().zip(&plain) {
+                same(a, b, 0.0)
+                    .unwrap_or_else(|e| panic!("{conv:?}: the twins of two kernels differ: {e}"));
+            }
+        };
+        if let Some(kernel) = Conv3x3::serve(conv) {
+            fast(&|| check(&kernel, &data));
+        }
+        if let Some(kernel) = Conv1x1::serve(conv) {
+            fast(&|| check(&kernel, &data));
+        }
+    }
+}
+
+#[test]
+fn shaders_forward() {
+    for (i, &layer) in LAYERS.iter().enumerate() {
+        check_options(200 + i as u64, forward(layer));
+    }
+}
+
+#[test]
+fn shaders_backward() {
+    for (i, &layer) in LAYERS.iter().enumerate() {
+        check_options(300 + i as u64, backward(layer));
+    }
+}
+
+/// Reading from and writing into slices of channels of larger tensors: concatenation.
+#[test]
+fn slices() {
+    for (k, pad) in [(3, 1), (1, 0), (5, 2)] {
+        let x = View::new(2, 5, 10, 24).slice(8, 12);
+        let y = View::new(2, 5, 10, 32).slice(4, 16);
+        check_options(
+            u64::from(400 + k),
+            Conv {
+                pad,
+                ..Conv::new(x, y, k)
+            },
+        );
+    }
+}
+
+#[test]
+fn packing_round_trips() {
+    let view = View::new(2, 3, 5, 6);
+    let nchw: Vec<f32> = (0..view.elements()).map(|i| i as f32).collect();
+    assert_eq!(unpack(view, &pack(view, &nchw)), nchw);
+    assert_eq!(Conv::new(view, view, 1).grid(), [1, 2, 2]);
+}

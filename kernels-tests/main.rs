@@ -1,0 +1,6 @@
+//! Every kernel on a GPU (a software adapter will do) and on the `cpu` device, against its twin in f64; the twins
+//! against plain loops.
+
+mod common;
+mod conv;
+mod shaders;

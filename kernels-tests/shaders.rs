@@ -1,0 +1,113 @@
+//! Every variant of every WGSL file compiles for every backend.
+
+use pixgrad::device::{Shader, compose};
+use pixgrad::kernels::SOURCES;
+
+fn every_variant() -> impl Iterator<Item = Shader> {
+    SOURCES
+        .iter()
+        .flat_map(|source| (0..source.variants.len()).map(|variant| Shader { source, variant }))
+}
+
+fn validated(shader: Shader) -> (naga::Module, naga::valid::ModuleInfo) {
+    let module = compose(shader).unwrap_or_else(|e| panic!("{e}"));
+    let flags = naga::valid::ValidationFlags::all();
+    let info = naga::valid::Validator::new(flags, naga::valid::Capabilities::empty())
+        .validate(&module)
+        .unwrap_or_else(|e| panic!("{}: {}", shader.label(), e.emit_to_string("")));
+    (module, info)
+}
+
+#[test]
+fn spirv() {
+    for shader in every_variant() {
+        let (module, info) = validated(shader);
+        let words =
+            naga::back::spv::write_vec(&module, &info, &naga::back::spv::Options::default(), None)
+                .unwrap_or_else(|e| panic!("{}: {e}", shader.label()));
+        assert_eq!(
+            words[0],
+            0x0723_0203,
+            "{}: SPIR-V's magic number",
+            shader.label()
+        );
+    }
+}
+
+#[test]
+fn metal() {
+    for shader in every_variant() {
+        let (module, info) = validated(shader);
+        let options = naga::back::msl::Options {
+            fake_missing_bindings: true,
+            ..Default::default()
+        };
+        let pipeline = naga::back::msl::PipelineOptions::default();
+        let (text, _) = naga::back::msl::write_string(&module, &info, &options, &pipeline)
+            .unwrap_or_else(|e| panic!("{}: {e}", shader.label()));
+        assert!(
+            text.contains("kernel void"),
+            "{}: no entry point",
+            shader.label()
+        );
+    }
+}
+
+#[test]
+fn hlsl() {
+    for shader in every_variant() {
+        let (module, info) = validated(shader);
+        let options = naga::back::hlsl::Options {
+            fake_missing_bindings: true,
+            ..Default::default()
+        };
+        let mut text = String::new();
+        naga::back::hlsl::Writer::new(
+            &mut text,
+            &options,
+            &naga::back::hlsl::PipelineOptions::default(),
+        )
+        .write(&module, &info, None)
+        .unwrap_or_else(|e| panic!("{}: {e}", shader.label()));
+        assert!(
+            text.contains("numthreads"),
+            "{}: no entry point",
+            shader.label()
+        );
+    }
+}
+
+#[test]
+fn glsl_es() {
+    for shader in every_variant() {
+        let (module, info) = validated(shader);
+        let options = naga::back::glsl::Options {
+            version: naga::back::glsl::Version::Embedded {
+                version: 310,
+                is_webgl: false,
+            },
+            ..Default::default()
+        };
+        let pipeline = naga::back::glsl::PipelineOptions {
+            shader_stage: naga::ShaderStage::Compute,
+            entry_point: "main".to_string(),
+            multiview: None,
+        };
+        let mut text = String::new();
+        let policies = naga::proc::BoundsCheckPolicies::default();
+        naga::back::glsl::Writer::new(&mut text, &module, &info, &options, &pipeline, policies)
+            .and_then(|mut writer| writer.write())
+            .unwrap_or_else(|e| panic!("{}: {e}", shader.label()));
+        assert!(
+            text.contains("local_size_x"),
+            "{}: no entry point",
+            shader.label()
+        );
+    }
+}
+
+#[test]
+fn a_variant_that_does_not_exist_is_noticed() {
+    let made = std::panic::catch_unwind(|| SOURCES[0].with(&["NO_SUCH_DEFINITION"]));
+    assert!(made.is_err());
+}

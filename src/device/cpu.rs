@@ -1,0 +1,155 @@
+//! The processor as a device: runs each kernel's twin.
+
+use std::sync::{Arc, RwLock};
+
+use super::buffer::{Memory, Storage};
+use super::{Binding, Bindings, Buffer, DeviceInfo, DeviceKind, Kind, Operation};
+
+/// What the `cpu` device computes in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Precision {
+    /// The product.
+    F32,
+    /// The tests' oracle.
+    F64,
+}
+
+/// The processor.
+#[derive(Debug)]
+pub struct Cpu {
+    precision: Precision,
+    info: DeviceInfo,
+}
+
+impl Cpu {
+    pub(super) fn new(precision: Precision) -> Self {
+        Self {
+            precision,
+            info: Self::describe(),
+        }
+    }
+
+    /// What `pixgrad devices` says of it.
+    pub(super) fn describe() -> DeviceInfo {
+        DeviceInfo {
+            index: 0,
+            name: "cpu".to_string(),
+            backend: "cpu".to_string(),
+            driver: format!("{} threads", rayon::current_num_threads()),
+            kind: DeviceKind::Cpu,
+            max_binding_bytes: u64::MAX,
+            max_buffer_bytes: u64::MAX,
+            max_workgroup_bytes: 0,
+            max_invocations: 0,
+            subgroup: None,
+            features: Vec::new(),
+        }
+    }
+
+    pub(super) fn info(&self) -> &DeviceInfo {
+        &self.info
+    }
+
+    pub(super) fn buffer(&self, kind: Kind, len: usize) -> Buffer {
+        let storage = match (kind, self.precision) {
+            (Kind::Word, _) => Storage::Word(vec![0; len]),
+            (Kind::Real, Precision::F32) => Storage::F32(vec![0.0; len]),
+            (Kind::Real, Precision::F64) => Storage::F64(vec![0.0; len]),
+        };
+        Buffer::new(kind, len, Memory::Cpu(Arc::new(RwLock::new(storage))))
+    }
+
+    /// Runs one twin on `buffers`, in the order of the kernel's bindings.
+    ///
+    /// # Panics
+    /// When a buffer comes from another device or is bound both to be read and written: bugs in the caller.
+    pub fn run(&self, operation: &dyn Operation, buffers: &[&Buffer]) {
+        match self.precision {
+            Precision::F32 => with_bindings(operation, buffers, |b| operation.twin_f32(b)),
+            Precision::F64 => with_bindings(operation, buffers, |b| operation.twin_f64(b)),
+        }
+    }
+}
+
+/// The two element types a store of reals can have.
+trait Element: Sized {
+    fn slice(storage: &Storage) -> Option<&[Self]>;
+    fn slice_mut(storage: &mut Storage) -> Option<&mut [Self]>;
+}
+
+impl Element for f32 {
+    fn slice(storage: &Storage) -> Option<&[Self]> {
+        if let Storage::F32(v) = storage {
+            Some(v)
+        } else {
+            None
+        }
+    }
+    fn slice_mut(storage: &mut Storage) -> Option<&mut [Self]> {
+        if let Storage::F32(v) = storage {
+            Some(v)
+        } else {
+            None
+        }
+    }
+}
+
+impl Element for f64 {
+    fn slice(storage: &Storage) -> Option<&[Self]> {
+        if let Storage::F64(v) = storage {
+            Some(v)
+        } else {
+            None
+        }
+    }
+    fn slice_mut(storage: &mut Storage) -> Option<&mut [Self]> {
+        if let Storage::F64(v) = storage {
+            Some(v)
+        } else {
+            None
+        }
+    }
+}
+
+/// Locks every buffer as its slot says and hands the slices to `run`.
+fn with_bindings<T: Element>(
+    operation: &dyn Operation,
+    buffers: &[&Buffer],
+    run: impl FnOnce(Bindings<'_, T>),
+) {
+    enum Lock<'a> {
+        Read(std::sync::RwLockReadGuard<'a, Storage>),
+        Write(std::sync::RwLockWriteGuard<'a, Storage>),
+    }
+    let slots = operation.bindings();
+    assert_eq!(
+        slots.len(),
+        buffers.len(),
+        "{operation:?}: wrong number of buffers"
+    );
+    let mut locks: Vec<Lock<'_>> = slots
+        .iter()
+        .zip(buffers)
+        .map(|(slot, buffer)| {
+            if slot.writes() {
+                Lock::Write(buffer.write())
+            } else {
+                Lock::Read(buffer.read())
+            }
+        })
+        .collect();
+    let bindings = locks
+        .iter_mut()
+        .map(|lock| match lock {
+            Lock::Read(guard) => match &**guard {
+                Storage::Word(words) => Binding::Words(words),
+                reals => Binding::Real(T::slice(reals).unwrap_or_default()),
+            },
+            Lock::Write(guard) => match &mut **guard {
+                Storage::Word(words) => Binding::WordsMut(words),
+                reals => Binding::RealMut(T::slice_mut(reals).unwrap_or_default()),
+            },
+        })
+        .collect();
+    run(Bindings::new(bindings));
+}

@@ -1,0 +1,480 @@
+//! A GPU through `wgpu`: buffers, pipelines, read-back, counters.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use super::buffer::Memory;
+use super::{Buffer, DeviceError, DeviceInfo, Kind, Operation, Shader, Slot, adapters, compose};
+
+/// Where the parameters of one dispatch stand in a buffer of many: WebGPU's alignment of uniform offsets.
+pub const PARAMS_SLOT: u64 = 256;
+
+/// An open GPU.
+pub struct Gpu {
+    device: wgpu::Device,
+    queue: wgpu::Queue,
+    info: DeviceInfo,
+    checked: bool,
+    pipelines: Mutex<HashMap<(Shader, Vec<Slot>), Arc<Pipeline>>>,
+    counters: Counters,
+    failure: Arc<Mutex<Option<String>>>,
+}
+
+/// A compiled kernel.
+#[derive(Debug)]
+pub struct Pipeline {
+    pipeline: wgpu::ComputePipeline,
+    layout: wgpu::BindGroupLayout,
+}
+
+/// What the engine has asked of the driver since the device was opened.
+#[derive(Debug, Default)]
+pub struct Counters {
+    buffers: AtomicU64,
+    bind_groups: AtomicU64,
+    pipelines: AtomicU64,
+    submissions: AtomicU64,
+    bytes_read: AtomicU64,
+}
+
+/// The counters at one moment; two of them are compared by subtraction.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Usage {
+    /// Buffers created.
+    pub buffers: u64,
+    /// Bind groups created.
+    pub bind_groups: u64,
+    /// Pipelines compiled.
+    pub pipelines: u64,
+    /// Command buffers submitted.
+    pub submissions: u64,
+    /// Bytes copied back to main memory.
+    pub bytes_read: u64,
+}
+
+impl std::ops::Sub for Usage {
+    type Output = Self;
+    fn sub(self, before: Self) -> Self {
+        Self {
+            buffers: self.buffers - before.buffers,
+            bind_groups: self.bind_groups - before.bind_groups,
+            pipelines: self.pipelines - before.pipelines,
+            submissions: self.submissions - before.submissions,
+            bytes_read: self.bytes_read - before.bytes_read,
+        }
+    }
+}
+
+/// One dispatch ready to be encoded.
+#[derive(Debug)]
+pub struct Dispatch {
+    pipeline: Arc<Pipeline>,
+    bind_group: wgpu::BindGroup,
+    grid: [u32; 3],
+}
+
+impl Dispatch {
+    /// Appends the dispatch to a compute pass.
+    pub fn encode(&self, pass: &mut wgpu::ComputePass<'_>) {
+        pass.set_pipeline(&self.pipeline.pipeline);
+        pass.set_bind_group(0, &self.bind_group, &[]);
+        pass.dispatch_workgroups(self.grid[0], self.grid[1], self.grid[2]);
+    }
+}
+
+impl std::fmt::Debug for Gpu {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Gpu({})", self.info)
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Gpu {
+    pub(super) fn open(adapter: &wgpu::Adapter, checked: bool) -> Result<Self, DeviceError> {
+        let has = adapter.limits();
+        let wanted = adapters::USED_FEATURES
+            .iter()
+            .fold(wgpu::Features::empty(), |all, (f, _)| all | *f);
+        let request = adapter.request_device(&wgpu::DeviceDescriptor {
+            label: Some("pixgrad"),
+            required_features: wanted & adapter.features(),
+            required_limits: wgpu::Limits {
+                max_storage_buffer_binding_size: has.max_storage_buffer_binding_size,
+                max_buffer_size: has.max_buffer_size,
+                max_compute_workgroup_storage_size: has.max_compute_workgroup_storage_size,
+                ..wgpu::Limits::default()
+            },
+            experimental_features: wgpu::ExperimentalFeatures::disabled(),
+            // A plan makes a handful of large buffers: big pre-allocated blocks would only waste memory.
+            memory_hints: wgpu::MemoryHints::MemoryUsage,
+            trace: wgpu::Trace::Off,
+        });
+        let (device, queue) = pollster::block_on(request).map_err(|e| DeviceError::Open {
+            name: adapter.get_info().name,
+            reason: e.to_string(),
+        })?;
+        Ok(Self::from_wgpu(adapter.get_info(), device, queue, checked))
+    }
+
+    pub(super) fn from_wgpu(
+        info: wgpu::AdapterInfo,
+        device: wgpu::Device,
+        queue: wgpu::Queue,
+        checked: bool,
+    ) -> Self {
+        let failure = Arc::new(Mutex::new(None));
+        let first = Arc::clone(&failure);
+        device.on_uncaptured_error(Arc::new(move |error: wgpu::Error| {
+            lock(&first).get_or_insert(error.to_string());
+        }));
+        let first = Arc::clone(&failure);
+        device.set_device_lost_callback(move |reason, message| {
+            if reason != wgpu::DeviceLostReason::Destroyed {
+                lock(&first).get_or_insert(format!("device lost: {message}"));
+            }
+        });
+        let info = adapters::describe(0, &info, &device.limits(), device.features());
+        Self {
+            device,
+            queue,
+            info,
+            checked,
+            pipelines: Mutex::default(),
+            counters: Counters::default(),
+            failure,
+        }
+    }
+
+    /// The `wgpu` device.
+    #[must_use]
+    pub fn device(&self) -> &wgpu::Device {
+        &self.device
+    }
+
+    /// The `wgpu` queue.
+    #[must_use]
+    pub fn queue(&self) -> &wgpu::Queue {
+        &self.queue
+    }
+
+    pub(super) fn info(&self) -> &DeviceInfo {
+        &self.info
+    }
+
+    /// What has been asked of the driver so far.
+    #[must_use]
+    pub fn usage(&self) -> Usage {
+        let get = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        Usage {
+            buffers: get(&self.counters.buffers),
+            bind_groups: get(&self.counters.bind_groups),
+            pipelines: get(&self.counters.pipelines),
+            submissions: get(&self.counters.submissions),
+            bytes_read: get(&self.counters.bytes_read),
+        }
+    }
+
+    /// The first error that the driver has reported outside an error scope, if any.
+    ///
+    /// # Errors
+    /// [`DeviceError::Lost`] with the driver's message.
+    pub fn check(&self) -> Result<(), DeviceError> {
+        match &*lock(&self.failure) {
+            Some(message) => Err(DeviceError::Lost(message.clone())),
+            None => Ok(()),
+        }
+    }
+
+    /// A raw buffer with the given usage, zeroed; every buffer of the engine is made here.
+    ///
+    /// # Errors
+    /// As [`super::Device::buffer`].
+    pub fn raw_buffer(
+        &self,
+        label: &str,
+        bytes: u64,
+        usage: wgpu::BufferUsages,
+    ) -> Result<wgpu::Buffer, DeviceError> {
+        let limit = self.info.max_binding_bytes.min(self.info.max_buffer_bytes);
+        if usage.contains(wgpu::BufferUsages::STORAGE) && bytes > limit {
+            return Err(DeviceError::TooLarge {
+                label: label.into(),
+                bytes,
+                limit,
+                device: self.info.name.clone(),
+            });
+        }
+        let memory = self.device.push_error_scope(wgpu::ErrorFilter::OutOfMemory);
+        let validation = self.device.push_error_scope(wgpu::ErrorFilter::Validation);
+        let buffer = self.device.create_buffer(&wgpu::BufferDescriptor {
+            label: Some(label),
+            size: bytes,
+            usage,
+            mapped_at_creation: false,
+        });
+        let invalid = pollster::block_on(validation.pop());
+        if pollster::block_on(memory.pop()).is_some() {
+            return Err(DeviceError::OutOfMemory {
+                label: label.into(),
+                bytes,
+                device: self.info.name.clone(),
+            });
+        }
+        if let Some(error) = invalid {
+            return Err(DeviceError::Lost(error.to_string()));
+        }
+        self.counters.buffers.fetch_add(1, Ordering::Relaxed);
+        Ok(buffer)
+    }
+
+    pub(super) fn buffer(
+        &self,
+        label: &str,
+        kind: Kind,
+        len: usize,
+    ) -> Result<Buffer, DeviceError> {
+        // WebGPU has no empty bindings, and a binding of vec4s is never shorter than one.
+        let bytes = (len as u64 * 4).max(16).next_multiple_of(16);
+        let usage = wgpu::BufferUsages::STORAGE
+            | wgpu::BufferUsages::COPY_SRC
+            | wgpu::BufferUsages::COPY_DST;
+        Ok(Buffer::new(
+            kind,
+            len,
+            Memory::Gpu(self.raw_buffer(label, bytes, usage)?),
+        ))
+    }
+
+    pub(super) fn write(&self, buffer: &Buffer, bytes: &[u8]) -> Result<(), DeviceError> {
+        if let Some(raw) = buffer.wgpu() {
+            self.queue.write_buffer(raw, 0, bytes);
+        }
+        self.check()
+    }
+
+    /// Reads a whole buffer back; waits for it.
+    pub(super) fn read(&self, buffer: &Buffer) -> Result<Vec<u8>, DeviceError> {
+        let Some(raw) = buffer.wgpu() else {
+            return Ok(Vec::new());
+        };
+        let bytes = buffer.len() as u64 * 4;
+        if bytes == 0 {
+            return Ok(Vec::new());
+        }
+        let usage = wgpu::BufferUsages::COPY_DST | wgpu::BufferUsages::MAP_READ;
+        let staging = self.raw_buffer("read-back", bytes, usage)?;
+        let mut encoder = self
+            .device
+            .create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
+        encoder.copy_buffer_to_buffer(raw, 0, &staging, 0, bytes);
+        self.submit(encoder);
+        staging.map_async(wgpu::MapMode::Read, .., |_| ());
+        self.wait(None)?;
+        self.mapped(&staging, bytes)
+    }
+
+    /// The contents of a buffer whose mapping has completed; unmaps it.
+    ///
+    /// # Errors
+    /// [`DeviceError::Lost`] when the mapping failed.
+    pub fn mapped(&self, staging: &wgpu::Buffer, bytes: u64) -> Result<Vec<u8>, DeviceError> {
+        self.check()?;
+        let view = staging
+            .get_mapped_range(..bytes)
+            .map_err(|e| DeviceError::Lost(e.to_string()))?;
+        let copy = view.to_vec();
+        drop(view);
+        staging.unmap();
+        self.counters.bytes_read.fetch_add(bytes, Ordering::Relaxed);
+        Ok(copy)
+    }
+
+    /// Submits one command buffer.
+    pub fn submit(&self, encoder: wgpu::CommandEncoder) -> wgpu::SubmissionIndex {
+        self.counters.submissions.fetch_add(1, Ordering::Relaxed);
+        self.queue.submit([encoder.finish()])
+    }
+
+    /// Waits until a submission (`None`: the last) is done and the callbacks that depend on it have run.
+    ///
+    /// # Errors
+    /// [`DeviceError::Lost`].
+    pub fn wait(&self, submission: Option<wgpu::SubmissionIndex>) -> Result<(), DeviceError> {
+        self.device
+            .poll(wgpu::PollType::Wait {
+                submission_index: submission,
+                timeout: None,
+            })
+            .map_err(|e| DeviceError::Lost(e.to_string()))?;
+        self.check()
+    }
+
+    /// The compiled pipeline of a kernel, made once per device.
+    ///
+    /// # Errors
+    /// [`DeviceError::Shader`].
+    pub fn pipeline(&self, operation: &dyn Operation) -> Result<Arc<Pipeline>, DeviceError> {
+        let key = (operation.shader(), operation.bindings());
+        if let Some(pipeline) = lock(&self.pipelines).get(&key) {
+            return Ok(Arc::clone(pipeline));
+        }
+        let pipeline = Arc::new(self.compile(key.0, &key.1)?);
+        lock(&self.pipelines).insert(key, Arc::clone(&pipeline));
+        Ok(pipeline)
+    }
+
+    fn compile(&self, shader: Shader, slots: &[Slot]) -> Result<Pipeline, DeviceError> {
+        let label = shader.label();
+        let module = compose(shader)?;
+        let scope = self.device.push_error_scope(wgpu::ErrorFilter::Validation);
+        let descriptor = wgpu::ShaderModuleDescriptor {
+            label: Some(&label),
+            source: wgpu::ShaderSource::Naga(std::borrow::Cow::Owned(module)),
+        };
+        let module = if self.checked {
+            self.device.create_shader_module(descriptor)
+        } else {
+            // SAFETY: the shaders are this crate's own; the tests run every one of them checked and hold every
+            // output against its twin, and every loop in them ends.
+            unsafe {
+                self.device.create_shader_module_trusted(
+                    descriptor,
+                    wgpu::ShaderRuntimeChecks::unchecked(),
+                )
+            }
+        };
+        let entry = |binding: u32, ty| wgpu::BindGroupLayoutEntry {
+            binding,
+            visibility: wgpu::ShaderStages::COMPUTE,
+            ty: wgpu::BindingType::Buffer {
+                ty,
+                has_dynamic_offset: false,
+                min_binding_size: None,
+            },
+            count: None,
+        };
+        let entries: Vec<_> = std::iter::once(entry(0, wgpu::BufferBindingType::Uniform))
+            .chain(slots.iter().zip(1..).map(|(slot, binding)| {
+                entry(
+                    binding,
+                    wgpu::BufferBindingType::Storage {
+                        read_only: !slot.writes(),
+                    },
+                )
+            }))
+            .collect();
+        let layout = self
+            .device
+            .create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor {
+                label: Some(&label),
+                entries: &entries,
+            });
+        let pipeline_layout = self
+            .device
+            .create_pipeline_layout(&wgpu::PipelineLayoutDescriptor {
+                label: Some(&label),
+                bind_group_layouts: &[Some(&layout)],
+                immediate_size: 0,
+            });
+        let pipeline = self
+            .device
+            .create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
+                label: Some(&label),
+                layout: Some(&pipeline_layout),
+                module: &module,
+                entry_point: Some("main"),
+                compilation_options: wgpu::PipelineCompilationOptions {
+                    // Every kernel writes its workgroup memory before it reads it; clearing costs a barrier.
+                    zero_initialize_workgroup_memory: false,
+                    ..Default::default()
+                },
+                cache: None,
+            });
+        if let Some(error) = pollster::block_on(scope.pop()) {
+            return Err(DeviceError::Shader {
+                name: label,
+                reason: error.to_string(),
+            });
+        }
+        self.counters.pipelines.fetch_add(1, Ordering::Relaxed);
+        Ok(Pipeline { pipeline, layout })
+    }
+
+    /// The bytes of a parameter slot: the band's origin in workgroups, then the kernel's own parameters.
+    #[must_use]
+    pub fn params_bytes(operation: &dyn Operation, origin: [u32; 3]) -> Vec<u8> {
+        let mut bytes = Vec::with_capacity(PARAMS_SLOT as usize);
+        bytes.extend_from_slice(bytemuck::cast_slice(&[origin[0], origin[1], origin[2], 0]));
+        bytes.extend_from_slice(&operation.params());
+        assert!(
+            bytes.len() as u64 <= PARAMS_SLOT,
+            "{operation:?}: parameters do not fit their slot"
+        );
+        bytes.resize(PARAMS_SLOT as usize, 0);
+        bytes
+    }
+
+    /// Binds `buffers` and the parameters at `slot` of `params` for a band of `grid` workgroups.
+    ///
+    /// # Errors
+    /// [`DeviceError::Shader`].
+    pub fn dispatch(
+        &self,
+        operation: &dyn Operation,
+        buffers: &[&Buffer],
+        params: &wgpu::Buffer,
+        slot: u64,
+        grid: [u32; 3],
+    ) -> Result<Dispatch, DeviceError> {
+        let pipeline = self.pipeline(operation)?;
+        let uniform = wgpu::BindingResource::Buffer(wgpu::BufferBinding {
+            buffer: params,
+            offset: slot * PARAMS_SLOT,
+            size: std::num::NonZeroU64::new(PARAMS_SLOT),
+        });
+        let entries: Vec<_> = std::iter::once(wgpu::BindGroupEntry {
+            binding: 0,
+            resource: uniform,
+        })
+        .chain(buffers.iter().zip(1..).filter_map(|(buffer, binding)| {
+            buffer.wgpu().map(|raw| wgpu::BindGroupEntry {
+                binding,
+                resource: raw.as_entire_binding(),
+            })
+        }))
+        .collect();
+        let bind_group = self.device.create_bind_group(&wgpu::BindGroupDescriptor {
+            label: None,
+            layout: &pipeline.layout,
+            entries: &entries,
+        });
+        self.counters.bind_groups.fetch_add(1, Ordering::Relaxed);
+        Ok(Dispatch {
+            pipeline,
+            bind_group,
+            grid,
+        })
+    }
+
+    pub(super) fn run(
+        &self,
+        operation: &dyn Operation,
+        buffers: &[&Buffer],
+    ) -> Result<(), DeviceError> {
+        let usage = wgpu::BufferUsages::UNIFORM | wgpu::BufferUsages::COPY_DST;
+        let params = self.raw_buffer("parameters", PARAMS_SLOT, usage)?;
+        self.queue
+            .write_buffer(&params, 0, &Self::params_bytes(operation, [0; 3]));
+        let dispatch = self.dispatch(operation, buffers, &params, 0, operation.grid())?;
+        let mut encoder = self
+            .device
+            .create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
+        dispatch.encode(&mut encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default()));
+        self.submit(encoder);
+        self.check()
+    }
+}

@@ -1,0 +1,220 @@
+//! Devices: one face over a GPU (`wgpu`) and the processor.
+//!
+//! A [`Device`] owns buffers and runs [`Kernel`]s. On a GPU a kernel is its WGSL file; on the `cpu` device it is
+//! the twin that stands beside it in Rust. A [`Recording`] is a list of kernel calls on values; nothing in it
+//! depends on which device will run it.
+
+mod adapters;
+mod buffer;
+mod cpu;
+mod error;
+mod gpu;
+mod kernel;
+mod real;
+mod recording;
+mod shader;
+
+use std::sync::Arc;
+
+pub use adapters::{DeviceInfo, DeviceKind, DeviceOptions, list};
+pub use buffer::{Buffer, Kind};
+pub use cpu::{Cpu, Precision};
+pub use error::DeviceError;
+pub use gpu::{Dispatch, Gpu, PARAMS_SLOT, Usage};
+pub use kernel::{Binding, Bindings, Kernel, Operation, Slot, Work};
+pub use real::{Gemm, Real};
+pub use recording::{Call, Home, Recording, Value, ValueId};
+pub use shader::{Shader, Source, compose};
+
+/// A device: cheap to clone, all clones are the same device.
+#[derive(Clone)]
+pub struct Device(Arc<Inner>);
+
+enum Inner {
+    Cpu(Cpu),
+    Gpu(Gpu),
+}
+
+impl std::fmt::Debug for Device {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Device({})", self.info().name)
+    }
+}
+
+impl Device {
+    /// Opens the device that `options` names; by default the best GPU, else the processor.
+    ///
+    /// # Errors
+    /// [`DeviceError::NotFound`] lists the devices there are when a named one is not among them.
+    pub fn new(options: &DeviceOptions) -> Result<Self, DeviceError> {
+        Ok(Self(Arc::new(match adapters::choose(options)? {
+            None => Inner::Cpu(Cpu::new(Precision::F32)),
+            Some(adapter) => Inner::Gpu(Gpu::open(&adapter, options.checked)?),
+        })))
+    }
+
+    /// The processor in f32: every kernel's twin, on all cores.
+    #[must_use]
+    pub fn cpu() -> Self {
+        Self(Arc::new(Inner::Cpu(Cpu::new(Precision::F32))))
+    }
+
+    /// The processor in f64: slow and exact, what tests compare every other device with.
+    #[must_use]
+    pub fn oracle() -> Self {
+        Self(Arc::new(Inner::Cpu(Cpu::new(Precision::F64))))
+    }
+
+    /// Runs on a GPU that the host program has opened, so that buffers and textures can be shared with it.
+    ///
+    /// The device needs at least the default limits of WebGPU.
+    #[must_use]
+    pub fn from_wgpu(adapter: &wgpu::Adapter, device: wgpu::Device, queue: wgpu::Queue) -> Self {
+        Self(Arc::new(Inner::Gpu(Gpu::from_wgpu(
+            adapter.get_info(),
+            device,
+            queue,
+            false,
+        ))))
+    }
+
+    /// Name, backend, driver and limits.
+    #[must_use]
+    pub fn info(&self) -> &DeviceInfo {
+        match &*self.0 {
+            Inner::Cpu(cpu) => cpu.info(),
+            Inner::Gpu(gpu) => gpu.info(),
+        }
+    }
+
+    /// The GPU behind this device, `None` on the processor.
+    #[must_use]
+    pub fn gpu(&self) -> Option<&Gpu> {
+        match &*self.0 {
+            Inner::Gpu(gpu) => Some(gpu),
+            Inner::Cpu(_) => None,
+        }
+    }
+
+    /// The processor behind this device, `None` on a GPU.
+    #[must_use]
+    pub fn as_cpu(&self) -> Option<&Cpu> {
+        match &*self.0 {
+            Inner::Cpu(cpu) => Some(cpu),
+            Inner::Gpu(_) => None,
+        }
+    }
+
+    /// A zeroed buffer of `len` elements.
+    ///
+    /// # Errors
+    /// [`DeviceError::TooLarge`] beyond the device's limit for one binding, [`DeviceError::OutOfMemory`] when
+    /// the device has no room for it.
+    pub fn buffer(&self, label: &str, kind: Kind, len: usize) -> Result<Buffer, DeviceError> {
+        match &*self.0 {
+            Inner::Cpu(cpu) => Ok(cpu.buffer(kind, len)),
+            Inner::Gpu(gpu) => gpu.buffer(label, kind, len),
+        }
+    }
+
+    /// A buffer of reals holding `data`.
+    ///
+    /// # Errors
+    /// As [`Device::buffer`].
+    pub fn buffer_from(&self, label: &str, data: &[f32]) -> Result<Buffer, DeviceError> {
+        let buffer = self.buffer(label, Kind::Real, data.len())?;
+        self.upload(&buffer, data)?;
+        Ok(buffer)
+    }
+
+    /// Writes `data` to the start of a buffer of reals.
+    ///
+    /// # Errors
+    /// [`DeviceError::Mismatch`] when `data` is longer than the buffer or the buffer holds words.
+    pub fn upload(&self, buffer: &Buffer, data: &[f32]) -> Result<(), DeviceError> {
+        buffer.expect(Kind::Real, data.len())?;
+        match &*self.0 {
+            Inner::Cpu(_) => buffer.write_reals(data.iter().map(|&v| f64::from(v))),
+            Inner::Gpu(gpu) => gpu.write(buffer, bytemuck::cast_slice(data)),
+        }
+    }
+
+    /// Writes `data` to the start of a buffer of words.
+    ///
+    /// # Errors
+    /// As [`Device::upload`].
+    pub fn upload_words(&self, buffer: &Buffer, data: &[u32]) -> Result<(), DeviceError> {
+        buffer.expect(Kind::Word, data.len())?;
+        match &*self.0 {
+            Inner::Cpu(_) => buffer.write_words(data),
+            Inner::Gpu(gpu) => gpu.write(buffer, bytemuck::cast_slice(data)),
+        }
+    }
+
+    /// Writes f64 `data`; rounded to f32 except on [`Device::oracle`].
+    ///
+    /// # Errors
+    /// As [`Device::upload`].
+    pub fn upload_f64(&self, buffer: &Buffer, data: &[f64]) -> Result<(), DeviceError> {
+        buffer.expect(Kind::Real, data.len())?;
+        match &*self.0 {
+            Inner::Cpu(_) => buffer.write_reals(data.iter().copied()),
+            Inner::Gpu(_) => {
+                let narrow: Vec<f32> = data.iter().map(|&v| v as f32).collect();
+                self.upload(buffer, &narrow)
+            }
+        }
+    }
+
+    /// Reads a whole buffer of reals back; waits for the work submitted before.
+    ///
+    /// # Errors
+    /// [`DeviceError::Lost`] when the device fails; [`DeviceError::Mismatch`] on a buffer of words.
+    pub fn download(&self, buffer: &Buffer) -> Result<Vec<f32>, DeviceError> {
+        buffer.expect(Kind::Real, 0)?;
+        match &*self.0 {
+            Inner::Cpu(_) => Ok(buffer.read_reals().into_iter().map(|v| v as f32).collect()),
+            Inner::Gpu(gpu) => Ok(bytemuck::pod_collect_to_vec(&gpu.read(buffer)?)),
+        }
+    }
+
+    /// Reads a whole buffer of reals in f64.
+    ///
+    /// # Errors
+    /// As [`Device::download`].
+    pub fn download_f64(&self, buffer: &Buffer) -> Result<Vec<f64>, DeviceError> {
+        buffer.expect(Kind::Real, 0)?;
+        match &*self.0 {
+            Inner::Cpu(_) => Ok(buffer.read_reals()),
+            Inner::Gpu(_) => Ok(self.download(buffer)?.into_iter().map(f64::from).collect()),
+        }
+    }
+
+    /// Reads a whole buffer of words back.
+    ///
+    /// # Errors
+    /// As [`Device::download`].
+    pub fn download_words(&self, buffer: &Buffer) -> Result<Vec<u32>, DeviceError> {
+        buffer.expect(Kind::Word, 0)?;
+        match &*self.0 {
+            Inner::Cpu(_) => Ok(buffer.read_words()),
+            Inner::Gpu(gpu) => Ok(bytemuck::pod_collect_to_vec(&gpu.read(buffer)?)),
+        }
+    }
+
+    /// Runs one kernel at once on `buffers`, in the order of [`Kernel::bindings`], and waits for nothing.
+    ///
+    /// This is for tests and for work outside the iteration; a plan runs whole recordings.
+    ///
+    /// # Errors
+    /// [`DeviceError::Shader`] when the kernel does not compile on this device.
+    pub fn run(&self, operation: &dyn Operation, buffers: &[&Buffer]) -> Result<(), DeviceError> {
+        match &*self.0 {
+            Inner::Cpu(cpu) => {
+                cpu.run(operation, buffers);
+                Ok(())
+            }
+            Inner::Gpu(gpu) => gpu.run(operation, buffers),
+        }
+    }
+}

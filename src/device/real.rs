@@ -1,0 +1,169 @@
+//! The number a twin computes in.
+
+use std::iter::Sum;
+use std::ops::{Add, AddAssign, Div, DivAssign, Mul, MulAssign, Neg, Sub, SubAssign};
+
+/// f32, what the `cpu` device runs in, or f64, what the tests hold every kernel against.
+pub trait Real:
+    Copy
+    + Send
+    + Sync
+    + PartialOrd
+    + Default
+    + std::fmt::Debug
+    + Add<Output = Self>
+    + Sub<Output = Self>
+    + Mul<Output = Self>
+    + Div<Output = Self>
+    + Neg<Output = Self>
+    + AddAssign
+    + SubAssign
+    + MulAssign
+    + DivAssign
+    + Sum
+    + 'static
+{
+    /// 0.
+    const ZERO: Self;
+    /// 1.
+    const ONE: Self;
+    /// Rounds from f64.
+    fn of(value: f64) -> Self;
+    /// Widens to f64.
+    fn wide(self) -> f64;
+    /// Square root.
+    fn sqrt(self) -> Self;
+    /// `self` to the power `exponent`.
+    fn powf(self, exponent: Self) -> Self;
+    /// eˣ.
+    fn exp(self) -> Self;
+    /// Natural logarithm.
+    fn ln(self) -> Self;
+    /// Absolute value.
+    fn abs(self) -> Self;
+
+    /// From an f32 parameter of a kernel, exactly.
+    fn from_f32(value: f32) -> Self {
+        Self::of(f64::from(value))
+    }
+    /// From a count.
+    fn from_usize(value: usize) -> Self {
+        Self::of(value as f64)
+    }
+    /// The larger of two; neither may be NaN.
+    fn max(self, other: Self) -> Self {
+        if self < other { other } else { self }
+    }
+    /// The smaller of two; neither may be NaN.
+    fn min(self, other: Self) -> Self {
+        if other < self { other } else { self }
+    }
+
+    /// `dst = dst·keep + lhs·rhs` over row-major matrices with row strides, see [`Gemm`].
+    fn gemm(job: Gemm<'_, Self>);
+}
+
+/// One product of row-major matrices: `dst[m×n] = (accumulate ? dst : 0) + lhs[m×k] · rhs[k×n]`.
+///
+/// A row stride smaller than the row (overlapping rows) is allowed for `lhs`: a convolution reads its windows so.
+pub struct Gemm<'a, T> {
+    /// Rows of `dst` and `lhs`.
+    pub m: usize,
+    /// Columns of `lhs`, rows of `rhs`.
+    pub k: usize,
+    /// Columns of `dst` and `rhs`.
+    pub n: usize,
+    /// The product's destination.
+    pub dst: &'a mut [T],
+    /// Elements from one row of `dst` to the next.
+    pub dst_stride: usize,
+    /// Left factor.
+    pub lhs: &'a [T],
+    /// Elements from one row of `lhs` to the next.
+    pub lhs_stride: usize,
+    /// Elements from one column of `lhs` to the next (1 unless transposed).
+    pub lhs_step: usize,
+    /// Right factor.
+    pub rhs: &'a [T],
+    /// Elements from one row of `rhs` to the next.
+    pub rhs_stride: usize,
+    /// Adds to `dst` instead of writing it.
+    pub accumulate: bool,
+}
+
+impl<T> Gemm<'_, T> {
+    /// Whether every index the product touches lies inside its slices.
+    fn in_bounds(&self) -> bool {
+        let last = |rows: usize, row_stride: usize, columns: usize, step: usize| {
+            if rows == 0 || columns == 0 {
+                0
+            } else {
+                (rows - 1) * row_stride + (columns - 1) * step + 1
+            }
+        };
+        self.dst.len() >= last(self.m, self.dst_stride, self.n, 1)
+            && self.lhs.len() >= last(self.m, self.lhs_stride, self.k, self.lhs_step)
+            && self.rhs.len() >= last(self.k, self.rhs_stride, self.n, 1)
+            && (self.dst_stride >= self.n || self.m <= 1)
+    }
+}
+
+macro_rules! real {
+    ($t:ty) => {
+        impl Real for $t {
+            const ZERO: Self = 0.0;
+            const ONE: Self = 1.0;
+            fn of(value: f64) -> Self {
+                value as $t
+            }
+            fn wide(self) -> f64 {
+                f64::from(self)
+            }
+            fn sqrt(self) -> Self {
+                self.sqrt()
+            }
+            fn powf(self, exponent: Self) -> Self {
+                self.powf(exponent)
+            }
+            fn exp(self) -> Self {
+                self.exp()
+            }
+            fn ln(self) -> Self {
+                self.ln()
+            }
+            fn abs(self) -> Self {
+                self.abs()
+            }
+            fn gemm(job: Gemm<'_, Self>) {
+                assert!(job.in_bounds(), "gemm: operands too short");
+                // SAFETY: `in_bounds` has checked every index the product touches, and `dst` is borrowed mutably,
+                // so that it overlaps neither factor. All strides are positive.
+                unsafe {
+                    gemm::gemm(
+                        job.m,
+                        job.n,
+                        job.k,
+                        job.dst.as_mut_ptr(),
+                        1,
+                        job.dst_stride as isize,
+                        job.accumulate,
+                        job.lhs.as_ptr(),
+                        job.lhs_step as isize,
+                        job.lhs_stride as isize,
+                        job.rhs.as_ptr(),
+                        1,
+                        job.rhs_stride as isize,
+                        1.0,
+                        1.0,
+                        false,
+                        false,
+                        false,
+                        gemm::Parallelism::None,
+                    );
+                }
+            }
+        }
+    };
+}
+real!(f32);
+real!(f64);

@@ -1,0 +1,148 @@
+//! A list of kernel calls on values: what the plan makes and the scheduler runs.
+
+use super::{Buffer, Kernel, Kind, Operation, Work};
+
+/// One value of a recording.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ValueId(pub u32);
+
+/// What a recording knows of a value before there is memory for it.
+#[derive(Debug, Clone)]
+pub struct Value {
+    /// What it is, for people.
+    pub label: String,
+    /// Reals or words.
+    pub kind: Kind,
+    /// Number of elements.
+    pub len: usize,
+    /// Where it lives.
+    pub home: Home,
+}
+
+/// Where a value lives.
+#[derive(Debug, Clone)]
+pub enum Home {
+    /// From its first write to its last read within an iteration: shares memory with others.
+    Transient,
+    /// Memory of its own, kept from one iteration to the next.
+    Persistent,
+    /// A buffer that exists already, such as a network's weights.
+    Given(Buffer),
+}
+
+/// One kernel call.
+#[derive(Debug)]
+pub struct Call {
+    /// The kernel with its parameters.
+    pub operation: Box<dyn Operation>,
+    /// Its values, in the order of its bindings.
+    pub values: Vec<ValueId>,
+    /// What it computes, for people: `conv1_1`, `backward pool2`.
+    pub label: String,
+}
+
+/// Values and the calls on them, in the order in which they run.
+#[derive(Debug, Default)]
+pub struct Recording {
+    values: Vec<Value>,
+    calls: Vec<Call>,
+}
+
+impl Recording {
+    /// An empty recording.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    fn add(&mut self, label: impl Into<String>, kind: Kind, len: usize, home: Home) -> ValueId {
+        let id = ValueId(u32::try_from(self.values.len()).unwrap_or(u32::MAX));
+        self.values.push(Value {
+            label: label.into(),
+            kind,
+            len,
+            home,
+        });
+        id
+    }
+
+    /// A value that lives within an iteration only.
+    pub fn transient(&mut self, label: impl Into<String>, kind: Kind, len: usize) -> ValueId {
+        self.add(label, kind, len, Home::Transient)
+    }
+
+    /// A value with memory of its own, zero before the first iteration.
+    pub fn persistent(&mut self, label: impl Into<String>, kind: Kind, len: usize) -> ValueId {
+        self.add(label, kind, len, Home::Persistent)
+    }
+
+    /// A value that lives in a buffer that exists already.
+    pub fn given(&mut self, label: impl Into<String>, buffer: Buffer) -> ValueId {
+        self.add(label, buffer.kind(), buffer.len(), Home::Given(buffer))
+    }
+
+    /// Appends a call.
+    ///
+    /// # Panics
+    /// When the values differ in number or kind from the kernel's bindings, or one value is bound both to be read
+    /// and to be written: a bug in the caller.
+    pub fn call(&mut self, label: impl Into<String>, kernel: impl Kernel, values: &[ValueId]) {
+        let label = label.into();
+        let slots = kernel.bindings();
+        assert_eq!(
+            slots.len(),
+            values.len(),
+            "{label}: {kernel:?} takes {slots:?}"
+        );
+        for (i, (slot, id)) in slots.iter().zip(values).enumerate() {
+            assert_eq!(
+                slot.kind(),
+                self.value(*id).kind,
+                "{label}: {kernel:?} binding {i}"
+            );
+            let twice = values
+                .iter()
+                .enumerate()
+                .any(|(j, other)| j != i && other == id);
+            assert!(
+                !(twice && slot.writes()),
+                "{label}: {kernel:?} binding {i} is written and bound twice"
+            );
+        }
+        self.calls.push(Call {
+            operation: Box::new(kernel),
+            values: values.to_vec(),
+            label,
+        });
+    }
+
+    /// A value's description.
+    #[must_use]
+    pub fn value(&self, id: ValueId) -> &Value {
+        &self.values[id.0 as usize]
+    }
+
+    /// All values, indexed by their id.
+    #[must_use]
+    pub fn values(&self) -> &[Value] {
+        &self.values
+    }
+
+    /// All calls in order.
+    #[must_use]
+    pub fn calls(&self) -> &[Call] {
+        &self.calls
+    }
+
+    /// What all calls together cost.
+    #[must_use]
+    pub fn work(&self) -> Work {
+        self.calls
+            .iter()
+            .map(|call| call.operation.work())
+            .fold(Work::default(), |sum, work| Work {
+                flop: sum.flop + work.flop,
+                bytes: sum.bytes + work.bytes,
+            })
+    }
+}

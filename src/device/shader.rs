@@ -1,0 +1,123 @@
+//! WGSL sources, and how imports and definitions make a shader of them.
+
+use std::collections::HashMap;
+
+use naga_oil::compose::{
+    ComposableModuleDescriptor, Composer, NagaModuleDescriptor, ShaderDefValue,
+};
+
+use super::DeviceError;
+
+/// A file of `wgsl/` with the variants that the kernels use.
+#[derive(Debug, PartialEq, Eq, Hash)]
+pub struct Source {
+    /// The file's stem, which is also the Rust file's and the test's.
+    pub name: &'static str,
+    /// The file's text.
+    pub text: &'static str,
+    /// Every set of definitions (`#ifdef`) a kernel may ask for.
+    pub variants: &'static [&'static [&'static str]],
+}
+
+/// One variant of a source.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Shader {
+    /// The file.
+    pub source: &'static Source,
+    /// Index into [`Source::variants`].
+    pub variant: usize,
+}
+
+impl Source {
+    /// The variant with exactly these definitions, in any order.
+    ///
+    /// # Panics
+    /// When the source does not list it: a bug in the kernel's Rust file.
+    #[must_use]
+    pub fn with(&'static self, definitions: &[&str]) -> Shader {
+        let variant = self.variants.iter().position(|v| {
+            v.len() == definitions.len() && v.iter().all(|d| definitions.contains(d))
+        });
+        match variant {
+            Some(variant) => Shader {
+                source: self,
+                variant,
+            },
+            None => panic!("{} has no variant {definitions:?}", self.name),
+        }
+    }
+}
+
+impl Shader {
+    /// The definitions of this variant.
+    #[must_use]
+    pub fn definitions(&self) -> &'static [&'static str] {
+        self.source.variants[self.variant]
+    }
+
+    /// File and definitions, as messages name it.
+    #[must_use]
+    pub fn label(&self) -> String {
+        std::iter::once(self.source.name)
+            .chain(self.definitions().iter().copied())
+            .collect::<Vec<_>>()
+            .join("+")
+    }
+}
+
+/// The importable files of `wgsl/shared/`, dependencies first.
+const SHARED: &[(&str, &str)] = &[
+    (
+        "wgsl/shared/tensor.wgsl",
+        include_str!("../../wgsl/shared/tensor.wgsl"),
+    ),
+    (
+        "wgsl/shared/strip.wgsl",
+        include_str!("../../wgsl/shared/strip.wgsl"),
+    ),
+    (
+        "wgsl/shared/conv.wgsl",
+        include_str!("../../wgsl/shared/conv.wgsl"),
+    ),
+];
+
+/// Resolves the imports and definitions of a shader into one module with the entry point `main`.
+///
+/// # Errors
+/// [`DeviceError::Shader`] with the compiler's message.
+pub fn compose(shader: Shader) -> Result<naga::Module, DeviceError> {
+    let fail = |reason: String| DeviceError::Shader {
+        name: shader.label(),
+        reason,
+    };
+    let mut composer = Composer::default();
+    for (file_path, source) in SHARED {
+        composer
+            .add_composable_module(ComposableModuleDescriptor {
+                source,
+                file_path,
+                ..Default::default()
+            })
+            .map_err(|e| fail(e.emit_to_string(&composer_for_message())))?;
+    }
+    let shader_defs: HashMap<String, ShaderDefValue> = shader
+        .definitions()
+        .iter()
+        .map(|d| ((*d).to_string(), ShaderDefValue::Bool(true)))
+        .collect();
+    let result = composer.make_naga_module(NagaModuleDescriptor {
+        source: shader.source.text,
+        file_path: shader.source.name,
+        shader_defs,
+        ..Default::default()
+    });
+    match result {
+        Ok(module) => Ok(module),
+        Err(e) => Err(fail(e.emit_to_string(&composer))),
+    }
+}
+
+/// An error in a shared file itself is told against an empty composer: its own text is in the error.
+fn composer_for_message() -> Composer {
+    Composer::default()
+}

@@ -1,0 +1,69 @@
+//! The fast kernel of 3×3 convolutions with stride 1 and padding 1.
+
+use super::Conv;
+use super::conv::Params;
+use crate::device::{Bindings, Kernel, Real, Shader, Slot, Source, Work};
+
+/// `wgsl/conv3x3.wgsl`.
+pub const SOURCE: Source = Source {
+    name: "conv3x3",
+    text: include_str!("../../wgsl/conv3x3.wgsl"),
+    variants: &[
+        &[],
+        &["ACCUMULATE"],
+        &["MASKED"],
+        &["MASKED", "ACCUMULATE"],
+        &["BIAS"],
+        &["BIAS", "RELU"],
+        &["SINGLE"],
+        &["SINGLE", "ACCUMULATE"],
+        &["SINGLE", "MASKED"],
+        &["SINGLE", "MASKED", "ACCUMULATE"],
+        &["SINGLE", "BIAS"],
+        &["SINGLE", "BIAS", "RELU"],
+    ],
+};
+
+/// A [`Conv`] whose shape this kernel serves.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Conv3x3(Conv);
+
+impl Conv3x3 {
+    /// `conv`, if its shape is this kernel's.
+    #[must_use]
+    pub fn serve(conv: Conv) -> Option<Self> {
+        let fits = (conv.kernel, conv.stride, conv.pad, conv.input_dilation) == (3, 1, 1, 1);
+        let same_size = (conv.x.n, conv.x.h, conv.x.w) == (conv.y.n, conv.y.h, conv.y.w);
+        (fits && same_size).then_some(Self(conv))
+    }
+
+    /// Whether one vec4 of output channels per invocation is all there is, or divides them better than two.
+    fn single(&self) -> bool {
+        self.0.y.quads % 2 == 1
+    }
+}
+
+impl Kernel for Conv3x3 {
+    type Params = Params;
+
+    fn shader(&self) -> Shader {
+        let mut definitions = self.0.definitions();
+        definitions.extend(self.single().then_some("SINGLE"));
+        SOURCE.with(&definitions)
+    }
+    fn bindings(&self) -> Vec<Slot> {
+        Kernel::bindings(&self.0)
+    }
+    fn params(&self) -> Params {
+        Kernel::params(&self.0)
+    }
+    fn grid(&self) -> [u32; 3] {
+        self.0.strip_grid(if self.single() { 1 } else { 2 })
+    }
+    fn work(&self) -> Work {
+        Kernel::work(&self.0)
+    }
+    fn twin<T: Real>(&self, bindings: Bindings<'_, T>) {
+        self.0.twin(bindings);
+    }
+}

@@ -1,0 +1,32 @@
+//! The kernels: one file per WGSL file, with its parameters, bindings, dispatch size and twin.
+
+pub mod conv;
+pub mod conv1x1;
+pub mod conv3x3;
+mod tensor;
+
+pub use conv::Conv;
+pub use conv1x1::Conv1x1;
+pub use conv3x3::Conv3x3;
+pub use tensor::{Tensor, View, pack, unpack};
+
+use crate::device::{Recording, Source, ValueId};
+
+/// Every WGSL file with all its variants: the tests compile each for every backend.
+pub const SOURCES: &[&Source] = &[&conv::SOURCE, &conv1x1::SOURCE, &conv3x3::SOURCE];
+
+/// Records a convolution with the kernel that serves its shape best.
+pub fn record_conv(
+    recording: &mut Recording,
+    label: impl Into<String>,
+    conv: Conv,
+    values: &[ValueId],
+) {
+    if let Some(fast) = Conv3x3::serve(conv) {
+        recording.call(label, fast, values);
+    } else if let Some(fast) = Conv1x1::serve(conv) {
+        recording.call(label, fast, values);
+    } else {
+        recording.call(label, conv, values);
+    }
+}

@@ -1,0 +1,59 @@
+// 1×1 convolution, stride 1, no padding: shared/conv.wgsl's formula, operands and variants as a matrix product
+// [pixels, channels in] · [channels in, channels out]. The gradient of a Gram matrix is one, too: F·(G − A).
+//
+// One invocation per strip of y (8 pixels of a row) and two vec4s of output channels (one under SINGLE).
+// Grid (⌈h·strips/64⌉, ⌈quads/2⌉ or quads, n).
+#import pixgrad::tensor::{index, mask_index, masked}
+#import pixgrad::strip::{Strip, zero_strip, mac_strip}
+#ifdef MASKED
+#import pixgrad::conv::mask
+#endif
+#import pixgrad::conv::{p, x, weights, store}
+
+// The strip's pixels; those beyond the image repeat the last one and are not stored.
+fn load_strip(n: u32, yy: u32, strip: u32, quad: u32) -> Strip {
+    let x0 = strip * 8u;
+    let at = index(p.x, n, yy, x0, quad);
+    let last = p.x.w - 1u - x0;
+    let d = p.x.stride;
+    var s = Strip(
+        x[at], x[at + min(1u, last) * d], x[at + min(2u, last) * d], x[at + min(3u, last) * d],
+        x[at + min(4u, last) * d], x[at + min(5u, last) * d], x[at + min(6u, last) * d], x[at + min(7u, last) * d],
+    );
+#ifdef MASKED
+    let word = mask[mask_index(p.x, n, yy, strip, quad)];
+    s = Strip(
+        masked(s.a, word), masked(s.b, word >> 4u), masked(s.c, word >> 8u), masked(s.d, word >> 12u),
+        masked(s.e, word >> 16u), masked(s.f, word >> 20u), masked(s.g, word >> 24u), masked(s.h, word >> 28u),
+    );
+#endif
+    return s;
+}
+
+@compute @workgroup_size(64)
+fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
+    let id = group + p.origin.xyz;
+    let flat = id.x * 64u + lane;
+    if flat >= p.y.h * p.y.strips { return; }
+    let oy = flat / p.y.strips;
+    let strip = flat % p.y.strips;
+    let n = id.z;
+#ifdef SINGLE
+    let quad_out = id.y;
+#else
+    let quad_out = id.y * 2u;
+    var second = zero_strip();
+#endif
+    var first = zero_strip();
+    for (var quad_in = 0u; quad_in < p.x.quads; quad_in++) {
+        let s = load_strip(n, oy, strip, quad_in);
+        first = mac_strip(first, s, weights(quad_in * 4u, quad_out));
+#ifndef SINGLE
+        second = mac_strip(second, s, weights(quad_in * 4u, quad_out + 1u));
+#endif
+    }
+    store(first, n, oy, strip, quad_out);
+#ifndef SINGLE
+    store(second, n, oy, strip, quad_out + 1u);
+#endif
+}

@@ -1,0 +1,83 @@
+#define_import_path pixgrad::conv
+#import pixgrad::tensor::{View, index, mask_index, positive}
+#import pixgrad::strip::{Strip, add_strip, scale_strip, relu_strip}
+
+// What the three convolution kernels share: parameters, bindings, weights and the way a strip is stored. With zeros
+// outside x they all compute
+//     y[n,oy,ox,co] (+)= alpha·( Σ_ky,kx,ci x°[n, oy·stride+ky−pad, ox·stride+kx−pad, ci] · w[ky,kx,ci,co] + bias[co] )
+// where x° is x with input_dilation−1 zeros between neighbouring pixels: the backward pass of a convolution with
+// stride s is a convolution with input_dilation s and rotated, transposed weights.
+// BIAS adds the bias; RELU clamps at 0 and writes which elements were positive; MASKED reads x through a bit mask of
+// its own shape (the backward pass of a ReLU); ACCUMULATE adds to y.
+//
+// w: [k·k·4·x.quads, y.quads] vec4s, row (ky·k + kx)·4·x.quads + ci; bias: [y.quads] vec4s.
+struct Params {
+    origin: vec4<u32>,
+    x: View,
+    y: View,
+    kernel: u32,
+    stride: u32,
+    pad: u32,
+    input_dilation: u32,
+    alpha: f32,
+}
+
+@group(0) @binding(0) var<uniform> p: Params;
+@group(0) @binding(1) var<storage, read> x: array<vec4<f32>>;
+@group(0) @binding(2) var<storage, read> w: array<vec4<f32>>;
+@group(0) @binding(3) var<storage, read_write> y: array<vec4<f32>>;
+#ifdef BIAS
+@group(0) @binding(4) var<storage, read> bias: array<vec4<f32>>;
+#endif
+#ifdef RELU
+@group(0) @binding(5) var<storage, read_write> relu: array<u32>;
+#endif
+#ifdef MASKED
+@group(0) @binding(4) var<storage, read> mask: array<u32>;
+#endif
+
+// The weights from 4 input channels (rows `row`.. of w) to 4 output channels; column j is input channel j.
+fn weights(row: u32, quad_out: u32) -> mat4x4<f32> {
+    let s = p.y.quads;
+    let i = row * s + quad_out;
+    return mat4x4<f32>(w[i], w[i + s], w[i + 2u * s], w[i + 3u * s]);
+}
+
+fn put(at: u32, value: vec4<f32>) {
+#ifdef ACCUMULATE
+    y[at] += value;
+#else
+    y[at] = value;
+#endif
+}
+
+// Finishes the sums of one strip and writes those pixels that lie inside the image.
+fn store(sum: Strip, n: u32, oy: u32, strip: u32, quad_out: u32) {
+    var s = sum;
+#ifdef BIAS
+    s = add_strip(s, bias[quad_out]);
+#endif
+    s = scale_strip(s, p.alpha);
+    let x0 = strip * 8u;
+    let left = p.y.w - x0;
+#ifdef RELU
+    var bits = positive(s.a) | (positive(s.b) << 4u) | (positive(s.c) << 8u) | (positive(s.d) << 12u)
+        | (positive(s.e) << 16u) | (positive(s.f) << 20u) | (positive(s.g) << 24u) | (positive(s.h) << 28u);
+    if left < 8u {
+        // Pixels beyond the image have no bits.
+        bits &= (1u << (left * 4u)) - 1u;
+    }
+    relu[mask_index(p.y, n, oy, strip, quad_out)] = bits;
+    s = relu_strip(s);
+#endif
+    let at = index(p.y, n, oy, x0, quad_out);
+    let d = p.y.stride;
+    put(at, s.a);
+    if left > 1u { put(at + d, s.b); }
+    if left > 2u { put(at + 2u * d, s.c); }
+    if left > 3u { put(at + 3u * d, s.d); }
+    if left > 4u { put(at + 4u * d, s.e); }
+    if left > 5u { put(at + 5u * d, s.f); }
+    if left > 6u { put(at + 6u * d, s.g); }
+    if left > 7u { put(at + 7u * d, s.h); }
+}

@@ -1,0 +1,46 @@
+#define_import_path pixgrad::tensor
+
+// The one layout of this engine: NHWC with channels in groups of four.
+//
+// A tensor is an array<vec4<f32>>; element (n, y, x, c) is component c % 4 of the vec4 with index
+//     ((n·h + y)·w + x)·stride + offset + c / 4.
+// `stride` is the number of vec4s per pixel in the buffer and `offset` where this tensor's channels begin, so that
+// a tensor can be a slice of channels of a larger one: concatenation is writing into slices. Channels that fill the
+// last vec4 (c..4·quads) are zero in every buffer, and every kernel keeps them so.
+//
+// Bit masks (ReLU) hold one bit per element: word ((n·h + y)·strips + x / 8)·quads + c / 4 with strips = ceil(w / 8)
+// covers 8 neighbouring pixels of a row times 4 channels; pixel x, channel c is bit (x % 8)·4 + c % 4. Eight pixels
+// of a row are a *strip*: the unit of work of the convolutions, which therefore write whole words.
+struct View {
+    n: u32,
+    h: u32,
+    w: u32,
+    // Channels that mean something.
+    c: u32,
+    // vec4s per pixel of this tensor: ceil(c / 4).
+    quads: u32,
+    offset: u32,
+    stride: u32,
+    // ceil(w / 8)
+    strips: u32,
+}
+
+fn index(v: View, n: u32, y: u32, x: u32, quad: u32) -> u32 {
+    return ((n * v.h + y) * v.w + x) * v.stride + v.offset + quad;
+}
+
+fn mask_index(v: View, n: u32, y: u32, strip: u32, quad: u32) -> u32 {
+    return ((n * v.h + y) * v.strips + strip) * v.quads + quad;
+}
+
+// The components of `value` whose bit is set in `bits` (the low four), 0 for the others.
+fn masked(value: vec4<f32>, bits: u32) -> vec4<f32> {
+    let on = (vec4<u32>(bits) & vec4<u32>(1u, 2u, 4u, 8u)) != vec4<u32>(0u);
+    return select(vec4<f32>(0.0), value, on);
+}
+
+// The low four bits: which components are positive.
+fn positive(value: vec4<f32>) -> u32 {
+    let bits = select(vec4<u32>(0u), vec4<u32>(1u, 2u, 4u, 8u), value > vec4<f32>(0.0));
+    return bits.x | bits.y | bits.z | bits.w;
+}
