@@ -184,7 +184,7 @@ mod tests {
 
     #[test]
     fn escapes_do_not_end_a_string() {
-        for name in [r#"a\""#, r#"a\"#, r#"a\\""#, r#"\"backend\": \"gl"#] {
+        for name in [r#"a\""#, r#"a\\"#, r#"a\\\""#, r#"\"backend\": \"gl"#] {
             let json = format!(r#"{{"name":"{name}","backend":"vulkan"}}"#);
             assert_eq!(values_of(&json, "backend"), ["vulkan"], "{json}");
         }
