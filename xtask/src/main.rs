@@ -1,1 +1,44 @@
-fn main() {}
+//! The project's own commands, run as `cargo xtask COMMAND`. Standard library only, so that it builds in a second.
+
+mod adapter;
+mod demo;
+mod paths;
+mod test;
+
+use std::process::ExitCode;
+
+const HELP: &str = "\
+The project's own commands.
+
+Usage: cargo xtask COMMAND
+
+  demo [OPTION...]   Build pixgrad and stylize a sample photograph on the best device there is. The options are those
+                     of `pixgrad style`, for example --device llvmpipe or --size 512.
+  test [STEP...]     Run every check, or only the steps named: fmt, adapter, clippy, test, doc. Where no graphics
+                     adapter is found, the step `adapter` installs a software Vulkan driver (Debian and Ubuntu).
+  help               Print this text.
+";
+
+fn main() -> ExitCode {
+    let mut args = std::env::args().skip(1);
+    let command = args.next().unwrap_or_else(|| "help".into());
+    let args: Vec<String> = args.collect();
+    match command.as_str() {
+        "demo" => demo::run(&args),
+        "test" => test::run(&args),
+        "help" | "-h" | "--help" => {
+            print!("{HELP}");
+            ExitCode::SUCCESS
+        }
+        other => {
+            eprintln!("xtask: there is no command `{other}`: demo, test, help");
+            ExitCode::from(2)
+        }
+    }
+}
+
+/// The exit code of a child process as our own; 1 where a signal ended it.
+fn exit_code(status: std::process::ExitStatus) -> ExitCode {
+    let code = status.code().and_then(|code| u8::try_from(code).ok());
+    ExitCode::from(code.unwrap_or(1))
+}

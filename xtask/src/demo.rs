@@ -1,0 +1,140 @@
+//! `cargo xtask demo`: a sample photograph in the style of a sample painting.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode};
+use std::time::{Instant, SystemTime};
+use std::{fs, io};
+
+use crate::paths;
+
+const CONTENT: &str = "samples/images/chelsea.png";
+const STYLE: &str = "samples/images/starry_night.jpg";
+const OUTPUT: &str = "out/demo.png";
+const SIZE: &str = "256";
+
+/// Builds the tool and runs it; `args` are further options of `pixgrad style` and take precedence over the demo's own.
+///
+/// The tool itself reports the device and its progress; the exit code is the tool's.
+pub fn run(args: &[String]) -> ExitCode {
+    let (mut command, output) = match prepare(args) {
+        Ok(prepared) => prepared,
+        Err(error) => {
+            eprintln!("xtask demo: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    let (began, clock) = (SystemTime::now(), Instant::now());
+    match command.status() {
+        Ok(status) => {
+            let seconds = clock.elapsed().as_secs_f32();
+            if written_since(&output, began).unwrap_or(false) {
+                println!("{seconds:.1} s after the build: {}", output.display());
+            } else if status.success() {
+                println!("{seconds:.1} s after the build");
+            }
+            crate::exit_code(status)
+        }
+        Err(error) => {
+            eprintln!("xtask demo: pixgrad could not be started: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// The tool, built; its command line; and the picture that it will write.
+fn prepare(args: &[String]) -> Result<(Command, PathBuf), String> {
+    paths::build_pixgrad()?;
+    let root = paths::root();
+    let mut command = Command::new(paths::pixgrad()?);
+    // Absolute paths: the command runs where the user is, so that the user's own paths mean what they say.
+    command
+        .arg("style")
+        .arg(root.join(CONTENT))
+        .arg(root.join(STYLE))
+        .args(args);
+    if option(args, 's', "size").is_none() {
+        command.args(["--size", SIZE]);
+    }
+    let output = match option(args, 'o', "output") {
+        Some(path) => PathBuf::from(path),
+        None => {
+            let output = root.join(OUTPUT);
+            let folder = output.parent().expect("OUTPUT is in a folder");
+            fs::create_dir_all(folder)
+                .map_err(|error| format!("cannot make {}: {error}", folder.display()))?;
+            command.arg("--output").arg(&output);
+            output
+        }
+    };
+    Ok((command, output))
+}
+
+/// The value of an option in any of its spellings: `-s 5`, `-s5`, `-s=5`, `--size 5`, `--size=5`.
+fn option<'a>(args: &'a [String], short: char, long: &str) -> Option<&'a str> {
+    args.iter().enumerate().find_map(|(i, arg)| {
+        let value = match arg.strip_prefix("--") {
+            Some(arg) => arg
+                .strip_prefix(long)
+                .filter(|rest| rest.is_empty() || rest.starts_with('='))?,
+            None => arg.strip_prefix('-')?.strip_prefix(short)?,
+        };
+        match value {
+            "" => Some(args.get(i + 1).map_or("", String::as_str)),
+            value => Some(value.strip_prefix('=').unwrap_or(value)),
+        }
+    })
+}
+
+/// Whether the file is there and was written at or after `time`: a `--dry-run` writes none.
+fn written_since(path: &Path, time: SystemTime) -> io::Result<bool> {
+    Ok(fs::metadata(path)?.modified()? >= time)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn size(args: &[&str]) -> Option<String> {
+        let args: Vec<String> = args.iter().map(|arg| arg.to_string()).collect();
+        option(&args, 's', "size").map(str::to_string)
+    }
+
+    #[test]
+    fn options_are_found_in_every_spelling() {
+        for args in [
+            &["-s", "5"][..],
+            &["-s5"],
+            &["-s=5"],
+            &["--size", "5"],
+            &["--size=5"],
+            &["-q", "--size", "5"],
+        ] {
+            assert_eq!(size(args).as_deref(), Some("5"), "{args:?}");
+        }
+        assert_eq!(
+            size(&["--size"]).as_deref(),
+            Some(""),
+            "a value that is missing is the tool's to report"
+        );
+    }
+
+    #[test]
+    fn other_options_are_not_taken_for_it() {
+        for args in [
+            &[][..],
+            &["--seed", "5"],
+            &["--size-of", "5"],
+            &["--style-scale=5"],
+            &["size", "5"],
+        ] {
+            assert_eq!(size(args), None, "{args:?}");
+        }
+    }
+
+    #[test]
+    fn the_samples_are_there() {
+        for sample in [CONTENT, STYLE] {
+            assert!(paths::root().join(sample).is_file(), "{sample}");
+        }
+    }
+}
