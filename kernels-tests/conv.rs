@@ -254,6 +254,41 @@ fn slices() {
     }
 }
 
+/// Every image its own weights: the gradient of each image's own Gram matrix.
+#[test]
+fn weights_per_image() {
+    let view = View::new(3, 4, 9, 12);
+    let conv = Conv {
+        weights_per_image: true,
+        alpha: -2.0,
+        ..Conv::new(view, view, 1)
+    };
+    let mut rng = random(500);
+    let x = tensor(&mut rng, view);
+    let weights = uniform(&mut rng, 3 * conv.weights_len());
+    let data = [
+        Data::Reals(x.clone()),
+        Data::Reals(weights.clone()),
+        Data::Poisoned(view),
+    ];
+    let kernel = Conv1x1::serve(conv).expect("a 1×1 convolution");
+    let all = check(&kernel, &data);
+    check(&conv, &data);
+    // The last image alone, with its own weights.
+    let one = View::new(1, 4, 9, 12);
+    let data = [
+        Data::Reals(x[2 * one.len()..].to_vec()),
+        Data::Reals(weights[2 * conv.weights_len()..].to_vec()),
+        Data::Poisoned(one),
+    ];
+    let single = Conv {
+        alpha: -2.0,
+        ..Conv::new(one, one, 1)
+    };
+    let expected = run_on(&Device::oracle(), &single, &data);
+    assert_eq!(&all[0].reals()[2 * one.len()..], expected[0].reals());
+}
+
 #[test]
 fn packing_round_trips() {
     let view = View::new(2, 3, 5, 6);

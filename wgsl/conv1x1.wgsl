@@ -47,9 +47,9 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     var first = zero_strip();
     for (var quad_in = 0u; quad_in < p.x.quads; quad_in++) {
         let s = load_strip(n, oy, strip, quad_in);
-        first = mac_strip(first, s, weights(quad_in * 4u, quad_out));
+        first = mac_strip(first, s, weights(n, quad_in * 4u, quad_out));
 #ifndef SINGLE
-        second = mac_strip(second, s, weights(quad_in * 4u, quad_out + 1u));
+        second = mac_strip(second, s, weights(n, quad_in * 4u, quad_out + 1u));
 #endif
     }
     store(first, n, oy, strip, quad_out);

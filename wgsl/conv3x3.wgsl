@@ -53,11 +53,11 @@ fn load_row(n: u32, yy: u32, strip: u32, quad: u32) -> Row {
 }
 
 // Adds one row of the window, whose first row of weights is `tap`, to one vec4 of output channels.
-fn mac_row(acc: Strip, row: Row, tap: u32, quad_out: u32) -> Strip {
+fn mac_row(acc: Strip, row: Row, n: u32, tap: u32, quad_out: u32) -> Strip {
     let cin = p.x.quads * 4u;
-    let s = mac_strip(acc, row.left, weights(tap, quad_out));
-    let t = mac_strip(s, row.middle, weights(tap + cin, quad_out));
-    return mac_strip(t, row.right, weights(tap + 2u * cin, quad_out));
+    let s = mac_strip(acc, row.left, weights(n, tap, quad_out));
+    let t = mac_strip(s, row.middle, weights(n, tap + cin, quad_out));
+    return mac_strip(t, row.right, weights(n, tap + 2u * cin, quad_out));
 }
 
 @compute @workgroup_size(64)
@@ -80,21 +80,21 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         let tap = quad_in * 4u;
         if oy > 0u {
             let row = load_row(n, oy - 1u, strip, quad_in);
-            first = mac_row(first, row, tap, quad_out);
+            first = mac_row(first, row, n, tap, quad_out);
 #ifndef SINGLE
-            second = mac_row(second, row, tap, quad_out + 1u);
+            second = mac_row(second, row, n, tap, quad_out + 1u);
 #endif
         }
         let row = load_row(n, oy, strip, quad_in);
-        first = mac_row(first, row, tap + rows, quad_out);
+        first = mac_row(first, row, n, tap + rows, quad_out);
 #ifndef SINGLE
-        second = mac_row(second, row, tap + rows, quad_out + 1u);
+        second = mac_row(second, row, n, tap + rows, quad_out + 1u);
 #endif
         if oy + 1u < p.y.h {
             let row = load_row(n, oy + 1u, strip, quad_in);
-            first = mac_row(first, row, tap + 2u * rows, quad_out);
+            first = mac_row(first, row, n, tap + 2u * rows, quad_out);
 #ifndef SINGLE
-            second = mac_row(second, row, tap + 2u * rows, quad_out + 1u);
+            second = mac_row(second, row, n, tap + 2u * rows, quad_out + 1u);
 #endif
         }
     }

@@ -53,6 +53,8 @@ pub struct Conv {
     pub masked: bool,
     /// Adds to y.
     pub accumulate: bool,
+    /// Each image of the batch has weights of its own, one set after the other.
+    pub weights_per_image: bool,
 }
 
 /// The parameters as WGSL has them.
@@ -66,6 +68,7 @@ pub struct Params {
     pad: u32,
     input_dilation: u32,
     alpha: f32,
+    image_weights: u32,
 }
 
 impl Conv {
@@ -84,7 +87,14 @@ impl Conv {
             relu: false,
             masked: false,
             accumulate: false,
+            weights_per_image: false,
         }
+    }
+
+    /// Elements of one set of packed weights.
+    #[must_use]
+    pub fn weights_len(&self) -> usize {
+        (self.kernel * self.kernel) as usize * self.x.padded() * self.y.padded()
     }
 
     pub(super) fn definitions(&self) -> Vec<&'static str> {
@@ -141,6 +151,11 @@ impl Kernel for Conv {
             pad: self.pad,
             input_dilation: self.input_dilation,
             alpha: self.alpha,
+            image_weights: if self.weights_per_image {
+                (self.weights_len() / 4) as u32
+            } else {
+                0
+            },
         }
     }
 
@@ -189,6 +204,11 @@ impl Kernel for Conv {
             .zip(relu.chunks_mut(mask_row * yh))
             .take(self.y.n as usize);
         for (n, (y, relu)) in images.enumerate() {
+            let w = if self.weights_per_image {
+                &w[n * self.weights_len()..]
+            } else {
+                w
+            };
             y.par_chunks_mut(row_len * rows)
                 .zip(relu.par_chunks_mut(mask_row * rows))
                 .enumerate()

@@ -10,7 +10,8 @@
 // BIAS adds the bias; RELU clamps at 0 and writes which elements were positive; MASKED reads x through a bit mask of
 // its own shape (the backward pass of a ReLU); ACCUMULATE adds to y.
 //
-// w: [k·k·4·x.quads, y.quads] vec4s, row (ky·k + kx)·4·x.quads + ci; bias: [y.quads] vec4s.
+// w: [k·k·4·x.quads, y.quads] vec4s, row (ky·k + kx)·4·x.quads + ci; image n's begin n·image_weights vec4s further on
+// (0: all images share them); bias: [y.quads] vec4s.
 struct Params {
     origin: vec4<u32>,
     x: View,
@@ -20,6 +21,7 @@ struct Params {
     pad: u32,
     input_dilation: u32,
     alpha: f32,
+    image_weights: u32,
 }
 
 @group(0) @binding(0) var<uniform> p: Params;
@@ -36,10 +38,10 @@ struct Params {
 @group(0) @binding(4) var<storage, read> mask: array<u32>;
 #endif
 
-// The weights from 4 input channels (rows `row`.. of w) to 4 output channels; column j is input channel j.
-fn weights(row: u32, quad_out: u32) -> mat4x4<f32> {
+// Image n's weights from 4 input channels (rows `row`.. of w) to 4 output channels; column j is input channel j.
+fn weights(n: u32, row: u32, quad_out: u32) -> mat4x4<f32> {
     let s = p.y.quads;
-    let i = row * s + quad_out;
+    let i = n * p.image_weights + row * s + quad_out;
     return mat4x4<f32>(w[i], w[i + s], w[i + 2u * s], w[i + 3u * s]);
 }
 
