@@ -1,9 +1,9 @@
 //! `cargo xtask demo`: a sample photograph in the style of a sample painting.
 
-use std::path::{Path, PathBuf};
+use std::fs;
+use std::path::{self, Path, PathBuf};
 use std::process::{Command, ExitCode};
 use std::time::{Instant, SystemTime};
-use std::{fs, io};
 
 use crate::paths;
 
@@ -23,11 +23,12 @@ pub fn run(args: &[String]) -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    let (began, clock) = (SystemTime::now(), Instant::now());
+    let (before, clock) = (modified(&output), Instant::now());
     match command.status() {
         Ok(status) => {
             let seconds = clock.elapsed().as_secs_f32();
-            if written_since(&output, began).unwrap_or(false) {
+            // A `--dry-run` or a failure writes no picture.
+            if modified(&output) != before {
                 println!("{seconds:.1} s after the build: {}", output.display());
             } else if status.success() {
                 println!("{seconds:.1} s after the build");
@@ -56,7 +57,7 @@ fn prepare(args: &[String]) -> Result<(Command, PathBuf), String> {
         command.args(["--size", SIZE]);
     }
     let output = match option(args, 'o', "output") {
-        Some(path) => PathBuf::from(path),
+        Some(path) => path::absolute(path).unwrap_or_else(|_| path.into()),
         None => {
             let output = root.join(OUTPUT);
             let folder = output.parent().expect("OUTPUT is in a folder");
@@ -85,9 +86,9 @@ fn option<'a>(args: &'a [String], short: char, long: &str) -> Option<&'a str> {
     })
 }
 
-/// Whether the file is there and was written at or after `time`: a `--dry-run` writes none.
-fn written_since(path: &Path, time: SystemTime) -> io::Result<bool> {
-    Ok(fs::metadata(path)?.modified()? >= time)
+/// When the file was written last; none where there is no file.
+fn modified(path: &Path) -> Option<SystemTime> {
+    fs::metadata(path).and_then(|file| file.modified()).ok()
 }
 
 #[cfg(test)]
