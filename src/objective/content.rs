@@ -1,0 +1,51 @@
+//! `content`: mean((F − P)²), Gatys et al. 2016, eq. 1, as a mean.
+
+use super::{Loss, Saved, Term, record_squared_difference};
+use crate::device::{Buffer, Recording};
+use crate::kernels::{SquaredDifferenceBackward, Tensor, View};
+
+/// The mean squared difference between a layer and a target of the same size.
+#[derive(Debug)]
+pub struct Content {
+    target: Buffer,
+    view: View,
+    weight: f64,
+}
+
+impl Content {
+    /// `target` holds one image's activation in the engine's layout, shape `view`.
+    #[must_use]
+    pub fn new(target: Buffer, view: View, weight: f64) -> Self {
+        Self { target, view, weight }
+    }
+
+    /// The value at all-zero activations, mean P²: what `relative` divides by. `target` is [C,H,W].
+    #[must_use]
+    pub fn at_zero(target: &[f32]) -> f64 {
+        target.iter().map(|&p| f64::from(p).powi(2)).sum::<f64>() / target.len() as f64
+    }
+
+    fn per_element(&self) -> f64 {
+        self.weight / (self.view.elements() as f64)
+    }
+}
+
+impl Term for Content {
+    fn forward(&self, recording: &mut Recording, x: Tensor, loss: Loss) -> Saved {
+        let target = recording.given("content target", self.target.clone());
+        record_squared_difference(recording, "content", x, (target, self.view), self.per_element(), loss);
+        Saved(vec![Tensor { value: target, view: self.view }])
+    }
+
+    fn backward(&self, recording: &mut Recording, x: Tensor, saved: &Saved, dx: Tensor, accumulate: bool) {
+        let target = saved.0[0];
+        let gradient = SquaredDifferenceBackward {
+            a: x.view,
+            b: target.view,
+            da: dx.view,
+            alpha: (2.0 * self.per_element()) as f32,
+            accumulate,
+        };
+        recording.call("content gradient", gradient, &[x.value, target.value, dx.value]);
+    }
+}

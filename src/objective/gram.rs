@@ -1,0 +1,80 @@
+//! `gram`: 1/(4C²) · Σ (G/N − A/N_s)², G = FFᵀ: Gatys et al. 2015, the E_l of eq. 4, for targets of any size.
+//!
+//! With D = G/N − A/N_s its gradient is dL/dF = D·F / (C²·N): a 1×1 convolution of F with D as its weights.
+
+use super::{Loss, Saved, Term, record_squared_difference};
+use crate::device::{Buffer, Kind, Recording};
+use crate::kernels::{Conv, Gram as GramKernel, GramReduce, SquaredDifferenceBackward, Tensor, View, record_conv};
+
+/// The difference between a layer's Gram matrix and a target's.
+#[derive(Debug)]
+pub struct Gram {
+    target: Buffer,
+    channels: u32,
+    weight: f64,
+}
+
+/// Records the Gram matrix FᵀF/N of every image: a tensor [n, 1, C⁺, C⁺], C⁺ being C rounded up to a multiple of 4.
+pub fn record_gram(recording: &mut Recording, x: Tensor, keep: bool) -> Tensor {
+    let padded = x.view.quads * 4;
+    let splits = GramKernel::splits_for(x.view);
+    let partial = GramKernel { f: x.view, splits };
+    let len = (x.view.n * splits * padded * padded) as usize;
+    let partials = recording.transient("gram partial sums", Kind::Real, len);
+    recording.call("gram", partial, &[x.value, partials]);
+    let view = View::new(x.view.n, 1, padded, padded);
+    let gram = if keep {
+        Tensor::persistent(recording, "gram", view)
+    } else {
+        Tensor::transient(recording, "gram", view)
+    };
+    let scale = 1.0 / (x.view.h * x.view.w) as f32;
+    recording.call(
+        "gram reduction",
+        GramReduce { n: x.view.n, channels: padded, splits, scale },
+        &[partials, gram.value],
+    );
+    gram
+}
+
+impl Gram {
+    /// `target` holds A/N_s, [C⁺, C⁺], of a layer of `channels` channels.
+    #[must_use]
+    pub fn new(target: Buffer, channels: u32, weight: f64) -> Self {
+        Self { target, channels, weight }
+    }
+
+    /// The value at all-zero activations, Σ (A/N_s)²/(4C²): what `relative` divides by.
+    #[must_use]
+    pub fn at_zero(target: &[f32], channels: u32) -> f64 {
+        target.iter().map(|&a| f64::from(a).powi(2)).sum::<f64>() / (4.0 * f64::from(channels).powi(2))
+    }
+}
+
+impl Term for Gram {
+    fn forward(&self, recording: &mut Recording, x: Tensor, loss: Loss) -> Saved {
+        let gram = record_gram(recording, x, false);
+        let view = View { n: 1, ..gram.view };
+        let target = recording.given("gram target", self.target.clone());
+        let scale = self.weight / (4.0 * f64::from(self.channels).powi(2));
+        record_squared_difference(recording, "gram", gram, (target, view), scale, loss);
+        let difference = Tensor::transient(recording, "gram difference", gram.view);
+        recording.call(
+            "gram difference",
+            SquaredDifferenceBackward { a: gram.view, b: view, da: gram.view, alpha: 1.0, accumulate: false },
+            &[gram.value, target, difference.value],
+        );
+        Saved(vec![difference])
+    }
+
+    fn backward(&self, recording: &mut Recording, x: Tensor, saved: &Saved, dx: Tensor, accumulate: bool) {
+        let pixels = f64::from(x.view.h * x.view.w);
+        let product = Conv {
+            alpha: (self.weight / (f64::from(self.channels).powi(2) * pixels)) as f32,
+            accumulate,
+            weights_per_image: true,
+            ..Conv::new(x.view, dx.view, 1)
+        };
+        record_conv(recording, "gram gradient", product, &[x.value, saved.0[0].value, dx.value]);
+    }
+}

@@ -1,0 +1,34 @@
+//! `tv`: total variation, mean dx² + mean dy² over neighbouring pixels of the image.
+
+use super::{Loss, Saved, Term, record_sum};
+use crate::device::{Kind, Recording};
+use crate::kernels::{self, Tensor, TvBackward};
+
+/// Total variation of the image.
+#[derive(Debug)]
+pub struct Tv {
+    weight: f64,
+}
+
+impl Tv {
+    /// With the given weight.
+    #[must_use]
+    pub fn new(weight: f64) -> Self {
+        Self { weight }
+    }
+}
+
+impl Term for Tv {
+    fn forward(&self, recording: &mut Recording, x: Tensor, loss: Loss) -> Saved {
+        let tv = kernels::Tv { x: x.view };
+        let partials = recording.transient("tv partial sums", Kind::Real, tv.partials_len());
+        recording.call("tv", tv, &[x.value, partials]);
+        record_sum(recording, "tv", partials, self.weight, loss);
+        Saved::default()
+    }
+
+    fn backward(&self, recording: &mut Recording, x: Tensor, _: &Saved, dx: Tensor, accumulate: bool) {
+        let gradient = TvBackward { x: x.view, dx: dx.view, alpha: self.weight as f32, accumulate };
+        recording.call("tv gradient", gradient, &[x.value, dx.value]);
+    }
+}
