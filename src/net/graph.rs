@@ -6,14 +6,14 @@ use super::NetError;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct NodeId(pub usize);
 
-/// What a node computes from its inputs. Every tensor is a batch of [channels, height, width].
+/// What a node computes from its inputs. Every tensor is a batch of `[channels, height, width]`.
 ///
 /// Windows follow torch and Caffe: an output size is `(size + 2*pad - kernel) / stride + 1`, rounded down,
 /// or up where `ceil` is set, but a last window that would start beyond the image and its left padding is
 /// dropped. Pooling windows are clipped to the padded image.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Op {
-    /// The image: RGB in [0,1], sRGB-encoded, 3 channels. Always node 0.
+    /// The image: RGB in `[0,1]`, sRGB-encoded, 3 channels. Always node 0.
     Input,
     /// `x * scale + bias` per channel, made from the network's mean and standard deviation. Always node 1;
     /// the first convolution pads its result, not the image.
@@ -133,7 +133,7 @@ pub(super) struct ConvSpec {
     pub out_channels: u32,
     pub in_channels: u32,
     pub kernel: u32,
-    /// Stored as a linear layer's matrix [out, in*kernel*kernel].
+    /// Stored as a linear layer's matrix `[out, in*kernel*kernel]`.
     pub linear: bool,
 }
 

@@ -10,7 +10,7 @@
 //! | AlexNet | `conv1` .. `conv5` (before their ReLUs), `relu1` .. `relu5`, `pool1`, `pool2`, `pool5`; `fc6` .. `fc8` |
 //! | SqueezeNet | `conv1`, `relu_conv1`, `pool1`; `fire2/squeeze1x1`, `fire2/expand1x1`, `fire2/expand3x3` (after their ReLUs), `fire2/squeeze1x1_pre_relu`, `fire2/concat` = `fire2`; `conv10`, `relu_conv10`, `pool10` |
 //! | GoogLeNet | `inception_4c/5x5_reduce` = `mixed4c_5x5_bottleneck` (after the ReLU), `.._pre_relu` of both, `inception_4c/output` = `mixed4c` = `inception4c`; `conv1/7x7_s2`, `pool1/norm1`, `pool5`, `loss3/classifier` |
-//! | all | `input` (the [0,1] image), `data` (normalized); torchvision's `features.21`, `classifier.1`, `inception4c.branch3.0`; with a classifier `logits` and `prob` |
+//! | all | `input` (the `[0,1]` image), `data` (normalized); torchvision's `features.21`, `classifier.1`, `inception4c.branch3.0`; with a classifier `logits` and `prob` |
 //!
 //! Torchvision's names mean that module's own output: its convolutions are before their ReLUs, save for
 //! GoogLeNet's, whose modules include it. Dropout is the identity, so that its name is one more of the layer
@@ -44,9 +44,9 @@ pub struct ConvWeights {
     pub in_channels: u32,
     /// Side of the square kernel.
     pub kernel: u32,
-    /// [out_channels, in_channels, kernel, kernel].
+    /// `[out_channels, in_channels, kernel, kernel]`.
     pub weight: Vec<f32>,
-    /// [out_channels].
+    /// `[out_channels]`.
     pub bias: Vec<f32>,
 }
 
@@ -168,7 +168,7 @@ impl Network {
         self.has_classifier().then(|| self.last().channels)
     }
 
-    /// The scores before the softmax, [classes, 1, 1].
+    /// The scores before the softmax, `[classes, 1, 1]`.
     ///
     /// # Errors
     ///

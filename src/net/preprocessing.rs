@@ -5,7 +5,7 @@ use super::error::WeightsError;
 /// The preprocessing of torchvision's ImageNet networks, which holds where a file says nothing.
 pub const DEFAULT: &str = "RGB/255 - mean(0.485,0.456,0.406), / std(0.229,0.224,0.225)";
 
-/// Mean and standard deviation per channel, of RGB in [0,1].
+/// Mean and standard deviation per channel, of RGB in `[0,1]`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Preprocessing {
     pub mean: [f64; 3],
