@@ -1,0 +1,119 @@
+//! What a network was trained to see, as its weights file's metadata say it.
+
+use super::error::WeightsError;
+
+/// The preprocessing of torchvision's ImageNet networks, which holds where a file says nothing.
+pub const DEFAULT: &str = "RGB/255 - mean(0.485,0.456,0.406), / std(0.229,0.224,0.225)";
+
+/// Mean and standard deviation per channel, of RGB in `[0,1]`.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Preprocessing {
+    pub mean: [f64; 3],
+    pub std: [f64; 3],
+}
+
+impl Preprocessing {
+    /// Reads `RGB/255 - mean(r,g,b), / std(r,g,b)`, where the mean, the standard deviation or both may be
+    /// absent and white space means nothing. Anything else, such as BGR order, is an error: such weights have
+    /// to be converted, which the first convolution allows.
+    pub(super) fn parse(text: &str) -> Result<Preprocessing, WeightsError> {
+        Self::read(text).map_err(|reason| WeightsError::Preprocessing {
+            found: text.to_owned(),
+            reason,
+            expected: DEFAULT,
+        })
+    }
+
+    fn read(text: &str) -> Result<Preprocessing, String> {
+        let compact: String = text.chars().filter(|c| !c.is_whitespace()).collect();
+        let Some(mut rest) = compact.strip_prefix("RGB/255") else {
+            return Err("does not start with `RGB/255`".to_owned());
+        };
+        let mut read = Preprocessing {
+            mean: [0.0; 3],
+            std: [1.0; 3],
+        };
+        if let Some(after) = rest.strip_prefix("-mean(") {
+            (read.mean, rest) = triple(after)?;
+        }
+        let before_std = rest.strip_prefix(',').unwrap_or(rest);
+        if let Some(after) = before_std.strip_prefix("/std(") {
+            (read.std, rest) = triple(after)?;
+        }
+        if !rest.is_empty() {
+            return Err(format!("has `{rest}` where it cannot be understood"));
+        }
+        if read.std.iter().any(|&std| std <= 0.0) {
+            return Err("has a standard deviation that is not positive".to_owned());
+        }
+        Ok(read)
+    }
+
+    /// `x * scale + bias` per channel is `(x - mean) / std`.
+    pub fn scale_and_bias(&self) -> ([f32; 3], [f32; 3]) {
+        let scale = self.std.map(|std| (1.0 / std) as f32);
+        let bias = std::array::from_fn(|c| (-self.mean[c] / self.std[c]) as f32);
+        (scale, bias)
+    }
+}
+
+/// Three finite numbers up to the closing parenthesis, and what follows it.
+fn triple(text: &str) -> Result<([f64; 3], &str), String> {
+    let (inside, rest) = text
+        .split_once(')')
+        .ok_or_else(|| "lacks a closing parenthesis".to_owned())?;
+    let numbers: Vec<f64> = inside
+        .split(',')
+        .map(|number| number.parse().ok().filter(|n: &f64| n.is_finite()))
+        .collect::<Option<_>>()
+        .ok_or_else(|| format!("has `{inside}` where three numbers should be"))?;
+    let numbers = numbers
+        .try_into()
+        .map_err(|n: Vec<f64>| format!("has {} numbers where three should be", n.len()))?;
+    Ok((numbers, rest))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_mean_and_standard_deviation() {
+        let read = Preprocessing::parse(DEFAULT).unwrap();
+        assert_eq!(read.mean, [0.485, 0.456, 0.406]);
+        assert_eq!(read.std, [0.229, 0.224, 0.225]);
+        let (scale, bias) = read.scale_and_bias();
+        for c in 0..3 {
+            // The mean becomes 0, and one standard deviation more becomes 1.
+            let at = |x: f64| x as f32 * scale[c] + bias[c];
+            assert!(at(read.mean[c]).abs() < 1e-6);
+            assert!((at(read.mean[c] + read.std[c]) - 1.0).abs() < 1e-6);
+        }
+    }
+
+    #[test]
+    fn both_parts_are_optional() {
+        let identity = Preprocessing::parse("RGB/255").unwrap();
+        assert_eq!(identity.scale_and_bias(), ([1.0; 3], [0.0; 3]));
+        let mean = Preprocessing::parse("RGB / 255 - mean(0.5, 0.25, 1)").unwrap();
+        assert_eq!(mean.scale_and_bias(), ([1.0; 3], [-0.5, -0.25, -1.0]));
+        let std = Preprocessing::parse("RGB/255 / std(0.5,0.25,2)").unwrap();
+        assert_eq!(std.scale_and_bias(), ([2.0, 4.0, 0.5], [0.0; 3]));
+    }
+
+    #[test]
+    fn refuses_what_it_does_not_understand() {
+        for (text, reason) in [
+            ("", "does not start"),
+            ("BGR - mean(104,117,123)", "does not start"),
+            ("RGB/255 - mean(0.5,0.5)", "2 numbers"),
+            ("RGB/255 - mean(0.5,0.5,NaN)", "three numbers"),
+            ("RGB/255 - mean(0.5,0.5,0.5", "closing parenthesis"),
+            ("RGB/255 / std(1,0,1)", "not positive"),
+            ("RGB/255 * 2", "`*2`"),
+        ] {
+            let error = Preprocessing::parse(text).unwrap_err().to_string();
+            assert!(error.contains(reason), "{text}: {error}");
+        }
+    }
+}

@@ -1,0 +1,173 @@
+//! Where networks are found: embedded in the program, installed in the user's data directory, or at a path.
+
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+
+use super::{NetError, Network};
+
+const EXTENSION: &str = "safetensors";
+
+/// The networks in the program itself: name and weights file.
+const EMBEDDED: [(&str, &[u8]); 2] = [
+    (
+        "squeezenet1_1",
+        include_bytes!("../../samples/models/squeezenet1_1.safetensors"),
+    ),
+    (
+        "vgg19",
+        include_bytes!("../../samples/models/vgg19.safetensors"),
+    ),
+];
+
+/// Names of the networks that need no file.
+pub fn embedded() -> impl Iterator<Item = &'static str> {
+    EMBEDDED.iter().map(|(name, _)| *name)
+}
+
+/// Where a user's own networks are looked for: `PIXGRAD_MODELS` or, without it, `pixgrad/models` in the
+/// platform's directory for a user's data. It need not exist.
+pub fn models_dir() -> Option<PathBuf> {
+    let set = |name| std::env::var_os(name).filter(|value| !value.is_empty());
+    if let Some(dir) = set("PIXGRAD_MODELS") {
+        return Some(dir.into());
+    }
+    let data = if cfg!(windows) {
+        set("LOCALAPPDATA").map(PathBuf::from)
+    } else if cfg!(target_os = "macos") {
+        std::env::home_dir().map(|home| home.join("Library/Application Support"))
+    } else {
+        let in_home = || Some(std::env::home_dir()?.join(".local/share"));
+        set("XDG_DATA_HOME").map(PathBuf::from).or_else(in_home)
+    };
+    Some(data?.join("pixgrad").join("models"))
+}
+
+/// Names of the networks in [`models_dir`], sorted.
+pub fn installed() -> Vec<String> {
+    models_dir().map_or_else(Vec::new, |dir| installed_in(&dir))
+}
+
+fn installed_in(dir: &Path) -> Vec<String> {
+    let Ok(entries) = std::fs::read_dir(dir) else {
+        return Vec::new();
+    };
+    let mut names: Vec<String> = entries
+        .filter_map(|entry| Some(entry.ok()?.path()))
+        .filter(|path| path.extension().is_some_and(|e| e == EXTENSION))
+        .filter_map(|path| Some(path.file_stem()?.to_str()?.to_owned()))
+        .collect();
+    names.sort();
+    names
+}
+
+/// Opens an embedded network, one from `dir`, or a path, in this order.
+pub(super) fn open(spec: &str, dir: Option<&Path>) -> Result<Network, NetError> {
+    if let Some((name, bytes)) = EMBEDDED.iter().find(|(name, _)| *name == spec) {
+        return Network::from_bytes(name, bytes);
+    }
+    let path = Path::new(spec);
+    let is_bare = path.components().count() == 1 && path.extension().is_none_or(|e| e != EXTENSION);
+    if is_bare && let Some(dir) = dir {
+        let file = dir.join(format!("{spec}.{EXTENSION}"));
+        if file.exists() {
+            return open_file(&file);
+        }
+    }
+    // A bare word is meant as a name unless there is such a file.
+    if spec.is_empty() || is_bare && spec != "." && spec != ".." && !path.exists() {
+        return Err(unknown(spec, dir));
+    }
+    open_file(path)
+}
+
+/// A network from a file, named like it.
+fn open_file(path: &Path) -> Result<Network, NetError> {
+    let path_buf = || path.to_owned();
+    if path.is_dir() {
+        return Err(NetError::Directory { path: path_buf() });
+    }
+    let bytes = std::fs::read(path).map_err(|error| match error.kind() {
+        ErrorKind::NotFound => NetError::NoSuchFile { path: path_buf() },
+        _ => NetError::Unreadable {
+            path: path_buf(),
+            error,
+        },
+    })?;
+    let name = path.file_stem().unwrap_or(path.as_os_str());
+    Network::from_bytes(&name.to_string_lossy(), &bytes)
+}
+
+fn unknown(name: &str, dir: Option<&Path>) -> NetError {
+    let installed = dir.map_or_else(Vec::new, installed_in);
+    let place = dir.map_or_else(
+        || "no directory for them is known".to_owned(),
+        |dir| format!("they belong into {}", dir.display()),
+    );
+    NetError::UnknownNetwork {
+        name: name.to_owned(),
+        embedded: embedded().collect::<Vec<_>>().join(", "),
+        installed: if installed.is_empty() {
+            format!("none ({place})")
+        } else {
+            installed.join(", ")
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::net::Architecture;
+
+    fn embedded_bytes() -> &'static [u8] {
+        EMBEDDED[0].1
+    }
+
+    #[test]
+    fn embedded_networks_open() {
+        let squeezenet = open("squeezenet1_1", None).unwrap();
+        assert_eq!(squeezenet.architecture, Architecture::SqueezeNet1_1);
+        assert_eq!(squeezenet.class_names().unwrap().len(), 1000);
+        let vgg = open("vgg19", None).unwrap();
+        assert_eq!(vgg.architecture, Architecture::Vgg19);
+        assert_eq!(vgg.nodes.last().unwrap().name, "relu4_1");
+        assert!(!vgg.has_classifier());
+    }
+
+    #[test]
+    fn installed_networks_and_paths_open_under_their_names() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("mine.safetensors");
+        std::fs::write(&file, embedded_bytes()).unwrap();
+        std::fs::write(dir.path().join("notes.txt"), "not a network").unwrap();
+        assert_eq!(installed_in(dir.path()), ["mine"]);
+        assert_eq!(open("mine", Some(dir.path())).unwrap().name, "mine");
+        assert_eq!(open(file.to_str().unwrap(), None).unwrap().name, "mine");
+    }
+
+    #[test]
+    fn an_unknown_name_lists_the_known_ones() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join("mine.safetensors"), embedded_bytes()).unwrap();
+        let message = |spec| open(spec, Some(dir.path())).unwrap_err().to_string();
+        for spec in ["resnet50", ""] {
+            let message = message(spec);
+            for part in ["squeezenet1_1, vgg19", "mine", "path"] {
+                assert!(message.contains(part), "{message}");
+            }
+        }
+    }
+
+    #[test]
+    fn bad_paths_say_what_is_wrong() {
+        let dir = tempfile::tempdir().unwrap();
+        let open = |path: &Path| open(path.to_str().unwrap(), None).unwrap_err();
+        assert!(matches!(open(dir.path()), NetError::Directory { .. }));
+        assert!(matches!(open(Path::new(".")), NetError::Directory { .. }));
+        let missing = dir.path().join("missing.safetensors");
+        assert!(matches!(open(&missing), NetError::NoSuchFile { .. }));
+        let empty = dir.path().join("empty.safetensors");
+        std::fs::write(&empty, "").unwrap();
+        assert!(matches!(open(&empty), NetError::Weights { .. }));
+    }
+}

@@ -1,0 +1,310 @@
+//! Reads a weights file: safetensors in f32, f16 or bf16 under torchvision's tensor names, for the whole
+//! network or its first layers.
+
+use std::collections::{BTreeMap, HashMap};
+
+use half::slice::HalfFloatSliceExt;
+use safetensors::{Dtype, SafeTensorError, SafeTensors, tensor::TensorView};
+
+use super::arch::Architecture;
+use super::error::WeightsError;
+use super::graph::{ConvSpec, Graph};
+use super::preprocessing::{DEFAULT, Preprocessing};
+use super::{ConvWeights, Op};
+
+/// Outputs of a classifier that a file does not hold: those of ImageNet.
+const USUAL_CLASSES: u32 = 1000;
+
+/// The tensors that a file holds, by name.
+type Shapes<'a> = BTreeMap<&'a str, &'a [usize]>;
+
+/// A weights file's contents, checked and complete.
+pub(super) struct Weights {
+    pub architecture: Architecture,
+    /// Cut where the weights end.
+    pub graph: Graph,
+    /// One per entry of the graph's own list.
+    pub convs: Vec<ConvWeights>,
+    pub preprocessing: Preprocessing,
+    pub metadata: BTreeMap<String, String>,
+}
+
+/// Reads and checks the bytes of a weights file.
+pub(super) fn read(bytes: &[u8]) -> Result<Weights, WeightsError> {
+    let (metadata, tensors) = parse(bytes)?;
+    let views: BTreeMap<&str, TensorView> = tensors.iter().collect();
+    let shapes: Shapes = views
+        .iter()
+        .map(|(&name, view)| (name, view.shape()))
+        .collect();
+
+    let (architecture, mut graph) = match metadata.get("architecture") {
+        Some(name) => fit_named(name, &shapes)?,
+        None => recognize(&shapes)?,
+    };
+    let preprocessing = metadata
+        .get("preprocessing")
+        .map_or(DEFAULT, String::as_str);
+    let preprocessing = Preprocessing::parse(preprocessing)?;
+    let (scale, bias) = preprocessing.scale_and_bias();
+    let normalized = graph.normalized();
+    graph.nodes[normalized.0].op = Op::Normalize { scale, bias };
+
+    let convs = graph.convs.iter().map(|spec| {
+        Ok(ConvWeights {
+            name: spec.tensor.clone(),
+            out_channels: spec.out_channels,
+            in_channels: spec.in_channels,
+            kernel: spec.kernel,
+            weight: values(&views, &weight_name(spec))?,
+            bias: values(&views, &bias_name(spec))?,
+        })
+    });
+    let convs = convs.collect::<Result<_, WeightsError>>()?;
+    Ok(Weights {
+        architecture,
+        graph,
+        convs,
+        preprocessing,
+        metadata,
+    })
+}
+
+fn weight_name(spec: &ConvSpec) -> String {
+    format!("{}.weight", spec.tensor)
+}
+
+fn bias_name(spec: &ConvSpec) -> String {
+    format!("{}.bias", spec.tensor)
+}
+
+/// The file's metadata and its tensors.
+fn parse(bytes: &[u8]) -> Result<(BTreeMap<String, String>, SafeTensors<'_>), WeightsError> {
+    if bytes.is_empty() {
+        return Err(WeightsError::Empty);
+    }
+    let (_, header) = SafeTensors::read_metadata(bytes).map_err(|error| explain(bytes, &error))?;
+    let tensors = SafeTensors::deserialize(bytes).map_err(|error| explain(bytes, &error))?;
+    let metadata: HashMap<String, String> = header.metadata().clone().unwrap_or_default();
+    Ok((metadata.into_iter().collect(), tensors))
+}
+
+/// Says whether a file that cannot be parsed is cut short or something else altogether.
+fn explain(bytes: &[u8], error: &SafeTensorError) -> WeightsError {
+    let not = |reason: String| WeightsError::NotSafetensors { reason };
+    let found = bytes.len() as u64;
+    let Some((length, rest)) = bytes.split_first_chunk::<8>() else {
+        return not(format!("it has only {found} bytes"));
+    };
+    let header_length = u64::from_le_bytes(*length);
+    match error {
+        SafeTensorError::InvalidHeaderLength if rest.first().is_none_or(|&c| c == b'{') => {
+            WeightsError::Truncated {
+                expected: header_length.saturating_add(8),
+                found,
+                tensor: None,
+            }
+        }
+        SafeTensorError::InvalidHeaderLength | SafeTensorError::HeaderTooLarge => {
+            not("it does not start with the length of a header".to_owned())
+        }
+        SafeTensorError::MetadataIncompleteBuffer => {
+            let ends = tensor_ends(&rest[..header_length as usize]);
+            let data_start = 8 + header_length;
+            let expected = data_start + ends.last().map_or(0, |(end, _)| *end);
+            if found > expected {
+                return not(format!(
+                    "it has {found} bytes where its header describes {expected}"
+                ));
+            }
+            WeightsError::Truncated {
+                expected,
+                found,
+                tensor: ends
+                    .into_iter()
+                    .find(|(end, _)| data_start + end > found)
+                    .map(|(_, name)| name),
+            }
+        }
+        _ => not(error.to_string()),
+    }
+}
+
+/// Where each tensor ends behind the header, in ascending order. The header is known to be well-formed.
+fn tensor_ends(header: &[u8]) -> Vec<(u64, String)> {
+    let header: BTreeMap<String, serde_json::Value> =
+        serde_json::from_slice(header).unwrap_or_default();
+    let mut ends: Vec<(u64, String)> = header
+        .into_iter()
+        .filter_map(|(name, entry)| Some((entry["data_offsets"][1].as_u64()?, name)))
+        .collect();
+    ends.sort();
+    ends
+}
+
+/// The graph of the architecture that the metadata name, cut to the tensors there are.
+fn fit_named(name: &str, shapes: &Shapes) -> Result<(Architecture, Graph), WeightsError> {
+    let named = Architecture::from_name(name).ok_or_else(|| WeightsError::UnknownArchitecture {
+        named: name.to_owned(),
+        known: Architecture::names(),
+    })?;
+    match fit(named, shapes) {
+        Ok(graph) => Ok((named, graph)),
+        // One wrong tensor is worth its own message, another network's tensors are not.
+        Err(problem) => match recognize(shapes) {
+            Ok((found, _)) => Err(WeightsError::WrongArchitecture { named, found }),
+            Err(_) => Err(problem),
+        },
+    }
+}
+
+/// Deduces the architecture from the tensors' names and shapes.
+fn recognize(shapes: &Shapes) -> Result<(Architecture, Graph), WeightsError> {
+    let mut fitting: Vec<(Architecture, Graph)> = Architecture::ALL
+        .into_iter()
+        .filter_map(|known| Some((known, fit(known, shapes).ok()?)))
+        .collect();
+    if fitting.is_empty() {
+        return Err(closest_misfit(shapes));
+    }
+    // The first layers of VGG-16 and VGG-19 are the same network, so that either name will do; that with the
+    // fewest layers claims nothing that the other denies. Other networks that start with equal tensors differ
+    // in strides or padding.
+    fitting.sort_by_key(|(_, graph)| graph.nodes.len());
+    let same = |a: &Graph, b: &Graph| {
+        a.nodes
+            .iter()
+            .zip(&b.nodes)
+            .all(|(a, b)| a.op == b.op && a.inputs == b.inputs)
+    };
+    let (_, shortest) = &fitting[0];
+    if fitting.iter().all(|(_, graph)| same(shortest, graph)) {
+        return Ok(fitting.swap_remove(0));
+    }
+    let names: Vec<&str> = fitting.iter().map(|(known, _)| known.name()).collect();
+    Err(WeightsError::AmbiguousArchitecture {
+        candidates: names.join(", "),
+    })
+}
+
+/// What keeps the tensors from being those of the architecture that most of them belong to.
+fn closest_misfit(shapes: &Shapes) -> WeightsError {
+    let misfits = Architecture::ALL
+        .into_iter()
+        .filter_map(|known| Some((known, fit(known, shapes).err()?)));
+    let closest = misfits
+        .map(|(known, problem)| (belonging(known, shapes), problem))
+        .max_by_key(|(count, _)| *count)
+        .filter(|(count, _)| *count > 0);
+    closest.map_or_else(
+        || WeightsError::UnrecognizedTensors {
+            examples: examples(shapes),
+            known: Architecture::names(),
+        },
+        |(_, problem)| problem,
+    )
+}
+
+/// How many of the tensors an architecture has under the same name and with the same shape.
+fn belonging(architecture: Architecture, shapes: &Shapes) -> usize {
+    let graph = architecture.graph(classes(architecture, shapes));
+    expected_tensors(&graph.convs)
+        .filter(|(name, shape)| shapes.get(name.as_str()) == Some(&shape.as_slice()))
+        .count()
+}
+
+fn examples(shapes: &Shapes) -> String {
+    if shapes.is_empty() {
+        return "none at all".to_owned();
+    }
+    let some: Vec<&str> = shapes.keys().copied().take(3).collect();
+    some.join(", ") + if shapes.len() > 3 { ", ..." } else { "" }
+}
+
+/// The number of classes of the classifier that a file holds, or would hold.
+fn classes(architecture: Architecture, shapes: &Shapes) -> u32 {
+    match shapes.get(architecture.classes_tensor()) {
+        Some([count]) if *count > 0 => u32::try_from(*count).unwrap_or(USUAL_CLASSES),
+        _ => USUAL_CLASSES,
+    }
+}
+
+/// Every tensor's name and shape, in the graph's order.
+fn expected_tensors(convs: &[ConvSpec]) -> impl Iterator<Item = (String, Vec<usize>)> {
+    convs.iter().flat_map(|spec| {
+        let bias_shape = vec![spec.out_channels as usize];
+        [
+            (weight_name(spec), spec.weight_shape()),
+            (bias_name(spec), bias_shape),
+        ]
+    })
+}
+
+/// The architecture's graph, cut behind the last convolution that there is a tensor for. All tensors up to
+/// there must be present in their right shapes, and no others.
+fn fit(architecture: Architecture, shapes: &Shapes) -> Result<Graph, WeightsError> {
+    let mut graph = architecture.graph(classes(architecture, shapes));
+    let present = |spec: &ConvSpec| {
+        shapes.contains_key(weight_name(spec).as_str())
+            || shapes.contains_key(bias_name(spec).as_str())
+    };
+    // Without any tensor, the first one is missing.
+    let kept = graph.convs.iter().rposition(present).unwrap_or(0) + 1;
+    graph.cut(kept);
+
+    let mut unexpected = shapes.clone();
+    for (tensor, expected) in expected_tensors(&graph.convs) {
+        match unexpected.remove(tensor.as_str()) {
+            None => {
+                return Err(WeightsError::MissingTensor {
+                    architecture,
+                    tensor,
+                    expected,
+                });
+            }
+            Some(found) if found != expected => {
+                return Err(WeightsError::WrongShape {
+                    architecture,
+                    tensor,
+                    expected,
+                    found: found.to_vec(),
+                });
+            }
+            Some(_) => {}
+        }
+    }
+    match unexpected.first_key_value() {
+        None => Ok(graph),
+        Some((tensor, found)) => Err(WeightsError::ExtraTensor {
+            architecture,
+            tensor: (*tensor).to_owned(),
+            found: found.to_vec(),
+        }),
+    }
+}
+
+/// A tensor's values as f32, all of them finite.
+fn values(views: &BTreeMap<&str, TensorView>, tensor: &str) -> Result<Vec<f32>, WeightsError> {
+    let view = &views[tensor];
+    // The file is little-endian, as is every platform with a GPU interface that we use. Its tensors need not
+    // be aligned, hence the copies.
+    let values: Vec<f32> = match view.dtype() {
+        Dtype::F32 => bytemuck::pod_collect_to_vec(view.data()),
+        Dtype::F16 => bytemuck::pod_collect_to_vec::<u8, half::f16>(view.data()).to_f32_vec(),
+        Dtype::BF16 => bytemuck::pod_collect_to_vec::<u8, half::bf16>(view.data()).to_f32_vec(),
+        other => {
+            return Err(WeightsError::WrongDtype {
+                tensor: tensor.to_owned(),
+                found: format!("{other:?}"),
+            });
+        }
+    };
+    match values.iter().position(|value| !value.is_finite()) {
+        None => Ok(values),
+        Some(index) => Err(WeightsError::NotFinite {
+            tensor: tensor.to_owned(),
+            index,
+            value: values[index].to_string(),
+        }),
+    }
+}
