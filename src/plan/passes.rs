@@ -1,0 +1,350 @@
+//! The forward and the backward pass of a network, recorded as kernel calls.
+
+use std::collections::{BTreeSet, HashMap};
+
+use super::Network;
+use crate::Error;
+use crate::device::{Kind, Recording, ValueId};
+use crate::kernels::{
+    AdaptiveAvgPool, AdaptiveAvgPoolBackward, Affine, AvgPool, AvgPoolBackward, Conv, Lrn, LrnBackward, MaxPool,
+    MaxPoolBackward, Relu, ReluBackward, Softmax, SoftmaxBackward, Tensor, View, record_conv,
+};
+use crate::net::{Node, NodeId, Op};
+
+/// What the forward pass leaves behind: every layer's tensor, and what its backward pass needs.
+#[derive(Debug)]
+pub struct Forward<'a> {
+    network: &'a Network,
+    /// Nodes on the way to a wanted one, in topological order.
+    needed: BTreeSet<NodeId>,
+    tensors: HashMap<NodeId, Tensor>,
+    /// ReLU masks and pooling argmaxes.
+    words: HashMap<NodeId, ValueId>,
+    /// ReLUs computed by the convolution before them.
+    fused: BTreeSet<NodeId>,
+}
+
+impl<'a> Forward<'a> {
+    /// Records the layers from `image` ([0,1] RGB) up to the deepest of `wanted`.
+    ///
+    /// Tensors of `keep` get memory of their own, so that they can be read back after the pass.
+    ///
+    /// # Errors
+    /// [`Error::Net`] where the image is too small for a wanted layer.
+    pub fn record(
+        recording: &mut Recording,
+        network: &'a Network,
+        image: Tensor,
+        wanted: &[NodeId],
+        keep: &[NodeId],
+    ) -> Result<Self, Error> {
+        let graph = network.graph();
+        for id in wanted {
+            graph.shape(*id, image.view.h, image.view.w)?;
+        }
+        let shapes = graph.shapes(image.view.h, image.view.w);
+        let mut needed: BTreeSet<NodeId> = wanted.iter().copied().chain([NodeId(0)]).collect();
+        for index in (0..graph.nodes.len()).rev() {
+            if needed.contains(&NodeId(index)) {
+                needed.extend(graph.nodes[index].inputs.iter().copied());
+            }
+        }
+        let mut pass =
+            Self { network, needed, tensors: HashMap::new(), words: HashMap::new(), fused: BTreeSet::new() };
+        pass.tensors.insert(NodeId(0), image);
+        pass.place_concatenations(recording, &shapes, image.view.n, keep);
+        for id in pass.needed.clone() {
+            if id == NodeId(0) || pass.fused.contains(&id) {
+                continue;
+            }
+            let node = graph.node(id);
+            // The ReLU behind a convolution that nobody else reads is computed by the convolution.
+            let relu = match node.op {
+                Op::Conv { .. } if !wanted.contains(&id) => pass.only_relu_after(id),
+                _ => None,
+            };
+            let out = relu.unwrap_or(id);
+            let shape = shapes[out.0].ok_or_else(|| {
+                Error::Plan(format!("layer `{}` has no size at {}×{}", node.name, image.view.w, image.view.h))
+            })?;
+            let view = View::new(image.view.n, shape.height, shape.width, shape.channels);
+            let y = match pass.tensors.get(&out) {
+                Some(placed) => *placed,
+                None if keep.contains(&out) => Tensor::persistent(recording, &graph.node(out).name, view),
+                None => Tensor::transient(recording, &graph.node(out).name, view),
+            };
+            pass.tensors.insert(out, y);
+            if let Some(relu) = relu {
+                pass.fused.insert(relu);
+            }
+            pass.record_node(recording, id, node, relu, y)?;
+        }
+        Ok(pass)
+    }
+
+    /// The tensor of a needed layer.
+    ///
+    /// # Panics
+    /// When the layer was not needed, or lies inside a fused pair: a bug in the caller.
+    #[must_use]
+    pub fn tensor(&self, id: NodeId) -> Tensor {
+        self.tensors[&id]
+    }
+
+    /// Gives every input of a concatenation its slice of the result, so that it is written in place.
+    fn place_concatenations(
+        &mut self,
+        recording: &mut Recording,
+        shapes: &[Option<crate::net::Shape>],
+        n: u32,
+        keep: &[NodeId],
+    ) {
+        let graph = self.network.graph();
+        for id in &self.needed {
+            let node = graph.node(*id);
+            let (Op::Concat, Some(shape)) = (node.op, shapes[id.0]) else { continue };
+            let view = View::new(n, shape.height, shape.width, shape.channels);
+            let whole = if keep.contains(id) || node.inputs.iter().any(|i| keep.contains(i)) {
+                Tensor::persistent(recording, &node.name, view)
+            } else {
+                Tensor::transient(recording, &node.name, view)
+            };
+            self.tensors.insert(*id, whole);
+            let mut first = 0;
+            for input in &node.inputs {
+                let channels = graph.node(*input).channels;
+                self.tensors.insert(*input, whole.slice(first, channels));
+                first += channels;
+            }
+        }
+    }
+
+    /// The ReLU behind `id`, if it is the only needed consumer.
+    fn only_relu_after(&self, id: NodeId) -> Option<NodeId> {
+        let graph = self.network.graph();
+        let mut consumers = self.needed.iter().filter(|c| graph.node(**c).inputs.contains(&id));
+        match (consumers.next(), consumers.next()) {
+            (Some(only), None) if graph.node(*only).op == Op::Relu => Some(*only),
+            _ => None,
+        }
+    }
+
+    fn record_node(
+        &mut self,
+        recording: &mut Recording,
+        id: NodeId,
+        node: &Node,
+        relu: Option<NodeId>,
+        y: Tensor,
+    ) -> Result<(), Error> {
+        let label = node.name.as_str();
+        let x = node.inputs.first().map(|i| self.tensors[i]);
+        let Some(x) = x else { return Ok(()) };
+        match node.op {
+            Op::Input | Op::Concat => {}
+            Op::Normalize { scale, bias } => {
+                let [r, g, b] = scale;
+                let [br, bg, bb] = bias;
+                let affine = Affine {
+                    x: x.view,
+                    y: y.view,
+                    scale: [r, g, b, 0.0],
+                    bias: [br, bg, bb, 0.0],
+                    accumulate: false,
+                };
+                recording.call(label, affine, &[x.value, y.value]);
+            }
+            Op::Conv { kernel, stride, pad, weights } => {
+                let (w, bias) = self.network.forward(weights)?;
+                let (w, bias) = (recording.given(label, w), recording.given(label, bias));
+                let conv =
+                    Conv { stride, pad, bias: true, relu: relu.is_some(), ..Conv::new(x.view, y.view, kernel) };
+                let mut values = vec![x.value, w, y.value, bias];
+                if let Some(relu) = relu {
+                    values.push(self.mask(recording, relu, y.view.mask_len()));
+                }
+                record_conv(recording, label, conv, &values);
+            }
+            Op::Relu => {
+                let mask = self.mask(recording, id, y.view.mask_len());
+                recording.call(label, Relu { x: x.view, y: y.view }, &[x.value, y.value, mask]);
+            }
+            Op::MaxPool { kernel, stride, pad, .. } => {
+                let pool = MaxPool { x: x.view, y: y.view, kernel, stride, pad };
+                let argmax = self.mask(recording, id, pool.argmax_len());
+                recording.call(label, pool, &[x.value, y.value, argmax]);
+            }
+            Op::AvgPool { kernel, stride, pad, .. } => {
+                recording.call(label, AvgPool { x: x.view, y: y.view, kernel, stride, pad }, &[x.value, y.value]);
+            }
+            Op::AdaptiveAvgPool { .. } | Op::GlobalAvgPool => {
+                recording.call(label, AdaptiveAvgPool { x: x.view, y: y.view }, &[x.value, y.value]);
+            }
+            Op::Lrn { size, alpha, beta, k } => {
+                recording.call(label, Lrn { x: x.view, y: y.view, size, alpha, beta, k }, &[x.value, y.value]);
+            }
+            Op::Softmax => recording.call(label, Softmax { x: x.view, y: y.view }, &[x.value, y.value]),
+        }
+        Ok(())
+    }
+
+    fn mask(&mut self, recording: &mut Recording, id: NodeId, len: usize) -> ValueId {
+        let name = &self.network.graph().node(id).name;
+        let value = recording.transient(format!("{name} mask"), Kind::Word, len);
+        self.words.insert(id, value);
+        value
+    }
+
+    /// Records the backward pass down to the image. `inject` is called for every layer once all gradients from the
+    /// layers above have been recorded, deepest layer first; it may record what the objective adds.
+    ///
+    /// Returns the gradient with respect to the image.
+    ///
+    /// # Errors
+    /// [`Error::Device`] when weights do not fit the device.
+    pub fn record_backward(
+        &self,
+        recording: &mut Recording,
+        mut inject: impl FnMut(&mut Recording, NodeId, Tensor, &mut Gradient),
+    ) -> Result<Tensor, Error> {
+        let graph = self.network.graph();
+        let mut gradients: HashMap<NodeId, Gradient> = HashMap::new();
+        for id in self.needed.iter().rev().copied() {
+            let node = graph.node(id);
+            let Some(x) = self.tensors.get(&id).copied() else {
+                // A convolution whose ReLU is fused: the ReLU's turn has recorded its backward pass.
+                continue;
+            };
+            let mut gradient = gradients.remove(&id).unwrap_or_else(|| Gradient::new(x.view, &node.name));
+            inject(recording, id, x, &mut gradient);
+            let Some(dy) = gradient.tensor() else {
+                // Nothing above depends on it, such as a layer that only the forward pass of a term reads.
+                continue;
+            };
+            if id == NodeId(0) {
+                return Ok(dy);
+            }
+            if node.op == Op::Concat {
+                let mut first = 0;
+                for input in &node.inputs {
+                    let channels = graph.node(*input).channels;
+                    let slice = Gradient::written(dy.slice(first, channels));
+                    let taken = gradients.insert(*input, slice).is_some();
+                    debug_assert!(!taken, "a concatenation's input has one consumer");
+                    first += channels;
+                }
+                continue;
+            }
+            // A fused pair's input is the convolution's.
+            let (node, masked) = match (node.op, node.inputs.first()) {
+                (Op::Relu, Some(conv)) if self.fused.contains(&id) => (graph.node(*conv), Some(self.words[&id])),
+                _ => (node, None),
+            };
+            let Some(input) = node.inputs.first().copied() else { continue };
+            let below = gradients
+                .entry(input)
+                .or_insert_with(|| Gradient::new(self.tensors[&input].view, &graph.node(input).name));
+            let (dx, accumulate) = below.target(recording);
+            self.record_node_backward(recording, id, node, masked, dy, dx, accumulate)?;
+        }
+        Err(Error::Plan("no term depends on the image".to_string()))
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "one node of the pass with everything its kernel binds")]
+    fn record_node_backward(
+        &self,
+        recording: &mut Recording,
+        id: NodeId,
+        node: &Node,
+        masked: Option<ValueId>,
+        dy: Tensor,
+        dx: Tensor,
+        accumulate: bool,
+    ) -> Result<(), Error> {
+        let label = format!("backward {}", node.name);
+        let (gy, gx) = (dy.view, dx.view);
+        match node.op {
+            Op::Input | Op::Concat => {}
+            Op::Normalize { scale: [r, g, b], .. } => {
+                let affine = Affine { x: gy, y: gx, scale: [r, g, b, 0.0], bias: [0.0; 4], accumulate };
+                recording.call(label, affine, &[dy.value, dx.value]);
+            }
+            Op::Conv { kernel, stride, pad, weights } => {
+                let w = recording.given(&label, self.network.backward(weights)?);
+                let conv = Conv {
+                    pad: kernel - 1 - pad,
+                    input_dilation: stride,
+                    masked: masked.is_some(),
+                    accumulate,
+                    ..Conv::new(gy, gx, kernel)
+                };
+                let values: Vec<_> = [dy.value, w, dx.value].into_iter().chain(masked).collect();
+                record_conv(recording, label, conv, &values);
+            }
+            Op::Relu => {
+                let relu = ReluBackward { dy: gy, dx: gx, accumulate };
+                recording.call(label, relu, &[dy.value, self.words[&id], dx.value]);
+            }
+            Op::MaxPool { kernel, stride, pad, .. } => {
+                let pool = MaxPoolBackward { dy: gy, dx: gx, kernel, stride, pad, accumulate };
+                recording.call(label, pool, &[dy.value, self.words[&id], dx.value]);
+            }
+            Op::AvgPool { kernel, stride, pad, .. } => {
+                let pool = AvgPoolBackward { dy: gy, dx: gx, kernel, stride, pad, accumulate };
+                recording.call(label, pool, &[dy.value, dx.value]);
+            }
+            Op::AdaptiveAvgPool { .. } | Op::GlobalAvgPool => {
+                let pool = AdaptiveAvgPoolBackward { dy: gy, dx: gx, accumulate };
+                recording.call(label, pool, &[dy.value, dx.value]);
+            }
+            Op::Lrn { size, alpha, beta, k } => {
+                let x = self.tensors[&node.inputs[0]];
+                let lrn = LrnBackward { x: x.view, dy: gy, dx: gx, size, alpha, beta, k, accumulate };
+                recording.call(label, lrn, &[x.value, dy.value, dx.value]);
+            }
+            Op::Softmax => {
+                let y = self.tensors[&id];
+                let softmax = SoftmaxBackward { y: y.view, dy: gy, dx: gx, accumulate };
+                recording.call(label, softmax, &[y.value, dy.value, dx.value]);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The gradient with respect to one tensor while its contributions are being recorded.
+#[derive(Debug)]
+pub struct Gradient {
+    view: View,
+    label: String,
+    tensor: Option<Tensor>,
+}
+
+impl Gradient {
+    fn new(view: View, label: &str) -> Self {
+        // A slice of a concatenation reached only by terms still gets a gradient of its own size.
+        let view = View::new(view.n, view.h, view.w, view.c);
+        Self { view, label: format!("gradient {label}"), tensor: None }
+    }
+
+    fn written(tensor: Tensor) -> Self {
+        Self { view: tensor.view, label: String::new(), tensor: Some(tensor) }
+    }
+
+    /// Where the next contribution goes, and whether it adds to those before it. The first one must write every
+    /// element.
+    pub fn target(&mut self, recording: &mut Recording) -> (Tensor, bool) {
+        match self.tensor {
+            Some(tensor) => (tensor, true),
+            None => {
+                let tensor = Tensor::transient(recording, &self.label, self.view);
+                self.tensor = Some(tensor);
+                (tensor, false)
+            }
+        }
+    }
+
+    fn tensor(&self) -> Option<Tensor> {
+        self.tensor
+    }
+}
