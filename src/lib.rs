@@ -1,6 +1,13 @@
 //! Optimizes the pixels of an image against a fixed, trained CNN, on any GPU.
 
 pub mod device;
+mod error;
 pub mod image;
 pub mod kernels;
 pub mod net;
+pub mod objective;
+pub mod optim;
+pub mod plan;
+pub mod schedule;
+
+pub use error::Error;

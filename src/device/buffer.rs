@@ -58,6 +58,19 @@ impl Buffer {
         self.len == 0
     }
 
+    /// What tells this memory from any other: equal for clones.
+    #[must_use]
+    pub fn address(&self) -> usize {
+        match &self.memory {
+            Memory::Gpu(buffer) => {
+                let mut hasher = std::hash::DefaultHasher::new();
+                std::hash::Hash::hash(buffer, &mut hasher);
+                std::hash::Hasher::finish(&hasher) as usize
+            }
+            Memory::Cpu(storage) => Arc::as_ptr(storage) as usize,
+        }
+    }
+
     /// The GPU buffer, `None` on the processor.
     #[must_use]
     pub fn wgpu(&self) -> Option<&wgpu::Buffer> {

@@ -18,6 +18,7 @@ pub struct Gpu {
     checked: bool,
     pipelines: Mutex<HashMap<(Shader, Vec<Slot>), Arc<Pipeline>>>,
     counters: Counters,
+    rate: std::sync::OnceLock<f64>,
     failure: Arc<Mutex<Option<String>>>,
 }
 
@@ -144,7 +145,7 @@ impl Gpu {
             info,
             checked,
             pipelines: Mutex::default(),
-            counters: Counters::default(),
+            counters: Counters::default(), rate: std::sync::OnceLock::new(),
             failure,
         }
     }
@@ -176,6 +177,18 @@ impl Gpu {
             submissions: get(&self.counters.submissions),
             bytes_read: get(&self.counters.bytes_read),
         }
+    }
+
+    /// 10⁹ floating-point operations per second of a typical kernel: `measure` is called once per device.
+    ///
+    /// # Errors
+    /// Those of `measure`.
+    pub fn rate_or_measure(&self, measure: impl FnOnce() -> Result<f64, DeviceError>) -> Result<f64, DeviceError> {
+        if let Some(rate) = self.rate.get() {
+            return Ok(*rate);
+        }
+        let rate = measure()?;
+        Ok(*self.rate.get_or_init(|| rate))
     }
 
     /// The first error that the driver has reported outside an error scope, if any.

@@ -105,6 +105,19 @@ impl Device {
         }
     }
 
+    /// Bytes of memory that a plan may still take, where that can be known: on the processor and on software
+    /// adapters, which share its memory. A GPU's driver tells only by refusing.
+    #[must_use]
+    pub fn free_memory(&self) -> Option<u64> {
+        let own = matches!(&*self.0, Inner::Cpu(_)) || self.info().is_software();
+        own.then(|| {
+            let mut system = sysinfo::System::new();
+            system.refresh_memory();
+            system.available_memory()
+        })
+        .filter(|bytes| *bytes > 0)
+    }
+
     /// A zeroed buffer of `len` elements.
     ///
     /// # Errors

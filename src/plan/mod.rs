@@ -1,0 +1,225 @@
+//! A plan: one iteration of an objective on a network at one size, as a list of kernel calls and a slot of memory
+//! for every value. Making one touches no device memory but the network's weights.
+
+mod memory;
+mod network;
+mod passes;
+
+pub use memory::Layout;
+pub use network::Network;
+pub use passes::{Forward, Gradient};
+
+use crate::Error;
+use crate::device::{Device, Home, Kind, Recording, ValueId};
+use crate::kernels::{Record, Tensor, View};
+use crate::net::NodeId;
+use crate::objective::{Loss, Term};
+use crate::optim::{Average, Optimizer, State};
+
+/// Iterations whose losses the ring holds: the most that one submission may run.
+pub const RING_ROWS: u32 = 64;
+
+/// A term at the layer that it reads.
+#[derive(Debug)]
+pub struct Placed {
+    /// The layer; node 0 is the image.
+    pub node: NodeId,
+    /// The term.
+    pub term: Box<dyn Term>,
+    /// Which term of the recipe this belongs to: their values are reported together.
+    pub group: usize,
+}
+
+/// What to make a plan of.
+#[derive(Debug)]
+pub struct Problem<'a> {
+    /// The network that the terms' layers are of.
+    pub network: &'a Network,
+    /// Shape of the image: n images of h×w pixels, 3 channels.
+    pub image: View,
+    /// The objective.
+    pub terms: &'a [Placed],
+    /// What steps the image; `None`: the gradient is all that is wanted, and it is kept.
+    pub optimizer: Option<&'a dyn Optimizer>,
+    /// The average of the iterates.
+    pub average: Option<Average>,
+}
+
+/// One iteration, planned.
+#[derive(Debug)]
+pub struct Plan {
+    /// The calls.
+    pub recording: Recording,
+    /// Where their values live.
+    pub layout: Layout,
+    /// The image that is optimized.
+    pub image: Tensor,
+    /// The gradient with respect to it; its memory lasts only where there is no optimizer.
+    pub gradient: Tensor,
+    /// The running average of the image.
+    pub average: Option<(Average, Tensor)>,
+    /// The optimizer's memory.
+    pub state: State,
+    /// Completed iterations: one word.
+    pub step: ValueId,
+    /// Losses of the last [`RING_ROWS`] iterations, [rows, slots].
+    pub ring: ValueId,
+    /// For each loss slot the recipe's term it belongs to.
+    pub groups: Vec<usize>,
+}
+
+/// What a plan costs.
+#[derive(Debug, Clone, Copy, PartialEq, serde::Serialize)]
+pub struct Cost {
+    /// Bytes of the plan's own buffers: activations, gradients, image, optimizer state, losses.
+    pub buffer_bytes: u64,
+    /// Bytes of weights and targets, which exist before the plan.
+    pub given_bytes: u64,
+    /// Bytes of the kernels' parameters.
+    pub parameter_bytes: u64,
+    /// The largest single buffer in bytes.
+    pub largest_buffer_bytes: u64,
+    /// Floating-point operations per iteration in units of 10⁹.
+    pub gflop: f64,
+    /// Kernel calls per iteration.
+    pub dispatches: usize,
+}
+
+impl Cost {
+    /// All bytes together.
+    #[must_use]
+    pub fn total_bytes(&self) -> u64 {
+        self.buffer_bytes + self.given_bytes + self.parameter_bytes
+    }
+}
+
+impl Plan {
+    /// Plans one iteration: forward pass, losses, backward pass, optimizer step, record of the losses.
+    ///
+    /// # Errors
+    /// [`Error::Net`] where the image is too small for a layer; [`Error::Plan`] where no term depends on the image.
+    pub fn new(problem: &Problem<'_>) -> Result<Self, Error> {
+        let mut recording = Recording::new();
+        let image = Tensor::persistent(&mut recording, "image", problem.image);
+        let slots = problem.terms.len() as u32;
+        let losses = recording.persistent("losses", Kind::Real, slots.max(1) as usize);
+        let ring = recording.persistent("loss ring", Kind::Real, (RING_ROWS * slots.max(1)) as usize);
+        let step = recording.persistent("step", Kind::Word, 1);
+
+        let wanted: Vec<NodeId> = problem.terms.iter().map(|t| t.node).collect();
+        let forward = Forward::record(&mut recording, problem.network, image, &wanted, &[])?;
+        let saved: Vec<_> = problem
+            .terms
+            .iter()
+            .zip(0..)
+            .map(|(placed, slot)| {
+                placed.term.forward(&mut recording, forward.tensor(placed.node), Loss { losses, slot })
+            })
+            .collect();
+        let gradient = forward.record_backward(&mut recording, |recording, node, x, gradient| {
+            for (placed, saved) in problem.terms.iter().zip(&saved).filter(|(placed, _)| placed.node == node) {
+                let (dx, accumulate) = gradient.target(recording);
+                placed.term.backward(recording, x, saved, dx, accumulate);
+            }
+        })?;
+        let state = match problem.optimizer {
+            Some(optimizer) => optimizer.record(&mut recording, image, gradient, step),
+            None => State::default(),
+        };
+        let average = problem.average.map(|average| (average, average.record(&mut recording, image)));
+        let record = Record { slots: slots.max(1), rows: RING_ROWS };
+        recording.call("record", record, &[losses, ring, step]);
+        let layout = Layout::new(&recording);
+        let groups = problem.terms.iter().map(|t| t.group).collect();
+        Ok(Self { recording, layout, image, gradient, average, state, step, ring, groups })
+    }
+
+    /// Plans a forward pass only, for reading layers back.
+    ///
+    /// # Errors
+    /// [`Error::Net`] where the image is too small for a layer.
+    pub fn forward(network: &Network, image: View, wanted: &[NodeId]) -> Result<(Self, Vec<Tensor>), Error> {
+        let mut recording = Recording::new();
+        let image = Tensor::persistent(&mut recording, "image", image);
+        let ring = recording.persistent("loss ring", Kind::Real, RING_ROWS as usize);
+        let step = recording.persistent("step", Kind::Word, 1);
+        let forward = Forward::record(&mut recording, network, image, wanted, wanted)?;
+        let tensors = wanted.iter().map(|id| forward.tensor(*id)).collect();
+        let plan = Self::finished(recording, image, step, ring);
+        Ok((plan, tensors))
+    }
+
+    /// A plan of calls that somebody else has recorded, without objective or optimizer.
+    #[must_use]
+    pub fn finished(recording: Recording, image: Tensor, step: ValueId, ring: ValueId) -> Self {
+        let layout = Layout::new(&recording);
+        Self {
+            recording,
+            layout,
+            image,
+            gradient: image,
+            average: None,
+            state: State::default(),
+            step,
+            ring,
+            groups: Vec::new(),
+        }
+    }
+
+    /// What the plan costs, known before anything is allocated.
+    #[must_use]
+    pub fn cost(&self) -> Cost {
+        let given: u64 = self.given_buffers().map(|len| len as u64 * 4).sum();
+        let work = self.recording.work();
+        Cost {
+            buffer_bytes: self.layout.slot_bytes().sum(),
+            given_bytes: given,
+            parameter_bytes: self.recording.calls().len() as u64 * crate::device::PARAMS_SLOT,
+            largest_buffer_bytes: self.layout.slot_bytes().max().unwrap_or(0),
+            gflop: work.flop as f64 / 1e9,
+            dispatches: self.recording.calls().len(),
+        }
+    }
+
+    /// Lengths of the distinct buffers that existed before the plan and are touched by it.
+    fn given_buffers(&self) -> impl Iterator<Item = usize> + '_ {
+        // A term binds its target once per pass; the label and length identify it well enough for a sum of bytes
+        // only together with the buffer's address, so distinct buffers are counted by that.
+        let mut seen = std::collections::HashSet::new();
+        self.recording.values().iter().filter_map(move |value| match &value.home {
+            Home::Given(buffer) => seen.insert(buffer.address()).then_some(value.len),
+            Home::Transient | Home::Persistent => None,
+        })
+    }
+
+    /// Whether every buffer of the plan is within the device's limits and its memory.
+    ///
+    /// # Errors
+    /// [`Error::TooLarge`] names what does not fit.
+    pub fn check_fits(&self, device: &Device) -> Result<(), Error> {
+        let info = device.info();
+        let limit = info.max_binding_bytes.min(info.max_buffer_bytes);
+        let cost = self.cost();
+        if cost.largest_buffer_bytes > limit {
+            return Err(Error::TooLarge {
+                what: "the largest layer".to_string(),
+                needed: cost.largest_buffer_bytes,
+                limit,
+                device: info.name.clone(),
+                largest: None,
+            });
+        }
+        if let Some(free) = device.free_memory()
+            && cost.total_bytes() > free
+        {
+            return Err(Error::TooLarge {
+                what: "the plan".to_string(),
+                needed: cost.total_bytes(),
+                limit: free,
+                device: info.name.clone(),
+                largest: None,
+            });
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,239 @@
+//! A plan on a GPU: dispatches made once, submitted in slices, losses ringed back without stalling the queue.
+
+use std::collections::VecDeque;
+use std::ops::{ControlFlow, Range};
+use std::time::Instant;
+
+use super::slices::{Rate, Slice, Slicer};
+use super::{Step, slices};
+use crate::device::{Buffer, DeviceError, Dispatch, Gpu, Kind, Operation, PARAMS_SLOT, Recording};
+use crate::kernels::{Conv, Conv3x3, View};
+use crate::plan::RING_ROWS;
+
+/// Submissions on their way at a time: one runs while the next waits behind it.
+const IN_FLIGHT: usize = 2;
+
+/// Bind groups, parameters and read-back buffers of a plan.
+#[derive(Debug)]
+pub struct GpuProgram {
+    dispatches: Vec<Dispatch>,
+    slicer: Slicer,
+    /// Read-back buffers, one for each submission in flight and one for the one being read.
+    staging: Vec<wgpu::Buffer>,
+    slots: usize,
+    /// The next dispatch to be submitted.
+    position: usize,
+}
+
+/// A submission that has not been waited for.
+struct Flight {
+    submission: wgpu::SubmissionIndex,
+    slice: Slice,
+    staging: usize,
+    submitted: Instant,
+}
+
+impl GpuProgram {
+    /// Makes every dispatch of the recording; those that would alone exceed the budget are split into bands.
+    pub fn new(
+        gpu: &Gpu,
+        recording: &Recording,
+        bound: &[Vec<&Buffer>],
+        slots: usize,
+    ) -> Result<Self, DeviceError> {
+        let rate = Rate { gflops: measured_gflops(gpu)? };
+        let mut bands = Vec::new();
+        for (i, call) in recording.calls().iter().enumerate() {
+            let ms = rate.predict_ms(call.operation.work());
+            let grid = call.operation.grid();
+            for (origin, grid) in split(grid, (ms / slices::BUDGET_MS).ceil() as u32) {
+                let share = f64::from(grid.iter().product::<u32>())
+                    / f64::from(call.operation.grid().iter().product::<u32>().max(1));
+                bands.push((i, origin, grid, ms * share));
+            }
+        }
+        let params = gpu.raw_buffer(
+            "parameters",
+            bands.len().max(1) as u64 * PARAMS_SLOT,
+            wgpu::BufferUsages::UNIFORM | wgpu::BufferUsages::COPY_DST,
+        )?;
+        let mut bytes = Vec::with_capacity(bands.len() * PARAMS_SLOT as usize);
+        let mut dispatches = Vec::with_capacity(bands.len());
+        for (slot, (call, origin, grid, _)) in bands.iter().enumerate() {
+            let operation = &*recording.calls()[*call].operation;
+            bytes.extend_from_slice(&Gpu::params_bytes(operation, *origin));
+            dispatches.push(gpu.dispatch(operation, &bound[*call], &params, slot as u64, *grid)?);
+        }
+        gpu.queue().write_buffer(&params, 0, &bytes);
+        let usage = wgpu::BufferUsages::COPY_DST | wgpu::BufferUsages::MAP_READ;
+        let ring_bytes = u64::from(RING_ROWS) * slots as u64 * 4;
+        let staging =
+            (0..=IN_FLIGHT).map(|_| gpu.raw_buffer("losses", ring_bytes, usage)).collect::<Result<Vec<_>, _>>()?;
+        let slicer = Slicer::new(bands.iter().map(|(.., ms)| *ms).collect());
+        Ok(Self { dispatches, slicer, staging, slots, position: 0 })
+    }
+
+    /// Dispatches per iteration.
+    pub fn len(&self) -> usize {
+        self.dispatches.len()
+    }
+
+    /// Encodes a range of one iteration's dispatches as one pass.
+    pub fn encode(&self, encoder: &mut wgpu::CommandEncoder, range: Range<usize>) {
+        let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default());
+        for dispatch in &self.dispatches[range] {
+            dispatch.encode(&mut pass);
+        }
+    }
+
+    /// Runs `iterations` iterations, see [`super::Executor::run`].
+    pub fn run(
+        &mut self,
+        gpu: &Gpu,
+        ring: Option<&wgpu::Buffer>,
+        iterations: u64,
+        done: &mut u64,
+        progress: &mut dyn FnMut(&Step) -> ControlFlow<()>,
+    ) -> Result<ControlFlow<()>, DeviceError> {
+        let end = *done + iterations;
+        // Iterations whose last dispatch has been submitted.
+        let mut submitted = *done;
+        let mut flights: VecDeque<Flight> = VecDeque::new();
+        let mut next_staging = 0;
+        let mut last_completion: Option<Instant> = None;
+        let mut flow = ControlFlow::Continue(());
+        loop {
+            // A run that was stopped still completes the iteration it is in, so that the image is consistent.
+            while flights.len() < IN_FLIGHT && submitted < end && (flow.is_continue() || self.position != 0) {
+                let most = if flow.is_continue() { end - submitted } else { 1 };
+                let slice = self.slicer.next(self.position, most.min(u64::from(RING_ROWS)));
+                let rows = submitted..submitted + slice.ends;
+                let submission = self.submit(gpu, &slice, ring, rows, next_staging);
+                flights.push_back(Flight { submission, slice, staging: next_staging, submitted: Instant::now() });
+                next_staging = (next_staging + 1) % self.staging.len();
+                self.position = (self.position + slice.count) % self.len();
+                submitted += slice.ends;
+            }
+            let Some(flight) = flights.pop_front() else { return Ok(flow) };
+            gpu.wait(Some(flight.submission))?;
+            let now = Instant::now();
+            let begun = last_completion.map_or(flight.submitted, |last| last.max(flight.submitted));
+            self.slicer.measured(&flight.slice, (now - begun).as_secs_f64() * 1e3);
+            if flight.slice.ends == 0 {
+                continue;
+            }
+            let since = last_completion.replace(now).unwrap_or(flight.submitted);
+            let elapsed = (now - since) / flight.slice.ends as u32;
+            let bytes = flight.slice.ends * self.slots as u64 * 4;
+            let losses: Vec<f32> =
+                bytemuck::pod_collect_to_vec(&gpu.mapped(&self.staging[flight.staging], bytes)?);
+            for row in losses.chunks(self.slots) {
+                let step = Step { iteration: *done, losses: row.to_vec(), elapsed };
+                *done += 1;
+                if progress(&step).is_break() {
+                    flow = ControlFlow::Break(());
+                }
+            }
+        }
+    }
+
+    /// Submits a slice, with the copies of the loss rows of the iterations that end in it.
+    fn submit(
+        &self,
+        gpu: &Gpu,
+        slice: &Slice,
+        ring: Option<&wgpu::Buffer>,
+        rows: Range<u64>,
+        staging: usize,
+    ) -> wgpu::SubmissionIndex {
+        let mut encoder = gpu.device().create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
+        {
+            let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default());
+            for i in 0..slice.count {
+                self.dispatches[(slice.first + i) % self.len()].encode(&mut pass);
+            }
+        }
+        let row_bytes = self.slots as u64 * 4;
+        let staging = &self.staging[staging];
+        if let Some(ring) = ring {
+            for (to, row) in rows.clone().enumerate() {
+                let from = (row % u64::from(RING_ROWS)) * row_bytes;
+                encoder.copy_buffer_to_buffer(ring, from, staging, to as u64 * row_bytes, row_bytes);
+            }
+        }
+        let submission = gpu.submit(encoder);
+        if !rows.is_empty() {
+            let bytes = (rows.end - rows.start) * row_bytes;
+            staging.map_async(wgpu::MapMode::Read, ..bytes, |_| ());
+        }
+        submission
+    }
+}
+
+/// Cuts a grid into at most `parts` bands along its longest axis: origins and sizes in workgroups.
+fn split(grid: [u32; 3], parts: u32) -> Vec<([u32; 3], [u32; 3])> {
+    let axis = (0..3).max_by_key(|axis| grid[*axis]).unwrap_or(0);
+    let band = grid[axis].div_ceil(parts.max(1)).max(1);
+    (0..grid[axis])
+        .step_by(band as usize)
+        .map(|first| {
+            let (mut origin, mut size) = ([0; 3], grid);
+            origin[axis] = first;
+            size[axis] = band.min(grid[axis] - first);
+            (origin, size)
+        })
+        .collect()
+}
+
+/// What the adapter does on a small convolution like those that plans are made of; measured once per device.
+fn measured_gflops(gpu: &Gpu) -> Result<f64, DeviceError> {
+    gpu.rate_or_measure(|| {
+        let view = View::new(1, 64, 64, 64);
+        let conv = Conv { pad: 1, ..Conv::new(view, view, 3) };
+        let Some(kernel) = Conv3x3::serve(conv) else { return Ok(1.0) };
+        let reals = |label, len: usize| gpu.buffer(label, Kind::Real, len);
+        let buffers = [reals("x", view.len())?, reals("w", conv.weights_len())?, reals("y", view.len())?];
+        let refs: Vec<&Buffer> = buffers.iter().collect();
+        let params = gpu.raw_buffer(
+            "parameters",
+            PARAMS_SLOT,
+            wgpu::BufferUsages::UNIFORM | wgpu::BufferUsages::COPY_DST,
+        )?;
+        gpu.queue().write_buffer(&params, 0, &Gpu::params_bytes(&kernel, [0; 3]));
+        let dispatch = gpu.dispatch(&kernel, &refs, &params, 0, Operation::grid(&kernel))?;
+        let mut best = f64::INFINITY;
+        for _ in 0..3 {
+            let start = Instant::now();
+            let mut encoder = gpu.device().create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
+            dispatch.encode(&mut encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default()));
+            let submission = gpu.submit(encoder);
+            gpu.wait(Some(submission))?;
+            best = best.min(start.elapsed().as_secs_f64());
+        }
+        Ok(Operation::work(&kernel).flop as f64 / 1e9 / best)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::split;
+
+    #[test]
+    fn bands_cover_the_grid_once() {
+        for (grid, parts) in [([7, 3, 1], 3), ([1, 1, 1], 9), ([2, 100, 4], 7), ([5, 5, 5], 1)] {
+            let bands = split(grid, parts);
+            assert!(bands.len() <= parts.max(1) as usize);
+            let mut seen = std::collections::HashSet::new();
+            for (origin, size) in bands {
+                for z in 0..size[2] {
+                    for y in 0..size[1] {
+                        for x in 0..size[0] {
+                            assert!(seen.insert([origin[0] + x, origin[1] + y, origin[2] + z]));
+                        }
+                    }
+                }
+            }
+            assert_eq!(seen.len(), grid.iter().product::<u32>() as usize);
+        }
+    }
+}

@@ -1,0 +1,172 @@
+//! Runs a plan: on a GPU as command buffers of whole iterations, on the `cpu` device call by call.
+
+mod gpu;
+mod slices;
+
+use std::ops::ControlFlow;
+use std::time::{Duration, Instant};
+
+use crate::Error;
+use crate::device::{Buffer, Device, Home, ValueId};
+use crate::kernels::Tensor;
+use crate::plan::{Plan, RING_ROWS};
+use gpu::GpuProgram;
+
+/// One completed iteration.
+#[derive(Debug, Clone)]
+pub struct Step {
+    /// Its number since the plan began, from 0.
+    pub iteration: u64,
+    /// The weighted value of every loss slot, at the image before the iteration's step.
+    pub losses: Vec<f32>,
+    /// Time since the iteration before was completed; iterations of one submission share its time evenly.
+    pub elapsed: Duration,
+}
+
+/// A plan with its memory, ready to run.
+#[derive(Debug)]
+pub struct Executor {
+    device: Device,
+    plan: Plan,
+    buffers: Vec<Option<Buffer>>,
+    program: Option<GpuProgram>,
+    done: u64,
+}
+
+impl Executor {
+    /// Allocates the plan's slots and, on a GPU, compiles its pipelines and makes its bind groups. Nothing is
+    /// created after this.
+    ///
+    /// # Errors
+    /// [`Error::TooLarge`] before anything is allocated, [`Error::Device`] when the driver refuses.
+    pub fn new(device: &Device, plan: Plan) -> Result<Self, Error> {
+        plan.check_fits(device)?;
+        let slots = plan
+            .layout
+            .slots
+            .iter()
+            .enumerate()
+            .map(|(i, (kind, len))| device.buffer(&format!("slot {i}"), *kind, *len))
+            .collect::<Result<Vec<_>, _>>()?;
+        let buffers: Vec<Option<Buffer>> = plan
+            .recording
+            .values()
+            .iter()
+            .zip(&plan.layout.slot_of)
+            .map(|(value, slot)| match &value.home {
+                Home::Given(buffer) => Some(buffer.clone()),
+                Home::Transient | Home::Persistent => slot.map(|slot| slots[slot].clone()),
+            })
+            .collect();
+        let mut executor = Self { device: device.clone(), plan, buffers, program: None, done: 0 };
+        if let Some(gpu) = device.gpu() {
+            let bound: Vec<Vec<&Buffer>> =
+                executor.plan.recording.calls().iter().map(|call| executor.bound(&call.values)).collect();
+            let slots = executor.plan.groups.len().max(1);
+            executor.program = Some(GpuProgram::new(gpu, &executor.plan.recording, &bound, slots)?);
+        }
+        Ok(executor)
+    }
+
+    fn bound(&self, values: &[ValueId]) -> Vec<&Buffer> {
+        values.iter().filter_map(|id| self.buffers[id.0 as usize].as_ref()).collect()
+    }
+
+    /// The device.
+    #[must_use]
+    pub fn device(&self) -> &Device {
+        &self.device
+    }
+
+    /// The plan.
+    #[must_use]
+    pub fn plan(&self) -> &Plan {
+        &self.plan
+    }
+
+    /// Completed iterations.
+    #[must_use]
+    pub fn done(&self) -> u64 {
+        self.done
+    }
+
+    /// The memory of a value.
+    ///
+    /// # Panics
+    /// When no call touches the value: a bug in the caller.
+    #[must_use]
+    pub fn buffer(&self, value: ValueId) -> &Buffer {
+        match &self.buffers[value.0 as usize] {
+            Some(buffer) => buffer,
+            None => panic!("value `{}` has no memory", self.plan.recording.value(value).label),
+        }
+    }
+
+    /// Reads a tensor back as [n,c,h,w].
+    ///
+    /// # Errors
+    /// [`Error::Device`] when the device has failed.
+    pub fn read(&self, tensor: Tensor) -> Result<Vec<f32>, Error> {
+        let packed = self.device.download(self.buffer(tensor.value))?;
+        Ok(crate::kernels::unpack(tensor.view, &packed))
+    }
+
+    /// Runs `iterations` iterations; `progress` is called for each in order and may stop the run, which then ends
+    /// after the iterations already submitted.
+    ///
+    /// # Errors
+    /// [`Error::Device`] when the device fails.
+    pub fn run(
+        &mut self,
+        iterations: u64,
+        progress: &mut dyn FnMut(&Step) -> ControlFlow<()>,
+    ) -> Result<ControlFlow<()>, Error> {
+        match (&mut self.program, self.device.gpu()) {
+            (Some(program), Some(gpu)) => {
+                let ring = self.buffers[self.plan.ring.0 as usize].as_ref();
+                let ring = ring.and_then(Buffer::wgpu);
+                Ok(program.run(gpu, ring, iterations, &mut self.done, progress)?)
+            }
+            _ => self.run_on_cpu(iterations, progress),
+        }
+    }
+
+    fn run_on_cpu(
+        &mut self,
+        iterations: u64,
+        progress: &mut dyn FnMut(&Step) -> ControlFlow<()>,
+    ) -> Result<ControlFlow<()>, Error> {
+        for _ in 0..iterations {
+            let start = Instant::now();
+            for call in self.plan.recording.calls() {
+                self.device.run(&*call.operation, &self.bound(&call.values))?;
+            }
+            let slots = self.plan.groups.len();
+            let row = (self.done % u64::from(RING_ROWS)) as usize * slots;
+            let ring = if slots == 0 { Vec::new() } else { self.device.download(self.buffer(self.plan.ring))? };
+            let losses = ring.get(row..row + slots).map(<[f32]>::to_vec).unwrap_or_default();
+            let step = Step { iteration: self.done, losses, elapsed: start.elapsed() };
+            self.done += 1;
+            if progress(&step).is_break() {
+                return Ok(ControlFlow::Break(()));
+            }
+        }
+        Ok(ControlFlow::Continue(()))
+    }
+
+    /// Appends `iterations` whole iterations to the host program's command encoder. On the `cpu` device there is
+    /// no encoder to append to; use [`Executor::run`].
+    ///
+    /// # Errors
+    /// [`Error::Plan`] on the `cpu` device.
+    pub fn encode(&mut self, encoder: &mut wgpu::CommandEncoder, iterations: u64) -> Result<(), Error> {
+        let Some(program) = &self.program else {
+            return Err(Error::Plan("the `cpu` device has no command encoder; use `run`".to_string()));
+        };
+        for _ in 0..iterations {
+            program.encode(encoder, 0..program.len());
+        }
+        self.done += iterations;
+        Ok(())
+    }
+}

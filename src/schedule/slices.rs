@@ -1,0 +1,114 @@
+//! How much of a plan goes into one submission.
+
+use crate::device::Work;
+
+/// No submission should run longer: a desktop stays fluent and no driver's watchdog fires.
+pub const BUDGET_MS: f64 = 80.0;
+
+/// What the adapter has been measured to do.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Rate {
+    /// 10⁹ floating-point operations per second.
+    pub gflops: f64,
+}
+
+impl Rate {
+    /// Predicted milliseconds of one dispatch: arithmetic, plus memory at a tenth of a byte per operation's time,
+    /// plus the launch.
+    #[must_use]
+    pub fn predict_ms(&self, work: Work) -> f64 {
+        let arithmetic = work.flop as f64 / (self.gflops * 1e6);
+        let memory = work.bytes as f64 / (self.gflops * 1e6);
+        arithmetic.max(memory) + 0.005
+    }
+}
+
+/// Decides slice by slice how many dispatches to submit, correcting its predictions by what it measures.
+#[derive(Debug)]
+pub struct Slicer {
+    /// Predicted milliseconds of every dispatch of an iteration.
+    costs: Vec<f64>,
+    /// Measured over predicted time.
+    correction: f64,
+}
+
+/// The dispatches of one submission: `count` from `first` on, wrapping around at the end of the iteration.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Slice {
+    /// Index of the first dispatch.
+    pub first: usize,
+    /// Number of dispatches.
+    pub count: usize,
+    /// Iterations that end within the slice.
+    pub ends: u64,
+    /// Milliseconds predicted before correction.
+    pub predicted_ms: f64,
+}
+
+impl Slicer {
+    /// With the predicted milliseconds of every dispatch of an iteration.
+    #[must_use]
+    pub fn new(costs: Vec<f64>) -> Self {
+        Self { costs, correction: 1.0 }
+    }
+
+    /// The next slice from dispatch `first` on, with at most `max_ends` ends of iterations; it stops at the end of
+    /// the last of them. At least one dispatch.
+    #[must_use]
+    pub fn next(&self, first: usize, max_ends: u64) -> Slice {
+        let mut slice = Slice { first, count: 0, ends: 0, predicted_ms: 0.0 };
+        loop {
+            let at = (first + slice.count) % self.costs.len();
+            slice.count += 1;
+            slice.predicted_ms += self.costs[at];
+            slice.ends += u64::from(at + 1 == self.costs.len());
+            let next = self.costs[(at + 1) % self.costs.len()];
+            if slice.ends == max_ends || (slice.predicted_ms + next) * self.correction > BUDGET_MS {
+                return slice;
+            }
+        }
+    }
+
+    /// Takes over what a slice has really cost.
+    pub fn measured(&mut self, slice: &Slice, ms: f64) {
+        let ratio = ms / slice.predicted_ms;
+        // Slow at once, fast by and by: a submission that is too long does harm, one that is short costs little.
+        let follow = if ratio > self.correction { 0.7 } else { 0.3 };
+        self.correction += follow * (ratio - self.correction);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn short_iterations_share_a_submission_and_long_ones_are_cut() {
+        let short = Slicer::new(vec![1.0; 10]);
+        let slice = short.next(0, 64);
+        assert_eq!((slice.count, slice.ends), (80, 8));
+        let long = Slicer::new(vec![30.0; 10]);
+        assert_eq!(long.next(0, 64).count, 2);
+        // A single dispatch beyond the budget still goes out: the plan has split it as far as it could.
+        assert_eq!(Slicer::new(vec![500.0]).next(0, 1).count, 1);
+    }
+
+    #[test]
+    fn a_slice_ends_with_the_last_iteration() {
+        let slicer = Slicer::new(vec![1.0; 10]);
+        let slice = slicer.next(7, 2);
+        assert_eq!((slice.count, slice.ends), (13, 2));
+    }
+
+    #[test]
+    fn measured_times_correct_the_next_slice() {
+        let mut slicer = Slicer::new(vec![1.0; 100]);
+        for _ in 0..20 {
+            let slice = slicer.next(0, 64);
+            // The adapter is four times slower than predicted.
+            slicer.measured(&slice, slice.predicted_ms * 4.0);
+        }
+        let slice = slicer.next(0, 64);
+        assert!((19..=20).contains(&slice.count), "{slice:?}");
+    }
+}
