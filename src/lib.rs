@@ -8,6 +8,11 @@ pub mod net;
 pub mod objective;
 pub mod optim;
 pub mod plan;
+pub mod recipe;
 pub mod schedule;
 
+pub use device::{Device, DeviceOptions};
 pub use error::Error;
+pub use image::Image;
+pub use plan::Network;
+pub use recipe::Recipe;

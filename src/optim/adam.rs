@@ -1,6 +1,6 @@
 //! Adam (Kingma and Ba 2015, algorithm 1), then a projection onto the box of valid pixels.
 
-use super::{Optimizer, State};
+use super::Optimizer;
 use crate::device::{Recording, ValueId};
 use crate::kernels::{self, Tensor};
 
@@ -20,7 +20,7 @@ pub struct Adam {
 }
 
 impl Optimizer for Adam {
-    fn record(&self, recording: &mut Recording, image: Tensor, gradient: Tensor, step: ValueId) -> State {
+    fn record(&self, recording: &mut Recording, image: Tensor, gradient: Tensor, step: ValueId) {
         let first = Tensor::persistent(recording, "adam first moment", image.view);
         let second = Tensor::persistent(recording, "adam second moment", image.view);
         let adam = kernels::Adam {
@@ -33,6 +33,5 @@ impl Optimizer for Adam {
             high: self.range[1],
         };
         recording.call("adam", adam, &[gradient.value, step, image.value, first.value, second.value]);
-        State { first: Some(first), second: Some(second) }
     }
 }

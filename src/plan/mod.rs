@@ -14,7 +14,7 @@ use crate::device::{Device, Home, Kind, Recording, ValueId};
 use crate::kernels::{Record, Tensor, View};
 use crate::net::NodeId;
 use crate::objective::{Loss, Term};
-use crate::optim::{Average, Optimizer, State};
+use crate::optim::{Average, Optimizer};
 
 /// Iterations whose losses the ring holds: the most that one submission may run.
 pub const RING_ROWS: u32 = 64;
@@ -58,8 +58,6 @@ pub struct Plan {
     pub gradient: Tensor,
     /// The running average of the image.
     pub average: Option<(Average, Tensor)>,
-    /// The optimizer's memory.
-    pub state: State,
     /// Completed iterations: one word.
     pub step: ValueId,
     /// Losses of the last [`RING_ROWS`] iterations, [rows, slots].
@@ -122,16 +120,15 @@ impl Plan {
                 placed.term.backward(recording, x, saved, dx, accumulate);
             }
         })?;
-        let state = match problem.optimizer {
-            Some(optimizer) => optimizer.record(&mut recording, image, gradient, step),
-            None => State::default(),
-        };
+        if let Some(optimizer) = problem.optimizer {
+            optimizer.record(&mut recording, image, gradient, step);
+        }
         let average = problem.average.map(|average| (average, average.record(&mut recording, image)));
         let record = Record { slots: slots.max(1), rows: RING_ROWS };
         recording.call("record", record, &[losses, ring, step]);
         let layout = Layout::new(&recording);
         let groups = problem.terms.iter().map(|t| t.group).collect();
-        Ok(Self { recording, layout, image, gradient, average, state, step, ring, groups })
+        Ok(Self { recording, layout, image, gradient, average, step, ring, groups })
     }
 
     /// Plans a forward pass only, for reading layers back.
@@ -159,7 +156,6 @@ impl Plan {
             image,
             gradient: image,
             average: None,
-            state: State::default(),
             step,
             ring,
             groups: Vec::new(),

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::Error;
-use crate::device::{Buffer, Device};
+use crate::device::{Buffer, Device, Kind};
 use crate::kernels::conv::{pack_weights, pack_weights_backward};
 use crate::net;
 
@@ -16,7 +16,9 @@ pub struct Network(Arc<Inner>);
 
 struct Inner {
     device: Device,
-    graph: net::Network,
+    graph: Arc<net::Network>,
+    /// Whether the weights' values matter, or only their sizes.
+    outline: bool,
     buffers: Mutex<HashMap<(usize, Part), Buffer>>,
 }
 
@@ -45,7 +47,17 @@ impl Network {
     /// Puts a network that is already in memory on a device.
     #[must_use]
     pub fn new(device: &Device, graph: net::Network) -> Self {
-        Self(Arc::new(Inner { device: device.clone(), graph, buffers: Mutex::default() }))
+        Self::with(device.clone(), Arc::new(graph), false)
+    }
+
+    fn with(device: Device, graph: Arc<net::Network>, outline: bool) -> Self {
+        Self(Arc::new(Inner { device, graph, outline, buffers: Mutex::default() }))
+    }
+
+    /// The same network for planning only: its weights have their sizes and no values.
+    #[must_use]
+    pub fn outline(&self) -> Self {
+        Self::with(Device::cpu(), Arc::clone(&self.0.graph), true)
     }
 
     /// The layers.
@@ -77,6 +89,17 @@ impl Network {
         }
         let conv = &self.0.graph.convs[index];
         let (out, input, kernel) = (conv.out_channels, conv.in_channels, conv.kernel);
+        let label = format!("{} {part:?}", conv.name);
+        if self.0.outline {
+            let (rows, columns) = (input.next_multiple_of(4), out.next_multiple_of(4));
+            let len = match part {
+                Part::Forward | Part::Backward => kernel * kernel * rows * columns,
+                Part::Bias => columns,
+            };
+            let buffer = self.0.device.buffer(&label, Kind::Real, len as usize)?;
+            buffers.insert((index, part), buffer.clone());
+            return Ok(buffer);
+        }
         let data = match part {
             Part::Forward => pack_weights(&conv.weight, out, input, kernel),
             Part::Backward => pack_weights_backward(&conv.weight, out, input, kernel),
@@ -86,7 +109,7 @@ impl Network {
                 bias
             }
         };
-        let buffer = self.0.device.buffer_from(&format!("{} {part:?}", conv.name), &data)?;
+        let buffer = self.0.device.buffer_from(&label, &data)?;
         buffers.insert((index, part), buffer.clone());
         Ok(buffer)
     }

@@ -13,8 +13,8 @@ pub struct Rate {
 }
 
 impl Rate {
-    /// Predicted milliseconds of one dispatch: arithmetic, plus memory at a tenth of a byte per operation's time,
-    /// plus the launch.
+    /// Predicted milliseconds of one dispatch: the launch, and the longer of its arithmetic and its memory traffic,
+    /// where a byte is taken to cost what an operation costs. The slicer corrects the sum by what it measures.
     #[must_use]
     pub fn predict_ms(&self, work: Work) -> f64 {
         let arithmetic = work.flop as f64 / (self.gflops * 1e6);

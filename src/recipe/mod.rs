@@ -1,0 +1,21 @@
+//! Recipes: every method is a set of terms, a start image, an optimizer and a schedule for the one engine.
+
+mod features;
+mod gradient;
+mod picture;
+mod run;
+mod spec;
+mod start;
+mod style;
+mod targets;
+mod terms;
+mod texture;
+
+pub mod classify;
+
+pub use features::{Feature, features};
+pub use gradient::GradientReport;
+pub use picture::Picture;
+pub use run::{Outcome, Progress, Run, ScaleReport};
+pub use spec::{ImageSpec, Init, LayerWeight, OptimizerKind, OptimizerSpec, Recipe, TermKind, TermSpec};
+pub use style::{default_content_layers, default_style_layers};

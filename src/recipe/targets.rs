@@ -1,0 +1,157 @@
+//! What the terms compare with: the target pictures' activations and their statistics, read back once per scale.
+
+use std::collections::HashMap;
+
+use super::terms::Layers;
+use super::{Recipe, TermKind};
+use crate::Error;
+use crate::device::{Kind, Recording};
+use crate::image::{Filter, Image, size_for_long_side};
+use crate::kernels::{Tensor, View, pack};
+use crate::net::{NodeId, Shape};
+use crate::objective::record_gram;
+use crate::plan::{Forward, Network, Plan, RING_ROWS};
+use crate::schedule::Executor;
+
+/// Targets of every term and layer of a recipe at one scale.
+#[derive(Debug, Default)]
+pub(super) struct Targets {
+    content: HashMap<(usize, usize), (Shape, Vec<f32>)>,
+    gram: HashMap<(usize, usize), Vec<f32>>,
+}
+
+impl Targets {
+    /// Runs every target picture through the network once.
+    ///
+    /// `pictures[group]` are the images of the recipe's term `group`; the optimized image has `size` pixels.
+    pub fn extract(
+        recipe: &Recipe,
+        layers: &[Layers],
+        network: &Network,
+        pictures: &[Vec<std::sync::Arc<Image>>],
+        size: (u32, u32),
+    ) -> Result<Self, Error> {
+        let mut targets = Self::default();
+        for (group, ((spec, layers), pictures)) in recipe.terms.iter().zip(layers).zip(pictures).enumerate() {
+            let nodes: Vec<NodeId> = layers.0.iter().map(|(node, _)| *node).collect();
+            match spec.kind {
+                TermKind::Tv => {}
+                TermKind::Content => {
+                    let picture = resized(&pictures[0], size)?;
+                    for (index, feature) in activations(network, &picture, &nodes)?.into_iter().enumerate() {
+                        targets.content.insert((group, index), feature);
+                    }
+                }
+                TermKind::Gram => {
+                    for (picture, share) in pictures.iter().zip(spec.blend()) {
+                        let long = f64::from(size.0.max(size.1)) * spec.target_scale;
+                        let picture = not_enlarged(picture, long.round().max(1.0) as u32)?;
+                        for (index, gram) in grams(network, &picture, &nodes)?.into_iter().enumerate() {
+                            let sum = targets.gram.entry((group, index)).or_insert_with(|| vec![0.0; gram.len()]);
+                            for (sum, value) in sum.iter_mut().zip(gram) {
+                                *sum += share as f32 * value;
+                            }
+                        }
+                    }
+                }
+            }
+        }
+        Ok(targets)
+    }
+
+    /// Targets of the right sizes with a constant for every value: for planning without running anything.
+    pub fn shapes_only(
+        recipe: &Recipe,
+        layers: &[Layers],
+        network: &Network,
+        size: (u32, u32),
+    ) -> Result<Self, Error> {
+        let mut targets = Self::default();
+        let graph = network.graph();
+        for (group, (spec, layers)) in recipe.terms.iter().zip(layers).enumerate() {
+            for (index, (node, _)) in layers.0.iter().enumerate() {
+                let shape = graph.shape(*node, size.1, size.0)?;
+                let padded = shape.channels.next_multiple_of(4) as usize;
+                let len = shape.channels as usize * shape.height as usize * shape.width as usize;
+                match spec.kind {
+                    TermKind::Tv => {}
+                    TermKind::Content => drop(targets.content.insert((group, index), (shape, vec![1.0; len]))),
+                    TermKind::Gram => drop(targets.gram.insert((group, index), vec![1.0; padded * padded])),
+                }
+            }
+        }
+        Ok(targets)
+    }
+
+    pub fn content(&self, group: usize, index: usize) -> (Shape, &[f32]) {
+        let (shape, values) = &self.content[&(group, index)];
+        (*shape, values)
+    }
+
+    pub fn gram(&self, group: usize, index: usize) -> &[f32] {
+        &self.gram[&(group, index)]
+    }
+}
+
+/// The picture at exactly `size`, by antialiased bicubic resampling.
+pub(super) fn resized(picture: &Image, size: (u32, u32)) -> Result<Image, Error> {
+    if picture.size() == size {
+        return Ok(picture.clone());
+    }
+    Ok(picture.resize(size.0, size.1, Filter::Bicubic)?.clamp())
+}
+
+/// The picture with at most `long` pixels on its long side.
+fn not_enlarged(picture: &Image, long: u32) -> Result<Image, Error> {
+    let (width, height) = picture.size();
+    if width.max(height) <= long { Ok(picture.clone()) } else { resized(picture, size_for_long_side(width, height, long)) }
+}
+
+/// An image in the engine's layout.
+pub(super) fn packed(image: &Image) -> (View, Vec<f32>) {
+    let view = View::new(1, image.height, image.width, 3);
+    let planes: Vec<f32> =
+        (0..3).flat_map(|c| image.rgb.iter().skip(c).step_by(3).copied()).collect();
+    (view, pack(view, &planes))
+}
+
+/// The activations of `nodes` for an image, as [C,H,W].
+pub(super) fn activations(
+    network: &Network,
+    image: &Image,
+    nodes: &[NodeId],
+) -> Result<Vec<(Shape, Vec<f32>)>, Error> {
+    let (view, pixels) = packed(image);
+    let (plan, tensors) = Plan::forward(network, view, nodes)?;
+    let executor = run_once(network, plan, &pixels)?;
+    tensors
+        .into_iter()
+        .map(|tensor| {
+            let View { c, h, w, .. } = tensor.view;
+            Ok((Shape { channels: c, height: h, width: w }, executor.read(tensor)?))
+        })
+        .collect()
+}
+
+/// The Gram matrices of `nodes` for an image, as [C⁺, C⁺].
+fn grams(network: &Network, image: &Image, nodes: &[NodeId]) -> Result<Vec<Vec<f32>>, Error> {
+    let (view, pixels) = packed(image);
+    let mut recording = Recording::new();
+    let input = Tensor::persistent(&mut recording, "image", view);
+    let ring = recording.persistent("loss ring", Kind::Real, RING_ROWS as usize);
+    let step = recording.persistent("step", Kind::Word, 1);
+    let forward = Forward::record(&mut recording, network, input, nodes, &[])?;
+    let outputs: Vec<Tensor> =
+        nodes.iter().map(|node| record_gram(&mut recording, forward.tensor(*node), true)).collect();
+    let plan = Plan::finished(recording, input, step, ring);
+    let executor = run_once(network, plan, &pixels)?;
+    outputs.into_iter().map(|gram| executor.read(gram)).collect()
+}
+
+fn run_once(network: &Network, plan: Plan, pixels: &[f32]) -> Result<Executor, Error> {
+    let device = network.device();
+    let mut executor = Executor::new(device, plan)?;
+    device.upload(executor.buffer(executor.plan().image.value), pixels)?;
+    let _ = executor.run(1, &mut |_| std::ops::ControlFlow::Continue(()))?;
+    Ok(executor)
+}
