@@ -26,7 +26,7 @@ pub(super) fn to_srgb(mut image: Image, profile: &[u8]) -> Image {
         return image;
     };
     // The many profiles that say sRGB each their own way must leave the file's values exactly as
-    // they are: a profile that moves no colour by half an 8-bit step is one of them.
+    // they are: a profile that moves no colour by a whole 8-bit step is one of them.
     let level = |i: usize| (i % 9) as f32 / 8.0;
     let probe: Vec<f32> = (0..9 * 9 * 9)
         .flat_map(|i| [level(i), level(i / 9), level(i / 81)])
@@ -35,7 +35,7 @@ pub(super) fn to_srgb(mut image: Image, profile: &[u8]) -> Image {
     if transform.transform(&probe, &mut converted).is_err() {
         return image;
     }
-    let moved = |(a, b): (&f32, &f32)| (a - b).abs() > 0.5 / 255.0;
+    let moved = |(a, b): (&f32, &f32)| (a - b).abs() > 1.0 / 255.0;
     if !probe.iter().zip(&converted).any(moved) {
         return image;
     }
