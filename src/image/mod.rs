@@ -2,20 +2,21 @@
 //!
 //! Everything the engine sees of a picture file passes through [`Image`]. No GPU code lives here.
 
+mod atomic;
 mod colour;
 mod error;
 mod load;
+mod profile;
 mod resample;
 mod save;
 mod sheet;
 
+pub use atomic::write_atomically;
 pub use colour::{luma, mean_std, psnr, with_luma};
 pub use error::ImageError;
 pub use load::load;
 pub use resample::{Filter, size_for_long_side, size_for_short_side};
-pub use save::{
-    BitDepth, OutputFormat, SaveOptions, SaveWarning, check_writable, save, write_atomically,
-};
+pub use save::{BitDepth, OutputFormat, SaveOptions, SaveWarning, check_writable, save};
 pub use sheet::{sheet, side_by_side};
 
 /// The most pixels an [`Image`] may have: 256 Mi, 3 GiB of RGB values.

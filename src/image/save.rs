@@ -1,9 +1,7 @@
 //! Writing image files, whole or not at all.
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, BufWriter, Write};
-use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::path::Path;
+use std::{fs, io};
 
 use ::image::codecs::jpeg::JpegEncoder;
 use ::image::codecs::png::{CompressionType, FilterType, PngEncoder};
@@ -11,9 +9,9 @@ use ::image::codecs::tiff::TiffEncoder;
 use ::image::codecs::webp::WebPEncoder;
 use ::image::error::ImageError as CodecError;
 use ::image::{ExtendedColorType, ImageEncoder};
-use moxcms::ColorProfile;
 
-use super::{Image, ImageError, to_u8, to_u16};
+use super::atomic::{check_directory, directory_of, write_atomically};
+use super::{Image, ImageError, profile, to_u8, to_u16};
 
 /// A file format that [`save`] writes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -155,8 +153,7 @@ pub fn save(
 pub fn check_writable(path: impl AsRef<Path>) -> Result<OutputFormat, ImageError> {
     let path = path.as_ref();
     let format = check_target(path)?;
-    // The one sure way to know whether a directory takes a file is to make one.
-    Temporary::beside(path).map_err(|source| write_error(path, source))?;
+    check_directory(path).map_err(|source| write_error(path, source))?;
     Ok(format)
 }
 
@@ -184,77 +181,6 @@ fn write_error(path: &Path, source: io::Error) -> ImageError {
     ImageError::Write {
         path: path.into(),
         source,
-    }
-}
-
-/// The directory a file lies in; `.` for a bare file name.
-fn directory_of(path: &Path) -> &Path {
-    match path.parent() {
-        Some(parent) if parent.as_os_str().is_empty() => Path::new("."),
-        Some(parent) => parent,
-        None => path,
-    }
-}
-
-/// Writes a file of any kind whole or not at all: `write` fills a temporary file in the directory
-/// of `path`, which is then renamed to `path`. Whatever fails, the temporary file is removed and an
-/// older file at `path` stays as it was. A symbolic link at `path` stays one: its target is
-/// written.
-///
-/// # Errors
-/// What `write` returns, or the error of making, flushing or renaming the temporary file.
-pub fn write_atomically<E: From<io::Error>>(
-    path: impl AsRef<Path>,
-    write: impl FnOnce(&mut BufWriter<&File>) -> Result<(), E>,
-) -> Result<(), E> {
-    let path = path.as_ref();
-    let target = fs::canonicalize(path).unwrap_or_else(|_| path.into());
-    let temporary = Temporary::beside(&target)?;
-    let mut writer = BufWriter::new(&temporary.file);
-    write(&mut writer)?;
-    writer.flush()?;
-    drop(writer);
-    // Before the rename, or a power cut could leave the new name with no content behind it.
-    temporary.file.sync_all()?;
-    Ok(temporary.rename(&target)?)
-}
-
-/// A file that is removed when dropped, unless it was renamed.
-struct Temporary {
-    file: File,
-    path: PathBuf,
-}
-
-impl Temporary {
-    /// A new file in the directory of `target`: a rename only stays whole within one file system.
-    fn beside(target: &Path) -> io::Result<Self> {
-        static NEXT: AtomicU32 = AtomicU32::new(0);
-        loop {
-            let number = NEXT.fetch_add(1, Ordering::Relaxed);
-            let name = format!(".pixgrad-{}-{number}.tmp", std::process::id());
-            let path = directory_of(target).join(name);
-            match OpenOptions::new().write(true).create_new(true).open(&path) {
-                Ok(file) => return Ok(Temporary { file, path }),
-                // Left by a process of the same number that was killed.
-                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => continue,
-                Err(error) => return Err(error),
-            }
-        }
-    }
-
-    fn rename(mut self, target: &Path) -> io::Result<()> {
-        fs::rename(&self.path, target)?;
-        self.path = PathBuf::new();
-        Ok(())
-    }
-}
-
-impl Drop for Temporary {
-    fn drop(&mut self) {
-        if !self.path.as_os_str().is_empty() {
-            // Nothing can be done about a failure, and the error that led here is the one to tell.
-            let _ = fs::remove_file(&self.path);
-        }
     }
 }
 
@@ -321,9 +247,157 @@ fn write_pixels(
     bytes: &[u8],
     colour: ExtendedColorType,
 ) -> Result<(), CodecError> {
-    if let Ok(profile) = ColorProfile::new_srgb().encode() {
+    if let Some(profile) = profile::srgb() {
         // An encoder without profiles still writes a good file: untagged means sRGB.
         let _ = encoder.set_icc_profile(profile);
     }
     encoder.write_image(bytes, image.width, image.height, colour)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{load, psnr};
+    use super::*;
+
+    /// A smooth picture with every 16-bit step in it, and alpha if asked.
+    fn picture(alpha: bool) -> Image {
+        let pixels = 256 * 256;
+        let values = (0..3 * pixels).map(|i| match i % 3 {
+            0 => (i / 3) as f32 / 65535.0,
+            1 => (i / 3 % 256) as f32 / 255.0,
+            _ => 0.5,
+        });
+        let image = Image::new(256, 256, values.collect()).unwrap();
+        if alpha {
+            let alpha = (0..pixels).map(|i| (i % 256) as f32 / 255.0).collect();
+            image.with_alpha(alpha).unwrap()
+        } else {
+            image
+        }
+    }
+
+    fn round_trip(name: &str, image: &Image, options: SaveOptions) -> Image {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join(name);
+        let warning = save(&path, image, options).unwrap();
+        let jpeg = name.ends_with("jpg") && image.alpha.is_some();
+        assert_eq!(warning, jpeg.then_some(SaveWarning::AlphaDropped));
+        let files = fs::read_dir(directory.path()).unwrap().count();
+        assert_eq!(files, 1, "no temporary file stays");
+        load(&path).unwrap()
+    }
+
+    #[test]
+    fn sixteen_bits_come_back_exactly() {
+        let deep = SaveOptions {
+            bit_depth: BitDepth::Sixteen,
+            ..SaveOptions::default()
+        };
+        for alpha in [false, true] {
+            let image = picture(alpha);
+            for (name, options) in [("a.png", deep), ("a.TIF", SaveOptions::default())] {
+                let back = round_trip(name, &image, options);
+                let steps = |image: &Image| -> Vec<u16> {
+                    let alpha = image.alpha.iter().flatten();
+                    image.rgb.iter().chain(alpha).map(|v| to_u16(*v)).collect()
+                };
+                assert!(steps(&back) == steps(&image), "{name}");
+            }
+        }
+    }
+
+    #[test]
+    fn eight_bits_come_back_exactly_with_their_alpha() {
+        for alpha in [false, true] {
+            let image = picture(alpha);
+            for name in ["a.png", "a.webp"] {
+                let back = round_trip(name, &image, SaveOptions::default());
+                assert!(back.to_rgb8() == image.to_rgb8(), "{name}");
+                assert_eq!(back.alpha, image.alpha, "{name}");
+            }
+        }
+    }
+
+    #[test]
+    fn jpeg_is_fine_and_keeps_full_chroma() {
+        let image = picture(true);
+        let back = round_trip("a.jpg", &image, SaveOptions::default());
+        assert_eq!(back.alpha, None);
+        // A picture that chroma subsampling would turn grey: red and blue columns.
+        let stripes: Vec<u8> = [230, 40, 40, 40, 40, 230].repeat(32 * 64);
+        let stripes = Image::from_rgb8(64, 64, &stripes).unwrap();
+        let back_stripes = round_trip("b.jpeg", &stripes, SaveOptions::default());
+        for (image, back) in [(&image, &back), (&stripes, &back_stripes)] {
+            let db = psnr(image, back).unwrap();
+            assert!(db > 35.0, "{db} dB");
+        }
+        let rough = SaveOptions {
+            jpeg_quality: 20,
+            ..SaveOptions::default()
+        };
+        let worse = psnr(&stripes, &round_trip("c.jpeg", &stripes, rough)).unwrap();
+        assert!(worse < psnr(&stripes, &back_stripes).unwrap() - 3.0);
+    }
+
+    #[test]
+    fn one_pixel_and_values_out_of_range_are_written() {
+        let image = Image::new(1, 1, vec![-0.5, 0.5, 1.5]).unwrap();
+        for name in ["a.png", "a.webp", "a.tiff"] {
+            let back = round_trip(name, &image, SaveOptions::default());
+            assert_eq!(back.to_rgb8(), [0, 128, 255], "{name}");
+        }
+        assert_eq!(
+            round_trip("a.jpg", &image, SaveOptions::default()).size(),
+            (1, 1)
+        );
+    }
+
+    #[test]
+    fn targets_that_cannot_be_written_say_why() {
+        let directory = tempfile::tempdir().unwrap();
+        let at = |name: &str| directory.path().join(name);
+        let message = |path: &Path| {
+            let found = check_writable(path).unwrap_err().to_string();
+            let image = Image::filled(1, 1, [0.0; 3]).unwrap();
+            let saved = save(path, &image, SaveOptions::default()).unwrap_err();
+            assert_eq!(found, saved.to_string(), "both ways say the same");
+            found
+        };
+        let extensions = "the extensions known are .png, .jpg, .jpeg, .webp, .tif and .tiff";
+        let bmp = message(&at("a.bmp"));
+        assert!(bmp.contains("'.bmp'") && bmp.ends_with(extensions), "{bmp}");
+        let bare = message(&at("a"));
+        assert!(bare.contains("without an extension") && bare.ends_with(extensions));
+
+        let nowhere = message(&at("missing/a.png"));
+        let missing = format!("there is no directory '{}'", at("missing").display());
+        assert!(nowhere.ends_with(&missing), "{nowhere}");
+        fs::create_dir(at("b.png")).unwrap();
+        assert!(message(&at("b.png")).contains("it is a directory"));
+
+        fs::write(at("c.png"), b"mine").unwrap();
+        let mut permissions = fs::metadata(at("c.png")).unwrap().permissions();
+        permissions.set_readonly(true);
+        fs::set_permissions(at("c.png"), permissions).unwrap();
+        assert!(message(&at("c.png")).contains("read-only"));
+        assert_eq!(fs::read(at("c.png")).unwrap(), b"mine");
+
+        // A directory that takes no file from anybody.
+        #[cfg(target_os = "linux")]
+        assert!(message(Path::new("/proc/a.png")).starts_with("'/proc/a.png' cannot be written: "));
+
+        assert_eq!(check_writable(at("d.webp")).unwrap(), OutputFormat::WebP);
+        assert_eq!(check_writable("here.jpg").unwrap(), OutputFormat::Jpeg);
+        assert!(!at("d.webp").exists(), "checking writes nothing");
+    }
+
+    #[test]
+    fn a_format_too_small_for_the_image_says_so() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("a.webp");
+        let image = Image::filled(16384, 1, [0.0; 3]).unwrap();
+        let error = save(&path, &image, SaveOptions::default()).unwrap_err();
+        assert!(error.to_string().contains("WebP holds at most 16383"));
+        assert!(!path.exists());
+    }
 }
