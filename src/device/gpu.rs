@@ -145,7 +145,8 @@ impl Gpu {
             info,
             checked,
             pipelines: Mutex::default(),
-            counters: Counters::default(), rate: std::sync::OnceLock::new(),
+            counters: Counters::default(),
+            rate: std::sync::OnceLock::new(),
             failure,
         }
     }
@@ -183,7 +184,10 @@ impl Gpu {
     ///
     /// # Errors
     /// Those of `measure`.
-    pub fn rate_or_measure(&self, measure: impl FnOnce() -> Result<f64, DeviceError>) -> Result<f64, DeviceError> {
+    pub fn rate_or_measure(
+        &self,
+        measure: impl FnOnce() -> Result<f64, DeviceError>,
+    ) -> Result<f64, DeviceError> {
         if let Some(rate) = self.rate.get() {
             return Ok(*rate);
         }
@@ -244,12 +248,11 @@ impl Gpu {
         Ok(buffer)
     }
 
-    pub(super) fn buffer(
-        &self,
-        label: &str,
-        kind: Kind,
-        len: usize,
-    ) -> Result<Buffer, DeviceError> {
+    /// A zeroed buffer of `len` reals or words, see [`super::Device::buffer`].
+    ///
+    /// # Errors
+    /// As [`super::Device::buffer`].
+    pub fn buffer(&self, label: &str, kind: Kind, len: usize) -> Result<Buffer, DeviceError> {
         // WebGPU has no empty bindings, and a binding of vec4s is never shorter than one.
         let bytes = (len as u64 * 4).max(16).next_multiple_of(16);
         let usage = wgpu::BufferUsages::STORAGE

@@ -16,7 +16,11 @@ impl Content {
     /// `target` holds one image's activation in the engine's layout, shape `view`.
     #[must_use]
     pub fn new(target: Buffer, view: View, weight: f64) -> Self {
-        Self { target, view, weight }
+        Self {
+            target,
+            view,
+            weight,
+        }
     }
 
     /// The value at all-zero activations, mean P²: what `relative` divides by. `target` is [C,H,W].
@@ -33,11 +37,28 @@ impl Content {
 impl Term for Content {
     fn forward(&self, recording: &mut Recording, x: Tensor, loss: Loss) -> Saved {
         let target = recording.given("content target", self.target.clone());
-        record_squared_difference(recording, "content", x, (target, self.view), self.per_element(), loss);
-        Saved(vec![Tensor { value: target, view: self.view }])
+        record_squared_difference(
+            recording,
+            "content",
+            x,
+            (target, self.view),
+            self.per_element(),
+            loss,
+        );
+        Saved(vec![Tensor {
+            value: target,
+            view: self.view,
+        }])
     }
 
-    fn backward(&self, recording: &mut Recording, x: Tensor, saved: &Saved, dx: Tensor, accumulate: bool) {
+    fn backward(
+        &self,
+        recording: &mut Recording,
+        x: Tensor,
+        saved: &Saved,
+        dx: Tensor,
+        accumulate: bool,
+    ) {
         let target = saved.0[0];
         let gradient = SquaredDifferenceBackward {
             a: x.view,
@@ -46,6 +67,10 @@ impl Term for Content {
             alpha: (2.0 * self.per_element()) as f32,
             accumulate,
         };
-        recording.call("content gradient", gradient, &[x.value, target.value, dx.value]);
+        recording.call(
+            "content gradient",
+            gradient,
+            &[x.value, target.value, dx.value],
+        );
     }
 }

@@ -4,7 +4,9 @@
 
 use super::{Loss, Saved, Term, record_squared_difference};
 use crate::device::{Buffer, Kind, Recording};
-use crate::kernels::{Conv, Gram as GramKernel, GramReduce, SquaredDifferenceBackward, Tensor, View, record_conv};
+use crate::kernels::{
+    Conv, Gram as GramKernel, GramReduce, SquaredDifferenceBackward, Tensor, View, record_conv,
+};
 
 /// The difference between a layer's Gram matrix and a target's.
 #[derive(Debug)]
@@ -31,7 +33,12 @@ pub fn record_gram(recording: &mut Recording, x: Tensor, keep: bool) -> Tensor {
     let scale = 1.0 / (x.view.h * x.view.w) as f32;
     recording.call(
         "gram reduction",
-        GramReduce { n: x.view.n, channels: padded, splits, scale },
+        GramReduce {
+            n: x.view.n,
+            channels: padded,
+            splits,
+            scale,
+        },
         &[partials, gram.value],
     );
     gram
@@ -41,13 +48,18 @@ impl Gram {
     /// `target` holds A/N_s, [C⁺, C⁺], of a layer of `channels` channels.
     #[must_use]
     pub fn new(target: Buffer, channels: u32, weight: f64) -> Self {
-        Self { target, channels, weight }
+        Self {
+            target,
+            channels,
+            weight,
+        }
     }
 
     /// The value at all-zero activations, Σ (A/N_s)²/(4C²): what `relative` divides by.
     #[must_use]
     pub fn at_zero(target: &[f32], channels: u32) -> f64 {
-        target.iter().map(|&a| f64::from(a).powi(2)).sum::<f64>() / (4.0 * f64::from(channels).powi(2))
+        target.iter().map(|&a| f64::from(a).powi(2)).sum::<f64>()
+            / (4.0 * f64::from(channels).powi(2))
     }
 }
 
@@ -61,13 +73,26 @@ impl Term for Gram {
         let difference = Tensor::transient(recording, "gram difference", gram.view);
         recording.call(
             "gram difference",
-            SquaredDifferenceBackward { a: gram.view, b: view, da: gram.view, alpha: 1.0, accumulate: false },
+            SquaredDifferenceBackward {
+                a: gram.view,
+                b: view,
+                da: gram.view,
+                alpha: 1.0,
+                accumulate: false,
+            },
             &[gram.value, target, difference.value],
         );
         Saved(vec![difference])
     }
 
-    fn backward(&self, recording: &mut Recording, x: Tensor, saved: &Saved, dx: Tensor, accumulate: bool) {
+    fn backward(
+        &self,
+        recording: &mut Recording,
+        x: Tensor,
+        saved: &Saved,
+        dx: Tensor,
+        accumulate: bool,
+    ) {
         let pixels = f64::from(x.view.h * x.view.w);
         let product = Conv {
             alpha: (self.weight / (f64::from(self.channels).powi(2) * pixels)) as f32,
@@ -75,6 +100,11 @@ impl Term for Gram {
             weights_per_image: true,
             ..Conv::new(x.view, dx.view, 1)
         };
-        record_conv(recording, "gram gradient", product, &[x.value, saved.0[0].value, dx.value]);
+        record_conv(
+            recording,
+            "gram gradient",
+            product,
+            &[x.value, saved.0[0].value, dx.value],
+        );
     }
 }

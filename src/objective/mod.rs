@@ -20,7 +20,14 @@ pub trait Term: std::fmt::Debug + Send + Sync {
     fn forward(&self, recording: &mut Recording, x: Tensor, loss: Loss) -> Saved;
 
     /// Records `dx (+)= weight · dL/dx`; adds where `accumulate`, else writes every element.
-    fn backward(&self, recording: &mut Recording, x: Tensor, saved: &Saved, dx: Tensor, accumulate: bool);
+    fn backward(
+        &self,
+        recording: &mut Recording,
+        x: Tensor,
+        saved: &Saved,
+        dx: Tensor,
+        accumulate: bool,
+    );
 }
 
 /// Where a term's weighted value goes.
@@ -46,8 +53,16 @@ fn record_squared_difference(
     loss: Loss,
 ) {
     let difference = SquaredDifference { a: a.view, b: b.1 };
-    let partials = recording.transient(format!("{label} partial sums"), Kind::Real, difference.partials_len());
-    recording.call(format!("{label} difference"), difference, &[a.value, b.0, partials]);
+    let partials = recording.transient(
+        format!("{label} partial sums"),
+        Kind::Real,
+        difference.partials_len(),
+    );
+    recording.call(
+        format!("{label} difference"),
+        difference,
+        &[a.value, b.0, partials],
+    );
     record_sum(recording, label, partials, scale, loss);
 }
 
@@ -56,7 +71,11 @@ fn record_sum(recording: &mut Recording, label: &str, partials: ValueId, scale: 
     let len = recording.value(partials).len as u32;
     recording.call(
         format!("{label} sum"),
-        Sum { len, scale: scale as f32, slot: loss.slot },
+        Sum {
+            len,
+            scale: scale as f32,
+            slot: loss.slot,
+        },
         &[partials, loss.losses],
     );
 }

@@ -27,8 +27,20 @@ impl Term for Tv {
         Saved::default()
     }
 
-    fn backward(&self, recording: &mut Recording, x: Tensor, _: &Saved, dx: Tensor, accumulate: bool) {
-        let gradient = TvBackward { x: x.view, dx: dx.view, alpha: self.weight as f32, accumulate };
+    fn backward(
+        &self,
+        recording: &mut Recording,
+        x: Tensor,
+        _: &Saved,
+        dx: Tensor,
+        accumulate: bool,
+    ) {
+        let gradient = TvBackward {
+            x: x.view,
+            dx: dx.view,
+            alpha: self.weight as f32,
+            accumulate,
+        };
         recording.call("tv gradient", gradient, &[x.value, dx.value]);
     }
 }

@@ -32,6 +32,10 @@ impl Optimizer for Adam {
             low: self.range[0],
             high: self.range[1],
         };
-        recording.call("adam", adam, &[gradient.value, step, image.value, first.value, second.value]);
+        recording.call(
+            "adam",
+            adam,
+            &[gradient.value, step, image.value, first.value, second.value],
+        );
     }
 }

@@ -15,14 +15,26 @@ impl Average {
     #[must_use]
     pub fn record(&self, recording: &mut Recording, image: Tensor) -> Tensor {
         let average = Tensor::persistent(recording, "average", image.view);
-        let ema = Ema { len: image.view.len() as u32, decay: self.decay };
+        let ema = Ema {
+            len: image.view.len() as u32,
+            decay: self.decay,
+        };
         recording.call("average", ema, &[image.value, average.value]);
         average
     }
 
     /// Records the corrected read-out of `average` into `out`.
-    pub fn record_read(&self, recording: &mut Recording, average: Tensor, step: ValueId, out: Tensor) {
-        let read = EmaRead { len: average.view.len() as u32, decay: self.decay };
+    pub fn record_read(
+        &self,
+        recording: &mut Recording,
+        average: Tensor,
+        step: ValueId,
+        out: Tensor,
+    ) {
+        let read = EmaRead {
+            len: average.view.len() as u32,
+            decay: self.decay,
+        };
         recording.call("average read-out", read, &[average.value, step, out.value]);
     }
 }

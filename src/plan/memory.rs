@@ -29,11 +29,16 @@ impl Layout {
     #[must_use]
     pub fn new(recording: &Recording) -> Self {
         let lives = lifetimes(recording);
-        let mut layout = Self { slots: Vec::new(), slot_of: vec![None; recording.values().len()] };
+        let mut layout = Self {
+            slots: Vec::new(),
+            slot_of: vec![None; recording.values().len()],
+        };
         let mut transients = Vec::new();
         for (i, value) in recording.values().iter().enumerate() {
             match (&value.home, lives[i]) {
-                (Home::Persistent, _) => layout.slot_of[i] = Some(layout.add(value.kind, value.len)),
+                (Home::Persistent, _) => {
+                    layout.slot_of[i] = Some(layout.add(value.kind, value.len))
+                }
                 (Home::Transient, Some(life)) => transients.push((life, i)),
                 (Home::Transient, None) | (Home::Given(_), _) => {}
             }
@@ -65,10 +70,17 @@ impl Layout {
 
     fn take(&mut self, free: &mut Vec<usize>, kind: Kind, len: usize) -> usize {
         let of_kind = |slot: &usize| self.slots[*slot].0 == kind;
-        let fitting = free.iter().copied().filter(of_kind).filter(|s| self.slots[*s].1 >= len);
-        let chosen = fitting
-            .min_by_key(|s| self.slots[*s].1)
-            .or_else(|| free.iter().copied().filter(of_kind).max_by_key(|s| self.slots[*s].1));
+        let fitting = free
+            .iter()
+            .copied()
+            .filter(of_kind)
+            .filter(|s| self.slots[*s].1 >= len);
+        let chosen = fitting.min_by_key(|s| self.slots[*s].1).or_else(|| {
+            free.iter()
+                .copied()
+                .filter(of_kind)
+                .max_by_key(|s| self.slots[*s].1)
+        });
         match chosen {
             Some(slot) => {
                 free.retain(|s| *s != slot);
@@ -81,7 +93,9 @@ impl Layout {
 
     /// Bytes of each slot, as it is allocated.
     pub fn slot_bytes(&self) -> impl Iterator<Item = u64> + '_ {
-        self.slots.iter().map(|(_, len)| (*len as u64 * 4).max(16).next_multiple_of(16))
+        self.slots
+            .iter()
+            .map(|(_, len)| (*len as u64 * 4).max(16).next_multiple_of(16))
     }
 }
 
@@ -108,11 +122,24 @@ mod tests {
     fn a_chain_needs_two_slots_and_its_image() {
         let (recording, values) = chain();
         let layout = Layout::new(&recording);
-        let reals = layout.slots.iter().filter(|(kind, _)| *kind == Kind::Real).count();
-        let words = layout.slots.iter().filter(|(kind, _)| *kind == Kind::Word).count();
+        let reals = layout
+            .slots
+            .iter()
+            .filter(|(kind, _)| *kind == Kind::Real)
+            .count();
+        let words = layout
+            .slots
+            .iter()
+            .filter(|(kind, _)| *kind == Kind::Word)
+            .count();
         assert_eq!((reals, words), (3, 1));
         let image = layout.slot_of[values[0].0 as usize];
-        assert!(values[1..].iter().all(|v| layout.slot_of[v.0 as usize] != image), "the image keeps its memory");
+        assert!(
+            values[1..]
+                .iter()
+                .all(|v| layout.slot_of[v.0 as usize] != image),
+            "the image keeps its memory"
+        );
     }
 
     #[test]

@@ -101,7 +101,8 @@ impl Plan {
         let image = Tensor::persistent(&mut recording, "image", problem.image);
         let slots = problem.terms.len() as u32;
         let losses = recording.persistent("losses", Kind::Real, slots.max(1) as usize);
-        let ring = recording.persistent("loss ring", Kind::Real, (RING_ROWS * slots.max(1)) as usize);
+        let ring =
+            recording.persistent("loss ring", Kind::Real, (RING_ROWS * slots.max(1)) as usize);
         let step = recording.persistent("step", Kind::Word, 1);
 
         let wanted: Vec<NodeId> = problem.terms.iter().map(|t| t.node).collect();
@@ -111,31 +112,59 @@ impl Plan {
             .iter()
             .zip(0..)
             .map(|(placed, slot)| {
-                placed.term.forward(&mut recording, forward.tensor(placed.node), Loss { losses, slot })
+                placed.term.forward(
+                    &mut recording,
+                    forward.tensor(placed.node),
+                    Loss { losses, slot },
+                )
             })
             .collect();
-        let gradient = forward.record_backward(&mut recording, |recording, node, x, gradient| {
-            for (placed, saved) in problem.terms.iter().zip(&saved).filter(|(placed, _)| placed.node == node) {
-                let (dx, accumulate) = gradient.target(recording);
-                placed.term.backward(recording, x, saved, dx, accumulate);
-            }
-        })?;
+        let gradient =
+            forward.record_backward(&mut recording, |recording, node, x, gradient| {
+                for (placed, saved) in problem
+                    .terms
+                    .iter()
+                    .zip(&saved)
+                    .filter(|(placed, _)| placed.node == node)
+                {
+                    let (dx, accumulate) = gradient.target(recording);
+                    placed.term.backward(recording, x, saved, dx, accumulate);
+                }
+            })?;
         if let Some(optimizer) = problem.optimizer {
             optimizer.record(&mut recording, image, gradient, step);
         }
-        let average = problem.average.map(|average| (average, average.record(&mut recording, image)));
-        let record = Record { slots: slots.max(1), rows: RING_ROWS };
+        let average = problem
+            .average
+            .map(|average| (average, average.record(&mut recording, image)));
+        let record = Record {
+            slots: slots.max(1),
+            rows: RING_ROWS,
+        };
         recording.call("record", record, &[losses, ring, step]);
         let layout = Layout::new(&recording);
         let groups = problem.terms.iter().map(|t| t.group).collect();
-        Ok(Self { recording, layout, image, gradient, average, step, ring, groups })
+        Ok(Self {
+            recording,
+            layout,
+            image,
+            gradient,
+            average,
+            step,
+            ring,
+            groups,
+        })
     }
 
     /// Plans a forward pass only, for reading layers back.
     ///
     /// # Errors
     /// [`Error::Net`] where the image is too small for a layer.
-    pub fn forward(network: &Network, image: View, wanted: &[NodeId]) -> Result<(Self, Vec<Tensor>), Error> {
+    pub fn forward(
+        network: &Network,
+        image: View,
+        wanted: &[NodeId],
+    ) -> Result<(Self, Vec<Tensor>), Error> {
         let mut recording = Recording::new();
         let image = Tensor::persistent(&mut recording, "image", image);
         let ring = recording.persistent("loss ring", Kind::Real, RING_ROWS as usize);
@@ -182,10 +211,13 @@ impl Plan {
         // A term binds its target once per pass; the label and length identify it well enough for a sum of bytes
         // only together with the buffer's address, so distinct buffers are counted by that.
         let mut seen = std::collections::HashSet::new();
-        self.recording.values().iter().filter_map(move |value| match &value.home {
-            Home::Given(buffer) => seen.insert(buffer.address()).then_some(value.len),
-            Home::Transient | Home::Persistent => None,
-        })
+        self.recording
+            .values()
+            .iter()
+            .filter_map(move |value| match &value.home {
+                Home::Given(buffer) => seen.insert(buffer.address()).then_some(value.len),
+                Home::Transient | Home::Persistent => None,
+            })
     }
 
     /// Whether every buffer of the plan is within the device's limits and its memory.

@@ -51,7 +51,12 @@ impl Network {
     }
 
     fn with(device: Device, graph: Arc<net::Network>, outline: bool) -> Self {
-        Self(Arc::new(Inner { device, graph, outline, buffers: Mutex::default() }))
+        Self(Arc::new(Inner {
+            device,
+            graph,
+            outline,
+            buffers: Mutex::default(),
+        }))
     }
 
     /// The same network for planning only: its weights have their sizes and no values.
@@ -74,7 +79,10 @@ impl Network {
 
     /// The packed weights and the bias of convolution `index`.
     pub(super) fn forward(&self, index: usize) -> Result<(Buffer, Buffer), Error> {
-        Ok((self.part(index, Part::Forward)?, self.part(index, Part::Bias)?))
+        Ok((
+            self.part(index, Part::Forward)?,
+            self.part(index, Part::Bias)?,
+        ))
     }
 
     /// The rotated, transposed weights of convolution `index`.
@@ -83,7 +91,11 @@ impl Network {
     }
 
     fn part(&self, index: usize, part: Part) -> Result<Buffer, Error> {
-        let mut buffers = self.0.buffers.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut buffers = self
+            .0
+            .buffers
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         if let Some(buffer) = buffers.get(&(index, part)) {
             return Ok(buffer.clone());
         }

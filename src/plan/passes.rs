@@ -6,8 +6,9 @@ use super::Network;
 use crate::Error;
 use crate::device::{Kind, Recording, ValueId};
 use crate::kernels::{
-    AdaptiveAvgPool, AdaptiveAvgPoolBackward, Affine, AvgPool, AvgPoolBackward, Conv, Lrn, LrnBackward, MaxPool,
-    MaxPoolBackward, Relu, ReluBackward, Softmax, SoftmaxBackward, Tensor, View, record_conv,
+    AdaptiveAvgPool, AdaptiveAvgPoolBackward, Affine, AvgPool, AvgPoolBackward, Conv, Lrn,
+    LrnBackward, MaxPool, MaxPoolBackward, Relu, ReluBackward, Softmax, SoftmaxBackward, Tensor,
+    View, record_conv,
 };
 use crate::net::{Node, NodeId, Op};
 
@@ -49,8 +50,13 @@ impl<'a> Forward<'a> {
                 needed.extend(graph.nodes[index].inputs.iter().copied());
             }
         }
-        let mut pass =
-            Self { network, needed, tensors: HashMap::new(), words: HashMap::new(), fused: BTreeSet::new() };
+        let mut pass = Self {
+            network,
+            needed,
+            tensors: HashMap::new(),
+            words: HashMap::new(),
+            fused: BTreeSet::new(),
+        };
         pass.tensors.insert(NodeId(0), image);
         pass.place_concatenations(recording, &shapes, image.view.n, keep);
         for id in pass.needed.clone() {
@@ -65,12 +71,17 @@ impl<'a> Forward<'a> {
             };
             let out = relu.unwrap_or(id);
             let shape = shapes[out.0].ok_or_else(|| {
-                Error::Plan(format!("layer `{}` has no size at {}×{}", node.name, image.view.w, image.view.h))
+                Error::Plan(format!(
+                    "layer `{}` has no size at {}×{}",
+                    node.name, image.view.w, image.view.h
+                ))
             })?;
             let view = View::new(image.view.n, shape.height, shape.width, shape.channels);
             let y = match pass.tensors.get(&out) {
                 Some(placed) => *placed,
-                None if keep.contains(&out) => Tensor::persistent(recording, &graph.node(out).name, view),
+                None if keep.contains(&out) => {
+                    Tensor::persistent(recording, &graph.node(out).name, view)
+                }
                 None => Tensor::transient(recording, &graph.node(out).name, view),
             };
             pass.tensors.insert(out, y);
@@ -102,7 +113,9 @@ impl<'a> Forward<'a> {
         let graph = self.network.graph();
         for id in &self.needed {
             let node = graph.node(*id);
-            let (Op::Concat, Some(shape)) = (node.op, shapes[id.0]) else { continue };
+            let (Op::Concat, Some(shape)) = (node.op, shapes[id.0]) else {
+                continue;
+            };
             let view = View::new(n, shape.height, shape.width, shape.channels);
             let whole = if keep.contains(id) || node.inputs.iter().any(|i| keep.contains(i)) {
                 Tensor::persistent(recording, &node.name, view)
@@ -122,7 +135,10 @@ impl<'a> Forward<'a> {
     /// The ReLU behind `id`, if it is the only needed consumer.
     fn only_relu_after(&self, id: NodeId) -> Option<NodeId> {
         let graph = self.network.graph();
-        let mut consumers = self.needed.iter().filter(|c| graph.node(**c).inputs.contains(&id));
+        let mut consumers = self
+            .needed
+            .iter()
+            .filter(|c| graph.node(**c).inputs.contains(&id));
         match (consumers.next(), consumers.next()) {
             (Some(only), None) if graph.node(*only).op == Op::Relu => Some(*only),
             _ => None,
@@ -154,11 +170,21 @@ impl<'a> Forward<'a> {
                 };
                 recording.call(label, affine, &[x.value, y.value]);
             }
-            Op::Conv { kernel, stride, pad, weights } => {
+            Op::Conv {
+                kernel,
+                stride,
+                pad,
+                weights,
+            } => {
                 let (w, bias) = self.network.forward(weights)?;
                 let (w, bias) = (recording.given(label, w), recording.given(label, bias));
-                let conv =
-                    Conv { stride, pad, bias: true, relu: relu.is_some(), ..Conv::new(x.view, y.view, kernel) };
+                let conv = Conv {
+                    stride,
+                    pad,
+                    bias: true,
+                    relu: relu.is_some(),
+                    ..Conv::new(x.view, y.view, kernel)
+                };
                 let mut values = vec![x.value, w, y.value, bias];
                 if let Some(relu) = relu {
                     values.push(self.mask(recording, relu, y.view.mask_len()));
@@ -167,23 +193,86 @@ impl<'a> Forward<'a> {
             }
             Op::Relu => {
                 let mask = self.mask(recording, id, y.view.mask_len());
-                recording.call(label, Relu { x: x.view, y: y.view }, &[x.value, y.value, mask]);
+                recording.call(
+                    label,
+                    Relu {
+                        x: x.view,
+                        y: y.view,
+                    },
+                    &[x.value, y.value, mask],
+                );
             }
-            Op::MaxPool { kernel, stride, pad, .. } => {
-                let pool = MaxPool { x: x.view, y: y.view, kernel, stride, pad };
+            Op::MaxPool {
+                kernel,
+                stride,
+                pad,
+                ..
+            } => {
+                let pool = MaxPool {
+                    x: x.view,
+                    y: y.view,
+                    kernel,
+                    stride,
+                    pad,
+                };
                 let argmax = self.mask(recording, id, pool.argmax_len());
                 recording.call(label, pool, &[x.value, y.value, argmax]);
             }
-            Op::AvgPool { kernel, stride, pad, .. } => {
-                recording.call(label, AvgPool { x: x.view, y: y.view, kernel, stride, pad }, &[x.value, y.value]);
+            Op::AvgPool {
+                kernel,
+                stride,
+                pad,
+                ..
+            } => {
+                recording.call(
+                    label,
+                    AvgPool {
+                        x: x.view,
+                        y: y.view,
+                        kernel,
+                        stride,
+                        pad,
+                    },
+                    &[x.value, y.value],
+                );
             }
             Op::AdaptiveAvgPool { .. } | Op::GlobalAvgPool => {
-                recording.call(label, AdaptiveAvgPool { x: x.view, y: y.view }, &[x.value, y.value]);
+                recording.call(
+                    label,
+                    AdaptiveAvgPool {
+                        x: x.view,
+                        y: y.view,
+                    },
+                    &[x.value, y.value],
+                );
             }
-            Op::Lrn { size, alpha, beta, k } => {
-                recording.call(label, Lrn { x: x.view, y: y.view, size, alpha, beta, k }, &[x.value, y.value]);
+            Op::Lrn {
+                size,
+                alpha,
+                beta,
+                k,
+            } => {
+                recording.call(
+                    label,
+                    Lrn {
+                        x: x.view,
+                        y: y.view,
+                        size,
+                        alpha,
+                        beta,
+                        k,
+                    },
+                    &[x.value, y.value],
+                );
             }
-            Op::Softmax => recording.call(label, Softmax { x: x.view, y: y.view }, &[x.value, y.value]),
+            Op::Softmax => recording.call(
+                label,
+                Softmax {
+                    x: x.view,
+                    y: y.view,
+                },
+                &[x.value, y.value],
+            ),
         }
         Ok(())
     }
@@ -215,7 +304,9 @@ impl<'a> Forward<'a> {
                 // A convolution whose ReLU is fused: the ReLU's turn has recorded its backward pass.
                 continue;
             };
-            let mut gradient = gradients.remove(&id).unwrap_or_else(|| Gradient::new(x.view, &node.name));
+            let mut gradient = gradients
+                .remove(&id)
+                .unwrap_or_else(|| Gradient::new(x.view, &node.name));
             inject(recording, id, x, &mut gradient);
             let Some(dy) = gradient.tensor() else {
                 // Nothing above depends on it, such as a layer that only the forward pass of a term reads.
@@ -237,20 +328,27 @@ impl<'a> Forward<'a> {
             }
             // A fused pair's input is the convolution's.
             let (node, masked) = match (node.op, node.inputs.first()) {
-                (Op::Relu, Some(conv)) if self.fused.contains(&id) => (graph.node(*conv), Some(self.words[&id])),
+                (Op::Relu, Some(conv)) if self.fused.contains(&id) => {
+                    (graph.node(*conv), Some(self.words[&id]))
+                }
                 _ => (node, None),
             };
-            let Some(input) = node.inputs.first().copied() else { continue };
-            let below = gradients
-                .entry(input)
-                .or_insert_with(|| Gradient::new(self.tensors[&input].view, &graph.node(input).name));
+            let Some(input) = node.inputs.first().copied() else {
+                continue;
+            };
+            let below = gradients.entry(input).or_insert_with(|| {
+                Gradient::new(self.tensors[&input].view, &graph.node(input).name)
+            });
             let (dx, accumulate) = below.target(recording);
             self.record_node_backward(recording, id, node, masked, dy, dx, accumulate)?;
         }
         Err(Error::Plan("no term depends on the image".to_string()))
     }
 
-    #[expect(clippy::too_many_arguments, reason = "one node of the pass with everything its kernel binds")]
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "one node of the pass with everything its kernel binds"
+    )]
     fn record_node_backward(
         &self,
         recording: &mut Recording,
@@ -265,11 +363,24 @@ impl<'a> Forward<'a> {
         let (gy, gx) = (dy.view, dx.view);
         match node.op {
             Op::Input | Op::Concat => {}
-            Op::Normalize { scale: [r, g, b], .. } => {
-                let affine = Affine { x: gy, y: gx, scale: [r, g, b, 0.0], bias: [0.0; 4], accumulate };
+            Op::Normalize {
+                scale: [r, g, b], ..
+            } => {
+                let affine = Affine {
+                    x: gy,
+                    y: gx,
+                    scale: [r, g, b, 0.0],
+                    bias: [0.0; 4],
+                    accumulate,
+                };
                 recording.call(label, affine, &[dy.value, dx.value]);
             }
-            Op::Conv { kernel, stride, pad, weights } => {
+            Op::Conv {
+                kernel,
+                stride,
+                pad,
+                weights,
+            } => {
                 let w = recording.given(&label, self.network.backward(weights)?);
                 let conv = Conv {
                     pad: kernel - 1 - pad,
@@ -282,29 +393,80 @@ impl<'a> Forward<'a> {
                 record_conv(recording, label, conv, &values);
             }
             Op::Relu => {
-                let relu = ReluBackward { dy: gy, dx: gx, accumulate };
+                let relu = ReluBackward {
+                    dy: gy,
+                    dx: gx,
+                    accumulate,
+                };
                 recording.call(label, relu, &[dy.value, self.words[&id], dx.value]);
             }
-            Op::MaxPool { kernel, stride, pad, .. } => {
-                let pool = MaxPoolBackward { dy: gy, dx: gx, kernel, stride, pad, accumulate };
+            Op::MaxPool {
+                kernel,
+                stride,
+                pad,
+                ..
+            } => {
+                let pool = MaxPoolBackward {
+                    dy: gy,
+                    dx: gx,
+                    kernel,
+                    stride,
+                    pad,
+                    accumulate,
+                };
                 recording.call(label, pool, &[dy.value, self.words[&id], dx.value]);
             }
-            Op::AvgPool { kernel, stride, pad, .. } => {
-                let pool = AvgPoolBackward { dy: gy, dx: gx, kernel, stride, pad, accumulate };
+            Op::AvgPool {
+                kernel,
+                stride,
+                pad,
+                ..
+            } => {
+                let pool = AvgPoolBackward {
+                    dy: gy,
+                    dx: gx,
+                    kernel,
+                    stride,
+                    pad,
+                    accumulate,
+                };
                 recording.call(label, pool, &[dy.value, dx.value]);
             }
             Op::AdaptiveAvgPool { .. } | Op::GlobalAvgPool => {
-                let pool = AdaptiveAvgPoolBackward { dy: gy, dx: gx, accumulate };
+                let pool = AdaptiveAvgPoolBackward {
+                    dy: gy,
+                    dx: gx,
+                    accumulate,
+                };
                 recording.call(label, pool, &[dy.value, dx.value]);
             }
-            Op::Lrn { size, alpha, beta, k } => {
+            Op::Lrn {
+                size,
+                alpha,
+                beta,
+                k,
+            } => {
                 let x = self.tensors[&node.inputs[0]];
-                let lrn = LrnBackward { x: x.view, dy: gy, dx: gx, size, alpha, beta, k, accumulate };
+                let lrn = LrnBackward {
+                    x: x.view,
+                    dy: gy,
+                    dx: gx,
+                    size,
+                    alpha,
+                    beta,
+                    k,
+                    accumulate,
+                };
                 recording.call(label, lrn, &[x.value, dy.value, dx.value]);
             }
             Op::Softmax => {
                 let y = self.tensors[&id];
-                let softmax = SoftmaxBackward { y: y.view, dy: gy, dx: gx, accumulate };
+                let softmax = SoftmaxBackward {
+                    y: y.view,
+                    dy: gy,
+                    dx: gx,
+                    accumulate,
+                };
                 recording.call(label, softmax, &[y.value, dy.value, dx.value]);
             }
         }
@@ -324,11 +486,19 @@ impl Gradient {
     fn new(view: View, label: &str) -> Self {
         // A slice of a concatenation reached only by terms still gets a gradient of its own size.
         let view = View::new(view.n, view.h, view.w, view.c);
-        Self { view, label: format!("gradient {label}"), tensor: None }
+        Self {
+            view,
+            label: format!("gradient {label}"),
+            tensor: None,
+        }
     }
 
     fn written(tensor: Tensor) -> Self {
-        Self { view: tensor.view, label: String::new(), tensor: Some(tensor) }
+        Self {
+            view: tensor.view,
+            label: String::new(),
+            tensor: Some(tensor),
+        }
     }
 
     /// Where the next contribution goes, and whether it adds to those before it. The first one must write every

@@ -34,14 +34,21 @@ pub struct Score {
 ///
 /// # Errors
 /// [`Error::Net`] for a network without a classifier or an image too small for it.
-pub fn classify(network: &Network, image: &Image, size: Size, top: usize) -> Result<Vec<Score>, Error> {
+pub fn classify(
+    network: &Network,
+    image: &Image,
+    size: Size,
+    top: usize,
+) -> Result<Vec<Score>, Error> {
     let graph = network.graph();
     let nodes = [graph.logits()?, graph.find("prob")?];
     let image = match size {
         Size::Native => image.clone(),
         Size::Crop224 => {
             let (w, h) = size_for_short_side(image.width, image.height, 256);
-            image.resize(w, h, Filter::Bilinear)?.center_crop(224, 224)?
+            image
+                .resize(w, h, Filter::Bilinear)?
+                .center_crop(224, 224)?
         }
     };
     let answers = activations(network, &image, &nodes)?;
@@ -54,7 +61,10 @@ pub fn classify(network: &Network, image: &Image, size: Size, top: usize) -> Res
         .take(top)
         .map(|class| Score {
             class,
-            label: names.map_or_else(|| format!("class {class}"), |names| names[class].to_string()),
+            label: names.map_or_else(
+                || format!("class {class}"),
+                |names| names[class].to_string(),
+            ),
             probability: probabilities[class],
             logit: logits[class],
         })

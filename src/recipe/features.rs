@@ -21,12 +21,23 @@ pub struct Feature {
 ///
 /// # Errors
 /// [`Error::Net`] for an unknown layer or an image too small for one.
-pub fn features(network: &Network, image: &Image, layers: &[String]) -> Result<Vec<Feature>, Error> {
-    let nodes = layers.iter().map(|l| network.graph().find(l)).collect::<Result<Vec<_>, _>>()?;
+pub fn features(
+    network: &Network,
+    image: &Image,
+    layers: &[String],
+) -> Result<Vec<Feature>, Error> {
+    let nodes = layers
+        .iter()
+        .map(|l| network.graph().find(l))
+        .collect::<Result<Vec<_>, _>>()?;
     let answers = activations(network, image, &nodes)?;
     Ok(layers
         .iter()
         .zip(answers)
-        .map(|(layer, (shape, values))| Feature { layer: layer.clone(), shape, values })
+        .map(|(layer, (shape, values))| Feature {
+            layer: layer.clone(),
+            shape,
+            values,
+        })
         .collect())
 }

@@ -17,5 +17,7 @@ pub use features::{Feature, features};
 pub use gradient::GradientReport;
 pub use picture::Picture;
 pub use run::{Outcome, Progress, Run, ScaleReport};
-pub use spec::{ImageSpec, Init, LayerWeight, OptimizerKind, OptimizerSpec, Recipe, TermKind, TermSpec};
+pub use spec::{
+    ImageSpec, Init, LayerWeight, OptimizerKind, OptimizerSpec, Recipe, TermKind, TermSpec,
+};
 pub use style::{default_content_layers, default_style_layers};

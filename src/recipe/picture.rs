@@ -71,7 +71,9 @@ impl Serialize for Picture {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self {
             Self::File(path) => path.serialize(serializer),
-            Self::Memory(_) => Err(serde::ser::Error::custom("a picture in memory has no path to write")),
+            Self::Memory(_) => Err(serde::ser::Error::custom(
+                "a picture in memory has no path to write",
+            )),
         }
     }
 }

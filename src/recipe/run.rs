@@ -88,9 +88,27 @@ impl Recipe {
         let first = reports[0];
         let executor = prepared.executor((first.width, first.height))?;
         let image = start(self, &prepared.pictures, (first.width, first.height))?;
-        device.upload(executor.buffer(executor.plan().image.value), &packed(&image).1)?;
-        let Prepared { recipe, network, pictures, layers, .. } = prepared;
-        Ok(Run { recipe, network, pictures, layers, reports, scale: 0, executor, spent: (Duration::ZERO, 0.0) })
+        device.upload(
+            executor.buffer(executor.plan().image.value),
+            &packed(&image).1,
+        )?;
+        let Prepared {
+            recipe,
+            network,
+            pictures,
+            layers,
+            ..
+        } = prepared;
+        Ok(Run {
+            recipe,
+            network,
+            pictures,
+            layers,
+            reports,
+            scale: 0,
+            executor,
+            spent: (Duration::ZERO, 0.0),
+        })
     }
 
     /// What every scale would be and cost, without allocating or running anything on the device.
@@ -117,13 +135,25 @@ struct Prepared {
 impl Prepared {
     fn new(recipe: &Recipe, network: &Network) -> Result<Self, Error> {
         if recipe.terms.is_empty() {
-            return Err(Error::Recipe("the recipe has no [[term]]: there is nothing to optimize".to_string()));
+            return Err(Error::Recipe(
+                "the recipe has no [[term]]: there is nothing to optimize".to_string(),
+            ));
         }
         check_optimizer(recipe)?;
-        let layers = recipe.terms.iter().map(|t| t.resolve(network)).collect::<Result<Vec<_>, _>>()?;
+        let layers = recipe
+            .terms
+            .iter()
+            .map(|t| t.resolve(network))
+            .collect::<Result<Vec<_>, _>>()?;
         let pictures = Pictures::load(recipe)?;
         let scales = scales(recipe, &pictures)?;
-        Ok(Self { recipe: recipe.clone(), network: network.clone(), pictures, layers, scales })
+        Ok(Self {
+            recipe: recipe.clone(),
+            network: network.clone(),
+            pictures,
+            layers,
+            scales,
+        })
     }
 
     fn reports(&self) -> Result<Vec<ScaleReport>, Error> {
@@ -132,7 +162,12 @@ impl Prepared {
             .enumerate()
             .map(|(i, &(width, height))| {
                 let cost = self.dry_plan((width, height))?.cost();
-                Ok(ScaleReport { width, height, iterations: iterations(&self.recipe, i), cost })
+                Ok(ScaleReport {
+                    width,
+                    height,
+                    iterations: iterations(&self.recipe, i),
+                    cost,
+                })
             })
             .collect()
     }
@@ -145,26 +180,50 @@ impl Prepared {
     }
 
     fn check_fits(&self, device: &Device) -> Result<(), Error> {
-        let Some(&last) = self.scales.last() else { return Ok(()) };
+        let Some(&last) = self.scales.last() else {
+            return Ok(());
+        };
         let fits = |size| self.dry_plan(size).and_then(|plan| plan.check_fits(device));
         match fits(last) {
-            Err(Error::TooLarge { what, needed, limit, device, .. }) => {
+            Err(Error::TooLarge {
+                what,
+                needed,
+                limit,
+                device,
+                ..
+            }) => {
                 // Bisect for the largest long side that fits.
                 let (mut good, mut bad) = (0, last.0.max(last.1));
                 while bad - good > 1 {
                     let side = good.midpoint(bad);
                     let size = crate::image::size_for_long_side(last.0, last.1, side);
-                    if fits(size).is_ok() { good = side } else { bad = side }
+                    if fits(size).is_ok() {
+                        good = side
+                    } else {
+                        bad = side
+                    }
                 }
                 let largest = (good > 0).then_some(good);
-                Err(Error::TooLarge { what, needed, limit, device, largest })
+                Err(Error::TooLarge {
+                    what,
+                    needed,
+                    limit,
+                    device,
+                    largest,
+                })
             }
             other => other,
         }
     }
 
     fn executor(&self, size: (u32, u32)) -> Result<Executor, Error> {
-        make_executor(&self.recipe, &self.layers, &self.network, &self.pictures, size)
+        make_executor(
+            &self.recipe,
+            &self.layers,
+            &self.network,
+            &self.pictures,
+            size,
+        )
     }
 }
 
@@ -174,7 +233,10 @@ fn check_optimizer(recipe: &Recipe) -> Result<(), Error> {
     let wrong = if !(o.step_size > 0.0 && o.step_size.is_finite()) {
         format!("step_size is {}; it must be greater than 0", o.step_size)
     } else if !unit(o.beta1) || !unit(o.beta2) {
-        format!("beta1 and beta2 are {} and {}; they must be in [0, 1)", o.beta1, o.beta2)
+        format!(
+            "beta1 and beta2 are {} and {}; they must be in [0, 1)",
+            o.beta1, o.beta2
+        )
     } else if !(o.epsilon > 0.0 && o.epsilon.is_finite()) {
         format!("epsilon is {}; it must be greater than 0", o.epsilon)
     } else if !unit(o.average) {
@@ -227,7 +289,10 @@ fn make_executor(
     size: (u32, u32),
 ) -> Result<Executor, Error> {
     let targets = Targets::extract(recipe, layers, network, &pictures.targets, size)?;
-    Executor::new(network.device(), make_plan(recipe, layers, network, &targets, size)?)
+    Executor::new(
+        network.device(),
+        make_plan(recipe, layers, network, &targets, size)?,
+    )
 }
 
 impl Run {
@@ -263,14 +328,20 @@ impl Run {
 
     /// Iterations of the scales before the one at work.
     fn before(&self) -> u64 {
-        self.reports[..self.scale].iter().map(|r| r.iterations).sum()
+        self.reports[..self.scale]
+            .iter()
+            .map(|r| r.iterations)
+            .sum()
     }
 
     /// Runs to the end; `progress` sees every iteration and may stop the run.
     ///
     /// # Errors
     /// [`Error::Device`] when the device fails.
-    pub fn run(&mut self, progress: impl FnMut(&Progress) -> ControlFlow<()>) -> Result<Outcome, Error> {
+    pub fn run(
+        &mut self,
+        progress: impl FnMut(&Progress) -> ControlFlow<()>,
+    ) -> Result<Outcome, Error> {
         self.run_for(u64::MAX, progress)
     }
 
@@ -285,7 +356,9 @@ impl Run {
     ) -> Result<Outcome, Error> {
         let mut left = most;
         loop {
-            let remaining = self.reports[self.scale].iterations.saturating_sub(self.executor.done());
+            let remaining = self.reports[self.scale]
+                .iterations
+                .saturating_sub(self.executor.done());
             let now = remaining.min(left);
             left -= now;
             if self.run_scale(now, &mut progress)?.is_break() {
@@ -314,7 +387,10 @@ impl Run {
         let groups = self.executor.plan().groups.clone();
         let term_count = self.recipe.terms.len();
         // GFLOP of the scales after this one.
-        let later: f64 = self.reports[self.scale + 1..].iter().map(|r| r.iterations as f64 * r.cost.gflop).sum();
+        let later: f64 = self.reports[self.scale + 1..]
+            .iter()
+            .map(|r| r.iterations as f64 * r.cost.gflop)
+            .sum();
         let spent = &mut self.spent;
         let mut last = Instant::now();
         self.executor.run(iterations, &mut |step| {
@@ -325,8 +401,9 @@ impl Run {
             for (group, loss) in groups.iter().zip(&step.losses) {
                 terms[*group] += loss;
             }
-            let gflop_left =
-                (report.iterations.saturating_sub(step.iteration + 1)) as f64 * report.cost.gflop + later;
+            let gflop_left = (report.iterations.saturating_sub(step.iteration + 1)) as f64
+                * report.cost.gflop
+                + later;
             progress(&Progress {
                 scale: (report.width, report.height),
                 iteration: before + step.iteration,
@@ -344,9 +421,19 @@ impl Run {
         let (from, view) = self.result_buffer()?;
         self.scale += 1;
         let ScaleReport { width, height, .. } = self.reports[self.scale];
-        let next = make_executor(&self.recipe, &self.layers, &self.network, &self.pictures, (width, height))?;
+        let next = make_executor(
+            &self.recipe,
+            &self.layers,
+            &self.network,
+            &self.pictures,
+            (width, height),
+        )?;
         let image = next.plan().image;
-        resample(self.network.device(), (from, view), (next.buffer(image.value).clone(), image.view))?;
+        resample(
+            self.network.device(),
+            (from, view),
+            (next.buffer(image.value).clone(), image.view),
+        )?;
         self.executor = next;
         Ok(())
     }
@@ -366,7 +453,10 @@ impl Run {
             view: image.view,
         };
         let step = recording.given("step", self.executor.buffer(plan.step).clone());
-        let result = Tensor { value: recording.given("result", out.clone()), view: image.view };
+        let result = Tensor {
+            value: recording.given("result", out.clone()),
+            view: image.view,
+        };
         average.record_read(&mut recording, given, step, result);
         run_once(device, recording)?;
         Ok((out, image.view))
@@ -380,7 +470,9 @@ impl Run {
         let (buffer, view) = self.result_buffer()?;
         let planes = unpack(view, &self.network.device().download(&buffer)?);
         let pixels = view.h as usize * view.w as usize;
-        let rgb = (0..pixels).flat_map(|i| [planes[i], planes[pixels + i], planes[2 * pixels + i]]).collect();
+        let rgb = (0..pixels)
+            .flat_map(|i| [planes[i], planes[pixels + i], planes[2 * pixels + i]])
+            .collect();
         let image = Image::new(view.w, view.h, rgb)?.clamp();
         let shape = self.pictures.shape(&self.recipe);
         match shape.filter(|picture| picture.alpha.is_some()) {
@@ -396,14 +488,20 @@ impl Run {
     ///
     /// # Errors
     /// [`Error::Plan`] on the `cpu` device.
-    pub fn encode(&mut self, encoder: &mut wgpu::CommandEncoder, iterations: u64) -> Result<(), Error> {
+    pub fn encode(
+        &mut self,
+        encoder: &mut wgpu::CommandEncoder,
+        iterations: u64,
+    ) -> Result<(), Error> {
         self.executor.encode(encoder, iterations)
     }
 
     /// The GPU buffer of the image being optimized: `height·width` vec4s of f32, RGB in [0,1] and 0.
     #[must_use]
     pub fn image_buffer(&self) -> Option<&wgpu::Buffer> {
-        self.executor.buffer(self.executor.plan().image.value).wgpu()
+        self.executor
+            .buffer(self.executor.plan().image.value)
+            .wgpu()
     }
 }
 
@@ -414,13 +512,27 @@ pub(super) fn objective_only(recipe: &Recipe, network: &Network) -> Result<Gradi
     let Some(&size) = prepared.scales.last() else {
         return Err(Error::Recipe("the recipe has no size".to_string()));
     };
-    let targets = Targets::extract(recipe, &prepared.layers, network, &prepared.pictures.targets, size)?;
+    let targets = Targets::extract(
+        recipe,
+        &prepared.layers,
+        network,
+        &prepared.pictures.targets,
+        size,
+    )?;
     let terms = place(recipe, &prepared.layers, network, &targets)?;
     let image = View::new(1, size.1, size.0, 3);
-    let plan = Plan::new(&Problem { network, image, terms: &terms, optimizer: None, average: None })?;
+    let plan = Plan::new(&Problem {
+        network,
+        image,
+        terms: &terms,
+        optimizer: None,
+        average: None,
+    })?;
     let mut executor = Executor::new(network.device(), plan)?;
     let pixels = packed(&start(recipe, &prepared.pictures, size)?).1;
-    network.device().upload(executor.buffer(executor.plan().image.value), &pixels)?;
+    network
+        .device()
+        .upload(executor.buffer(executor.plan().image.value), &pixels)?;
     let mut values = vec![0.0; recipe.terms.len()];
     let groups = executor.plan().groups.clone();
     let _ = executor.run(1, &mut |step| {
@@ -441,10 +553,20 @@ pub(super) fn objective_only(recipe: &Recipe, network: &Network) -> Result<Gradi
 /// Resamples `from` into `to` (bicubic, antialiased) and clamps to [0,1], on the device.
 fn resample(device: &Device, from: (Buffer, View), to: (Buffer, View)) -> Result<(), Error> {
     let mut recording = Recording::new();
-    let from = Tensor { value: recording.given("from", from.0), view: from.1 };
-    let to = Tensor { value: recording.given("to", to.0), view: to.1 };
+    let from = Tensor {
+        value: recording.given("from", from.0),
+        view: from.1,
+    };
+    let to = Tensor {
+        value: recording.given("to", to.0),
+        view: to.1,
+    };
     record_resize(&mut recording, "resize", from, to, ResizeFilter::Bicubic);
-    let clamp = Clamp { len: to.view.len() as u32, low: 0.0, high: 1.0 };
+    let clamp = Clamp {
+        len: to.view.len() as u32,
+        low: 0.0,
+        high: 1.0,
+    };
     recording.call("clamp", clamp, &[to.value]);
     run_once(device, recording)
 }
@@ -453,7 +575,10 @@ fn resample(device: &Device, from: (Buffer, View), to: (Buffer, View)) -> Result
 fn run_once(device: &Device, mut recording: Recording) -> Result<(), Error> {
     let ring = recording.persistent("loss ring", Kind::Real, RING_ROWS as usize);
     let step = recording.persistent("step", Kind::Word, 1);
-    let image = Tensor { value: ValueId(0), view: View::new(1, 1, 1, 1) };
+    let image = Tensor {
+        value: ValueId(0),
+        view: View::new(1, 1, 1, 1),
+    };
     let mut executor = Executor::new(device, Plan::finished(recording, image, step, ring))?;
     let _ = executor.run(1, &mut |_| ControlFlow::Continue(()))?;
     Ok(())

@@ -132,7 +132,10 @@ fn one() -> f64 {
     1.0
 }
 
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature serde calls")]
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "the signature serde calls"
+)]
 fn is_one(value: &f64) -> bool {
     *value == 1.0
 }
@@ -178,22 +181,33 @@ impl FromStr for LayerWeight {
             Some((layer, weight)) => {
                 let number = weight.trim().parse::<f64>().ok().filter(|w| w.is_finite());
                 let number = number.ok_or_else(|| {
-                    Error::Recipe(format!("`{s}`: `{weight}` is not a weight; write LAYER or LAYER:NUMBER"))
+                    Error::Recipe(format!(
+                        "`{s}`: `{weight}` is not a weight; write LAYER or LAYER:NUMBER"
+                    ))
                 })?;
                 (layer, number)
             }
         };
         let layer = layer.trim();
         if layer.is_empty() {
-            return Err(Error::Recipe(format!("`{s}` names no layer; write LAYER or LAYER:NUMBER")));
+            return Err(Error::Recipe(format!(
+                "`{s}` names no layer; write LAYER or LAYER:NUMBER"
+            )));
         }
-        Ok(Self { layer: layer.to_string(), weight })
+        Ok(Self {
+            layer: layer.to_string(),
+            weight,
+        })
     }
 }
 
 impl std::fmt::Display for LayerWeight {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        if self.weight == 1.0 { f.write_str(&self.layer) } else { write!(f, "{}:{}", self.layer, self.weight) }
+        if self.weight == 1.0 {
+            f.write_str(&self.layer)
+        } else {
+            write!(f, "{}:{}", self.layer, self.weight)
+        }
     }
 }
 
@@ -205,7 +219,9 @@ impl Serialize for LayerWeight {
 
 impl<'de> Deserialize<'de> for LayerWeight {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+        String::deserialize(deserializer)?
+            .parse()
+            .map_err(serde::de::Error::custom)
     }
 }
 
@@ -266,14 +282,19 @@ mod one_or_many {
         Many(Vec<Picture>),
     }
 
-    pub fn serialize<S: Serializer>(pictures: &[Picture], serializer: S) -> Result<S::Ok, S::Error> {
+    pub fn serialize<S: Serializer>(
+        pictures: &[Picture],
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
         match pictures {
             [one] => one.serialize(serializer),
             many => many.serialize(serializer),
         }
     }
 
-    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Picture>, D::Error> {
+    pub fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Vec<Picture>, D::Error> {
         Ok(match OneOrMany::deserialize(deserializer)? {
             OneOrMany::One(picture) => vec![picture],
             OneOrMany::Many(pictures) => pictures,
@@ -299,7 +320,10 @@ impl Recipe {
     /// # Errors
     /// [`Error::RecipeFile`] with the line that is wrong.
     pub fn read(path: &Path) -> Result<Self, Error> {
-        let fail = |reason: String| Error::RecipeFile { path: path.to_path_buf(), reason };
+        let fail = |reason: String| Error::RecipeFile {
+            path: path.to_path_buf(),
+            reason,
+        };
         let text = std::fs::read_to_string(path).map_err(|e| fail(e.to_string()))?;
         let mut recipe: Self = toml::from_str(&text).map_err(|e| fail(e.to_string()))?;
         if let Some(folder) = path.parent() {
@@ -332,8 +356,13 @@ impl Recipe {
         if let Init::Picture(picture) = &mut recipe.image.init {
             absolute(picture);
         }
-        recipe.terms.iter_mut().flat_map(|t| &mut t.target).for_each(absolute);
-        toml::to_string(&recipe).map_err(|e| Error::Recipe(format!("the recipe cannot be written: {e}")))
+        recipe
+            .terms
+            .iter_mut()
+            .flat_map(|t| &mut t.target)
+            .for_each(absolute);
+        toml::to_string(&recipe)
+            .map_err(|e| Error::Recipe(format!("the recipe cannot be written: {e}")))
     }
 
     /// Long side of the result, in pixels.

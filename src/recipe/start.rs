@@ -26,7 +26,12 @@ impl Pictures {
         let targets = recipe
             .terms
             .iter()
-            .map(|term| term.target.iter().map(super::Picture::load).collect::<Result<Vec<_>, _>>())
+            .map(|term| {
+                term.target
+                    .iter()
+                    .map(super::Picture::load)
+                    .collect::<Result<Vec<_>, _>>()
+            })
             .collect::<Result<Vec<_>, _>>()?;
         let start = match &recipe.image.init {
             Init::Picture(picture) => Some(picture.load()?),
@@ -37,7 +42,10 @@ impl Pictures {
 
     /// The content term's target.
     pub fn content(&self, recipe: &Recipe) -> Option<&Arc<Image>> {
-        let index = recipe.terms.iter().position(|t| t.kind == TermKind::Content)?;
+        let index = recipe
+            .terms
+            .iter()
+            .position(|t| t.kind == TermKind::Content)?;
         self.targets[index].first()
     }
 
@@ -51,15 +59,25 @@ impl Pictures {
 pub(super) fn scales(recipe: &Recipe, pictures: &Pictures) -> Result<Vec<(u32, u32)>, Error> {
     let spec = &recipe.image;
     let positive = |value: Option<u32>, name: &str| match value {
-        Some(0) => Err(Error::Recipe(format!("`{name}` is 0; it is a number of pixels, at least 1"))),
+        Some(0) => Err(Error::Recipe(format!(
+            "`{name}` is 0; it is a number of pixels, at least 1"
+        ))),
         other => Ok(other),
     };
-    let (size, min_size) = (positive(spec.size, "size")?, positive(spec.min_size, "min_size")?);
-    let (width, height) = (positive(spec.width, "width")?, positive(spec.height, "height")?);
+    let (size, min_size) = (
+        positive(spec.size, "size")?,
+        positive(spec.min_size, "min_size")?,
+    );
+    let (width, height) = (
+        positive(spec.width, "width")?,
+        positive(spec.height, "height")?,
+    );
     let last = match (width, height, pictures.shape(recipe)) {
         (Some(width), Some(height), None) if size.is_none() => (width, height),
         (Some(_), Some(_), None) => {
-            return Err(Error::Recipe("give either `size` or `width` and `height`, not both".to_string()));
+            return Err(Error::Recipe(
+                "give either `size` or `width` and `height`, not both".to_string(),
+            ));
         }
         (None, None, Some(picture)) => {
             let (w, h) = picture.size();
@@ -71,7 +89,11 @@ pub(super) fn scales(recipe: &Recipe, pictures: &Pictures) -> Result<Vec<(u32, u
                 "`width` and `height` are for a result without a content or start picture; use `size`".to_string(),
             ));
         }
-        _ => return Err(Error::Recipe("`width` and `height` go together".to_string())),
+        _ => {
+            return Err(Error::Recipe(
+                "`width` and `height` go together".to_string(),
+            ));
+        }
     };
     let long = last.0.max(last.1);
     let mut scales = vec![last];
@@ -89,18 +111,30 @@ pub(super) fn scales(recipe: &Recipe, pictures: &Pictures) -> Result<Vec<(u32, u
 }
 
 /// The start image at `size`.
-pub(super) fn start(recipe: &Recipe, pictures: &Pictures, size: (u32, u32)) -> Result<Image, Error> {
+pub(super) fn start(
+    recipe: &Recipe,
+    pictures: &Pictures,
+    size: (u32, u32),
+) -> Result<Image, Error> {
     let mut rng = ChaCha8Rng::seed_from_u64(recipe.seed);
     let len = size.0 as usize * size.1 as usize * 3;
     let noise = |rgb: Vec<f32>| Ok(Image::new(size.0, size.1, rgb)?);
     match (&recipe.image.init, pictures.content(recipe)) {
         (Init::Picture(_), _) => match &pictures.start {
             Some(picture) => resized(picture, size),
-            None => Err(Error::Recipe("the start picture has not been read".to_string())),
+            None => Err(Error::Recipe(
+                "the start picture has not been read".to_string(),
+            )),
         },
         (Init::Content, Some(content)) => resized(content, size),
-        (Init::Content | Init::Noise, _) => noise((0..len).map(|_| rng.random_range(0.0..1.0)).collect()),
-        (Init::Gray, _) => noise((0..len).map(|_| 0.5 + rng.random_range(0.0..1.0) / 255.0).collect()),
+        (Init::Content | Init::Noise, _) => {
+            noise((0..len).map(|_| rng.random_range(0.0..1.0)).collect())
+        }
+        (Init::Gray, _) => noise(
+            (0..len)
+                .map(|_| 0.5 + rng.random_range(0.0..1.0) / 255.0)
+                .collect(),
+        ),
         (Init::Stats, _) => {
             let styles: Vec<_> = recipe
                 .terms
@@ -111,7 +145,9 @@ pub(super) fn start(recipe: &Recipe, pictures: &Pictures, size: (u32, u32)) -> R
                 .map(|picture| mean_std(picture))
                 .collect();
             if styles.is_empty() {
-                return Err(Error::Recipe("the start `stats` needs a style picture to take them from".to_string()));
+                return Err(Error::Recipe(
+                    "the start `stats` needs a style picture to take them from".to_string(),
+                ));
             }
             let average = |pick: &dyn Fn(&([f32; 3], [f32; 3])) -> f32| {
                 styles.iter().map(pick).sum::<f32>() / styles.len() as f32
@@ -120,8 +156,14 @@ pub(super) fn start(recipe: &Recipe, pictures: &Pictures, size: (u32, u32)) -> R
                 .map(|c| Normal::new(average(&|s| s.0[c]), average(&|s| s.1[c])))
                 .into_iter()
                 .collect::<Result<Vec<_>, _>>()
-                .map_err(|e| Error::Recipe(format!("the style pictures have no statistics: {e}")))?;
-            noise((0..len).map(|i| channels[i % 3].sample(&mut rng).clamp(0.0, 1.0)).collect())
+                .map_err(|e| {
+                    Error::Recipe(format!("the style pictures have no statistics: {e}"))
+                })?;
+            noise(
+                (0..len)
+                    .map(|i| channels[i % 3].sample(&mut rng).clamp(0.0, 1.0))
+                    .collect(),
+            )
         }
     }
 }
@@ -142,8 +184,14 @@ mod tests {
 
     #[test]
     fn scales_shrink_by_the_square_root_of_two() {
-        assert_eq!(sizes(Some(256), Some(128), (512, 512)), [(128, 128), (181, 181), (256, 256)]);
-        assert_eq!(sizes(Some(256), Some(129), (512, 512)), [(181, 181), (256, 256)]);
+        assert_eq!(
+            sizes(Some(256), Some(128), (512, 512)),
+            [(128, 128), (181, 181), (256, 256)]
+        );
+        assert_eq!(
+            sizes(Some(256), Some(129), (512, 512)),
+            [(181, 181), (256, 256)]
+        );
         assert_eq!(sizes(Some(100), Some(128), (200, 100)), [(100, 50)]);
         assert_eq!(sizes(None, None, (31, 17)), [(31, 17)]);
     }
@@ -158,9 +206,19 @@ mod tests {
 
     #[test]
     fn the_same_seed_gives_the_same_noise() {
-        let recipe = Recipe::texture([Picture::from(Image::filled(4, 4, [0.2, 0.5, 0.7]).expect("an image"))], 9, 7);
+        let recipe = Recipe::texture(
+            [Picture::from(
+                Image::filled(4, 4, [0.2, 0.5, 0.7]).expect("an image"),
+            )],
+            9,
+            7,
+        );
         let pictures = Pictures::load(&recipe).expect("pictures in memory");
-        let make = |seed| start(&recipe.clone().seed(seed), &pictures, (9, 7)).expect("noise").rgb;
+        let make = |seed| {
+            start(&recipe.clone().seed(seed), &pictures, (9, 7))
+                .expect("noise")
+                .rgb
+        };
         assert_eq!(make(1), make(1));
         assert_ne!(make(1), make(2));
     }

@@ -8,10 +8,17 @@ impl Recipe {
     ///
     /// Content and style terms are `relative`, so that their weights mean the same for every network and size.
     #[must_use]
-    pub fn style<S: Into<Picture>>(content: impl Into<Picture>, styles: impl IntoIterator<Item = S>) -> Self {
+    pub fn style<S: Into<Picture>>(
+        content: impl Into<Picture>,
+        styles: impl IntoIterator<Item = S>,
+    ) -> Self {
         let content = content.into();
         let mut recipe = Self::painting(styles);
-        let content_term = TermSpec { target: vec![content], relative: true, ..TermSpec::new(TermKind::Content) };
+        let content_term = TermSpec {
+            target: vec![content],
+            relative: true,
+            ..TermSpec::new(TermKind::Content)
+        };
         recipe.terms.insert(0, content_term);
         recipe.image.init = Init::Content;
         recipe
@@ -22,8 +29,15 @@ impl Recipe {
         let target = styles.into_iter().map(Into::into).collect();
         let mut recipe = Self::new();
         recipe.terms = vec![
-            TermSpec { target, relative: true, ..TermSpec::new(TermKind::Gram) },
-            TermSpec { weight: 2.0, ..TermSpec::new(TermKind::Tv) },
+            TermSpec {
+                target,
+                relative: true,
+                ..TermSpec::new(TermKind::Gram)
+            },
+            TermSpec {
+                weight: 2.0,
+                ..TermSpec::new(TermKind::Tv)
+            },
         ];
         recipe.image.min_size = Some(128);
         recipe.optimizer.iterations = 60;
@@ -45,10 +59,18 @@ pub fn default_style_layers(architecture: Architecture) -> Vec<LayerWeight> {
             ("fire5/concat", 1.0),
             ("fire7/concat", 0.5),
         ],
-        Architecture::Vgg16 | Architecture::Vgg19 => {
-            &[("relu1_1", 1.0), ("relu2_1", 1.0), ("relu3_1", 1.0), ("relu4_1", 1.0)]
-        }
-        Architecture::AlexNet => &[("relu1", 1.0), ("relu2", 1.0), ("relu3", 1.0), ("relu4", 1.0)],
+        Architecture::Vgg16 | Architecture::Vgg19 => &[
+            ("relu1_1", 1.0),
+            ("relu2_1", 1.0),
+            ("relu3_1", 1.0),
+            ("relu4_1", 1.0),
+        ],
+        Architecture::AlexNet => &[
+            ("relu1", 1.0),
+            ("relu2", 1.0),
+            ("relu3", 1.0),
+            ("relu4", 1.0),
+        ],
         Architecture::GoogLeNetBvlc => &[
             ("conv1/7x7_s2", 1.0),
             ("conv2/3x3", 1.0),
@@ -72,7 +94,13 @@ pub fn default_content_layers(architecture: Architecture) -> Vec<LayerWeight> {
 }
 
 fn named(layers: &[(&str, f64)]) -> Vec<LayerWeight> {
-    layers.iter().map(|(layer, weight)| LayerWeight { layer: (*layer).to_string(), weight: *weight }).collect()
+    layers
+        .iter()
+        .map(|(layer, weight)| LayerWeight {
+            layer: (*layer).to_string(),
+            weight: *weight,
+        })
+        .collect()
 }
 
 #[cfg(test)]
@@ -85,8 +113,15 @@ mod tests {
         for name in crate::net::embedded() {
             let network = Network::open(name).expect("an embedded network opens");
             let layers = default_style_layers(network.architecture);
-            for layer in layers.iter().chain(&default_content_layers(network.architecture)) {
-                assert!(network.find(&layer.layer).is_ok(), "{name} has no {}", layer.layer);
+            for layer in layers
+                .iter()
+                .chain(&default_content_layers(network.architecture))
+            {
+                assert!(
+                    network.find(&layer.layer).is_ok(),
+                    "{name} has no {}",
+                    layer.layer
+                );
             }
         }
     }

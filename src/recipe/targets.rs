@@ -32,13 +32,18 @@ impl Targets {
         size: (u32, u32),
     ) -> Result<Self, Error> {
         let mut targets = Self::default();
-        for (group, ((spec, layers), pictures)) in recipe.terms.iter().zip(layers).zip(pictures).enumerate() {
+        for (group, ((spec, layers), pictures)) in
+            recipe.terms.iter().zip(layers).zip(pictures).enumerate()
+        {
             let nodes: Vec<NodeId> = layers.0.iter().map(|(node, _)| *node).collect();
             match spec.kind {
                 TermKind::Tv => {}
                 TermKind::Content => {
                     let picture = resized(&pictures[0], size)?;
-                    for (index, feature) in activations(network, &picture, &nodes)?.into_iter().enumerate() {
+                    for (index, feature) in activations(network, &picture, &nodes)?
+                        .into_iter()
+                        .enumerate()
+                    {
                         targets.content.insert((group, index), feature);
                     }
                 }
@@ -46,8 +51,13 @@ impl Targets {
                     for (picture, share) in pictures.iter().zip(spec.blend()) {
                         let long = f64::from(size.0.max(size.1)) * spec.target_scale;
                         let picture = not_enlarged(picture, long.round().max(1.0) as u32)?;
-                        for (index, gram) in grams(network, &picture, &nodes)?.into_iter().enumerate() {
-                            let sum = targets.gram.entry((group, index)).or_insert_with(|| vec![0.0; gram.len()]);
+                        for (index, gram) in
+                            grams(network, &picture, &nodes)?.into_iter().enumerate()
+                        {
+                            let sum = targets
+                                .gram
+                                .entry((group, index))
+                                .or_insert_with(|| vec![0.0; gram.len()]);
                             for (sum, value) in sum.iter_mut().zip(gram) {
                                 *sum += share as f32 * value;
                             }
@@ -75,8 +85,16 @@ impl Targets {
                 let len = shape.channels as usize * shape.height as usize * shape.width as usize;
                 match spec.kind {
                     TermKind::Tv => {}
-                    TermKind::Content => drop(targets.content.insert((group, index), (shape, vec![1.0; len]))),
-                    TermKind::Gram => drop(targets.gram.insert((group, index), vec![1.0; padded * padded])),
+                    TermKind::Content => drop(
+                        targets
+                            .content
+                            .insert((group, index), (shape, vec![1.0; len])),
+                    ),
+                    TermKind::Gram => drop(
+                        targets
+                            .gram
+                            .insert((group, index), vec![1.0; padded * padded]),
+                    ),
                 }
             }
         }
@@ -104,14 +122,19 @@ pub(super) fn resized(picture: &Image, size: (u32, u32)) -> Result<Image, Error>
 /// The picture with at most `long` pixels on its long side.
 fn not_enlarged(picture: &Image, long: u32) -> Result<Image, Error> {
     let (width, height) = picture.size();
-    if width.max(height) <= long { Ok(picture.clone()) } else { resized(picture, size_for_long_side(width, height, long)) }
+    if width.max(height) <= long {
+        Ok(picture.clone())
+    } else {
+        resized(picture, size_for_long_side(width, height, long))
+    }
 }
 
 /// An image in the engine's layout.
 pub(super) fn packed(image: &Image) -> (View, Vec<f32>) {
     let view = View::new(1, image.height, image.width, 3);
-    let planes: Vec<f32> =
-        (0..3).flat_map(|c| image.rgb.iter().skip(c).step_by(3).copied()).collect();
+    let planes: Vec<f32> = (0..3)
+        .flat_map(|c| image.rgb.iter().skip(c).step_by(3).copied())
+        .collect();
     (view, pack(view, &planes))
 }
 
@@ -128,7 +151,14 @@ pub(super) fn activations(
         .into_iter()
         .map(|tensor| {
             let View { c, h, w, .. } = tensor.view;
-            Ok((Shape { channels: c, height: h, width: w }, executor.read(tensor)?))
+            Ok((
+                Shape {
+                    channels: c,
+                    height: h,
+                    width: w,
+                },
+                executor.read(tensor)?,
+            ))
         })
         .collect()
 }
@@ -141,11 +171,16 @@ fn grams(network: &Network, image: &Image, nodes: &[NodeId]) -> Result<Vec<Vec<f
     let ring = recording.persistent("loss ring", Kind::Real, RING_ROWS as usize);
     let step = recording.persistent("step", Kind::Word, 1);
     let forward = Forward::record(&mut recording, network, input, nodes, &[])?;
-    let outputs: Vec<Tensor> =
-        nodes.iter().map(|node| record_gram(&mut recording, forward.tensor(*node), true)).collect();
+    let outputs: Vec<Tensor> = nodes
+        .iter()
+        .map(|node| record_gram(&mut recording, forward.tensor(*node), true))
+        .collect();
     let plan = Plan::finished(recording, input, step, ring);
     let executor = run_once(network, plan, &pixels)?;
-    outputs.into_iter().map(|gram| executor.read(gram)).collect()
+    outputs
+        .into_iter()
+        .map(|gram| executor.read(gram))
+        .collect()
 }
 
 fn run_once(network: &Network, plan: Plan, pixels: &[f32]) -> Result<Executor, Error> {

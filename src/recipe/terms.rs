@@ -1,7 +1,9 @@
 //! From a recipe's term specifications to terms placed at layers, with their targets on the device.
 
 use super::targets::Targets;
-use super::{LayerWeight, Recipe, TermKind, TermSpec, default_content_layers, default_style_layers};
+use super::{
+    LayerWeight, Recipe, TermKind, TermSpec, default_content_layers, default_style_layers,
+};
 use crate::Error;
 use crate::kernels::{View, pack};
 use crate::net::NodeId;
@@ -22,7 +24,9 @@ impl TermSpec {
         }
         if self.kind == TermKind::Tv {
             if !self.layers.is_empty() || !self.target.is_empty() || self.relative {
-                return fail("reads the image itself: it takes no layers and no target and cannot be relative");
+                return fail(
+                    "reads the image itself: it takes no layers and no target and cannot be relative",
+                );
             }
             return Ok(Layers(vec![(NodeId(0), 1.0)]));
         }
@@ -40,7 +44,10 @@ impl TermSpec {
             )));
         }
         let sum: f64 = self.target_weights.iter().sum();
-        if self.target_weights.iter().any(|w| !w.is_finite() || *w < 0.0)
+        if self
+            .target_weights
+            .iter()
+            .any(|w| !w.is_finite() || *w < 0.0)
             || (!self.target_weights.is_empty() && sum <= 0.0)
         {
             return fail("the targets' weights must be 0 or more, and not all 0");
@@ -102,7 +109,8 @@ pub(super) fn place(
                     let (shape, values) = targets.content(group, index);
                     let view = View::new(1, shape.height, shape.width, shape.channels);
                     let weight = relative(Content::at_zero(values))?;
-                    let buffer = device.buffer_from(&format!("content of {name}"), &pack(view, values))?;
+                    let buffer =
+                        device.buffer_from(&format!("content of {name}"), &pack(view, values))?;
                     Box::new(Content::new(buffer, view, weight))
                 }
                 TermKind::Gram => {
@@ -113,7 +121,11 @@ pub(super) fn place(
                     Box::new(Gram::new(buffer, channels, weight))
                 }
             };
-            placed.push(Placed { node: *node, term, group });
+            placed.push(Placed {
+                node: *node,
+                term,
+                group,
+            });
         }
     }
     Ok(placed)

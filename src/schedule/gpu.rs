@@ -41,7 +41,9 @@ impl GpuProgram {
         bound: &[Vec<&Buffer>],
         slots: usize,
     ) -> Result<Self, DeviceError> {
-        let rate = Rate { gflops: measured_gflops(gpu)? };
+        let rate = Rate {
+            gflops: measured_gflops(gpu)?,
+        };
         let mut bands = Vec::new();
         for (i, call) in recording.calls().iter().enumerate() {
             let ms = rate.predict_ms(call.operation.work());
@@ -67,10 +69,17 @@ impl GpuProgram {
         gpu.queue().write_buffer(&params, 0, &bytes);
         let usage = wgpu::BufferUsages::COPY_DST | wgpu::BufferUsages::MAP_READ;
         let ring_bytes = u64::from(RING_ROWS) * slots as u64 * 4;
-        let staging =
-            (0..=IN_FLIGHT).map(|_| gpu.raw_buffer("losses", ring_bytes, usage)).collect::<Result<Vec<_>, _>>()?;
+        let staging = (0..=IN_FLIGHT)
+            .map(|_| gpu.raw_buffer("losses", ring_bytes, usage))
+            .collect::<Result<Vec<_>, _>>()?;
         let slicer = Slicer::new(bands.iter().map(|(.., ms)| *ms).collect());
-        Ok(Self { dispatches, slicer, staging, slots, position: 0 })
+        Ok(Self {
+            dispatches,
+            slicer,
+            staging,
+            slots,
+            position: 0,
+        })
     }
 
     /// Dispatches per iteration.
@@ -104,21 +113,38 @@ impl GpuProgram {
         let mut flow = ControlFlow::Continue(());
         loop {
             // A run that was stopped still completes the iteration it is in, so that the image is consistent.
-            while flights.len() < IN_FLIGHT && submitted < end && (flow.is_continue() || self.position != 0) {
-                let most = if flow.is_continue() { end - submitted } else { 1 };
-                let slice = self.slicer.next(self.position, most.min(u64::from(RING_ROWS)));
+            while flights.len() < IN_FLIGHT
+                && submitted < end
+                && (flow.is_continue() || self.position != 0)
+            {
+                let most = if flow.is_continue() {
+                    end - submitted
+                } else {
+                    1
+                };
+                let slice = self
+                    .slicer
+                    .next(self.position, most.min(u64::from(RING_ROWS)));
                 let rows = submitted..submitted + slice.ends;
                 let submission = self.submit(gpu, &slice, ring, rows, next_staging);
-                flights.push_back(Flight { submission, slice, staging: next_staging, submitted: Instant::now() });
+                flights.push_back(Flight {
+                    submission,
+                    slice,
+                    staging: next_staging,
+                    submitted: Instant::now(),
+                });
                 next_staging = (next_staging + 1) % self.staging.len();
                 self.position = (self.position + slice.count) % self.len();
                 submitted += slice.ends;
             }
-            let Some(flight) = flights.pop_front() else { return Ok(flow) };
+            let Some(flight) = flights.pop_front() else {
+                return Ok(flow);
+            };
             gpu.wait(Some(flight.submission))?;
             let now = Instant::now();
             let begun = last_completion.map_or(flight.submitted, |last| last.max(flight.submitted));
-            self.slicer.measured(&flight.slice, (now - begun).as_secs_f64() * 1e3);
+            self.slicer
+                .measured(&flight.slice, (now - begun).as_secs_f64() * 1e3);
             if flight.slice.ends == 0 {
                 continue;
             }
@@ -128,7 +154,11 @@ impl GpuProgram {
             let losses: Vec<f32> =
                 bytemuck::pod_collect_to_vec(&gpu.mapped(&self.staging[flight.staging], bytes)?);
             for row in losses.chunks(self.slots) {
-                let step = Step { iteration: *done, losses: row.to_vec(), elapsed };
+                let step = Step {
+                    iteration: *done,
+                    losses: row.to_vec(),
+                    elapsed,
+                };
                 *done += 1;
                 if progress(&step).is_break() {
                     flow = ControlFlow::Break(());
@@ -146,7 +176,9 @@ impl GpuProgram {
         rows: Range<u64>,
         staging: usize,
     ) -> wgpu::SubmissionIndex {
-        let mut encoder = gpu.device().create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
+        let mut encoder = gpu
+            .device()
+            .create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
         {
             let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default());
             for i in 0..slice.count {
@@ -158,7 +190,13 @@ impl GpuProgram {
         if let Some(ring) = ring {
             for (to, row) in rows.clone().enumerate() {
                 let from = (row % u64::from(RING_ROWS)) * row_bytes;
-                encoder.copy_buffer_to_buffer(ring, from, staging, to as u64 * row_bytes, row_bytes);
+                encoder.copy_buffer_to_buffer(
+                    ring,
+                    from,
+                    staging,
+                    to as u64 * row_bytes,
+                    row_bytes,
+                );
             }
         }
         let submission = gpu.submit(encoder);
@@ -189,23 +227,36 @@ fn split(grid: [u32; 3], parts: u32) -> Vec<([u32; 3], [u32; 3])> {
 fn measured_gflops(gpu: &Gpu) -> Result<f64, DeviceError> {
     gpu.rate_or_measure(|| {
         let view = View::new(1, 64, 64, 64);
-        let conv = Conv { pad: 1, ..Conv::new(view, view, 3) };
-        let Some(kernel) = Conv3x3::serve(conv) else { return Ok(1.0) };
+        let conv = Conv {
+            pad: 1,
+            ..Conv::new(view, view, 3)
+        };
+        let Some(kernel) = Conv3x3::serve(conv) else {
+            return Ok(1.0);
+        };
         let reals = |label, len: usize| gpu.buffer(label, Kind::Real, len);
-        let buffers = [reals("x", view.len())?, reals("w", conv.weights_len())?, reals("y", view.len())?];
+        let buffers = [
+            reals("x", view.len())?,
+            reals("w", conv.weights_len())?,
+            reals("y", view.len())?,
+        ];
         let refs: Vec<&Buffer> = buffers.iter().collect();
         let params = gpu.raw_buffer(
             "parameters",
             PARAMS_SLOT,
             wgpu::BufferUsages::UNIFORM | wgpu::BufferUsages::COPY_DST,
         )?;
-        gpu.queue().write_buffer(&params, 0, &Gpu::params_bytes(&kernel, [0; 3]));
+        gpu.queue()
+            .write_buffer(&params, 0, &Gpu::params_bytes(&kernel, [0; 3]));
         let dispatch = gpu.dispatch(&kernel, &refs, &params, 0, Operation::grid(&kernel))?;
         let mut best = f64::INFINITY;
         for _ in 0..3 {
             let start = Instant::now();
-            let mut encoder = gpu.device().create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
-            dispatch.encode(&mut encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default()));
+            let mut encoder = gpu
+                .device()
+                .create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
+            dispatch
+                .encode(&mut encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default()));
             let submission = gpu.submit(encoder);
             gpu.wait(Some(submission))?;
             best = best.min(start.elapsed().as_secs_f64());
@@ -220,7 +271,12 @@ mod tests {
 
     #[test]
     fn bands_cover_the_grid_once() {
-        for (grid, parts) in [([7, 3, 1], 3), ([1, 1, 1], 9), ([2, 100, 4], 7), ([5, 5, 5], 1)] {
+        for (grid, parts) in [
+            ([7, 3, 1], 3),
+            ([1, 1, 1], 9),
+            ([2, 100, 4], 7),
+            ([5, 5, 5], 1),
+        ] {
             let bands = split(grid, parts);
             assert!(bands.len() <= parts.max(1) as usize);
             let mut seen = std::collections::HashSet::new();

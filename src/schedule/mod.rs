@@ -58,18 +58,37 @@ impl Executor {
                 Home::Transient | Home::Persistent => slot.map(|slot| slots[slot].clone()),
             })
             .collect();
-        let mut executor = Self { device: device.clone(), plan, buffers, program: None, done: 0 };
+        let mut executor = Self {
+            device: device.clone(),
+            plan,
+            buffers,
+            program: None,
+            done: 0,
+        };
         if let Some(gpu) = device.gpu() {
-            let bound: Vec<Vec<&Buffer>> =
-                executor.plan.recording.calls().iter().map(|call| executor.bound(&call.values)).collect();
+            let bound: Vec<Vec<&Buffer>> = executor
+                .plan
+                .recording
+                .calls()
+                .iter()
+                .map(|call| executor.bound(&call.values))
+                .collect();
             let slots = executor.plan.groups.len().max(1);
-            executor.program = Some(GpuProgram::new(gpu, &executor.plan.recording, &bound, slots)?);
+            executor.program = Some(GpuProgram::new(
+                gpu,
+                &executor.plan.recording,
+                &bound,
+                slots,
+            )?);
         }
         Ok(executor)
     }
 
     fn bound(&self, values: &[ValueId]) -> Vec<&Buffer> {
-        values.iter().filter_map(|id| self.buffers[id.0 as usize].as_ref()).collect()
+        values
+            .iter()
+            .filter_map(|id| self.buffers[id.0 as usize].as_ref())
+            .collect()
     }
 
     /// The device.
@@ -98,7 +117,10 @@ impl Executor {
     pub fn buffer(&self, value: ValueId) -> &Buffer {
         match &self.buffers[value.0 as usize] {
             Some(buffer) => buffer,
-            None => panic!("value `{}` has no memory", self.plan.recording.value(value).label),
+            None => panic!(
+                "value `{}` has no memory",
+                self.plan.recording.value(value).label
+            ),
         }
     }
 
@@ -139,13 +161,25 @@ impl Executor {
         for _ in 0..iterations {
             let start = Instant::now();
             for call in self.plan.recording.calls() {
-                self.device.run(&*call.operation, &self.bound(&call.values))?;
+                self.device
+                    .run(&*call.operation, &self.bound(&call.values))?;
             }
             let slots = self.plan.groups.len();
             let row = (self.done % u64::from(RING_ROWS)) as usize * slots;
-            let ring = if slots == 0 { Vec::new() } else { self.device.download(self.buffer(self.plan.ring))? };
-            let losses = ring.get(row..row + slots).map(<[f32]>::to_vec).unwrap_or_default();
-            let step = Step { iteration: self.done, losses, elapsed: start.elapsed() };
+            let ring = if slots == 0 {
+                Vec::new()
+            } else {
+                self.device.download(self.buffer(self.plan.ring))?
+            };
+            let losses = ring
+                .get(row..row + slots)
+                .map(<[f32]>::to_vec)
+                .unwrap_or_default();
+            let step = Step {
+                iteration: self.done,
+                losses,
+                elapsed: start.elapsed(),
+            };
             self.done += 1;
             if progress(&step).is_break() {
                 return Ok(ControlFlow::Break(()));
@@ -159,9 +193,15 @@ impl Executor {
     ///
     /// # Errors
     /// [`Error::Plan`] on the `cpu` device.
-    pub fn encode(&mut self, encoder: &mut wgpu::CommandEncoder, iterations: u64) -> Result<(), Error> {
+    pub fn encode(
+        &mut self,
+        encoder: &mut wgpu::CommandEncoder,
+        iterations: u64,
+    ) -> Result<(), Error> {
         let Some(program) = &self.program else {
-            return Err(Error::Plan("the `cpu` device has no command encoder; use `run`".to_string()));
+            return Err(Error::Plan(
+                "the `cpu` device has no command encoder; use `run`".to_string(),
+            ));
         };
         for _ in 0..iterations {
             program.encode(encoder, 0..program.len());

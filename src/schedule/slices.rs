@@ -49,14 +49,22 @@ impl Slicer {
     /// With the predicted milliseconds of every dispatch of an iteration.
     #[must_use]
     pub fn new(costs: Vec<f64>) -> Self {
-        Self { costs, correction: 1.0 }
+        Self {
+            costs,
+            correction: 1.0,
+        }
     }
 
     /// The next slice from dispatch `first` on, with at most `max_ends` ends of iterations; it stops at the end of
     /// the last of them. At least one dispatch.
     #[must_use]
     pub fn next(&self, first: usize, max_ends: u64) -> Slice {
-        let mut slice = Slice { first, count: 0, ends: 0, predicted_ms: 0.0 };
+        let mut slice = Slice {
+            first,
+            count: 0,
+            ends: 0,
+            predicted_ms: 0.0,
+        };
         loop {
             let at = (first + slice.count) % self.costs.len();
             slice.count += 1;
