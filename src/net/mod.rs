@@ -21,6 +21,7 @@ mod error;
 mod graph;
 mod labels;
 mod preprocessing;
+mod random;
 mod store;
 #[cfg(test)]
 mod tests;
