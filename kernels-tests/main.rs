@@ -4,3 +4,5 @@
 mod common;
 mod conv;
 mod shaders;
+mod squared_difference;
+mod sum;
