@@ -3,6 +3,9 @@
 
 mod common;
 mod conv;
+mod gram;
+mod oracle;
 mod shaders;
 mod squared_difference;
 mod sum;
+mod tv;

@@ -1,9 +1,9 @@
 //! squared_difference: value and gradient against plain loops, finite differences and the shaders.
 
-use pixgrad::device::Device;
 use pixgrad::kernels::{SquaredDifference, SquaredDifferenceBackward, View, pack, unpack};
 
-use crate::common::{Data, check, check_within, random, run_on, tensor, uniform};
+use crate::common::{Data, check, check_within, random, tensor};
+use crate::oracle::{assert_derivative, derivative, dot, run_f64, wide};
 
 /// a, b and da: batches, a target shared by a batch, slices, sizes around a workgroup's share.
 fn shapes() -> Vec<(View, View, View)> {
@@ -32,10 +32,6 @@ fn plain(a: &[f64], b: &[f64]) -> f64 {
         sum += (a - b[i % b.len()]) * (a - b[i % b.len()]);
     }
     sum
-}
-
-fn wide(v: &[f32]) -> Vec<f64> {
-    v.iter().map(|&v| f64::from(v)).collect()
 }
 
 #[test]
@@ -117,52 +113,28 @@ fn the_gradient_everywhere() {
 /// ∂/∂a of g·Σ(a − b)² by central differences, along a random direction.
 #[test]
 fn the_gradient_is_the_derivative_of_the_value() {
-    let (view, target) = (View::new(2, 4, 5, 6), View::new(1, 4, 5, 6));
-    let mut rng = random(7);
-    let upstream = 1.75;
-    let (a, b) = (tensor(&mut rng, view), tensor(&mut rng, target));
-    let direction = pack(view, &uniform(&mut rng, view.elements()));
-    let kernel = SquaredDifference { a: view, b: target };
-    // Powers of two, so that stepping in f32 is exact in what matters: the step that was really taken is used below.
-    let value = |step: f32| -> f64 {
-        let moved: Vec<f32> = a
-            .iter()
-            .zip(&direction)
-            .map(|(a, d)| a + step * d)
-            .collect();
-        let data = [
-            Data::Reals(moved),
-            Data::Reals(b.clone()),
-            Data::PoisonedReals(kernel.partials_len() as usize),
-        ];
-        run_on(&Device::oracle(), &kernel, &data)[0]
-            .reals()
-            .iter()
-            .sum()
-    };
-    let step = 1.0 / 16.0;
-    let numeric = upstream * (value(step) - value(-step)) / (2.0 * f64::from(step));
-    let backward = SquaredDifferenceBackward {
-        a: view,
-        b: target,
-        da: view,
-        alpha: 2.0 * upstream as f32,
-        accumulate: false,
-    };
-    let data = [
-        Data::Reals(a.clone()),
-        Data::Reals(b.clone()),
-        Data::Poisoned(view),
-    ];
-    let analytic: f64 = run_on(&Device::oracle(), &backward, &data)[0]
-        .reals()
-        .iter()
-        .zip(&direction)
-        .map(|(g, d)| g * f64::from(*d))
-        .sum();
-    // Exact for a quadratic but for the rounding of the moved points to f32.
-    assert!(
-        (numeric - analytic).abs() <= 1e-5 * analytic.abs(),
-        "{numeric} should be {analytic}"
-    );
+    for (seed, (a, b, da)) in shapes().into_iter().enumerate() {
+        let mut rng = random(100 + seed as u64);
+        let upstream = 1.75;
+        let (av, bv) = (wide(&tensor(&mut rng, a)), wide(&tensor(&mut rng, b)));
+        let direction = wide(&tensor(&mut rng, a));
+        let kernel = SquaredDifference { a, b };
+        let partials = vec![f64::NAN; kernel.partials_len() as usize];
+        let numeric = derivative(&av, &direction, |a| {
+            upstream
+                * run_f64(&kernel, &[a, &bv, &partials])[2]
+                    .iter()
+                    .sum::<f64>()
+        });
+        let backward = SquaredDifferenceBackward {
+            a,
+            b,
+            da,
+            alpha: 2.0 * upstream as f32,
+            accumulate: false,
+        };
+        let gradient = run_f64(&backward, &[&av, &bv, &vec![f64::NAN; da.len()]]).remove(2);
+        let analytic = dot(&unpack(da, &gradient), &unpack(a, &direction));
+        assert_derivative(&backward, numeric, analytic);
+    }
 }

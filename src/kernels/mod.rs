@@ -4,16 +4,20 @@ pub mod conv;
 pub mod conv1x1;
 pub mod conv3x3;
 mod flat;
+pub mod gram;
 pub mod squared_difference;
 pub mod sum;
 mod tensor;
+pub mod tv;
 
 pub use conv::Conv;
 pub use conv1x1::Conv1x1;
 pub use conv3x3::Conv3x3;
+pub use gram::{Gram, GramReduce};
 pub use squared_difference::{SquaredDifference, SquaredDifferenceBackward};
 pub use sum::Sum;
 pub use tensor::{Tensor, View, pack, unpack};
+pub use tv::{Tv, TvBackward};
 
 use crate::device::{Recording, Source, ValueId};
 
@@ -22,8 +26,11 @@ pub const SOURCES: &[&Source] = &[
     &conv::SOURCE,
     &conv1x1::SOURCE,
     &conv3x3::SOURCE,
+    &gram::SOURCE,
+    &gram::REDUCE_SOURCE,
     &squared_difference::SOURCE,
     &sum::SOURCE,
+    &tv::SOURCE,
 ];
 
 /// Records a convolution with the kernel that serves its shape best.
