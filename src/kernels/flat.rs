@@ -12,7 +12,7 @@ pub(super) const LANES: u32 = 256;
 /// Items (vec4s) that one workgroup of a reduction sums into one partial.
 pub(super) const SHARE: u32 = 2048;
 /// Reals that one task of a twin takes.
-const TASK: usize = 16 * 1024;
+pub(super) const TASK: usize = 16 * 1024;
 
 /// The grid of `groups` workgroups; its width is the parameter `columns`. Its last row may be longer than needed.
 pub(super) fn grid(groups: u32) -> [u32; 3] {
