@@ -79,6 +79,18 @@ const SHARED: &[(&str, &str)] = &[
         "wgsl/shared/conv.wgsl",
         include_str!("../../wgsl/shared/conv.wgsl"),
     ),
+    (
+        "wgsl/shared/flat.wgsl",
+        include_str!("../../wgsl/shared/flat.wgsl"),
+    ),
+    (
+        "wgsl/shared/reduce.wgsl",
+        include_str!("../../wgsl/shared/reduce.wgsl"),
+    ),
+    (
+        "wgsl/shared/power.wgsl",
+        include_str!("../../wgsl/shared/power.wgsl"),
+    ),
 ];
 
 /// Resolves the imports and definitions of a shader into one module with the entry point `main`.

@@ -1,19 +1,50 @@
 //! The kernels: one file per WGSL file, with its parameters, bindings, dispatch size and twin.
 
+pub mod adam;
 pub mod conv;
 pub mod conv1x1;
 pub mod conv3x3;
+mod decay;
+pub mod elementwise;
+pub mod ema;
+mod flat;
+pub mod gram;
+pub mod record;
+pub mod squared_difference;
+pub mod sum;
 mod tensor;
+pub mod tv;
 
+pub use adam::Adam;
 pub use conv::Conv;
 pub use conv1x1::Conv1x1;
 pub use conv3x3::Conv3x3;
+pub use elementwise::{Clamp, Combine, Fill};
+pub use ema::{Ema, EmaRead};
+pub use gram::{Gram, GramReduce};
+pub use record::Record;
+pub use squared_difference::{SquaredDifference, SquaredDifferenceBackward};
+pub use sum::Sum;
 pub use tensor::{Tensor, View, pack, unpack};
+pub use tv::{Tv, TvBackward};
 
 use crate::device::{Recording, Source, ValueId};
 
 /// Every WGSL file with all its variants: the tests compile each for every backend.
-pub const SOURCES: &[&Source] = &[&conv::SOURCE, &conv1x1::SOURCE, &conv3x3::SOURCE];
+pub const SOURCES: &[&Source] = &[
+    &adam::SOURCE,
+    &conv::SOURCE,
+    &conv1x1::SOURCE,
+    &conv3x3::SOURCE,
+    &elementwise::SOURCE,
+    &ema::SOURCE,
+    &gram::SOURCE,
+    &gram::REDUCE_SOURCE,
+    &record::SOURCE,
+    &squared_difference::SOURCE,
+    &sum::SOURCE,
+    &tv::SOURCE,
+];
 
 /// Records a convolution with the kernel that serves its shape best.
 pub fn record_conv(

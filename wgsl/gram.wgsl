@@ -1,0 +1,101 @@
+// Gram matrices, first step: for each image and each share of its pixels
+//     partial[n, split, i, j] = Σ_pixels of the share F[pixel, i]·F[pixel, j]
+// as row-major [4·quads, 4·quads] matrices, padding channels included (they are zero). gram_reduce.wgsl adds the shares:
+// short sums added as a tree keep f32 accurate, and the shares fill the GPU where there are few channels.
+//
+// A workgroup makes one 64×64 tile, and its mirror image, so that only tiles on and above the diagonal are dispatched.
+// One invocation per 8×8 elements: channels of quads `row`, `row + 8` times those of `column`, `column + 8`, as four
+// mat4x4s. 16 pixels at a time are staged in workgroup memory. Grid (pairs of tiles, splits, n).
+#import pixgrad::tensor::View
+
+struct Params {
+    origin: vec4<u32>,
+    f: View,
+    splits: u32,
+    // Pixels of one image, and of one share.
+    pixels: u32,
+    share: u32,
+}
+
+@group(0) @binding(0) var<uniform> p: Params;
+@group(0) @binding(1) var<storage, read> f: array<vec4<f32>>;
+@group(0) @binding(2) var<storage, read_write> partial: array<vec4<f32>>;
+
+// 16 pixels of 16 quads each.
+var<workgroup> left: array<vec4<f32>, 256>;
+var<workgroup> right: array<vec4<f32>, 256>;
+
+fn load(n: u32, pixel: u32, end: u32, quad: u32) -> vec4<f32> {
+    if pixel >= end || quad >= p.f.quads { return vec4<f32>(0.0); }
+    return f[(n * p.pixels + pixel) * p.f.stride + p.f.offset + quad];
+}
+
+// acc + l·rᵀ; column i of the result belongs to channel i of l and is a piece of a row of the Gram matrix.
+fn add_outer(acc: mat4x4<f32>, l: vec4<f32>, r: vec4<f32>) -> mat4x4<f32> {
+    return mat4x4<f32>(fma(l.xxxx, r, acc[0]), fma(l.yyyy, r, acc[1]), fma(l.zzzz, r, acc[2]), fma(l.wwww, r, acc[3]));
+}
+
+fn store(matrix: u32, row_quad: u32, column_quad: u32, m: mat4x4<f32>) {
+    if row_quad >= p.f.quads || column_quad >= p.f.quads { return; }
+    let width = p.f.quads;
+    let at = matrix * width * width * 4u + row_quad * 4u * width + column_quad;
+    partial[at] = m[0];
+    partial[at + width] = m[1];
+    partial[at + 2u * width] = m[2];
+    partial[at + 3u * width] = m[3];
+}
+
+@compute @workgroup_size(64)
+fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
+    let id = group + p.origin.xyz;
+    let n = id.z;
+    // Tile (i, j), i ≤ j: those of column j come after the j(j + 1)/2 of the columns before it.
+    var tile_row = id.x;
+    var tile_column = 0u;
+    while tile_row > tile_column {
+        tile_column += 1u;
+        tile_row -= tile_column;
+    }
+    let row = lane / 8u;
+    let column = lane % 8u;
+    var near_near = mat4x4<f32>();
+    var near_far = mat4x4<f32>();
+    var far_near = mat4x4<f32>();
+    var far_far = mat4x4<f32>();
+
+    let begin = id.y * p.share;
+    let end = min(begin + p.share, p.pixels);
+    for (var first = begin; first < end; first += 16u) {
+        for (var i = lane; i < 256u; i += 64u) {
+            let pixel = first + i / 16u;
+            left[i] = load(n, pixel, end, tile_row * 16u + i % 16u);
+            right[i] = load(n, pixel, end, tile_column * 16u + i % 16u);
+        }
+        workgroupBarrier();
+        for (var k = 0u; k < 256u; k += 16u) {
+            let l_near = left[k + row];
+            let l_far = left[k + row + 8u];
+            let r_near = right[k + column];
+            let r_far = right[k + column + 8u];
+            near_near = add_outer(near_near, l_near, r_near);
+            near_far = add_outer(near_far, l_near, r_far);
+            far_near = add_outer(far_near, l_far, r_near);
+            far_far = add_outer(far_far, l_far, r_far);
+        }
+        workgroupBarrier();
+    }
+
+    let matrix = n * p.splits + id.y;
+    let i = tile_row * 16u + row;
+    let j = tile_column * 16u + column;
+    store(matrix, i, j, near_near);
+    store(matrix, i, j + 8u, near_far);
+    store(matrix, i + 8u, j, far_near);
+    store(matrix, i + 8u, j + 8u, far_far);
+    if tile_row != tile_column {
+        store(matrix, j, i, transpose(near_near));
+        store(matrix, j + 8u, i, transpose(near_far));
+        store(matrix, j, i + 8u, transpose(far_near));
+        store(matrix, j + 8u, i + 8u, transpose(far_far));
+    }
+}
