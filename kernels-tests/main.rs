@@ -10,6 +10,7 @@ mod ema;
 mod gram;
 mod oracle;
 mod record;
+mod resize;
 mod shaders;
 mod squared_difference;
 mod sum;

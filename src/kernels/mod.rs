@@ -10,6 +10,7 @@ pub mod ema;
 mod flat;
 pub mod gram;
 pub mod record;
+pub mod resize;
 pub mod squared_difference;
 pub mod sum;
 mod tensor;
@@ -23,6 +24,7 @@ pub use elementwise::{Clamp, Combine, Fill};
 pub use ema::{Ema, EmaRead};
 pub use gram::{Gram, GramReduce};
 pub use record::Record;
+pub use resize::{Axis, Resize, ResizeFilter, record_resize};
 pub use squared_difference::{SquaredDifference, SquaredDifferenceBackward};
 pub use sum::Sum;
 pub use tensor::{Tensor, View, pack, unpack};
@@ -41,6 +43,7 @@ pub const SOURCES: &[&Source] = &[
     &gram::SOURCE,
     &gram::REDUCE_SOURCE,
     &record::SOURCE,
+    &resize::SOURCE,
     &squared_difference::SOURCE,
     &sum::SOURCE,
     &tv::SOURCE,
