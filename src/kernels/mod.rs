@@ -4,6 +4,7 @@ pub mod adam;
 pub mod conv;
 pub mod conv1x1;
 pub mod conv3x3;
+pub mod conv_naive;
 mod decay;
 pub mod elementwise;
 pub mod ema;
@@ -18,6 +19,7 @@ pub mod tv;
 
 pub use adam::Adam;
 pub use conv::Conv;
+pub use conv_naive::ConvNaive;
 pub use conv1x1::Conv1x1;
 pub use conv3x3::Conv3x3;
 pub use elementwise::{Clamp, Combine, Fill};
@@ -38,6 +40,7 @@ pub const SOURCES: &[&Source] = &[
     &conv::SOURCE,
     &conv1x1::SOURCE,
     &conv3x3::SOURCE,
+    &conv_naive::SOURCE,
     &elementwise::SOURCE,
     &ema::SOURCE,
     &gram::SOURCE,
