@@ -3,4 +3,5 @@
 
 mod common;
 mod conv;
+mod relu;
 mod shaders;

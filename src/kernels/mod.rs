@@ -3,17 +3,26 @@
 pub mod conv;
 pub mod conv1x1;
 pub mod conv3x3;
+pub mod relu;
+mod rows;
 mod tensor;
 
 pub use conv::Conv;
 pub use conv1x1::Conv1x1;
 pub use conv3x3::Conv3x3;
+pub use relu::{Relu, ReluBackward};
 pub use tensor::{Tensor, View, pack, unpack};
 
 use crate::device::{Recording, Source, ValueId};
 
 /// Every WGSL file with all its variants: the tests compile each for every backend.
-pub const SOURCES: &[&Source] = &[&conv::SOURCE, &conv1x1::SOURCE, &conv3x3::SOURCE];
+pub const SOURCES: &[&Source] = &[
+    &conv::SOURCE,
+    &conv1x1::SOURCE,
+    &conv3x3::SOURCE,
+    &relu::SOURCE,
+    &relu::BACKWARD,
+];
 
 /// Records a convolution with the kernel that serves its shape best.
 pub fn record_conv(
