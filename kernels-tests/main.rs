@@ -3,5 +3,7 @@
 
 mod common;
 mod conv;
+mod max_pool;
+mod pools;
 mod relu;
 mod shaders;

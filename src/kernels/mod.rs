@@ -3,6 +3,7 @@
 pub mod conv;
 pub mod conv1x1;
 pub mod conv3x3;
+pub mod max_pool;
 pub mod relu;
 mod rows;
 mod tensor;
@@ -10,6 +11,7 @@ mod tensor;
 pub use conv::Conv;
 pub use conv1x1::Conv1x1;
 pub use conv3x3::Conv3x3;
+pub use max_pool::{MaxPool, MaxPoolBackward};
 pub use relu::{Relu, ReluBackward};
 pub use tensor::{Tensor, View, pack, unpack};
 
@@ -20,6 +22,8 @@ pub const SOURCES: &[&Source] = &[
     &conv::SOURCE,
     &conv1x1::SOURCE,
     &conv3x3::SOURCE,
+    &max_pool::SOURCE,
+    &max_pool::BACKWARD,
     &relu::SOURCE,
     &relu::BACKWARD,
 ];
