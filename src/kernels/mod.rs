@@ -1,5 +1,8 @@
 //! The kernels: one file per WGSL file, with its parameters, bindings, dispatch size and twin.
 
+pub mod adaptive_avg_pool;
+pub mod affine;
+pub mod avg_pool;
 pub mod conv;
 pub mod conv1x1;
 pub mod conv3x3;
@@ -8,6 +11,9 @@ pub mod relu;
 mod rows;
 mod tensor;
 
+pub use adaptive_avg_pool::{AdaptiveAvgPool, AdaptiveAvgPoolBackward};
+pub use affine::Affine;
+pub use avg_pool::{AvgPool, AvgPoolBackward};
 pub use conv::Conv;
 pub use conv1x1::Conv1x1;
 pub use conv3x3::Conv3x3;
@@ -19,6 +25,10 @@ use crate::device::{Recording, Source, ValueId};
 
 /// Every WGSL file with all its variants: the tests compile each for every backend.
 pub const SOURCES: &[&Source] = &[
+    &adaptive_avg_pool::SOURCE,
+    &affine::SOURCE,
+    &avg_pool::SOURCE,
+    &avg_pool::BACKWARD,
     &conv::SOURCE,
     &conv1x1::SOURCE,
     &conv3x3::SOURCE,
