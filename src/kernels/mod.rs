@@ -9,6 +9,7 @@ pub mod conv3x3;
 pub mod max_pool;
 pub mod relu;
 mod rows;
+pub mod softmax;
 mod tensor;
 
 pub use adaptive_avg_pool::{AdaptiveAvgPool, AdaptiveAvgPoolBackward};
@@ -19,6 +20,7 @@ pub use conv1x1::Conv1x1;
 pub use conv3x3::Conv3x3;
 pub use max_pool::{MaxPool, MaxPoolBackward};
 pub use relu::{Relu, ReluBackward};
+pub use softmax::{Softmax, SoftmaxBackward};
 pub use tensor::{Tensor, View, pack, unpack};
 
 use crate::device::{Recording, Source, ValueId};
@@ -36,6 +38,8 @@ pub const SOURCES: &[&Source] = &[
     &max_pool::BACKWARD,
     &relu::SOURCE,
     &relu::BACKWARD,
+    &softmax::SOURCE,
+    &softmax::BACKWARD,
 ];
 
 /// Records a convolution with the kernel that serves its shape best.
