@@ -6,6 +6,7 @@ mod avg_pool;
 mod common;
 mod conv;
 mod finite;
+mod lrn;
 mod max_pool;
 mod pools;
 mod relu;

@@ -6,6 +6,7 @@ pub mod avg_pool;
 pub mod conv;
 pub mod conv1x1;
 pub mod conv3x3;
+pub mod lrn;
 pub mod max_pool;
 pub mod relu;
 mod rows;
@@ -18,6 +19,7 @@ pub use avg_pool::{AvgPool, AvgPoolBackward};
 pub use conv::Conv;
 pub use conv1x1::Conv1x1;
 pub use conv3x3::Conv3x3;
+pub use lrn::{Lrn, LrnBackward};
 pub use max_pool::{MaxPool, MaxPoolBackward};
 pub use relu::{Relu, ReluBackward};
 pub use softmax::{Softmax, SoftmaxBackward};
@@ -34,6 +36,8 @@ pub const SOURCES: &[&Source] = &[
     &conv::SOURCE,
     &conv1x1::SOURCE,
     &conv3x3::SOURCE,
+    &lrn::SOURCE,
+    &lrn::BACKWARD,
     &max_pool::SOURCE,
     &max_pool::BACKWARD,
     &relu::SOURCE,
