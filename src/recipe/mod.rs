@@ -2,7 +2,9 @@
 
 mod features;
 mod gradient;
+mod handover;
 mod picture;
+mod prepared;
 mod run;
 mod spec;
 mod start;
