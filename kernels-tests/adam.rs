@@ -14,6 +14,7 @@ const ADAM: Adam = Adam {
     low: -10.0,
     high: 10.0,
     earlier: 0,
+    slope: 0.0,
 };
 
 /// One step of the algorithm as the paper writes it, with bias-corrected moments.
@@ -120,5 +121,53 @@ fn a_long_array() {
     check(
         &adam,
         &[gradient, Data::Words(vec![20]), x, m, Data::Reals(v)],
+    );
+}
+
+/// Moments taken over from a coarser scale: step 3 after 40 earlier ones is step 43, but the annealing begins anew.
+#[test]
+fn earlier_steps_count_for_the_bias_and_not_for_the_annealing() {
+    let state = [[0.3; 4], [0.2; 4], [0.4; 4]];
+    let run = |adam: &Adam, t: u32| {
+        step(adam, t, &[0.5; 4], [&state[0], &state[1], &state[2]])[0].clone()
+    };
+    let taken_over = run(
+        &Adam {
+            earlier: 40,
+            ..ADAM
+        },
+        3,
+    );
+    assert_eq!(taken_over, run(&ADAM, 43));
+    let moved = |x: &[f64]| x[0] - f64::from(0.3f32);
+    let halved = run(
+        &Adam {
+            earlier: 40,
+            slope: -0.125,
+            ..ADAM
+        },
+        4,
+    );
+    let whole = run(
+        &Adam {
+            earlier: 40,
+            ..ADAM
+        },
+        4,
+    );
+    assert!(
+        (moved(&halved) - 0.5 * moved(&whole)).abs() < 1e-9,
+        "{halved:?} {whole:?}"
+    );
+    assert_eq!(
+        moved(&run(
+            &Adam {
+                slope: -0.5,
+                ..ADAM
+            },
+            7
+        )),
+        0.0,
+        "the step never turns round"
     );
 }

@@ -1,7 +1,7 @@
 // One step of Adam (Kingma and Ba 2015, algorithm 1, as torch.optim.Adam computes it), then the projection into
 // [low, high]. With t = earlier + step + 1, g the gradient:
 //     m = β₁·m + (1 − β₁)·g          v = β₂·v + (1 − β₂)·g²
-//     x = clamp(x − step_size/(1 − β₁ᵗ) · m / (√v/√(1 − β₂ᵗ) + ε), low, high)
+//     x = clamp(x − step_size·(1 + slope·step)/(1 − β₁ᵗ) · m / (√v/√(1 − β₂ᵗ) + ε), low, high)
 // `step` holds the number of steps completed before this one at this scale, `earlier` is that of the scales before it,
 // whose moments were taken over.
 //
@@ -26,6 +26,8 @@ struct Params {
     low: f32,
     high: f32,
     earlier: u32,
+    // Change of the step size per step, as a fraction of it: linear annealing.
+    slope: f32,
 }
 
 @group(0) @binding(0) var<uniform> p: Params;
@@ -45,7 +47,8 @@ fn main(@builtin(workgroup_id) id: vec3<u32>, @builtin(local_invocation_index) l
     let second = p.decay_v * v[i] + p.gain_v * g * g;
     m[i] = first;
     v[i] = second;
-    let rate = p.step_size / one_minus_power(p.ln_decay_m, t);
+    let annealed = p.step_size * max(1.0 + p.slope * f32(step[0]), 0.0);
+    let rate = annealed / one_minus_power(p.ln_decay_m, t);
     let scale = 1.0 / sqrt(one_minus_power(p.ln_decay_v, t));
     let moved = x[i] - rate * first / (scale * sqrt(second) + p.epsilon);
     x[i] = clamp(moved, vec4<f32>(p.low), vec4<f32>(p.high));

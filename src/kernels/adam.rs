@@ -37,6 +37,8 @@ pub struct Adam {
     pub high: f32,
     /// Steps that `m` and `v` have seen before `step` began to count.
     pub earlier: u32,
+    /// Change of the step size with every step, as a fraction of it: 0 keeps it, −1/T anneals it to 0 within T steps.
+    pub slope: f32,
 }
 
 /// The parameters as WGSL has them.
@@ -56,6 +58,7 @@ pub struct Params {
     low: f32,
     high: f32,
     earlier: u32,
+    slope: f32,
 }
 
 impl Kernel for Adam {
@@ -88,6 +91,7 @@ impl Kernel for Adam {
             low: self.low,
             high: self.high,
             earlier: self.earlier,
+            slope: self.slope,
         }
     }
     fn grid(&self) -> [u32; 3] {
@@ -104,7 +108,9 @@ impl Kernel for Adam {
         let (x, m, v) = (b.output(), b.output(), b.output());
         let (beta1, beta2) = (T::from_f32(self.beta1), T::from_f32(self.beta2));
         let t = self.earlier + step[0] + 1;
-        let rate = T::of(f64::from(self.step_size) / decay::one_minus_power(self.beta1, t));
+        let annealed =
+            f64::from(self.step_size) * (1.0 + f64::from(self.slope) * f64::from(step[0])).max(0.0);
+        let rate = T::of(annealed / decay::one_minus_power(self.beta1, t));
         let scale = T::of(1.0 / decay::one_minus_power(self.beta2, t).sqrt());
         let epsilon = T::from_f32(self.epsilon);
         let (low, high) = (T::from_f32(self.low), T::from_f32(self.high));

@@ -19,6 +19,8 @@ pub struct Adam {
     pub range: [f32; 2],
     /// Steps taken at coarser scales, whose moments this one begins with.
     pub earlier: u32,
+    /// Change of the step size with every step, as a fraction of it.
+    pub slope: f32,
 }
 
 impl Optimizer for Adam {
@@ -40,6 +42,7 @@ impl Optimizer for Adam {
             low: self.range[0],
             high: self.range[1],
             earlier: self.earlier,
+            slope: self.slope,
         };
         recording.call(
             "adam",

@@ -51,18 +51,23 @@ impl Prepared {
         self.scales.last().copied().unwrap_or((1, 1))
     }
 
+    /// Iterations of the coarsest scale or of any other.
+    fn iterations(&self, coarsest: bool) -> u64 {
+        let optimizer = &self.recipe.optimizer;
+        optimizer
+            .initial_iterations
+            .filter(|_| coarsest)
+            .unwrap_or(optimizer.iterations)
+    }
+
     /// What every scale is and costs, coarsest first.
     pub fn reports(&self) -> Result<Vec<ScaleReport>, Error> {
-        let optimizer = &self.recipe.optimizer;
         let cost = |size| Ok::<_, Error>(self.dry_plan(size)?.cost());
         self.scales
             .iter()
             .enumerate()
             .map(|(i, &(width, height))| {
-                let iterations = match (i, optimizer.initial_iterations) {
-                    (0, Some(initial)) => initial,
-                    _ => optimizer.iterations,
-                };
+                let iterations = self.iterations(i == 0);
                 Ok(ScaleReport {
                     width,
                     height,
@@ -131,6 +136,7 @@ impl Prepared {
                 epsilon: spec.epsilon,
                 range: [0.0, 1.0],
                 earlier: u32::try_from(earlier).unwrap_or(u32::MAX / 2),
+                slope: (spec.final_step - 1.0) / self.iterations(earlier == 0).max(1) as f32,
             },
         });
         Plan::new(&Problem {
@@ -171,6 +177,8 @@ fn check_optimizer(recipe: &Recipe) -> Result<(), Error> {
     let unit = |v: f32| (0.0..1.0).contains(&v);
     let wrong = if !(o.step_size > 0.0 && o.step_size.is_finite()) {
         format!("step_size is {}; it must be greater than 0", o.step_size)
+    } else if !(0.0..=1.0).contains(&o.final_step) {
+        format!("final_step is {}; it must be in [0, 1]", o.final_step)
     } else if !unit(o.beta1) || !unit(o.beta2) {
         format!(
             "beta1 and beta2 are {} and {}; they must be in [0, 1)",

@@ -233,6 +233,8 @@ pub struct OptimizerSpec {
     pub kind: OptimizerKind,
     /// Step in units of the [0,1] image.
     pub step_size: f32,
+    /// What is left of the step at the end of a scale, as a fraction of it; it shrinks linearly. 1: it is constant.
+    pub final_step: f32,
     /// Decay of the first moment.
     pub beta1: f32,
     /// Decay of the second moment.
@@ -253,6 +255,7 @@ impl Default for OptimizerSpec {
         Self {
             kind: OptimizerKind::Adam,
             step_size: 0.02,
+            final_step: 1.0,
             beta1: 0.9,
             beta2: 0.99,
             epsilon: 1e-8,
