@@ -157,12 +157,31 @@ pub fn check_writable(path: impl AsRef<Path>) -> Result<OutputFormat, ImageError
     Ok(format)
 }
 
+/// As [`check_writable`] for a file of any kind: says nothing about the extension.
+///
+/// # Errors
+/// Whichever check fails; the message says what is wrong.
+pub fn check_file(path: impl AsRef<Path>) -> Result<(), ImageError> {
+    let path = path.as_ref();
+    check_place(path)?;
+    check_directory(path).map_err(|source| write_error(path, source))
+}
+
 /// What can be said about a target by looking at it.
 fn check_target(path: &Path) -> Result<OutputFormat, ImageError> {
     if path.is_dir() {
         return Err(ImageError::TargetIsDirectory { path: path.into() });
     }
     let format = OutputFormat::from_path(path)?;
+    check_place(path)?;
+    Ok(format)
+}
+
+/// What can be said about a target, whatever its format.
+fn check_place(path: &Path) -> Result<(), ImageError> {
+    if path.is_dir() {
+        return Err(ImageError::TargetIsDirectory { path: path.into() });
+    }
     let directory = directory_of(path);
     if !directory.is_dir() {
         return Err(ImageError::NoDirectory {
@@ -174,7 +193,7 @@ fn check_target(path: &Path) -> Result<OutputFormat, ImageError> {
     if fs::metadata(path).is_ok_and(|file| file.permissions().readonly()) {
         return Err(ImageError::TargetReadOnly { path: path.into() });
     }
-    Ok(format)
+    Ok(())
 }
 
 fn write_error(path: &Path, source: io::Error) -> ImageError {

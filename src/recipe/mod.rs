@@ -2,6 +2,7 @@
 
 mod features;
 mod gradient;
+mod model;
 mod picture;
 mod run;
 mod spec;
@@ -15,6 +16,7 @@ pub mod classify;
 
 pub use features::{Feature, features};
 pub use gradient::GradientReport;
+pub use model::auto_model;
 pub use picture::Picture;
 pub use run::{Outcome, Progress, Run, ScaleReport};
 pub use spec::{
