@@ -4,10 +4,10 @@
 mod adam;
 mod common;
 mod conv;
-mod networks;
 mod elementwise;
 mod ema;
 mod gram;
+mod networks;
 mod oracle;
 mod record;
 mod shaders;

@@ -48,8 +48,20 @@ const CASES: &[Case] = &[
         gram: &["relu1_1", "conv2_1", "pool2"],
         size: (33, 28),
     },
-    Case { architecture: Architecture::Vgg16, convs: 5, content: "relu3_1", gram: &["relu2_2"], size: (17, 24) },
-    Case { architecture: Architecture::AlexNet, convs: 5, content: "relu5", gram: &["relu1", "pool2"], size: (67, 71) },
+    Case {
+        architecture: Architecture::Vgg16,
+        convs: 5,
+        content: "relu3_1",
+        gram: &["relu2_2"],
+        size: (17, 24),
+    },
+    Case {
+        architecture: Architecture::AlexNet,
+        convs: 5,
+        content: "relu5",
+        gram: &["relu1", "pool2"],
+        size: (67, 71),
+    },
     Case {
         architecture: Architecture::GoogLeNetBvlc,
         convs: usize::MAX,
@@ -74,13 +86,25 @@ impl Case {
         let graph = network.graph();
         let mut rng = random(11);
         let node = graph.find(self.content).expect("a layer");
-        let shape = graph.shape(node, self.size.0, self.size.1).expect("a shape");
+        let shape = graph
+            .shape(node, self.size.0, self.size.1)
+            .expect("a shape");
         let view = View::new(1, shape.height, shape.width, shape.channels);
         let target = pack(view, &uniform(&mut rng, view.elements()));
-        let target = device.buffer_from("content target", &target).expect("a buffer");
+        let target = device
+            .buffer_from("content target", &target)
+            .expect("a buffer");
         let mut terms = vec![
-            Placed { node, term: Box::new(Content::new(target, view, 3.0)), group: 0 },
-            Placed { node: NodeId(0), term: Box::new(Tv::new(0.5)), group: 1 },
+            Placed {
+                node,
+                term: Box::new(Content::new(target, view, 3.0)),
+                group: 0,
+            },
+            Placed {
+                node: NodeId(0),
+                term: Box::new(Tv::new(0.5)),
+                group: 1,
+            },
         ];
         for layer in self.gram {
             let node = graph.find(layer).expect("a layer");
@@ -95,7 +119,11 @@ impl Case {
                 }
             }
             let target = device.buffer_from("gram target", &gram).expect("a buffer");
-            terms.push(Placed { node, term: Box::new(Gram::new(target, channels, 2.0)), group: 2 });
+            terms.push(Placed {
+                node,
+                term: Box::new(Gram::new(target, channels, 2.0)),
+                group: 2,
+            });
         }
         terms
     }
@@ -103,16 +131,23 @@ impl Case {
     fn executor(&self, device: &Device, n: u32) -> Executor {
         let network = Network::new(device, self.network());
         let terms = self.objective(&network);
-        let problem =
-            Problem { network: &network, image: self.view(n), terms: &terms, optimizer: None, average: None };
+        let problem = Problem {
+            network: &network,
+            image: self.view(n),
+            terms: &terms,
+            optimizer: None,
+            average: None,
+        };
         let plan = Plan::new(&problem).expect("a plan");
         Executor::new(device, plan).expect("an executor")
     }
 
     fn image(&self, n: u32) -> Vec<f64> {
         let view = self.view(n);
-        let image: Vec<f64> =
-            uniform(&mut random(3), view.elements()).iter().map(|v| 0.5 + 0.5 * f64::from(*v)).collect();
+        let image: Vec<f64> = uniform(&mut random(3), view.elements())
+            .iter()
+            .map(|v| 0.5 + 0.5 * f64::from(*v))
+            .collect();
         pack(view, &image)
     }
 }
@@ -120,14 +155,27 @@ impl Case {
 /// The total at an image, and the gradient there in the engine's layout.
 fn evaluate(executor: &mut Executor, image: &[f64]) -> (f64, Vec<f64>) {
     let device = executor.device().clone();
-    let (input, output, ring) = (executor.plan().image, executor.plan().gradient, executor.plan().ring);
+    let (input, output, ring) = (
+        executor.plan().image,
+        executor.plan().gradient,
+        executor.plan().ring,
+    );
     let slots = executor.plan().groups.len();
-    device.upload_f64(executor.buffer(input.value), image).expect("the image fits");
+    device
+        .upload_f64(executor.buffer(input.value), image)
+        .expect("the image fits");
     let row = executor.done() as usize % 64 * slots;
-    let _ = executor.run(1, &mut |_| ControlFlow::Continue(())).expect("an iteration");
+    let _ = executor
+        .run(1, &mut |_| ControlFlow::Continue(()))
+        .expect("an iteration");
     let losses = device.download_f64(executor.buffer(ring)).expect("losses");
-    let gradient = device.download_f64(executor.buffer(output.value)).expect("a gradient");
-    (losses[row..row + slots].iter().sum(), gradient[..output.view.len()].to_vec())
+    let gradient = device
+        .download_f64(executor.buffer(output.value))
+        .expect("a gradient");
+    (
+        losses[row..row + slots].iter().sum(),
+        gradient[..output.view.len()].to_vec(),
+    )
 }
 
 fn distance(a: &[f64], b: &[f64]) -> f64 {
@@ -144,13 +192,23 @@ fn gradients_are_central_differences() {
         let (_, gradient) = evaluate(&mut executor, &image);
         for seed in 0..2 {
             let direction = uniform(&mut random(90 + seed), case.view(1).elements());
-            let direction: Vec<f64> =
-                pack(case.view(1), &direction).iter().map(|v| f64::from(*v)).collect();
+            let direction: Vec<f64> = pack(case.view(1), &direction)
+                .iter()
+                .map(|v| f64::from(*v))
+                .collect();
             // Small enough that hardly a ReLU changes sides, large enough for the 16 digits of f64.
             let step = 1e-6;
-            let moved =
-                |sign: f64| image.iter().zip(&direction).map(|(x, d)| x + sign * step * d).collect::<Vec<_>>();
-            let (up, down) = (evaluate(&mut executor, &moved(1.0)).0, evaluate(&mut executor, &moved(-1.0)).0);
+            let moved = |sign: f64| {
+                image
+                    .iter()
+                    .zip(&direction)
+                    .map(|(x, d)| x + sign * step * d)
+                    .collect::<Vec<_>>()
+            };
+            let (up, down) = (
+                evaluate(&mut executor, &moved(1.0)).0,
+                evaluate(&mut executor, &moved(-1.0)).0,
+            );
             let measured = (up - down) / (2.0 * step);
             let analytic: f64 = gradient.iter().zip(&direction).map(|(g, d)| g * d).sum();
             let scale = gradient.iter().map(|g| g * g).sum::<f64>().sqrt()
@@ -168,15 +226,27 @@ fn gradients_are_central_differences() {
 #[test]
 fn gpu_and_cpu_agree_with_the_oracle() {
     for case in CASES {
-        let n = if case.architecture == Architecture::SqueezeNet1_1 { 2 } else { 1 };
+        let n = if case.architecture == Architecture::SqueezeNet1_1 {
+            2
+        } else {
+            1
+        };
         let image = case.image(n);
         let (total, gradient) = evaluate(&mut case.executor(&Device::oracle(), n), &image);
         for device in [&Device::cpu(), &*GPU] {
             let (loss, actual) = evaluate(&mut case.executor(device, n), &image);
             let error = distance(&actual, &gradient);
-            assert!(error <= TOLERANCE, "{} on {device:?}: gradient off by {error:.2e}", case.architecture);
+            assert!(
+                error <= TOLERANCE,
+                "{} on {device:?}: gradient off by {error:.2e}",
+                case.architecture
+            );
             let error = (loss - total).abs() / total;
-            assert!(error <= 1e-5, "{} on {device:?}: loss off by {error:.2e}", case.architecture);
+            assert!(
+                error <= 1e-5,
+                "{} on {device:?}: loss off by {error:.2e}",
+                case.architecture
+            );
         }
     }
 }
@@ -228,7 +298,11 @@ mod plain {
         let mut image = Some(image);
         for (i, node) in network.nodes.iter().enumerate().take(last + 1) {
             let Some(shape) = shapes[i] else { break };
-            let (c, h, w) = (shape.channels as usize, shape.height as usize, shape.width as usize);
+            let (c, h, w) = (
+                shape.channels as usize,
+                shape.height as usize,
+                shape.width as usize,
+            );
             let mut v = Vec::with_capacity(c * h * w);
             let input = |k: usize| &maps[node.inputs[k].0];
             for co in 0..c {
@@ -237,30 +311,49 @@ mod plain {
                         v.push(match node.op {
                             Op::Input => 0.0,
                             Op::Normalize { scale, bias } => {
-                                input(0).at(co, y, x).unwrap_or(0.0) * f64::from(scale[co]) + f64::from(bias[co])
+                                input(0).at(co, y, x).unwrap_or(0.0) * f64::from(scale[co])
+                                    + f64::from(bias[co])
                             }
-                            Op::Conv { kernel, stride, pad, weights } => {
-                                let (k, s, p) = (kernel as usize, i64::from(stride), i64::from(pad));
+                            Op::Conv {
+                                kernel,
+                                stride,
+                                pad,
+                                weights,
+                            } => {
+                                let (k, s, p) =
+                                    (kernel as usize, i64::from(stride), i64::from(pad));
                                 let conv = &network.convs[weights];
                                 let mut sum = f64::from(conv.bias[co]);
                                 for ci in 0..input(0).c {
                                     for ky in 0..k {
                                         for kx in 0..k {
                                             let at = ((co * input(0).c + ci) * k + ky) * k + kx;
-                                            let value = input(0).at(ci, y * s + ky as i64 - p, x * s + kx as i64 - p);
-                                            sum += value.unwrap_or(0.0) * f64::from(conv.weight[at]);
+                                            let value = input(0).at(
+                                                ci,
+                                                y * s + ky as i64 - p,
+                                                x * s + kx as i64 - p,
+                                            );
+                                            sum +=
+                                                value.unwrap_or(0.0) * f64::from(conv.weight[at]);
                                         }
                                     }
                                 }
                                 sum
                             }
                             Op::Relu => input(0).at(co, y, x).unwrap_or(0.0).max(0.0),
-                            Op::MaxPool { kernel, stride, pad, .. } => {
+                            Op::MaxPool {
+                                kernel,
+                                stride,
+                                pad,
+                                ..
+                            } => {
                                 let mut best = f64::NEG_INFINITY;
                                 for ky in 0..i64::from(kernel) {
                                     for kx in 0..i64::from(kernel) {
                                         let (s, p) = (i64::from(stride), i64::from(pad));
-                                        if let Some(value) = input(0).at(co, y * s + ky - p, x * s + kx - p) {
+                                        if let Some(value) =
+                                            input(0).at(co, y * s + ky - p, x * s + kx - p)
+                                        {
                                             best = best.max(value);
                                         }
                                     }
@@ -269,9 +362,15 @@ mod plain {
                             }
                             Op::GlobalAvgPool => {
                                 let plane = input(0).h * input(0).w;
-                                input(0).v[co * plane..(co + 1) * plane].iter().sum::<f64>() / plane as f64
+                                input(0).v[co * plane..(co + 1) * plane].iter().sum::<f64>()
+                                    / plane as f64
                             }
-                            Op::Lrn { size, alpha, beta, k } => {
+                            Op::Lrn {
+                                size,
+                                alpha,
+                                beta,
+                                k,
+                            } => {
                                 let reach = size as usize / 2;
                                 let sum: f64 = (co.saturating_sub(reach)..=(co + reach).min(c - 1))
                                     .map(|n| input(0).at(n, y, x).unwrap_or(0.0).powi(2))
@@ -289,7 +388,8 @@ mod plain {
                                 input(which).at(channel, y, x).unwrap_or(0.0)
                             }
                             Op::Softmax => {
-                                let exps = (0..c).map(|n| input(0).at(n, y, x).unwrap_or(0.0).exp());
+                                let exps =
+                                    (0..c).map(|n| input(0).at(n, y, x).unwrap_or(0.0).exp());
                                 input(0).at(co, y, x).unwrap_or(0.0).exp() / exps.sum::<f64>()
                             }
                             Op::AvgPool { .. } | Op::AdaptiveAvgPool { .. } => {
@@ -312,26 +412,53 @@ mod plain {
 #[test]
 fn forward_passes_are_the_layers_definitions() {
     for (architecture, convs, layers, size) in [
-        (Architecture::SqueezeNet1_1, 26, &["relu_conv1", "pool1", "fire3/concat", "prob"][..], (35, 40)),
-        (Architecture::GoogLeNetBvlc, 9, &["conv2/3x3", "inception_3a/output"][..], (33, 30)),
+        (
+            Architecture::SqueezeNet1_1,
+            26,
+            &["relu_conv1", "pool1", "fire3/concat", "prob"][..],
+            (35, 40),
+        ),
+        (
+            Architecture::GoogLeNetBvlc,
+            9,
+            &["conv2/3x3", "inception_3a/output"][..],
+            (33, 30),
+        ),
         (Architecture::Vgg19, 3, &["conv2_1", "pool1"][..], (10, 12)),
     ] {
         let graph = net::Network::random(architecture, 10, convs, 5).expect("a random network");
         let view = View::new(1, size.0, size.1, 3);
-        let pixels: Vec<f64> = uniform(&mut random(8), view.elements()).iter().map(|v| f64::from(*v)).collect();
+        let pixels: Vec<f64> = uniform(&mut random(8), view.elements())
+            .iter()
+            .map(|v| f64::from(*v))
+            .collect();
         let device = Device::oracle();
         let network = Network::new(&device, graph.clone());
-        let nodes: Vec<NodeId> = layers.iter().map(|l| graph.find(l).expect("a layer")).collect();
+        let nodes: Vec<NodeId> = layers
+            .iter()
+            .map(|l| graph.find(l).expect("a layer"))
+            .collect();
         let (plan, tensors) = Plan::forward(&network, view, &nodes).expect("a plan");
         let mut executor = Executor::new(&device, plan).expect("an executor");
         let input = executor.buffer(executor.plan().image.value).clone();
         assert_eq!(input.kind(), Kind::Real);
-        device.upload_f64(&input, &pack(view, &pixels)).expect("the image fits");
-        let _ = executor.run(1, &mut |_| ControlFlow::Continue(())).expect("a forward pass");
+        device
+            .upload_f64(&input, &pack(view, &pixels))
+            .expect("the image fits");
+        let _ = executor
+            .run(1, &mut |_| ControlFlow::Continue(()))
+            .expect("a forward pass");
         for ((layer, node), tensor) in layers.iter().zip(&nodes).zip(tensors) {
-            let image = plain::Map { c: 3, h: size.0 as usize, w: size.1 as usize, v: pixels.clone() };
+            let image = plain::Map {
+                c: 3,
+                h: size.0 as usize,
+                w: size.1 as usize,
+                v: pixels.clone(),
+            };
             let expected = plain::run(&graph, image, node.0);
-            let packed = device.download_f64(executor.buffer(tensor.value)).expect("read back");
+            let packed = device
+                .download_f64(executor.buffer(tensor.value))
+                .expect("read back");
             let error = distance(&unpack(tensor.view, &packed), &expected.v);
             assert!(error < 1e-12, "{architecture} {layer}: off by {error:.1e}");
             assert_eq!(expected.v.len(), tensor.view.elements());

@@ -36,7 +36,9 @@ impl Network {
                 // A positive standard deviation is always accepted.
                 let normal = Normal::new(0.0, (2.0 / inputs as f32).sqrt()).ok();
                 let mut draw = |n: u32| -> Vec<f32> {
-                    (0..n).map(|_| normal.map_or(0.0, |normal| normal.sample(&mut rng))).collect()
+                    (0..n)
+                        .map(|_| normal.map_or(0.0, |normal| normal.sample(&mut rng)))
+                        .collect()
                 };
                 ConvWeights {
                     name: spec.tensor.clone(),
