@@ -5,7 +5,7 @@
 use std::time::Instant;
 
 use pixgrad::device::{Buffer, Device, DeviceOptions, Kind, Operation};
-use pixgrad::kernels::{Conv, Conv1x1, Conv3x3, View};
+use pixgrad::kernels::{Conv, Conv1x1, Conv3x3, ConvNaive, View};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let name = std::env::args().skip(1).find(|a| !a.starts_with("--"));
@@ -25,6 +25,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         (256, 64, 4, 3),
         (63, 128, 16, 1),
         (31, 48, 192, 1),
+        (224, 3, 64, 7),
     ] {
         let x = View::new(1, size, size, cin);
         let y = View::new(1, size, size, cout);
@@ -35,11 +36,11 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             ..Conv::new(x, y, kernel)
         };
         let buffers = buffers(&device, &conv)?;
-        let plain = measure(&device, "conv", &conv, &buffers)?;
+        let plain = measure(&device, "conv_naive", &ConvNaive(conv), &buffers)?;
         let fast = match (Conv3x3::serve(conv), Conv1x1::serve(conv)) {
             (Some(kernel), _) => measure(&device, "conv3x3", &kernel, &buffers)?,
             (_, Some(kernel)) => measure(&device, "conv1x1", &kernel, &buffers)?,
-            _ => continue,
+            _ => measure(&device, "conv", &conv, &buffers)?,
         };
         let distance = plain
             .1

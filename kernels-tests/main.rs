@@ -2,14 +2,20 @@
 //! against plain loops.
 
 mod adam;
+mod affine;
+mod avg_pool;
 mod common;
 mod conv;
 mod elementwise;
 mod ema;
 mod gram;
+mod max_pool;
 mod networks;
 mod oracle;
+mod pools;
 mod record;
+mod relu;
+mod resize;
 mod shaders;
 mod squared_difference;
 mod sum;

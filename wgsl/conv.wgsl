@@ -1,28 +1,13 @@
 // Convolution with any window, stride and padding; formula, operands and variants: shared/conv.wgsl.
 //
-// This is the plain kernel: it serves the shapes that no faster one does and is the second oracle of those that do.
-// One invocation per strip of y and vec4 of output channels, element by element: grid (⌈h·strips/64⌉, quads, n).
-#import pixgrad::tensor::{index, mask_index, masked, positive}
-#ifdef BIAS
-#import pixgrad::conv::bias
-#endif
-#ifdef RELU
-#import pixgrad::conv::relu
-#endif
+// One invocation per strip of y (8 pixels of a row) and two vec4s of output channels (one under SINGLE, where their
+// number is odd): each matrix of weights is loaded once for eight pixels.
+#import pixgrad::tensor::{index, mask_index, masked}
+#import pixgrad::strip::{Strip, zero_strip, mac_strip}
 #ifdef MASKED
 #import pixgrad::conv::mask
 #endif
-#import pixgrad::conv::{p, x, w, put}
-
-fn load(n: u32, yy: u32, xx: u32, quad: u32) -> vec4<f32> {
-    let value = x[index(p.x, n, yy, xx, quad)];
-#ifdef MASKED
-    let word = mask[mask_index(p.x, n, yy, xx / 8u, quad)];
-    return masked(value, word >> ((xx % 8u) * 4u));
-#else
-    return value;
-#endif
-}
+#import pixgrad::conv::{p, x, weights, store, work}
 
 // The row (or column) of x behind a position of the padded, dilated one; −1 where that is zero.
 fn source(position: u32, size: u32) -> i32 {
@@ -31,50 +16,60 @@ fn source(position: u32, size: u32) -> i32 {
     return select(-1, i32(at), at < size);
 }
 
-fn pixel(n: u32, oy: u32, ox: u32, quad_out: u32) -> vec4<f32> {
-    var sum = vec4<f32>(0.0);
-    for (var ky = 0u; ky < p.kernel; ky++) {
-        let yy = source(oy * p.stride + ky, p.x.h);
-        if yy < 0 { continue; }
-        for (var kx = 0u; kx < p.kernel; kx++) {
-            let xx = source(ox * p.stride + kx, p.x.w);
-            if xx < 0 { continue; }
-            let tap = (ky * p.kernel + kx) * p.x.quads * 4u;
-            for (var quad_in = 0u; quad_in < p.x.quads; quad_in++) {
-                let v = load(n, u32(yy), u32(xx), quad_in);
-                let row = n * p.image_weights + (tap + quad_in * 4u) * p.y.quads + quad_out;
-                sum += v.x * w[row] + v.y * w[row + p.y.quads] + v.z * w[row + 2u * p.y.quads] + v.w * w[row + 3u * p.y.quads];
-            }
-        }
-    }
-    return sum;
+// The pixel of row `yy` under column kx of the window of output pixel `ox`.
+fn load(n: u32, yy: u32, ox: u32, kx: u32, quad: u32) -> vec4<f32> {
+    let xx = source(ox * p.stride + kx, p.x.w);
+    if xx < 0 { return vec4<f32>(0.0); }
+    let value = x[index(p.x, n, yy, u32(xx), quad)];
+#ifdef MASKED
+    let word = mask[mask_index(p.x, n, yy, u32(xx) / 8u, quad)];
+    return masked(value, word >> ((u32(xx) % 8u) * 4u));
+#else
+    return value;
+#endif
+}
+
+fn load_strip(n: u32, yy: u32, x0: u32, kx: u32, quad: u32) -> Strip {
+    return Strip(
+        load(n, yy, x0, kx, quad), load(n, yy, x0 + 1u, kx, quad),
+        load(n, yy, x0 + 2u, kx, quad), load(n, yy, x0 + 3u, kx, quad),
+        load(n, yy, x0 + 4u, kx, quad), load(n, yy, x0 + 5u, kx, quad),
+        load(n, yy, x0 + 6u, kx, quad), load(n, yy, x0 + 7u, kx, quad),
+    );
 }
 
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
     let id = group + p.origin.xyz;
-    let flat = id.x * 64u + lane;
-    if flat >= p.y.h * p.y.strips { return; }
-    let oy = flat / p.y.strips;
-    let strip = flat % p.y.strips;
-    let quad_out = id.y;
+#ifdef SINGLE
+    let item = work(id, lane, p.y.quads);
+    let quad_out = item.column;
+#else
+    let item = work(id, lane, p.y.quads / 2u);
+    let quad_out = item.column * 2u;
+    var second = zero_strip();
+#endif
+    if !item.inside { return; }
+    let oy = item.row;
+    let strip = item.strip;
     let n = id.z;
-    var bits = 0u;
-    for (var i = 0u; i < 8u; i++) {
-        let ox = strip * 8u + i;
-        if ox >= p.y.w { break; }
-        var value = pixel(n, oy, ox, quad_out);
-#ifdef BIAS
-        value += bias[quad_out];
+    var first = zero_strip();
+    for (var ky = 0u; ky < p.kernel; ky++) {
+        let yy = source(oy * p.stride + ky, p.x.h);
+        if yy < 0 { continue; }
+        for (var kx = 0u; kx < p.kernel; kx++) {
+            let tap = (ky * p.kernel + kx) * p.x.quads * 4u;
+            for (var quad_in = 0u; quad_in < p.x.quads; quad_in++) {
+                let s = load_strip(n, u32(yy), strip * 8u, kx, quad_in);
+                first = mac_strip(first, s, weights(n, tap + quad_in * 4u, quad_out));
+#ifndef SINGLE
+                second = mac_strip(second, s, weights(n, tap + quad_in * 4u, quad_out + 1u));
 #endif
-        value *= p.alpha;
-#ifdef RELU
-        bits |= positive(value) << (i * 4u);
-        value = max(value, vec4<f32>(0.0));
-#endif
-        put(index(p.y, n, oy, ox, quad_out), value);
+            }
+        }
     }
-#ifdef RELU
-    relu[mask_index(p.y, n, oy, strip, quad_out)] = bits;
+    store(first, n, oy, strip, quad_out);
+#ifndef SINGLE
+    store(second, n, oy, strip, quad_out + 1u);
 #endif
 }

@@ -1,14 +1,14 @@
 // 1×1 convolution, stride 1, no padding: shared/conv.wgsl's formula, operands and variants as a matrix product
 // [pixels, channels in] · [channels in, channels out]. The gradient of a Gram matrix is one, too: F·(G − A).
 //
-// One invocation per strip of y (8 pixels of a row) and two vec4s of output channels (one under SINGLE).
-// Grid (⌈h·strips/64⌉, ⌈quads/2⌉ or quads, n).
+// One invocation per strip of y (8 pixels of a row) and two vec4s of output channels (one under SINGLE, where their number is odd).
+//
 #import pixgrad::tensor::{index, mask_index, masked}
 #import pixgrad::strip::{Strip, zero_strip, mac_strip}
 #ifdef MASKED
 #import pixgrad::conv::mask
 #endif
-#import pixgrad::conv::{p, x, weights, store}
+#import pixgrad::conv::{p, x, weights, store, work}
 
 // The strip's pixels; those beyond the image repeat the last one and are not stored.
 fn load_strip(n: u32, yy: u32, strip: u32, quad: u32) -> Strip {
@@ -33,17 +33,18 @@ fn load_strip(n: u32, yy: u32, strip: u32, quad: u32) -> Strip {
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
     let id = group + p.origin.xyz;
-    let flat = id.x * 64u + lane;
-    if flat >= p.y.h * p.y.strips { return; }
-    let oy = flat / p.y.strips;
-    let strip = flat % p.y.strips;
-    let n = id.z;
 #ifdef SINGLE
-    let quad_out = id.y;
+    let item = work(id, lane, p.y.quads);
+    let quad_out = item.column;
 #else
-    let quad_out = id.y * 2u;
+    let item = work(id, lane, p.y.quads / 2u);
+    let quad_out = item.column * 2u;
     var second = zero_strip();
 #endif
+    if !item.inside { return; }
+    let oy = item.row;
+    let strip = item.strip;
+    let n = id.z;
     var first = zero_strip();
     for (var quad_in = 0u; quad_in < p.x.quads; quad_in++) {
         let s = load_strip(n, oy, strip, quad_in);

@@ -1,16 +1,16 @@
 // 3×3 convolution, stride 1, padding 1: shared/conv.wgsl's formula, operands and variants for the shape that nearly all the
 // work of a CNN has.
 //
-// One invocation per strip of y (8 pixels of a row) and two vec4s of output channels (one under SINGLE): 16 vec4
+// One invocation per strip of y (8 pixels of a row) and two vec4s of output channels (one under SINGLE, where their number is odd): 16 vec4
 // accumulators. For each vec4 of input channels and each of three rows it loads 10 pixels and 3·2 matrices of
 // weights for 192 vec4 multiply-adds. The invocations of a workgroup are neighbouring strips and read the same
-// weights. Grid (⌈h·strips/64⌉, ⌈quads/2⌉ or quads, n).
+// weights.
 #import pixgrad::tensor::{index, mask_index, masked}
 #import pixgrad::strip::{Strip, zero_strip, mac_strip}
 #ifdef MASKED
 #import pixgrad::conv::mask
 #endif
-#import pixgrad::conv::{p, x, weights, store}
+#import pixgrad::conv::{p, x, weights, store, work}
 
 // Pixel xx of the row that begins at `row`, 0 outside the image.
 fn load(row: u32, xx: i32) -> vec4<f32> {
@@ -63,17 +63,18 @@ fn mac_row(acc: Strip, row: Row, n: u32, tap: u32, quad_out: u32) -> Strip {
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
     let id = group + p.origin.xyz;
-    let flat = id.x * 64u + lane;
-    if flat >= p.y.h * p.y.strips { return; }
-    let oy = flat / p.y.strips;
-    let strip = flat % p.y.strips;
-    let n = id.z;
 #ifdef SINGLE
-    let quad_out = id.y;
+    let item = work(id, lane, p.y.quads);
+    let quad_out = item.column;
 #else
-    let quad_out = id.y * 2u;
+    let item = work(id, lane, p.y.quads / 2u);
+    let quad_out = item.column * 2u;
     var second = zero_strip();
 #endif
+    if !item.inside { return; }
+    let oy = item.row;
+    let strip = item.strip;
+    let n = id.z;
     var first = zero_strip();
     let rows = p.x.quads * 12u;
     for (var quad_in = 0u; quad_in < p.x.quads; quad_in++) {

@@ -19,6 +19,12 @@ pub(super) const VARIANTS: &[&[&str]] = &[
     &["MASKED", "ACCUMULATE"],
     &["BIAS"],
     &["BIAS", "RELU"],
+    &["SINGLE"],
+    &["SINGLE", "ACCUMULATE"],
+    &["SINGLE", "MASKED"],
+    &["SINGLE", "MASKED", "ACCUMULATE"],
+    &["SINGLE", "BIAS"],
+    &["SINGLE", "BIAS", "RELU"],
 ];
 
 /// A convolution with zeros outside the image:
@@ -109,13 +115,26 @@ impl Conv {
         .collect()
     }
 
-    /// Workgroups over strips, and one per `columns` vec4s of output channels.
+    /// The variant of a kernel with one or two vec4s of output channels per invocation.
+    pub(super) fn variant(&self, source: &'static Source) -> Shader {
+        let mut definitions = self.definitions();
+        definitions.extend((self.columns() == self.y.quads).then_some("SINGLE"));
+        source.with(&definitions)
+    }
+
+    /// Pairs of vec4s of output channels, or single ones where their number is odd.
+    fn columns(&self) -> u32 {
+        if self.y.quads.is_multiple_of(2) {
+            self.y.quads / 2
+        } else {
+            self.y.quads
+        }
+    }
+
+    /// Workgroups of 64 invocations, each a strip and a column, as `work` in `wgsl/shared/conv.wgsl` numbers them.
     pub(super) fn strip_grid(&self, columns: u32) -> [u32; 3] {
-        [
-            (self.y.h * self.y.strips).div_ceil(64),
-            self.y.quads.div_ceil(columns),
-            self.y.n,
-        ]
+        let groups = (self.y.h * self.y.strips * columns).div_ceil(64);
+        [groups.min(32768), groups.div_ceil(32768), self.y.n]
     }
 }
 
@@ -123,7 +142,7 @@ impl Kernel for Conv {
     type Params = Params;
 
     fn shader(&self) -> Shader {
-        SOURCE.with(&self.definitions())
+        self.variant(&SOURCE)
     }
 
     fn bindings(&self) -> Vec<Slot> {
@@ -160,7 +179,7 @@ impl Kernel for Conv {
     }
 
     fn grid(&self) -> [u32; 3] {
-        self.strip_grid(1)
+        self.strip_grid(self.columns())
     }
 
     fn work(&self) -> Work {

@@ -8,20 +8,7 @@ use crate::device::{Bindings, Kernel, Real, Shader, Slot, Source, Work};
 pub const SOURCE: Source = Source {
     name: "conv1x1",
     text: include_str!("../../wgsl/conv1x1.wgsl"),
-    variants: &[
-        &[],
-        &["ACCUMULATE"],
-        &["MASKED"],
-        &["MASKED", "ACCUMULATE"],
-        &["BIAS"],
-        &["BIAS", "RELU"],
-        &["SINGLE"],
-        &["SINGLE", "ACCUMULATE"],
-        &["SINGLE", "MASKED"],
-        &["SINGLE", "MASKED", "ACCUMULATE"],
-        &["SINGLE", "BIAS"],
-        &["SINGLE", "BIAS", "RELU"],
-    ],
+    variants: super::conv::VARIANTS,
 };
 
 /// A [`Conv`] whose shape this kernel serves.
@@ -36,20 +23,13 @@ impl Conv1x1 {
         let same_size = (conv.x.n, conv.x.h, conv.x.w) == (conv.y.n, conv.y.h, conv.y.w);
         (fits && same_size).then_some(Self(conv))
     }
-
-    /// Whether one vec4 of output channels per invocation is all there is, or divides them better than two.
-    fn single(&self) -> bool {
-        self.0.y.quads % 2 == 1
-    }
 }
 
 impl Kernel for Conv1x1 {
     type Params = Params;
 
     fn shader(&self) -> Shader {
-        let mut definitions = self.0.definitions();
-        definitions.extend(self.single().then_some("SINGLE"));
-        SOURCE.with(&definitions)
+        self.0.variant(&SOURCE)
     }
     fn bindings(&self) -> Vec<Slot> {
         Kernel::bindings(&self.0)
@@ -58,7 +38,7 @@ impl Kernel for Conv1x1 {
         Kernel::params(&self.0)
     }
     fn grid(&self) -> [u32; 3] {
-        self.0.strip_grid(if self.single() { 1 } else { 2 })
+        Kernel::grid(&self.0)
     }
     fn work(&self) -> Work {
         Kernel::work(&self.0)

@@ -20,7 +20,7 @@ pub const SOURCE: Source = Source {
 pub const REDUCE_SOURCE: Source = Source {
     name: "gram_reduce",
     text: include_str!("../../wgsl/gram_reduce.wgsl"),
-    variants: &[&[]],
+    variants: &[&[], &["FEW"]],
 };
 
 /// FᵀF of each of `splits` shares of the pixels of each image.
@@ -185,13 +185,18 @@ impl GramReduce {
     fn side(&self) -> usize {
         self.channels.next_multiple_of(4) as usize
     }
+
+    /// Whether one invocation sums all splits of its element: short sums, and enough elements to fill a GPU.
+    fn few(&self) -> bool {
+        self.splits <= 32
+    }
 }
 
 impl Kernel for GramReduce {
     type Params = ReduceParams;
 
     fn shader(&self) -> Shader {
-        REDUCE_SOURCE.with(&[])
+        REDUCE_SOURCE.with(if self.few() { &["FEW"] } else { &[] })
     }
     fn bindings(&self) -> Vec<Slot> {
         vec![Slot::In, Slot::Out]
@@ -204,7 +209,8 @@ impl Kernel for GramReduce {
         }
     }
     fn grid(&self) -> [u32; 3] {
-        [self.params().size.div_ceil(16), 1, self.n]
+        let per_group = if self.few() { 256 } else { 16 };
+        [self.params().size.div_ceil(per_group), 1, self.n]
     }
     fn work(&self) -> Work {
         let elements = (self.side() * self.side()) as u64 * u64::from(self.n);

@@ -1,28 +1,43 @@
 //! The kernels: one file per WGSL file, with its parameters, bindings, dispatch size and twin.
 
 pub mod adam;
+pub mod adaptive_avg_pool;
+pub mod affine;
+pub mod avg_pool;
 pub mod conv;
 pub mod conv1x1;
 pub mod conv3x3;
+pub mod conv_naive;
 mod decay;
 pub mod elementwise;
 pub mod ema;
 mod flat;
 pub mod gram;
+pub mod max_pool;
 pub mod record;
+pub mod relu;
+pub mod resize;
+mod rows;
 pub mod squared_difference;
 pub mod sum;
 mod tensor;
 pub mod tv;
 
 pub use adam::Adam;
+pub use adaptive_avg_pool::{AdaptiveAvgPool, AdaptiveAvgPoolBackward};
+pub use affine::Affine;
+pub use avg_pool::{AvgPool, AvgPoolBackward};
 pub use conv::Conv;
+pub use conv_naive::ConvNaive;
 pub use conv1x1::Conv1x1;
 pub use conv3x3::Conv3x3;
 pub use elementwise::{Clamp, Combine, Fill};
 pub use ema::{Ema, EmaRead};
 pub use gram::{Gram, GramReduce};
+pub use max_pool::{MaxPool, MaxPoolBackward};
 pub use record::Record;
+pub use relu::{Relu, ReluBackward};
+pub use resize::{Axis, Resize, ResizeFilter, record_resize};
 pub use squared_difference::{SquaredDifference, SquaredDifferenceBackward};
 pub use sum::Sum;
 pub use tensor::{Tensor, View, pack, unpack};
@@ -36,14 +51,27 @@ pub const SOURCES: &[&Source] = &[
     &conv::SOURCE,
     &conv1x1::SOURCE,
     &conv3x3::SOURCE,
+    &conv_naive::SOURCE,
     &elementwise::SOURCE,
     &ema::SOURCE,
     &gram::SOURCE,
     &gram::REDUCE_SOURCE,
     &record::SOURCE,
+    &resize::SOURCE,
     &squared_difference::SOURCE,
     &sum::SOURCE,
     &tv::SOURCE,
+    &adaptive_avg_pool::SOURCE,
+    &affine::SOURCE,
+    &avg_pool::SOURCE,
+    &avg_pool::BACKWARD,
+    &conv::SOURCE,
+    &conv1x1::SOURCE,
+    &conv3x3::SOURCE,
+    &max_pool::SOURCE,
+    &max_pool::BACKWARD,
+    &relu::SOURCE,
+    &relu::BACKWARD,
 ];
 
 /// Records a convolution with the kernel that serves its shape best.

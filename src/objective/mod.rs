@@ -56,7 +56,7 @@ fn record_squared_difference(
     let partials = recording.transient(
         format!("{label} partial sums"),
         Kind::Real,
-        difference.partials_len(),
+        difference.partials_len() as usize,
     );
     recording.call(
         format!("{label} difference"),

@@ -21,7 +21,8 @@ impl Tv {
 impl Term for Tv {
     fn forward(&self, recording: &mut Recording, x: Tensor, loss: Loss) -> Saved {
         let tv = kernels::Tv { x: x.view };
-        let partials = recording.transient("tv partial sums", Kind::Real, tv.partials_len());
+        let partials =
+            recording.transient("tv partial sums", Kind::Real, tv.partials_len() as usize);
         recording.call("tv", tv, &[x.value, partials]);
         record_sum(recording, "tv", partials, self.weight, loss);
         Saved::default()

@@ -53,6 +53,26 @@ fn put(at: u32, value: vec4<f32>) {
 #endif
 }
 
+// The work of one invocation: a strip of y, and one or two vec4s of output channels.
+struct Work {
+    inside: bool,
+    row: u32,
+    strip: u32,
+    // Which vec4, or pair of vec4s, of output channels.
+    column: u32,
+}
+
+// Strips are numbered first and columns of output channels after them, so that the invocations of a workgroup read the
+// same weights where there are strips enough, and are all busy where there are not. Grid: workgroups of 64 in rows of
+// 32768 (no dimension may exceed 65535), images in z.
+fn work(group: vec3<u32>, lane: u32, columns: u32) -> Work {
+    let flat = (group.y * 32768u + group.x) * 64u + lane;
+    let strips = p.y.h * p.y.strips;
+    let column = flat / strips;
+    let strip = flat % strips;
+    return Work(column < columns, strip / p.y.strips, strip % p.y.strips, column);
+}
+
 // Finishes the sums of one strip and writes those pixels that lie inside the image.
 fn store(sum: Strip, n: u32, oy: u32, strip: u32, quad_out: u32) {
     var s = sum;

@@ -1,0 +1,260 @@
+//! avg_pool, adaptive_avg_pool: the twins against plain loops, the backward passes as adjoints, the shaders against
+//! the twins.
+
+use pixgrad::device::{Device, Kernel};
+use pixgrad::kernels::{
+    AdaptiveAvgPool, AdaptiveAvgPoolBackward, AvgPool, AvgPoolBackward, View, pack, unpack,
+};
+
+use crate::common::{Data, check, check_within, random, run_on, tensor};
+use crate::pools::{LAYERS, Layer, views};
+
+fn avg(layer: Layer) -> AvgPool {
+    let (x, y) = views(layer);
+    let (.., kernel, stride, pad, _) = layer;
+    AvgPool {
+        x,
+        y,
+        kernel,
+        stride,
+        pad,
+    }
+}
+
+fn avg_backward(pool: AvgPool, accumulate: bool) -> AvgPoolBackward {
+    let AvgPool {
+        x: dx,
+        y: dy,
+        kernel,
+        stride,
+        pad,
+    } = pool;
+    AvgPoolBackward {
+        dy,
+        dx,
+        kernel,
+        stride,
+        pad,
+        accumulate,
+    }
+}
+
+/// n, c, h, w and the output's height and width.
+const ADAPTIVE: &[(u32, u32, u32, u32, u32, u32)] = &[
+    (1, 4, 1, 1, 1, 1),
+    (2, 18, 5, 7, 1, 1), // global, five vec4s: one and a bit of a workgroup's four
+    (1, 3, 13, 13, 6, 6), // AlexNet
+    (1, 5, 9, 10, 7, 7), // VGG, windows overlap
+    (2, 6, 3, 2, 7, 5),  // larger than the input, pixels repeat
+    (1, 4, 67, 129, 1, 1), // more than one block of 64 terms per invocation
+    (1, 9, 8, 12, 4, 3),
+];
+
+fn adaptive((n, c, h, w, oh, ow): (u32, u32, u32, u32, u32, u32)) -> AdaptiveAvgPool {
+    AdaptiveAvgPool {
+        x: View::new(n, h, w, c),
+        y: View::new(n, oh, ow, c),
+    }
+}
+
+fn adaptive_backward(pool: AdaptiveAvgPool, accumulate: bool) -> AdaptiveAvgPoolBackward {
+    AdaptiveAvgPoolBackward {
+        dy: pool.y,
+        dx: pool.x,
+        accumulate,
+    }
+}
+
+/// The definition over [N,C,H,W]: the mean over those of x for which `inside(output, input, size of x, size of y)`
+/// along both axes.
+fn plain(
+    x_view: View,
+    y_view: View,
+    x: &[f32],
+    inside: impl Fn(i64, i64, i64, i64) -> bool,
+) -> Vec<f64> {
+    let (h, w) = (i64::from(x_view.h), i64::from(x_view.w));
+    let (oh, ow) = (i64::from(y_view.h), i64::from(y_view.w));
+    let mut y = Vec::new();
+    for image in 0..i64::from(x_view.n * x_view.c) {
+        for oy in 0..oh {
+            for ox in 0..ow {
+                let (mut sum, mut count) = (0.0, 0.0);
+                for yy in 0..h {
+                    for xx in 0..w {
+                        if inside(oy, yy, h, oh) && inside(ox, xx, w, ow) {
+                            sum += f64::from(x[((image * h + yy) * w + xx) as usize]);
+                            count += 1.0;
+                        }
+                    }
+                }
+                y.push(sum / count);
+            }
+        }
+    }
+    y
+}
+
+fn assert_close(what: &str, actual: &[f64], expected: &[f64]) {
+    assert_eq!(actual.len(), expected.len(), "{what}");
+    for (a, b) in actual.iter().zip(expected) {
+        assert!(
+            (a - b).abs() <= 1e-13 * (1.0 + b.abs()),
+            "{what}: {a} should be {b}"
+        );
+    }
+}
+
+fn forward(kernel: &impl Kernel, x: &[f32], y: View) -> Vec<f64> {
+    let data = [Data::Reals(x.to_vec()), Data::Poisoned(y)];
+    run_on(&Device::oracle(), kernel, &data)[0].reals().to_vec()
+}
+
+#[test]
+fn the_twins_are_the_definitions() {
+    for (i, &layer) in LAYERS.iter().enumerate() {
+        let pool = avg(layer);
+        let (k, s, p) = (
+            i64::from(pool.kernel),
+            i64::from(pool.stride),
+            i64::from(pool.pad),
+        );
+        let x = tensor(&mut random(i as u64), pool.x);
+        let expected = plain(pool.x, pool.y, &unpack(pool.x, &x), |o, i, _, _| {
+            (o * s - p..o * s - p + k).contains(&i)
+        });
+        assert_close(
+            &format!("{layer:?}"),
+            &unpack(pool.y, &forward(&pool, &x, pool.y)),
+            &expected,
+        );
+    }
+    for (i, &shape) in ADAPTIVE.iter().enumerate() {
+        let pool = adaptive(shape);
+        let x = tensor(&mut random(20 + i as u64), pool.x);
+        // ⌊o·size/count⌋ ≤ i < ⌈(o+1)·size/count⌉, without a division.
+        let expected = plain(pool.x, pool.y, &unpack(pool.x, &x), |o, i, size, count| {
+            o * size < (i + 1) * count && i * count < (o + 1) * size
+        });
+        assert_close(
+            &format!("{shape:?}"),
+            &unpack(pool.y, &forward(&pool, &x, pool.y)),
+            &expected,
+        );
+    }
+}
+
+#[test]
+fn padding_does_not_count() {
+    // 2×2 pixels under 3×3 windows with padding 1: every window holds all four.
+    let view = View::new(1, 2, 2, 1);
+    let pool = AvgPool {
+        x: view,
+        y: view,
+        kernel: 3,
+        stride: 1,
+        pad: 1,
+    };
+    let data = [
+        Data::Reals(pack(view, &[1.0, 2.0, 3.0, 6.0])),
+        Data::Poisoned(view),
+    ];
+    assert_eq!(unpack(view, check(&pool, &data)[0].reals()), [3.0; 4]);
+}
+
+/// ⟨pool(x), g⟩ = ⟨x, backward(g)⟩ for random x and g.
+fn assert_adjoint(seed: u64, (x, y): (View, View), pool: &impl Kernel, backward: &impl Kernel) {
+    let mut rng = random(seed);
+    let (a, g) = (tensor(&mut rng, x), tensor(&mut rng, y));
+    let dot = |a: &[f64], b: &[f32]| a.iter().zip(b).map(|(a, b)| a * f64::from(*b)).sum::<f64>();
+    let left = dot(&forward(pool, &a, y), &g);
+    let right = dot(&forward(backward, &g, x), &a);
+    assert!(
+        (left - right).abs() <= 1e-12 * (1.0 + left.abs()),
+        "{pool:?}: {left} should be {right}"
+    );
+}
+
+#[test]
+fn the_backward_passes_are_the_adjoints() {
+    for (i, &layer) in LAYERS.iter().enumerate() {
+        let pool = avg(layer);
+        assert_adjoint(
+            40 + i as u64,
+            (pool.x, pool.y),
+            &pool,
+            &avg_backward(pool, false),
+        );
+    }
+    for (i, &shape) in ADAPTIVE.iter().enumerate() {
+        let pool = adaptive(shape);
+        assert_adjoint(
+            60 + i as u64,
+            (pool.x, pool.y),
+            &pool,
+            &adaptive_backward(pool, false),
+        );
+    }
+}
+
+fn check_all<B: Kernel>(
+    seed: u64,
+    (x, y): (View, View),
+    pool: &impl Kernel,
+    backward: impl Fn(bool) -> B,
+) {
+    let mut rng = random(seed);
+    check(pool, &[Data::Reals(tensor(&mut rng, x)), Data::Poisoned(y)]);
+    for accumulate in [false, true] {
+        let dy = Data::Reals(tensor(&mut rng, y));
+        let dx = if accumulate {
+            Data::Reals(tensor(&mut rng, x))
+        } else {
+            Data::Poisoned(x)
+        };
+        check(&backward(accumulate), &[dy, dx]);
+    }
+}
+
+#[test]
+fn shaders() {
+    for (i, &layer) in LAYERS.iter().enumerate() {
+        let pool = avg(layer);
+        check_all(80 + i as u64, (pool.x, pool.y), &pool, |a| {
+            avg_backward(pool, a)
+        });
+    }
+    for (i, &shape) in ADAPTIVE.iter().enumerate() {
+        let pool = adaptive(shape);
+        check_all(100 + i as u64, (pool.x, pool.y), &pool, |a| {
+            adaptive_backward(pool, a)
+        });
+    }
+}
+
+#[test]
+fn slices() {
+    let x = View::new(2, 6, 9, 24).slice(8, 10);
+    let y = View::new(2, 3, 4, 28).slice(4, 10);
+    let pool = AvgPool {
+        x,
+        y,
+        kernel: 3,
+        stride: 2,
+        pad: 0,
+    };
+    check_all(120, (x, y), &pool, |a| avg_backward(pool, a));
+    let pool = AdaptiveAvgPool { x, y };
+    check_all(121, (x, y), &pool, |a| adaptive_backward(pool, a));
+}
+
+/// A long sum of numbers of one sign, where a running f32 sum would drift.
+#[test]
+fn a_large_mean_keeps_its_digits() {
+    let pool = adaptive((1, 4, 300, 331, 1, 1));
+    let x: Vec<f32> = tensor(&mut random(130), pool.x)
+        .iter()
+        .map(|v| v + 2.0)
+        .collect();
+    check_within(&pool, &[Data::Reals(x), Data::Poisoned(pool.y)], 1e-6);
+}

@@ -1,0 +1,234 @@
+//! Mean over windows, and the way its gradient is spread.
+
+use std::ops::Range;
+
+use rayon::prelude::*;
+
+use super::View;
+use super::rows::{
+    Windows, clear_row, gradient_slot, in_row, pixel, row_grid, row_position, rows_mut,
+};
+use crate::device::{Bindings, Kernel, Real, Shader, Slot, Source, Work};
+
+/// `wgsl/avg_pool.wgsl`.
+pub const SOURCE: Source = Source {
+    name: "avg_pool",
+    text: include_str!("../../wgsl/avg_pool.wgsl"),
+    variants: &[&[]],
+};
+
+/// `wgsl/avg_pool_backward.wgsl`, which serves [`super::AdaptiveAvgPoolBackward`] too.
+pub const BACKWARD: Source = Source {
+    name: "avg_pool_backward",
+    text: include_str!("../../wgsl/avg_pool_backward.wgsl"),
+    variants: &[
+        &[],
+        &["ACCUMULATE"],
+        &["ADAPTIVE"],
+        &["ADAPTIVE", "ACCUMULATE"],
+    ],
+};
+
+/// The mean over kernel×kernel windows, clipped to the image: padding neither adds nor counts
+/// (torch's `count_include_pad = false`).
+///
+/// Every window must hold a pixel of the image, as torch's and Caffe's arithmetic of y's size (floor or ceil) ensures.
+///
+/// Bindings: `x`, `y`.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct AvgPool {
+    /// Input.
+    pub x: View,
+    /// Output, of the same n and c; its height and width are the caller's arithmetic.
+    pub y: View,
+    /// Side of the square window.
+    pub kernel: u32,
+    /// Step of the window.
+    pub stride: u32,
+    /// Rows and columns that the first window reaches beyond the image, less than `kernel`.
+    pub pad: u32,
+}
+
+/// The gradient of [`AvgPool`]: each element of dy, divided by the pixels of its window, goes to all of them.
+///
+/// Bindings: `dy`, `dx`.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct AvgPoolBackward {
+    /// Gradient with respect to the output.
+    pub dy: View,
+    /// Gradient with respect to the input.
+    pub dx: View,
+    /// As [`AvgPool::kernel`].
+    pub kernel: u32,
+    /// As [`AvgPool::stride`].
+    pub stride: u32,
+    /// As [`AvgPool::pad`].
+    pub pad: u32,
+    /// Adds to dx.
+    pub accumulate: bool,
+}
+
+/// The parameters as WGSL has them.
+#[repr(C)]
+#[derive(Debug, Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
+pub struct Params {
+    views: [View; 2],
+    kernel: u32,
+    stride: u32,
+    pad: u32,
+}
+
+impl Kernel for AvgPool {
+    type Params = Params;
+
+    fn shader(&self) -> Shader {
+        SOURCE.with(&[])
+    }
+
+    fn bindings(&self) -> Vec<Slot> {
+        vec![Slot::In, Slot::Out]
+    }
+
+    fn params(&self) -> Params {
+        Params {
+            views: [self.x, self.y],
+            kernel: self.kernel,
+            stride: self.stride,
+            pad: self.pad,
+        }
+    }
+
+    fn grid(&self) -> [u32; 3] {
+        row_grid(self.y, self.y.w * self.y.quads)
+    }
+
+    fn work(&self) -> Work {
+        Work {
+            flop: u64::from(self.kernel * self.kernel) * self.y.elements() as u64,
+            bytes: self.x.bytes() + self.y.bytes(),
+        }
+    }
+
+    fn twin<T: Real>(&self, mut b: Bindings<'_, T>) {
+        let (x, y) = (b.input(), b.output());
+        let windows = Windows::new(self.kernel, self.stride, self.pad);
+        average(self.x, self.y, x, y, |o, size, _| windows.inputs(o, size));
+    }
+}
+
+impl Kernel for AvgPoolBackward {
+    type Params = Params;
+
+    fn shader(&self) -> Shader {
+        BACKWARD.with(if self.accumulate {
+            &["ACCUMULATE"]
+        } else {
+            &[]
+        })
+    }
+
+    fn bindings(&self) -> Vec<Slot> {
+        vec![Slot::In, gradient_slot(self.accumulate)]
+    }
+
+    fn params(&self) -> Params {
+        Params {
+            views: [self.dy, self.dx],
+            kernel: self.kernel,
+            stride: self.stride,
+            pad: self.pad,
+        }
+    }
+
+    fn grid(&self) -> [u32; 3] {
+        row_grid(self.dx, self.dx.w * self.dx.quads)
+    }
+
+    fn work(&self) -> Work {
+        Work {
+            flop: u64::from(self.kernel * self.kernel) * self.dy.elements() as u64,
+            bytes: self.dx.bytes() + self.dy.bytes(),
+        }
+    }
+
+    fn twin<T: Real>(&self, mut b: Bindings<'_, T>) {
+        let (dy, dx) = (b.input(), b.output());
+        let windows = Windows::new(self.kernel, self.stride, self.pad);
+        spread(
+            (self.dy, dy),
+            (self.dx, dx),
+            self.accumulate,
+            |o, size, _| windows.inputs(o, size),
+            |i, _, outputs| windows.outputs(i, outputs),
+        );
+    }
+}
+
+/// The mean of x over the windows of y: `inputs(output, size of x, size of y)` along either axis.
+pub(super) fn average<T: Real>(
+    x_view: View,
+    y_view: View,
+    x: &[T],
+    y: &mut [T],
+    inputs: impl Fn(usize, usize, usize) -> Range<usize> + Sync,
+) {
+    let (h, w) = (x_view.h as usize, x_view.w as usize);
+    let (oh, ow) = (y_view.h as usize, y_view.w as usize);
+    rows_mut(y_view, y).enumerate().for_each(|(place, row)| {
+        let (n, oy) = row_position(y_view, place);
+        let rows = inputs(oy, h, oh);
+        // Row by row, so that the sum of a whole image keeps its last digits.
+        let mut sum = vec![T::ZERO; y_view.padded()];
+        for ox in 0..ow {
+            let columns = inputs(ox, w, ow);
+            let count = T::from_usize(rows.len() * columns.len());
+            let mean = &mut row[in_row(y_view, ox)];
+            mean.fill(T::ZERO);
+            for yy in rows.clone() {
+                sum.fill(T::ZERO);
+                for xx in columns.clone() {
+                    for (sum, &x) in sum.iter_mut().zip(&x[pixel(x_view, n, yy, xx)]) {
+                        *sum += x;
+                    }
+                }
+                for (mean, &sum) in mean.iter_mut().zip(&sum) {
+                    *mean += sum;
+                }
+            }
+            for mean in mean {
+                *mean /= count;
+            }
+        }
+    });
+}
+
+/// The gradient of [`average`]; `outputs(input, size of x, size of y)` are the windows that hold an input.
+pub(super) fn spread<T: Real>(
+    (dy_view, dy): (View, &[T]),
+    (dx_view, dx): (View, &mut [T]),
+    accumulate: bool,
+    inputs: impl Fn(usize, usize, usize) -> Range<usize> + Sync,
+    outputs: impl Fn(usize, usize, usize) -> Range<usize> + Sync,
+) {
+    let (h, w) = (dx_view.h as usize, dx_view.w as usize);
+    let (oh, ow) = (dy_view.h as usize, dy_view.w as usize);
+    rows_mut(dx_view, dx).enumerate().for_each(|(place, row)| {
+        let (n, yy) = row_position(dx_view, place);
+        if !accumulate {
+            clear_row(dx_view, row);
+        }
+        for oy in outputs(yy, h, oh) {
+            let height = inputs(oy, h, oh).len();
+            for ox in 0..ow {
+                let columns = inputs(ox, w, ow);
+                let count = T::from_usize(height * columns.len());
+                let from = &dy[pixel(dy_view, n, oy, ox)];
+                for xx in columns {
+                    for (to, &from) in row[in_row(dx_view, xx)].iter_mut().zip(from) {
+                        *to += from / count;
+                    }
+                }
+            }
+        }
+    });
+}

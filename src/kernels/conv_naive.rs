@@ -1,0 +1,46 @@
+//! The plain convolution kernel: what the fast ones are tested and measured against.
+
+use super::Conv;
+use super::conv::Params;
+use crate::device::{Bindings, Kernel, Real, Shader, Slot, Source, Work};
+
+/// `wgsl/conv_naive.wgsl`.
+pub const SOURCE: Source = Source {
+    name: "conv_naive",
+    text: include_str!("../../wgsl/conv_naive.wgsl"),
+    variants: &[
+        &[],
+        &["ACCUMULATE"],
+        &["MASKED"],
+        &["MASKED", "ACCUMULATE"],
+        &["BIAS"],
+        &["BIAS", "RELU"],
+    ],
+};
+
+/// Any [`Conv`], by the plain kernel.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct ConvNaive(pub Conv);
+
+impl Kernel for ConvNaive {
+    type Params = Params;
+
+    fn shader(&self) -> Shader {
+        SOURCE.with(&self.0.definitions())
+    }
+    fn bindings(&self) -> Vec<Slot> {
+        Kernel::bindings(&self.0)
+    }
+    fn params(&self) -> Params {
+        Kernel::params(&self.0)
+    }
+    fn grid(&self) -> [u32; 3] {
+        self.0.strip_grid(self.0.y.quads)
+    }
+    fn work(&self) -> Work {
+        Kernel::work(&self.0)
+    }
+    fn twin<T: Real>(&self, bindings: Bindings<'_, T>) {
+        self.0.twin(bindings);
+    }
+}

@@ -1,0 +1,149 @@
+//! The rectifier, for where no convolution computes it on the way.
+
+use rayon::prelude::*;
+
+use super::View;
+use super::rows::{
+    gradient_definition, gradient_slot, in_row, pixel, row_grid, row_position, rows_mut,
+    word_rows_mut,
+};
+use crate::device::{Bindings, Kernel, Real, Shader, Slot, Source, Work};
+
+/// `wgsl/relu.wgsl`.
+pub const SOURCE: Source = Source {
+    name: "relu",
+    text: include_str!("../../wgsl/relu.wgsl"),
+    variants: &[&[]],
+};
+
+/// `wgsl/relu_backward.wgsl`.
+pub const BACKWARD: Source = Source {
+    name: "relu_backward",
+    text: include_str!("../../wgsl/relu_backward.wgsl"),
+    variants: &[&[], &["ACCUMULATE"]],
+};
+
+/// `y = max(x, 0)`, and the mask of the positive elements.
+///
+/// Bindings: `x`, `y`, the mask written ([`View::mask_len`] words over y).
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Relu {
+    /// Input.
+    pub x: View,
+    /// Output, of the same n, h, w and c.
+    pub y: View,
+}
+
+/// `dx (+)= dy` where the mask of [`Relu`] is set, 0 elsewhere.
+///
+/// Bindings: `dy`, the mask, `dx`.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct ReluBackward {
+    /// Gradient with respect to the output.
+    pub dy: View,
+    /// Gradient with respect to the input, of the same n, h, w and c.
+    pub dx: View,
+    /// Adds to dx.
+    pub accumulate: bool,
+}
+
+impl Kernel for Relu {
+    type Params = [View; 2];
+
+    fn shader(&self) -> Shader {
+        SOURCE.with(&[])
+    }
+
+    fn bindings(&self) -> Vec<Slot> {
+        vec![Slot::In, Slot::Out, Slot::WordsOut]
+    }
+
+    fn params(&self) -> Self::Params {
+        [self.x, self.y]
+    }
+
+    fn grid(&self) -> [u32; 3] {
+        row_grid(self.y, self.y.strips * self.y.quads)
+    }
+
+    fn work(&self) -> Work {
+        Work {
+            flop: self.y.elements() as u64,
+            bytes: self.x.bytes() + self.y.bytes() + self.y.mask_len() as u64 * 4,
+        }
+    }
+
+    fn twin<T: Real>(&self, mut b: Bindings<'_, T>) {
+        let (x, y, mask) = (b.input(), b.output(), b.words_mut());
+        let quads = self.y.quads as usize;
+        rows_mut(self.y, y)
+            .zip(word_rows_mut(self.y, self.y.strips as usize * quads, mask))
+            .enumerate()
+            .for_each(|(place, (row, words))| {
+                let (n, yy) = row_position(self.y, place);
+                words.fill(0);
+                for xx in 0..self.y.w as usize {
+                    let from = x[pixel(self.x, n, yy, xx)].chunks_exact(4);
+                    let to = row[in_row(self.y, xx)].chunks_exact_mut(4);
+                    let words = &mut words[xx / 8 * quads..][..quads];
+                    for ((from, to), word) in from.zip(to).zip(words) {
+                        for i in 0..4 {
+                            let on = from[i] > T::ZERO;
+                            *word |= u32::from(on) << (xx % 8 * 4 + i);
+                            to[i] = if on { from[i] } else { T::ZERO };
+                        }
+                    }
+                }
+            });
+    }
+}
+
+impl Kernel for ReluBackward {
+    type Params = [View; 2];
+
+    fn shader(&self) -> Shader {
+        BACKWARD.with(gradient_definition(self.accumulate))
+    }
+
+    fn bindings(&self) -> Vec<Slot> {
+        vec![Slot::In, Slot::WordsIn, gradient_slot(self.accumulate)]
+    }
+
+    fn params(&self) -> Self::Params {
+        [self.dy, self.dx]
+    }
+
+    fn grid(&self) -> [u32; 3] {
+        row_grid(self.dx, self.dx.strips * self.dx.quads)
+    }
+
+    fn work(&self) -> Work {
+        Work {
+            flop: self.dx.elements() as u64,
+            bytes: self.dx.bytes() + self.dy.bytes() + self.dy.mask_len() as u64 * 4,
+        }
+    }
+
+    fn twin<T: Real>(&self, mut b: Bindings<'_, T>) {
+        let (dy, mask, dx) = (b.input(), b.words(), b.output());
+        rows_mut(self.dx, dx).enumerate().for_each(|(place, row)| {
+            let (n, yy) = row_position(self.dx, place);
+            for xx in 0..self.dx.w as usize {
+                let from = dy[pixel(self.dy, n, yy, xx)].chunks_exact(4);
+                let to = row[in_row(self.dx, xx)].chunks_exact_mut(4);
+                let words = &mask[self.dy.mask_at(n, yy, xx / 8, 0)..];
+                for ((from, to), word) in from.zip(to).zip(words) {
+                    let bits = word >> (xx % 8 * 4);
+                    for i in 0..4 {
+                        let value = if bits >> i & 1 == 1 { from[i] } else { T::ZERO };
+                        to[i] = if self.accumulate {
+                            to[i] + value
+                        } else {
+                            value
+                        };
+                    }
+                }
+            }
+        });
+    }
+}

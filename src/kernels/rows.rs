@@ -1,0 +1,129 @@
+//! What the kernels share that work along the rows of a tensor: dispatch sizes, windows, and parallel rows for twins.
+
+use std::ops::Range;
+
+use rayon::prelude::*;
+
+use super::View;
+use crate::device::{Real, Slot};
+
+/// Workgroups of 64 invocations, `per_row` invocations for each row: (⌈per_row/64⌉, h, n).
+pub(super) fn row_grid(view: View, per_row: u32) -> [u32; 3] {
+    [per_row.div_ceil(64), view.h, view.n]
+}
+
+/// How a gradient is bound: added to what is there, or written.
+pub(super) fn gradient_slot(accumulate: bool) -> Slot {
+    if accumulate { Slot::InOut } else { Slot::Out }
+}
+
+/// The definition that goes with [`gradient_slot`].
+pub(super) fn gradient_definition(accumulate: bool) -> &'static [&'static str] {
+    if accumulate { &["ACCUMULATE"] } else { &[] }
+}
+
+/// The rows of the buffer behind `view`, row (n, y) at place n·h + y, each w·stride vec4s long.
+pub(super) fn rows_mut<T: Real>(
+    view: View,
+    data: &mut [T],
+) -> impl IndexedParallelIterator<Item = &mut [T]> {
+    data[..view.len()].par_chunks_mut((view.w as usize * view.pixel_stride()).max(1))
+}
+
+/// As [`rows_mut`] for words, `per_row` of them in each of the view's rows.
+pub(super) fn word_rows_mut(
+    view: View,
+    per_row: usize,
+    words: &mut [u32],
+) -> impl IndexedParallelIterator<Item = &mut [u32]> {
+    words[..view.n as usize * view.h as usize * per_row].par_chunks_mut(per_row.max(1))
+}
+
+/// The row (n, y) at a place in [`rows_mut`].
+pub(super) fn row_position(view: View, place: usize) -> (usize, usize) {
+    (place / view.h as usize, place % view.h as usize)
+}
+
+/// Where the view's channels of pixel x, padding included, stand in a row of [`rows_mut`].
+pub(super) fn in_row(view: View, x: usize) -> Range<usize> {
+    let at = x * view.pixel_stride() + view.offset as usize * 4;
+    at..at + view.padded()
+}
+
+/// Where the view's channels of pixel (n, y, x), padding included, stand in its buffer.
+pub(super) fn pixel(view: View, n: usize, y: usize, x: usize) -> Range<usize> {
+    let at = view.at(n, y, x);
+    at..at + view.padded()
+}
+
+/// Sets the view's channels in a row of [`rows_mut`] to zero and leaves other slices alone.
+pub(super) fn clear_row<T: Real>(view: View, row: &mut [T]) {
+    for x in 0..view.w as usize {
+        row[in_row(view, x)].fill(T::ZERO);
+    }
+}
+
+/// Pooling windows along one axis: output o looks at inputs `o·stride − pad ..+ kernel`, clipped to the image.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Windows {
+    pub kernel: usize,
+    pub stride: usize,
+    pub pad: usize,
+}
+
+impl Windows {
+    pub fn new(kernel: u32, stride: u32, pad: u32) -> Self {
+        Self {
+            kernel: kernel as usize,
+            stride: stride as usize,
+            pad: pad as usize,
+        }
+    }
+
+    /// The inputs, of `size`, that output `o` looks at.
+    pub fn inputs(&self, o: usize, size: usize) -> Range<usize> {
+        let end = (o * self.stride + self.kernel).saturating_sub(self.pad);
+        (o * self.stride).saturating_sub(self.pad)..end.min(size)
+    }
+
+    /// The outputs, of `count`, that look at input `i`.
+    pub fn outputs(&self, i: usize, count: usize) -> Range<usize> {
+        let first = (i + self.pad + 1).saturating_sub(self.kernel);
+        let end = (i + self.pad) / self.stride + 1;
+        first.div_ceil(self.stride)..end.min(count)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn outputs_are_those_whose_inputs_contain_it() {
+        for (kernel, stride, pad) in [
+            (1, 1, 0),
+            (2, 2, 0),
+            (3, 2, 0),
+            (3, 1, 1),
+            (3, 2, 1),
+            (2, 3, 0),
+        ] {
+            let windows = Windows::new(kernel, stride, pad);
+            for i in 0..11 {
+                let expected: Vec<usize> = (0..5)
+                    .filter(|&o| windows.inputs(o, 11).contains(&i))
+                    .collect();
+                let found: Vec<usize> = windows.outputs(i, 5).collect();
+                assert_eq!(found, expected, "{windows:?}, input {i}");
+            }
+        }
+    }
+
+    #[test]
+    fn windows_are_clipped_to_the_image() {
+        let windows = Windows::new(3, 2, 1);
+        assert_eq!(windows.inputs(0, 4), 0..2);
+        assert_eq!(windows.inputs(1, 4), 1..4);
+        assert_eq!(windows.inputs(2, 4), 3..4);
+    }
+}

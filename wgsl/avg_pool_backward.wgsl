@@ -1,0 +1,68 @@
+// dx[n,y,x,c] (+)= Σ of dy[n,oy,ox,c] / (pixels in the window) over the windows that hold (y, x): those of
+// avg_pool.wgsl, or under ADAPTIVE those of adaptive_avg_pool.wgsl. Each pixel of dx gathers from them, always in the
+// same order. ACCUMULATE adds to dx.
+//
+// Bindings: dy; dx.
+// One invocation per pixel and vec4 of channels of dx: grid (⌈w·quads/64⌉, h, n).
+#import pixgrad::tensor::{View, index}
+
+struct Params {
+    origin: vec4<u32>,
+    dy: View,
+    dx: View,
+#ifndef ADAPTIVE
+    kernel: u32,
+    stride: u32,
+    pad: u32,
+#endif
+}
+
+@group(0) @binding(0) var<uniform> p: Params;
+@group(0) @binding(1) var<storage, read> dy: array<vec4<f32>>;
+@group(0) @binding(2) var<storage, read_write> dx: array<vec4<f32>>;
+
+// How many of `size` inputs the window of output `o`, of `outputs`, holds.
+fn window_size(o: u32, size: u32, outputs: u32) -> u32 {
+#ifdef ADAPTIVE
+    return ((o + 1u) * size + outputs - 1u) / outputs - o * size / outputs;
+#else
+    let at = o * p.stride;
+    return min(max(at + p.kernel, p.pad) - p.pad, size) - (max(at, p.pad) - p.pad);
+#endif
+}
+
+// The first output whose window holds input `i`, and the end of those that do.
+fn covering(i: u32, size: u32, outputs: u32) -> vec2<u32> {
+#ifdef ADAPTIVE
+    return vec2<u32>(i * outputs / size, ((i + 1u) * outputs + size - 1u) / size);
+#else
+    let at = i + p.pad;
+    let first = (max(at + 1u, p.kernel) - p.kernel + p.stride - 1u) / p.stride;
+    return vec2<u32>(first, min(at / p.stride + 1u, outputs));
+#endif
+}
+
+@compute @workgroup_size(64)
+fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
+    let id = group + p.origin.xyz;
+    let flat = id.x * 64u + lane;
+    if flat >= p.dx.w * p.dx.quads { return; }
+    let xx = flat / p.dx.quads;
+    let quad = flat % p.dx.quads;
+    let rows = covering(id.y, p.dx.h, p.dy.h);
+    let columns = covering(xx, p.dx.w, p.dy.w);
+    var sum = vec4<f32>(0.0);
+    for (var oy = rows.x; oy < rows.y; oy++) {
+        let height = window_size(oy, p.dx.h, p.dy.h);
+        for (var ox = columns.x; ox < columns.y; ox++) {
+            let width = window_size(ox, p.dx.w, p.dy.w);
+            sum += dy[index(p.dy, id.z, oy, ox, quad)] / f32(height * width);
+        }
+    }
+    let at = index(p.dx, id.z, id.y, xx, quad);
+#ifdef ACCUMULATE
+    dx[at] += sum;
+#else
+    dx[at] = sum;
+#endif
+}

@@ -1,0 +1,72 @@
+// y[n,oy,ox,c] = max over ky, kx of x[n, oy·stride − pad + ky, ox·stride − pad + kx, c], inside the image only.
+//
+// The argmax ky·kernel + kx (the first maximum in that order) goes to max_pool_backward.wgsl in 2 bits per element
+// for kernel ≤ 2 and in 4 bits for kernel ≤ 4 (`bits`). A word holds a group of 32/(4·bits) neighbouring pixels of a
+// row (4 or 2) times 4 channels: word ((n·h + oy)·groups + ox / pixels)·quads + c / 4, groups = ⌈w / pixels⌉, of y's
+// n, h, w and quads; pixel ox, channel c begins at bit ((ox % pixels)·4 + c % 4)·bits.
+//
+// Bindings: x; y; the argmax.
+// One invocation per word, that is per group of pixels and vec4 of channels: grid (⌈groups·quads/64⌉, h, n) of y.
+#import pixgrad::tensor::{View, index}
+
+struct Params {
+    origin: vec4<u32>,
+    x: View,
+    y: View,
+    kernel: u32,
+    stride: u32,
+    pad: u32,
+    // Per element of the argmax: 2 or 4.
+    bits: u32,
+}
+
+@group(0) @binding(0) var<uniform> p: Params;
+@group(0) @binding(1) var<storage, read> x: array<vec4<f32>>;
+@group(0) @binding(2) var<storage, read_write> y: array<vec4<f32>>;
+@group(0) @binding(3) var<storage, read_write> argmax: array<u32>;
+
+struct Best {
+    value: vec4<f32>,
+    tap: vec4<u32>,
+}
+
+fn window(n: u32, oy: u32, ox: u32, quad: u32) -> Best {
+    // Taps inside the image: first ≤ k < end.
+    let top = oy * p.stride;
+    let left = ox * p.stride;
+    let first_y = max(p.pad, top) - top;
+    let first_x = max(p.pad, left) - left;
+    let end_y = min(p.kernel, p.x.h + p.pad - top);
+    let end_x = min(p.kernel, p.x.w + p.pad - left);
+    let corner = x[index(p.x, n, top + first_y - p.pad, left + first_x - p.pad, quad)];
+    var best = Best(corner, vec4<u32>(first_y * p.kernel + first_x));
+    for (var ky = first_y; ky < end_y; ky++) {
+        for (var kx = first_x; kx < end_x; kx++) {
+            let value = x[index(p.x, n, top + ky - p.pad, left + kx - p.pad, quad)];
+            let better = value > best.value;
+            best.value = select(best.value, value, better);
+            best.tap = select(best.tap, vec4<u32>(ky * p.kernel + kx), better);
+        }
+    }
+    return best;
+}
+
+@compute @workgroup_size(64)
+fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
+    let id = group + p.origin.xyz;
+    let flat = id.x * 64u + lane;
+    let pixels = 8u / p.bits;
+    let groups = (p.y.w + pixels - 1u) / pixels;
+    if flat >= groups * p.y.quads { return; }
+    let quad = flat % p.y.quads;
+    let first = flat / p.y.quads * pixels;
+    let end = min(first + pixels, p.y.w);
+    var word = 0u;
+    for (var ox = first; ox < end; ox++) {
+        let best = window(id.z, id.y, ox, quad);
+        y[index(p.y, id.z, id.y, ox, quad)] = best.value;
+        let tap = best.tap << (vec4<u32>(0u, 1u, 2u, 3u) * p.bits);
+        word |= (tap.x | tap.y | tap.z | tap.w) << ((ox - first) * 4u * p.bits);
+    }
+    argmax[((id.z * p.y.h + id.y) * groups) * p.y.quads + flat] = word;
+}

@@ -1,0 +1,60 @@
+// dx[n,y,x,c] (+)= Σ of dy[n,oy,ox,c] over the windows whose maximum was (y, x), as max_pool.wgsl noted it (its head
+// says how). Windows may overlap; each pixel of dx gathers from those that cover it, always in the same order.
+// ACCUMULATE adds to dx.
+//
+// Bindings: dy; the argmax; dx.
+// One invocation per pixel and vec4 of channels of dx: grid (⌈w·quads/64⌉, h, n).
+#import pixgrad::tensor::{View, index}
+
+struct Params {
+    origin: vec4<u32>,
+    dy: View,
+    dx: View,
+    kernel: u32,
+    stride: u32,
+    pad: u32,
+    // Per element of the argmax: 2 or 4.
+    bits: u32,
+}
+
+@group(0) @binding(0) var<uniform> p: Params;
+@group(0) @binding(1) var<storage, read> dy: array<vec4<f32>>;
+@group(0) @binding(2) var<storage, read> argmax: array<u32>;
+@group(0) @binding(3) var<storage, read_write> dx: array<vec4<f32>>;
+
+// The first output whose window reaches padded position `at`, and the end of those that do, of `count`.
+fn covering(at: u32, count: u32) -> vec2<u32> {
+    let first = (max(at + 1u, p.kernel) - p.kernel + p.stride - 1u) / p.stride;
+    return vec2<u32>(first, min(at / p.stride + 1u, count));
+}
+
+@compute @workgroup_size(64)
+fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
+    let id = group + p.origin.xyz;
+    let flat = id.x * 64u + lane;
+    if flat >= p.dx.w * p.dx.quads { return; }
+    let xx = flat / p.dx.quads;
+    let quad = flat % p.dx.quads;
+    let pixels = 8u / p.bits;
+    let groups = (p.dy.w + pixels - 1u) / pixels;
+    let low = vec4<u32>((1u << p.bits) - 1u);
+    let rows = covering(id.y + p.pad, p.dy.h);
+    let columns = covering(xx + p.pad, p.dy.w);
+    var sum = vec4<f32>(0.0);
+    for (var oy = rows.x; oy < rows.y; oy++) {
+        let ky = id.y + p.pad - oy * p.stride;
+        for (var ox = columns.x; ox < columns.y; ox++) {
+            let kx = xx + p.pad - ox * p.stride;
+            let word = argmax[((id.z * p.dy.h + oy) * groups + ox / pixels) * p.dy.quads + quad];
+            let shift = (vec4<u32>(0u, 1u, 2u, 3u) + (ox % pixels) * 4u) * p.bits;
+            let here = ((vec4<u32>(word) >> shift) & low) == vec4<u32>(ky * p.kernel + kx);
+            sum += select(vec4<f32>(0.0), dy[index(p.dy, id.z, oy, ox, quad)], here);
+        }
+    }
+    let at = index(p.dx, id.z, id.y, xx, quad);
+#ifdef ACCUMULATE
+    dx[at] += sum;
+#else
+    dx[at] = sum;
+#endif
+}
