@@ -19,7 +19,9 @@ struct Desk {
 impl Desk {
     /// `content.png`, 64x48, and `style.png`, 64x64.
     fn new() -> Self {
-        let desk = Self { folder: tempfile::tempdir().expect("a temporary folder") };
+        let desk = Self {
+            folder: tempfile::tempdir().expect("a temporary folder"),
+        };
         desk.picture("content.png", &sample("chelsea.png", 64, 48));
         desk.picture("style.png", &sample("starry_night.jpg", 64, 64));
         desk
@@ -40,16 +42,26 @@ impl Desk {
     /// Every file here, hidden ones too.
     fn files(&self) -> Vec<String> {
         let entries = fs::read_dir(self.folder.path()).expect("a folder");
-        let mut names: Vec<String> =
-            entries.map(|e| e.expect("an entry").file_name().to_string_lossy().into_owned()).collect();
+        let mut names: Vec<String> = entries
+            .map(|e| {
+                e.expect("an entry")
+                    .file_name()
+                    .to_string_lossy()
+                    .into_owned()
+            })
+            .collect();
         names.sort();
         names
     }
 
     fn command(&self, line: &str) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_pixgrad"));
-        command.current_dir(self.folder.path()).args(line.split_whitespace());
-        command.env("PIXGRAD_DEVICE", "cpu").env("PIXGRAD_MODELS", self.path("no models"));
+        command
+            .current_dir(self.folder.path())
+            .args(line.split_whitespace());
+        command
+            .env("PIXGRAD_DEVICE", "cpu")
+            .env("PIXGRAD_MODELS", self.path("no models"));
         command
     }
 
@@ -60,7 +72,12 @@ impl Desk {
     /// Runs what must succeed; its stdout.
     fn done(&self, line: &str) -> String {
         let output = self.run(line);
-        assert_eq!(output.status.code(), Some(0), "{line}: {}", text(&output.stderr));
+        assert_eq!(
+            output.status.code(),
+            Some(0),
+            "{line}: {}",
+            text(&output.stderr)
+        );
         text(&output.stdout)
     }
 
@@ -77,7 +94,10 @@ impl Desk {
         let (stdout, stderr) = (text(&output.stdout), text(&output.stderr));
         assert_eq!(output.status.code(), Some(code), "{line}: {stderr}");
         assert_eq!(stdout, "", "{line}");
-        assert!(stderr.starts_with("error: ") || stderr.contains("\nerror: "), "{line}: {stderr}");
+        assert!(
+            stderr.starts_with("error: ") || stderr.contains("\nerror: "),
+            "{line}: {stderr}"
+        );
         assert!(!stderr.contains("panicked"), "{line}: {stderr}");
         for word in words {
             assert!(stderr.contains(word), "{line}: no `{word}` in: {stderr}");
@@ -96,7 +116,10 @@ fn samples() -> PathBuf {
 
 fn sample(name: &str, width: u32, height: u32) -> Image {
     let image = image::load(samples().join("images").join(name)).expect("a sample picture");
-    image.resize(width, height, Filter::Bicubic).expect("a smaller one").clamp()
+    image
+        .resize(width, height, Filter::Bicubic)
+        .expect("a smaller one")
+        .clamp()
 }
 
 const SHORT: &str = "--size 64 --min-size 64 -i 5";
@@ -110,40 +133,65 @@ fn classify_sees_the_cat() {
     let document = desk.json(&format!("classify --json --top 3 {}", cat.display()));
     assert_eq!(document.as_array().map(Vec::len), Some(1));
     assert_eq!(document[0]["image"], cat.display().to_string());
-    let expected = [(285, "Egyptian cat", 0.50), (281, "tabby", 0.26), (282, "tiger cat", 0.23)];
+    let expected = [
+        (285, "Egyptian cat", 0.50),
+        (281, "tabby", 0.26),
+        (282, "tiger cat", 0.23),
+    ];
     let top = document[0]["top"].as_array().expect("a list");
     assert_eq!(top.len(), expected.len());
     for (score, (class, label, probability)) in top.iter().zip(expected) {
-        assert_eq!((score["class"].as_u64(), score["label"].as_str()), (Some(class), Some(label)));
+        assert_eq!(
+            (score["class"].as_u64(), score["label"].as_str()),
+            (Some(class), Some(label))
+        );
         let found = score["probability"].as_f64().expect("a number");
         assert!((found - probability).abs() < 0.02, "{label}: {found}");
         assert!(score["logit"].is_f64());
     }
 
-    let stdout = desk.done(&format!("classify --size native --top 2 {} style.png", cat.display()));
-    assert_eq!(stdout.lines().count(), 6, "two pictures with two classes each: {stdout}");
+    let stdout = desk.done(&format!(
+        "classify --size native --top 2 {} style.png",
+        cat.display()
+    ));
+    assert_eq!(
+        stdout.lines().count(),
+        6,
+        "two pictures with two classes each: {stdout}"
+    );
     assert!(stdout.contains("(285)"), "{stdout}");
 }
 
 #[test]
 fn style_paints_and_reports() {
     let desk = Desk::new();
-    let line = format!("style content.png style.png -o out.png {SHORT} -i 20 --trace trace.json --save-recipe r.toml --json");
+    let line = format!(
+        "style content.png style.png -o out.png {SHORT} -i 20 --trace trace.json --save-recipe r.toml --json"
+    );
     let report = desk.json(&line.replace("-i 5 ", ""));
     let out = desk.load("out.png");
     assert_eq!(out.size(), (64, 48));
     assert_ne!(out, desk.load("content.png"));
     assert_eq!(report["output"], "out.png");
-    assert_eq!((&report["width"], &report["height"]), (&64.into(), &48.into()));
+    assert_eq!(
+        (&report["width"], &report["height"]),
+        (&64.into(), &48.into())
+    );
     assert_eq!(report["model"], "squeezenet1_1", "auto on the processor");
     assert_eq!(report["device"]["backend"], "cpu");
     assert_eq!(report["iterations"], 20);
     assert_eq!(report["stopped"], false);
     assert!(report["seconds"].as_f64().is_some_and(|s| s > 0.0));
-    let kinds: Vec<_> = report["terms"].as_array().expect("terms").iter().map(|t| &t["kind"]).collect();
+    let kinds: Vec<_> = report["terms"]
+        .as_array()
+        .expect("terms")
+        .iter()
+        .map(|t| &t["kind"])
+        .collect();
     assert_eq!(kinds, ["content", "gram", "tv"]);
 
-    let trace: Value = serde_json::from_slice(&fs::read(desk.path("trace.json")).expect("a trace")).expect("JSON");
+    let trace: Value =
+        serde_json::from_slice(&fs::read(desk.path("trace.json")).expect("a trace")).expect("JSON");
     assert_eq!(trace["device"], report["device"]);
     assert_eq!(trace["recipe"]["model"], "squeezenet1_1");
     let iterations = trace["iterations"].as_array().expect("iterations");
@@ -173,7 +221,10 @@ fn the_default_output_is_named_after_the_content_and_said() {
     assert_eq!(desk.load("content-pixgrad.png").size(), (64, 48));
     let (stdout, stderr) = (text(&output.stdout), text(&output.stderr));
     assert_eq!(stdout.lines().count(), 1, "{stdout}");
-    assert!(stdout.contains("content-pixgrad.png") && stdout.contains("on cpu"), "{stdout}");
+    assert!(
+        stdout.contains("content-pixgrad.png") && stdout.contains("on cpu"),
+        "{stdout}"
+    );
     let first = stderr.lines().next().expect("a line at the start");
     for word in ["squeezenet1_1 (auto)", "cpu", "64x48", "5 iterations"] {
         assert!(first.contains(word), "{first}");
@@ -187,7 +238,9 @@ fn several_styles_are_blended() {
     let desk = Desk::new();
     desk.picture("gravel.png", &sample("gravel.png", 64, 64));
     let run = |weights: &str, out: &str| {
-        desk.done(&format!("style content.png style.png gravel.png --style-weights {weights} -o {out} {SHORT}"));
+        desk.done(&format!(
+            "style content.png style.png gravel.png --style-weights {weights} -o {out} {SHORT}"
+        ));
         desk.load(out)
     };
     assert_ne!(run("1,0", "a.png"), run("0,1", "b.png"));
@@ -199,9 +252,13 @@ fn several_styles_are_blended() {
 fn texture_has_the_size_asked_for_and_follows_the_seed() {
     let desk = Desk::new();
     let run = |seed: u32, out: &str| {
-        let report =
-            desk.json(&format!("texture style.png -o {out} --size 72x40 --min-size 72 -i 5 --seed {seed} --json"));
-        assert_eq!((&report["width"], &report["height"]), (&72.into(), &40.into()));
+        let report = desk.json(&format!(
+            "texture style.png -o {out} --size 72x40 --min-size 72 -i 5 --seed {seed} --json"
+        ));
+        assert_eq!(
+            (&report["width"], &report["height"]),
+            (&72.into(), &40.into())
+        );
         desk.load(out)
     };
     let first = run(1, "a.png");
@@ -214,17 +271,31 @@ fn texture_has_the_size_asked_for_and_follows_the_seed() {
 fn run_takes_overrides() {
     let desk = Desk::new();
     let recipe = samples().join("recipes/style.toml");
-    let line = format!("run {} -o out.webp --size 48 -i 3 --seed 4 --json", recipe.display());
+    let line = format!(
+        "run {} -o out.webp --size 48 -i 3 --seed 4 --json",
+        recipe.display()
+    );
     let report = desk.json(&line);
-    assert_eq!((&report["width"], &report["iterations"]), (&48.into(), &3.into()));
+    assert_eq!(
+        (&report["width"], &report["iterations"]),
+        (&48.into(), &3.into())
+    );
     assert_eq!(desk.load("out.webp").width, 48);
 }
 
 #[test]
 fn images_are_saved_on_the_way() {
     let desk = Desk::new();
-    desk.done(&format!("style content.png style.png -o out.png {SHORT} --save-every 2"));
-    let expected = ["content.png", "out-000002.png", "out-000004.png", "out.png", "style.png"];
+    desk.done(&format!(
+        "style content.png style.png -o out.png {SHORT} --save-every 2"
+    ));
+    let expected = [
+        "content.png",
+        "out-000002.png",
+        "out-000004.png",
+        "out.png",
+        "style.png",
+    ];
     assert_eq!(desk.files(), expected);
     assert_ne!(desk.load("out-000002.png"), desk.load("out-000004.png"));
 }
@@ -237,14 +308,25 @@ fn a_dry_run_plans_and_writes_nothing() {
     let plan = desk.json(&format!("{line} --json"));
     let scales = plan["scales"].as_array().expect("scales");
     assert_eq!(scales.len(), 3, "32, 45 and 64 pixels");
-    assert_eq!((&scales[2]["width"], &scales[2]["height"]), (&64.into(), &48.into()));
+    assert_eq!(
+        (&scales[2]["width"], &scales[2]["height"]),
+        (&64.into(), &48.into())
+    );
     for key in ["iterations", "total_bytes", "buffer_bytes", "dispatches"] {
-        assert!(scales.iter().all(|s| s[key].as_u64().is_some_and(|n| n > 0)), "{key}");
+        assert!(
+            scales
+                .iter()
+                .all(|s| s[key].as_u64().is_some_and(|n| n > 0)),
+            "{key}"
+        );
     }
     let gflop = |i: usize| scales[i]["gflop"].as_f64().expect("a number");
     assert!(gflop(0) > 0.0 && gflop(2) > 2.0 * gflop(0));
     let table = desk.done(line);
-    assert!(table.contains("64x48") && table.contains("MiB") && table.contains("GFLOP"), "{table}");
+    assert!(
+        table.contains("64x48") && table.contains("MiB") && table.contains("GFLOP"),
+        "{table}"
+    );
     assert_eq!(desk.files(), before);
 }
 
@@ -256,23 +338,41 @@ fn tensors(path: &Path) -> Vec<(String, Vec<usize>, Vec<f32>)> {
         .iter()
         .map(|(name, view)| {
             assert_eq!(view.dtype(), safetensors::Dtype::F32);
-            let values = view.data().chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]]));
+            let values = view
+                .data()
+                .chunks_exact(4)
+                .map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]]));
             (name.to_string(), view.shape().to_vec(), values.collect())
         })
         .collect();
-    all.sort_by(|a: &(String, ..), b| a.0.cmp(&b.0));
+    all.sort_by(|a: &(String, Vec<usize>, Vec<f32>), b| a.0.cmp(&b.0));
     all
 }
 
 #[test]
 fn features_are_written_under_the_names_asked_for() {
     let desk = Desk::new();
-    let report = desk.json("features content.png --layers relu_conv1,fire2/concat,logits -o f.safetensors --json");
-    assert_eq!(report["layers"][0], serde_json::json!({ "layer": "relu_conv1", "shape": [64, 23, 31] }));
+    let report = desk.json(
+        "features content.png --layers relu_conv1,fire2/concat,logits -o f.safetensors --json",
+    );
+    assert_eq!(
+        report["layers"][0],
+        serde_json::json!({ "layer": "relu_conv1", "shape": [64, 23, 31] })
+    );
     let found = tensors(&desk.path("f.safetensors"));
-    let shapes: Vec<_> = found.iter().map(|(name, shape, _)| (name.as_str(), shape.as_slice())).collect();
+    let shapes: Vec<_> = found
+        .iter()
+        .map(|(name, shape, _)| (name.as_str(), shape.as_slice()))
+        .collect();
     // 64x48 pixels through a 3x3 convolution of stride 2, then a ceil-mode 3x3 pool of stride 2.
-    assert_eq!(shapes, [("fire2/concat", &[128, 11, 15][..]), ("logits", &[1000, 1, 1]), ("relu_conv1", &[64, 23, 31])]);
+    assert_eq!(
+        shapes,
+        [
+            ("fire2/concat", &[128, 11, 15][..]),
+            ("logits", &[1000, 1, 1]),
+            ("relu_conv1", &[64, 23, 31])
+        ]
+    );
     let relu = &found[2].2;
     assert!(relu.iter().all(|v| *v >= 0.0) && relu.iter().any(|v| *v > 0.0));
 
@@ -284,7 +384,10 @@ fn features_are_written_under_the_names_asked_for() {
 fn grad_writes_the_gradient_the_loss_and_the_terms() {
     let desk = Desk::new();
     let recipe = samples().join("recipes/gradient.toml");
-    let report = desk.json(&format!("grad {} -o g.safetensors --size 64 --json", recipe.display()));
+    let report = desk.json(&format!(
+        "grad {} -o g.safetensors --size 64 --json",
+        recipe.display()
+    ));
     let found = tensors(&desk.path("g.safetensors"));
     let names: Vec<_> = found.iter().map(|t| t.0.as_str()).collect();
     assert_eq!(names, ["gradient", "loss", "term.0", "term.1", "term.2"]);
@@ -293,7 +396,10 @@ fn grad_writes_the_gradient_the_loss_and_the_terms() {
     assert_eq!(gradient.1.iter().max(), Some(&64));
     assert!(gradient.2.iter().all(|v| v.is_finite()) && gradient.2.iter().any(|v| *v != 0.0));
     let sum: f32 = found[2..].iter().map(|t| t.2[0]).sum();
-    assert!((loss - sum).abs() <= 1e-5 * loss.abs(), "{loss} is not {sum}");
+    assert!(
+        (loss - sum).abs() <= 1e-5 * loss.abs(),
+        "{loss} is not {sum}"
+    );
     assert_eq!(report["loss"].as_f64().map(|l| l as f32), Some(loss));
 }
 
@@ -303,7 +409,10 @@ fn devices_always_end_with_the_processor() {
     let document = desk.json("devices --json");
     let devices = document["devices"].as_array().expect("a list");
     let last = devices.last().expect("at least one");
-    assert_eq!((&last["name"], &last["backend"], &last["type"]), (&"cpu".into(), &"cpu".into(), &"cpu".into()));
+    assert_eq!(
+        (&last["name"], &last["backend"], &last["type"]),
+        (&"cpu".into(), &"cpu".into(), &"cpu".into())
+    );
     for (i, device) in devices.iter().enumerate() {
         assert_eq!(device["index"], i);
         assert!(device["features"].is_array() && device["max_buffer_bytes"].is_u64());
@@ -316,30 +425,53 @@ fn devices_always_end_with_the_processor() {
 fn models_are_listed_and_shown() {
     let desk = Desk::new();
     let document = desk.json("models --json");
-    let names: Vec<_> = document["models"].as_array().expect("a list").iter().map(|m| &m["name"]).collect();
+    let names: Vec<_> = document["models"]
+        .as_array()
+        .expect("a list")
+        .iter()
+        .map(|m| &m["name"])
+        .collect();
     assert_eq!(names, ["squeezenet1_1", "vgg19"]);
     assert_eq!(document["models"][0]["license"], "Apache-2.0");
     let vgg = desk.json("models show vgg19 --json");
-    let layers: Vec<_> = vgg["layers"].as_array().expect("layers").iter().map(|l| &l["name"]).collect();
+    let layers: Vec<_> = vgg["layers"]
+        .as_array()
+        .expect("layers")
+        .iter()
+        .map(|l| &l["name"])
+        .collect();
     assert_eq!(layers.last(), Some(&&Value::from("relu4_1")));
     assert_eq!(vgg["architecture"], "vgg19");
 
     // An installed network is found; a broken file beside it is told of and hides nothing.
     fs::create_dir(desk.path("no models")).expect("a folder");
-    fs::copy(samples().join("models/squeezenet1_1.safetensors"), desk.path("no models/mine.safetensors")).expect("copy");
+    fs::copy(
+        samples().join("models/squeezenet1_1.safetensors"),
+        desk.path("no models/mine.safetensors"),
+    )
+    .expect("copy");
     fs::write(desk.path("no models/broken.safetensors"), "no").expect("written");
     let output = desk.run("models list");
     assert_eq!(output.status.code(), Some(0));
     assert!(text(&output.stdout).contains("mine") && text(&output.stdout).contains("installed"));
-    assert!(text(&output.stderr).contains("`broken`"), "{}", text(&output.stderr));
+    assert!(
+        text(&output.stderr).contains("`broken`"),
+        "{}",
+        text(&output.stderr)
+    );
     assert!(desk.done("models show mine").contains("fire9/concat"));
 }
 
 #[test]
 fn alpha_is_carried_through() {
     let desk = Desk::new();
-    let alpha: Vec<f32> = (0..64 * 48).map(|i| (i % 64) as f32 / 63.0).map(|a| (a * 255.0).round() / 255.0).collect();
-    let content = sample("chelsea.png", 64, 48).with_alpha(alpha.clone()).expect("as many values");
+    let alpha: Vec<f32> = (0..64 * 48)
+        .map(|i| (i % 64) as f32 / 63.0)
+        .map(|a| (a * 255.0).round() / 255.0)
+        .collect();
+    let content = sample("chelsea.png", 64, 48)
+        .with_alpha(alpha.clone())
+        .expect("as many values");
     desk.picture("clear.png", &content);
     desk.done(&format!("style clear.png style.png -o out.png {SHORT}"));
     assert_eq!(desk.load("out.png").alpha, Some(alpha));
@@ -347,7 +479,11 @@ fn alpha_is_carried_through() {
     let output = desk.run(&format!("style clear.png style.png -o out.jpg {SHORT}"));
     assert_eq!(output.status.code(), Some(0));
     assert_eq!(desk.load("out.jpg").alpha, None);
-    assert!(text(&output.stderr).contains("warning: JPEG holds no transparency"), "{}", text(&output.stderr));
+    assert!(
+        text(&output.stderr).contains("warning: JPEG holds no transparency"),
+        "{}",
+        text(&output.stderr)
+    );
 }
 
 #[test]
@@ -356,14 +492,20 @@ fn the_exif_orientation_is_honoured() {
     desk.picture("plain.jpg", &sample("chelsea.png", 64, 48));
     let jpeg = fs::read(desk.path("plain.jpg")).expect("a file");
     // After the start marker: an APP1 segment with a TIFF of one entry, orientation 6 (turn right).
-    let mut exif = b"Exif\0\0MM\0\x2a\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\x06\0\0\0\0\0\0".to_vec();
+    let mut exif =
+        b"Exif\0\0MM\0\x2a\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\x06\0\0\0\0\0\0".to_vec();
     let mut segment = vec![0xFF, 0xE1];
     segment.extend(u16::try_from(exif.len() + 2).expect("short").to_be_bytes());
     segment.append(&mut exif);
     let turned = [&jpeg[..2], &segment, &jpeg[2..]].concat();
     fs::write(desk.path("turned.jpg"), turned).expect("written");
-    let report = desk.json(&format!("style turned.jpg style.png -o out.png {SHORT} --json"));
-    assert_eq!((&report["width"], &report["height"]), (&48.into(), &64.into()));
+    let report = desk.json(&format!(
+        "style turned.jpg style.png -o out.png {SHORT} --json"
+    ));
+    assert_eq!(
+        (&report["width"], &report["height"]),
+        (&48.into(), &64.into())
+    );
 }
 
 #[cfg(unix)]
@@ -379,7 +521,10 @@ fn ctrl_c_ends_the_iteration_and_writes_the_image() {
     let mut lines = BufReader::new(child.stderr.take().expect("a pipe")).lines();
     let begun = lines.any(|line| line.expect("text").starts_with("iteration "));
     assert!(begun, "no iteration was told of");
-    let kill = Command::new("kill").args(["-INT", &child.id().to_string()]).status().expect("kill");
+    let kill = Command::new("kill")
+        .args(["-INT", &child.id().to_string()])
+        .status()
+        .expect("kill");
     assert!(kill.success());
     for line in lines {
         drop(line);
@@ -391,15 +536,23 @@ fn ctrl_c_ends_the_iteration_and_writes_the_image() {
     assert_eq!(report["stopped"], true);
     let iterations = report["iterations"].as_u64().expect("a number");
     assert!((1..1_000_000).contains(&iterations));
-    let trace: Value = serde_json::from_slice(&fs::read(desk.path("t.json")).expect("a trace")).expect("JSON");
-    assert_eq!(trace["iterations"].as_array().map(|i| i.len() as u64), Some(iterations));
+    let trace: Value =
+        serde_json::from_slice(&fs::read(desk.path("t.json")).expect("a trace")).expect("JSON");
+    assert_eq!(
+        trace["iterations"].as_array().map(|i| i.len() as u64),
+        Some(iterations)
+    );
 }
 
 #[test]
 fn nobody_reading_stdout_is_no_failure() {
     let desk = Desk::new();
-    let mut child =
-        desk.command("models show vgg19").stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it starts");
+    let mut child = desk
+        .command("models show vgg19")
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("it starts");
     drop(child.stdout.take());
     let output = child.wait_with_output().expect("it ends");
     assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
@@ -424,23 +577,50 @@ fn pictures_that_cannot_be_read_are_refused() {
         ("folder.png", "is a directory"),
         ("cut.jpg", "is truncated"),
     ] {
-        desk.refused(&format!("style {name} style.png -o out.png {SHORT}"), 1, &[name, words]);
-        desk.refused(&format!("style content.png {name} -o out.png {SHORT}"), 1, &[name, words]);
-        desk.refused(&format!("texture {name} -o out.png --size 64 -i 5"), 1, &[name, words]);
+        desk.refused(
+            &format!("style {name} style.png -o out.png {SHORT}"),
+            1,
+            &[name, words],
+        );
+        desk.refused(
+            &format!("style content.png {name} -o out.png {SHORT}"),
+            1,
+            &[name, words],
+        );
+        desk.refused(
+            &format!("texture {name} -o out.png --size 64 -i 5"),
+            1,
+            &[name, words],
+        );
         desk.refused(&format!("classify {name}"), 1, &[name, words]);
-        desk.refused(&format!("features {name} --layers conv1 -o f.safetensors"), 1, &[name, words]);
+        desk.refused(
+            &format!("features {name} --layers conv1 -o f.safetensors"),
+            1,
+            &[name, words],
+        );
     }
 }
 
 #[test]
 fn a_picture_of_one_pixel_is_refused() {
     let desk = Desk::new();
-    desk.picture("dot.png", &Image::filled(1, 1, [0.5; 3]).expect("a picture"));
+    desk.picture(
+        "dot.png",
+        &Image::filled(1, 1, [0.5; 3]).expect("a picture"),
+    );
     let words = ["1x1", "too small", "at least"];
     desk.refused("style dot.png style.png -o out.png", 1, &words);
-    desk.refused(&format!("style content.png dot.png -o out.png {SHORT}"), 1, &words);
+    desk.refused(
+        &format!("style content.png dot.png -o out.png {SHORT}"),
+        1,
+        &words,
+    );
     desk.refused("texture dot.png -o out.png --size 64 -i 5", 1, &words);
-    desk.refused("features dot.png --layers fire2/concat -o f.safetensors", 1, &words);
+    desk.refused(
+        "features dot.png --layers fire2/concat -o f.safetensors",
+        1,
+        &words,
+    );
     desk.refused("classify dot.png --size native", 1, &words);
 }
 
@@ -448,22 +628,59 @@ fn a_picture_of_one_pixel_is_refused() {
 fn unknown_names_are_refused_with_the_known_ones() {
     let desk = Desk::new();
     let style = format!("style content.png style.png -o out.png {SHORT}");
-    desk.refused(&format!("{style} --style-layers relu9_9"), 1, &["relu9_9", "fire2/concat", "conv10"]);
-    desk.refused(&format!("{style} --content-layers relu9_9"), 1, &["relu9_9", "fire2/concat"]);
-    desk.refused(&format!("{style} --model vgg19 --style-layers relu5_1"), 1, &["relu5_1", "relu4_1"]);
-    desk.refused("features content.png --layers nope -o f.safetensors", 1, &["nope", "fire2/concat"]);
-    desk.refused(&format!("{style} --model resnet50"), 1, &["resnet50", "squeezenet1_1, vgg19"]);
-    desk.refused("classify content.png --model resnet50", 1, &["resnet50", "squeezenet1_1, vgg19"]);
-    desk.refused("classify content.png --model vgg19", 1, &["no classifier", "relu4_1"]);
-    desk.refused("models show resnet50", 1, &["resnet50", "squeezenet1_1, vgg19"]);
-    desk.refused(&format!("{style} --device no-such-gpu"), 1, &["no-such-gpu", "cpu", "install"]);
+    desk.refused(
+        &format!("{style} --style-layers relu9_9"),
+        1,
+        &["relu9_9", "fire2/concat", "conv10"],
+    );
+    desk.refused(
+        &format!("{style} --content-layers relu9_9"),
+        1,
+        &["relu9_9", "fire2/concat"],
+    );
+    desk.refused(
+        &format!("{style} --model vgg19 --style-layers relu5_1"),
+        1,
+        &["relu5_1", "relu4_1"],
+    );
+    desk.refused(
+        "features content.png --layers nope -o f.safetensors",
+        1,
+        &["nope", "fire2/concat"],
+    );
+    desk.refused(
+        &format!("{style} --model resnet50"),
+        1,
+        &["resnet50", "squeezenet1_1, vgg19"],
+    );
+    desk.refused(
+        "classify content.png --model resnet50",
+        1,
+        &["resnet50", "squeezenet1_1, vgg19"],
+    );
+    desk.refused(
+        "classify content.png --model vgg19",
+        1,
+        &["no classifier", "relu4_1"],
+    );
+    desk.refused(
+        "models show resnet50",
+        1,
+        &["resnet50", "squeezenet1_1, vgg19"],
+    );
+    desk.refused(
+        &format!("{style} --device no-such-gpu"),
+        1,
+        &["no-such-gpu", "cpu", "install"],
+    );
     desk.refused(&format!("{style} --device 99"), 1, &["`99`", "cpu"]);
     desk.refused("paint content.png", 2, &["unrecognized subcommand 'paint'"]);
 }
 
 /// A weights file: the embedded SqueezeNet's with its header and its data changed.
 fn weights(change: impl FnOnce(&mut Value, &mut Vec<u8>)) -> Vec<u8> {
-    let bytes = fs::read(samples().join("models/squeezenet1_1.safetensors")).expect("the embedded network");
+    let bytes =
+        fs::read(samples().join("models/squeezenet1_1.safetensors")).expect("the embedded network");
     let (length, rest) = bytes.split_first_chunk::<8>().expect("a header");
     let (header, data) = rest.split_at(u64::from_le_bytes(*length) as usize);
     let (mut header, mut data) = (serde_json::from_slice(header).expect("JSON"), data.to_vec());
@@ -491,17 +708,29 @@ fn weights_files_that_are_wrong_are_refused() {
         ("architecture", &architecture, ["vgg16", "squeezenet1_1"]),
         ("unknown", &unknown, ["resnet50", "squeezenet1_1"]),
         ("empty", &[], ["is empty", "empty"]),
-        ("text", b"not a network, and longer than eight bytes", ["not a safetensors file", "text"]),
+        (
+            "text",
+            b"not a network, and longer than eight bytes",
+            ["not a safetensors file", "text"],
+        ),
     ] {
         let file = format!("{name}.safetensors");
         fs::write(desk.path(&file), bytes).expect("written");
-        desk.refused(&format!("style content.png style.png -o out.png {SHORT} --model {file}"), 1, &words);
+        desk.refused(
+            &format!("style content.png style.png -o out.png {SHORT} --model {file}"),
+            1,
+            &words,
+        );
         desk.refused(&format!("classify content.png --model {file}"), 1, &words);
     }
     // What the changes were made to is right itself.
     fs::write(desk.path("same.safetensors"), same).expect("written");
     desk.done("classify content.png --model same.safetensors");
-    desk.refused("classify content.png --model none.safetensors", 1, &["none.safetensors", "no weights file"]);
+    desk.refused(
+        "classify content.png --model none.safetensors",
+        1,
+        &["none.safetensors", "no weights file"],
+    );
 }
 
 #[test]
@@ -526,10 +755,22 @@ fn numbers_that_make_no_sense_are_refused() {
         ("--optimizer lbfgs", "adam"),
         ("--init grey", "content, noise, gray, stats"),
     ] {
-        desk.refused(&format!("style content.png style.png -o out.png {options}"), 2, &[words, "--help"]);
+        desk.refused(
+            &format!("style content.png style.png -o out.png {options}"),
+            2,
+            &[words, "--help"],
+        );
     }
-    desk.refused("texture style.png --init content -o out.png", 2, &["no content"]);
-    desk.refused("features content.png --layers conv1,conv1 -o f.safetensors", 2, &["`conv1` twice"]);
+    desk.refused(
+        "texture style.png --init content -o out.png",
+        2,
+        &["no content"],
+    );
+    desk.refused(
+        "features content.png --layers conv1,conv1 -o f.safetensors",
+        2,
+        &["`conv1` twice"],
+    );
 }
 
 #[test]
@@ -537,10 +778,22 @@ fn a_size_beyond_memory_is_refused_with_the_largest_that_fits() {
     let desk = Desk::new();
     for size in ["30000", "65535"] {
         let words = ["the largest size that fits is", "GiB"];
-        desk.refused(&format!("style content.png style.png -o out.png --size {size}"), 1, &words);
-        desk.refused(&format!("style content.png style.png --size {size} --dry-run"), 1, &words);
+        desk.refused(
+            &format!("style content.png style.png -o out.png --size {size}"),
+            1,
+            &words,
+        );
+        desk.refused(
+            &format!("style content.png style.png --size {size} --dry-run"),
+            1,
+            &words,
+        );
     }
-    desk.refused("texture style.png -o out.png --size 65535", 1, &["the largest size that fits is"]);
+    desk.refused(
+        "texture style.png -o out.png --size 65535",
+        1,
+        &["the largest size that fits is"],
+    );
 }
 
 #[test]
@@ -554,15 +807,29 @@ fn outputs_that_cannot_be_written_are_refused_before_the_run() {
         ("-o folder.png", "is a directory"),
         ("-o out.bmp", "extension '.bmp'"),
         ("-o out", "without an extension"),
-        ("-o out.png --trace none/t.json", "there is no directory 'none'"),
+        (
+            "-o out.png --trace none/t.json",
+            "there is no directory 'none'",
+        ),
         ("-o out.png --trace folder.png", "is a directory"),
-        ("-o out.png --save-recipe none/r.toml", "there is no directory 'none'"),
+        (
+            "-o out.png --save-recipe none/r.toml",
+            "there is no directory 'none'",
+        ),
     ] {
         desk.refused(&format!("{endless} {options}"), 1, &[words]);
     }
-    desk.refused("features content.png --layers conv1 -o none/f.safetensors", 1, &["there is no directory 'none'"]);
+    desk.refused(
+        "features content.png --layers conv1 -o none/f.safetensors",
+        1,
+        &["there is no directory 'none'"],
+    );
     let recipe = samples().join("recipes/gradient.toml");
-    desk.refused(&format!("grad {} -o none/g.safetensors", recipe.display()), 1, &["there is no directory 'none'"]);
+    desk.refused(
+        &format!("grad {} -o none/g.safetensors", recipe.display()),
+        1,
+        &["there is no directory 'none'"],
+    );
 }
 
 #[cfg(unix)]
@@ -572,8 +839,13 @@ fn a_read_only_target_is_refused_and_kept() {
     let desk = Desk::new();
     desk.picture("kept.png", &sample("gravel.png", 8, 8));
     let before = fs::read(desk.path("kept.png")).expect("a file");
-    fs::set_permissions(desk.path("kept.png"), fs::Permissions::from_mode(0o444)).expect("read-only");
-    desk.refused(&format!("style content.png style.png -o kept.png {SHORT}"), 1, &["kept.png", "read-only"]);
+    fs::set_permissions(desk.path("kept.png"), fs::Permissions::from_mode(0o444))
+        .expect("read-only");
+    desk.refused(
+        &format!("style content.png style.png -o kept.png {SHORT}"),
+        1,
+        &["kept.png", "read-only"],
+    );
     assert_eq!(fs::read(desk.path("kept.png")).expect("a file"), before);
 }
 
@@ -586,8 +858,14 @@ fn recipes_that_are_wrong_are_refused() {
         ("model = \"squeezenet1_1\"", &["no [[term]]"]),
         ("[[term]]\nkind = \"gramm\"", &["gramm", "gram"]),
         ("[[term]]\nkind = \"gram\"", &["needs a `target` picture"]),
-        ("[[term]]\nkind = \"gram\"\ntarget = \"nowhere.png\"", &["nowhere.png", "no such file"]),
-        ("[image]\nsize = 0\n[[term]]\nkind = \"gram\"\ntarget = \"style.png\"", &["`size` is 0"]),
+        (
+            "[[term]]\nkind = \"gram\"\ntarget = \"nowhere.png\"",
+            &["nowhere.png", "no such file"],
+        ),
+        (
+            "[image]\nsize = 0\n[[term]]\nkind = \"gram\"\ntarget = \"style.png\"",
+            &["`size` is 0"],
+        ),
     ] {
         fs::write(desk.path("bad.toml"), recipe).expect("written");
         desk.refused("run bad.toml -o out.png", 1, words);
