@@ -1,6 +1,6 @@
 //! conv, conv1x1, conv3x3, conv_naive: the twin against plain loops, the shaders against the twin.
 
-use pixgrad::device::{Device, Kernel};
+use pixgrad::device::Device;
 use pixgrad::kernels::conv::{pack_weights, pack_weights_backward};
 use pixgrad::kernels::{Conv, Conv1x1, Conv3x3, ConvNaive, View, pack, unpack};
 

@@ -13,11 +13,13 @@ pub mod elementwise;
 pub mod ema;
 mod flat;
 pub mod gram;
+pub mod lrn;
 pub mod max_pool;
 pub mod record;
 pub mod relu;
 pub mod resize;
 mod rows;
+pub mod softmax;
 pub mod squared_difference;
 pub mod sum;
 mod tensor;
@@ -34,10 +36,12 @@ pub use conv3x3::Conv3x3;
 pub use elementwise::{Clamp, Combine, Fill};
 pub use ema::{Ema, EmaRead};
 pub use gram::{Gram, GramReduce};
+pub use lrn::{Lrn, LrnBackward};
 pub use max_pool::{MaxPool, MaxPoolBackward};
 pub use record::Record;
 pub use relu::{Relu, ReluBackward};
 pub use resize::{Axis, Resize, ResizeFilter, record_resize};
+pub use softmax::{Softmax, SoftmaxBackward};
 pub use squared_difference::{SquaredDifference, SquaredDifferenceBackward};
 pub use sum::Sum;
 pub use tensor::{Tensor, View, pack, unpack};
@@ -48,30 +52,31 @@ use crate::device::{Recording, Source, ValueId};
 /// Every WGSL file with all its variants: the tests compile each for every backend.
 pub const SOURCES: &[&Source] = &[
     &adam::SOURCE,
-    &conv::SOURCE,
+    &adaptive_avg_pool::SOURCE,
+    &affine::SOURCE,
+    &avg_pool::BACKWARD,
+    &avg_pool::SOURCE,
     &conv1x1::SOURCE,
     &conv3x3::SOURCE,
+    &conv::SOURCE,
     &conv_naive::SOURCE,
     &elementwise::SOURCE,
     &ema::SOURCE,
-    &gram::SOURCE,
     &gram::REDUCE_SOURCE,
+    &gram::SOURCE,
+    &lrn::BACKWARD,
+    &lrn::SOURCE,
+    &max_pool::BACKWARD,
+    &max_pool::SOURCE,
     &record::SOURCE,
+    &relu::BACKWARD,
+    &relu::SOURCE,
     &resize::SOURCE,
+    &softmax::BACKWARD,
+    &softmax::SOURCE,
     &squared_difference::SOURCE,
     &sum::SOURCE,
     &tv::SOURCE,
-    &adaptive_avg_pool::SOURCE,
-    &affine::SOURCE,
-    &avg_pool::SOURCE,
-    &avg_pool::BACKWARD,
-    &conv::SOURCE,
-    &conv1x1::SOURCE,
-    &conv3x3::SOURCE,
-    &max_pool::SOURCE,
-    &max_pool::BACKWARD,
-    &relu::SOURCE,
-    &relu::BACKWARD,
 ];
 
 /// Records a convolution with the kernel that serves its shape best.
