@@ -1,10 +1,6 @@
 //! The network of a command that has no recipe.
 
-use std::path::Path;
-
-use anyhow::bail;
-use pixgrad::net::NetError;
-use pixgrad::{Device, plan::Network};
+use pixgrad::{Device, Network};
 
 /// What `--model auto` is where a classifier may be asked for.
 pub const CLASSIFIER: &str = "squeezenet1_1";

@@ -7,11 +7,10 @@ use std::time::Instant;
 
 use anyhow::bail;
 use clap::Args;
-use pixgrad::Device;
 use pixgrad::device::DeviceInfo;
 use pixgrad::image::{self, SaveOptions, check_file, check_writable};
-use pixgrad::plan::Network;
 use pixgrad::recipe::{Init, Outcome, Recipe, Run, ScaleReport};
+use pixgrad::{Device, Network};
 use serde::Serialize;
 
 use super::interrupt::Interrupt;
@@ -43,7 +42,7 @@ pub struct OptimizeArgs {
     /// The start image: content, noise, gray (with faint noise), stats (noise in the style's colours) or a picture's
     /// path [default: content; texture: noise; run: the recipe's]
     #[arg(long, value_name = "START", value_parser = parse::init)]
-    init: Option<Init>,
+    pub init: Option<Init>,
 
     /// Seed of everything random [default: 0; run: the recipe's]
     #[arg(long, value_name = "N")]
@@ -69,7 +68,7 @@ pub struct OptimizeArgs {
 
     /// Number format of the activations
     #[arg(long, value_name = "FORMAT", default_value = "f32", value_parser = parse::precision)]
-    precision: (),
+    precision: parse::Precision,
 
     /// Also write the image every N iterations, as OUTPUT-000123.png
     #[arg(long, value_name = "N", value_parser = parse::count, allow_negative_numbers = true)]

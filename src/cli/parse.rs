@@ -136,9 +136,15 @@ pub fn init(text: &str) -> Result<Init, String> {
 }
 
 /// The number format of the activations.
-pub fn precision(text: &str) -> Result<(), String> {
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Precision {
+    F32,
+}
+
+/// `f32`.
+pub fn precision(text: &str) -> Result<Precision, String> {
     match text {
-        "f32" => Ok(()),
+        "f32" => Ok(Precision::F32),
         "f16" => Err("f16 is not supported yet; use f32".to_string()),
         _ => Err("it must be f32".to_string()),
     }

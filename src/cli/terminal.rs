@@ -53,7 +53,7 @@ pub fn table(rows: &[Vec<String>]) -> String {
     let width = |column| {
         rows.iter()
             .filter_map(|row| row.get(column))
-            .map(|cell| cell.chars().count())
+            .map(|cell: &String| cell.chars().count())
             .max()
     };
     let widths: Vec<usize> = (0..columns)
