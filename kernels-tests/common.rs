@@ -11,7 +11,10 @@ use rand_chacha::ChaCha8Rng;
 pub const TOLERANCE: f64 = 1e-5;
 
 /// The adapter the tests run on: `PIXGRAD_TEST_DEVICE`, else the best one, software included. There must be one.
-pub static GPU: LazyLock<Device> = LazyLock::new(|| {
+pub static GPU: LazyLock<Device> = LazyLock::new(open_gpu);
+
+/// Another handle on the test adapter, with counters of its own.
+pub fn open_gpu() -> Device {
     let named = std::env::var("PIXGRAD_TEST_DEVICE").ok();
     let device = named
         .or_else(|| {
@@ -39,7 +42,7 @@ pub static GPU: LazyLock<Device> = LazyLock::new(|| {
         eprintln!("kernel tests on the software adapter {}", device.info());
     }
     device
-});
+}
 
 /// A generator for one test; the same numbers on every run.
 pub fn random(seed: u64) -> ChaCha8Rng {

@@ -196,8 +196,8 @@ fn gradients_are_central_differences() {
                 .iter()
                 .map(|v| f64::from(*v))
                 .collect();
-            // Small enough that hardly a ReLU changes sides, large enough for the 16 digits of f64.
-            let step = 1e-6;
+            // Small enough that hardly a ReLU or a maximum changes sides, large enough for the 16 digits of f64.
+            let step = 1e-7;
             let moved = |sign: f64| {
                 image
                     .iter()
@@ -260,7 +260,8 @@ fn a_batch_is_its_images() {
     let half = image.len() / 2;
     for (i, part) in image.chunks(half).enumerate() {
         let alone = evaluate(&mut case.executor(&Device::oracle(), 1), part).1;
-        assert!(distance(&both[i * half..(i + 1) * half], &alone) < 1e-12);
+        // Not bit for bit: factors such as weight/n are rounded to f32 for the kernels.
+        assert!(distance(&both[i * half..(i + 1) * half], &alone) < 1e-7);
     }
 }
 

@@ -16,6 +16,11 @@ impl Tv {
     pub fn new(weight: f64) -> Self {
         Self { weight }
     }
+
+    /// The kernel's value is a mean over all images of a batch; ours is a sum over them.
+    fn factor(&self, x: Tensor) -> f64 {
+        self.weight * f64::from(x.view.n)
+    }
 }
 
 impl Term for Tv {
@@ -24,7 +29,7 @@ impl Term for Tv {
         let partials =
             recording.transient("tv partial sums", Kind::Real, tv.partials_len() as usize);
         recording.call("tv", tv, &[x.value, partials]);
-        record_sum(recording, "tv", partials, self.weight, loss);
+        record_sum(recording, "tv", partials, self.factor(x), loss);
         Saved::default()
     }
 
@@ -39,7 +44,7 @@ impl Term for Tv {
         let gradient = TvBackward {
             x: x.view,
             dx: dx.view,
-            alpha: self.weight as f32,
+            alpha: self.factor(x) as f32,
             accumulate,
         };
         recording.call("tv gradient", gradient, &[x.value, dx.value]);

@@ -1,0 +1,249 @@
+//! The scheduler's promises: what it creates, what it reads back, and that it computes the same on every device.
+
+use std::ops::ControlFlow;
+
+use pixgrad::device::Device;
+use pixgrad::image::{Filter, Image, load, psnr};
+use pixgrad::recipe::{Init, Outcome, TermKind};
+use pixgrad::{Network, Recipe};
+
+use crate::common::{GPU, open_gpu, random, uniform};
+
+fn sample(name: &str, width: u32, height: u32) -> Image {
+    let path = format!("{}/samples/images/{name}", env!("CARGO_MANIFEST_DIR"));
+    load(path)
+        .expect("a sample")
+        .resize(width, height, Filter::Bicubic)
+        .expect("a smaller one")
+        .clamp()
+}
+
+fn style() -> Recipe {
+    Recipe::style(
+        sample("chelsea.png", 72, 48),
+        [sample("starry_night.jpg", 90, 72)],
+    )
+    .iterations(12)
+}
+
+#[test]
+fn nothing_is_created_and_only_losses_are_read_while_it_runs() {
+    // A device of its own, since other tests run at the same time.
+    let device = &open_gpu();
+    let gpu = device.gpu().expect("a GPU");
+    let network = Network::load(device, "squeezenet1_1").expect("the embedded network");
+    let mut run = style().compile(device, &network).expect("a valid recipe");
+    let before = gpu.usage();
+    let mut losses = Vec::new();
+    let outcome = run
+        .run(|p| {
+            losses.push(p.loss);
+            ControlFlow::Continue(())
+        })
+        .expect("a run");
+    let used = gpu.usage() - before;
+    assert_eq!(outcome, Outcome::Finished);
+    assert_eq!(losses.len(), 12);
+    assert_eq!((used.buffers, used.bind_groups, used.pipelines), (0, 0, 0));
+    let slots = run.executor().plan().groups.len() as u64;
+    assert_eq!(
+        used.bytes_read,
+        12 * slots * 4,
+        "the losses of 12 iterations and nothing else"
+    );
+    assert!(used.submissions >= 1);
+    assert!(losses[11] < 0.5 * losses[0], "{losses:?}");
+}
+
+#[test]
+fn the_plan_is_what_is_allocated() {
+    let device = &*GPU;
+    let gpu = device.gpu().expect("a GPU");
+    let network = Network::load(device, "squeezenet1_1").expect("the embedded network");
+    let run = style().compile(device, &network).expect("a valid recipe");
+    let layout = &run.executor().plan().layout;
+    let planned: u64 = layout.slot_bytes().sum();
+    assert_eq!(
+        planned,
+        run.plan()[0].cost.buffer_bytes,
+        "the dry plan and the real one differ"
+    );
+    let mut seen = std::collections::HashSet::new();
+    let allocated: u64 = (0..layout.slot_of.len() as u32)
+        .filter(|i| layout.slot_of[*i as usize].is_some())
+        .map(|i| run.executor().buffer(pixgrad::device::ValueId(i)))
+        .filter(|buffer| seen.insert(buffer.address()))
+        .filter_map(|buffer| buffer.wgpu().map(wgpu::Buffer::size))
+        .sum();
+    assert_eq!(planned, allocated);
+    drop(run);
+    assert!(gpu.check().is_ok());
+}
+
+#[test]
+fn gpu_and_cpu_paint_the_same_picture() {
+    let mut pictures = Vec::new();
+    for device in [&Device::cpu(), &*GPU] {
+        let network = Network::load(device, "squeezenet1_1").expect("the embedded network");
+        let mut run = style().compile(device, &network).expect("a valid recipe");
+        let _ = run.run(|_| ControlFlow::Continue(())).expect("a run");
+        pictures.push(run.image().expect("a picture"));
+    }
+    let db = psnr(&pictures[0], &pictures[1]).expect("equal sizes");
+    assert!(db >= 45.0, "{db} dB");
+    let still = psnr(&pictures[0], &sample("chelsea.png", 72, 48)).expect("equal sizes");
+    assert!(still < 30.0, "the picture has not changed: {still} dB");
+}
+
+#[test]
+fn scales_hand_the_picture_on() {
+    for device in [&Device::cpu(), &*GPU] {
+        let network = Network::load(device, "squeezenet1_1").expect("the embedded network");
+        let mut recipe = style().size(64).min_size(32);
+        recipe.optimizer.iterations = 4;
+        recipe.optimizer.initial_iterations = Some(20);
+        let mut run = recipe.compile(device, &network).expect("a valid recipe");
+        let sizes: Vec<_> = run.plan().iter().map(|s| (s.width, s.iterations)).collect();
+        assert_eq!(sizes, [(32, 20), (45, 4), (64, 4)]);
+        let mut losses = Vec::new();
+        let _ = run
+            .run(|p| {
+                losses.push((p.scale.0, p.loss));
+                ControlFlow::Continue(())
+            })
+            .expect("a run");
+        assert_eq!(losses.len(), 28);
+        // A finer scale begins well below where a start from the photograph would.
+        assert!(losses[20].1 < 0.6 * losses[0].1, "{device:?}: {losses:?}");
+        assert_eq!(run.image().expect("a picture").size(), (64, 43));
+    }
+}
+
+#[test]
+fn a_run_pauses_goes_on_and_stops() {
+    let device = &*GPU;
+    let network = Network::load(device, "squeezenet1_1").expect("the embedded network");
+    let finish = |pauses: &[u64]| {
+        let mut run = style().compile(device, &network).expect("a valid recipe");
+        for most in pauses {
+            assert_eq!(
+                run.run_for(*most, |_| ControlFlow::Continue(()))
+                    .expect("a run"),
+                Outcome::Paused
+            );
+        }
+        assert_eq!(
+            run.run(|_| ControlFlow::Continue(())).expect("a run"),
+            Outcome::Finished
+        );
+        run.image().expect("a picture")
+    };
+    assert_eq!(finish(&[]), finish(&[1, 5]), "pauses change nothing");
+    let mut run = style()
+        .iterations(1000)
+        .compile(device, &network)
+        .expect("a valid recipe");
+    let outcome = run.run(|p| {
+        if p.iteration == 2 {
+            ControlFlow::Break(())
+        } else {
+            ControlFlow::Continue(())
+        }
+    });
+    assert_eq!(outcome.expect("a run"), Outcome::Stopped);
+    assert!((3..500).contains(&run.done()), "{}", run.done());
+}
+
+/// `Run::encode` into an encoder of the host program does what `Run::run` does.
+#[test]
+fn iterations_can_be_encoded_by_the_host() {
+    let device = &*GPU;
+    let gpu = device.gpu().expect("a GPU");
+    let network = Network::load(device, "squeezenet1_1").expect("the embedded network");
+    let mut ran = style()
+        .iterations(3)
+        .compile(device, &network)
+        .expect("a valid recipe");
+    let _ = ran.run(|_| ControlFlow::Continue(())).expect("a run");
+    let mut encoded = style()
+        .iterations(3)
+        .compile(device, &network)
+        .expect("a valid recipe");
+    let mut encoder = gpu
+        .device()
+        .create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
+    encoded.encode(&mut encoder, 3).expect("a GPU");
+    gpu.submit(encoder);
+    assert_eq!(
+        encoded.image().expect("a picture"),
+        ran.image().expect("a picture")
+    );
+}
+
+/// mmd with the polynomial kernel (xᵀy)², divided by 4C², is the `gram` term: Li et al. 2017, section 4.1.
+#[test]
+fn gram_is_the_polynomial_mmd() {
+    let (c, n, m) = (5usize, 12usize, 20usize);
+    let mut rng = random(77);
+    let f: Vec<Vec<f64>> = (0..n)
+        .map(|_| uniform(&mut rng, c).iter().map(|v| f64::from(*v)).collect())
+        .collect();
+    let s: Vec<Vec<f64>> = (0..m)
+        .map(|_| uniform(&mut rng, c).iter().map(|v| f64::from(*v)).collect())
+        .collect();
+    let kernel = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>().powi(2);
+    let mean = |a: &[Vec<f64>], b: &[Vec<f64>]| {
+        a.iter()
+            .flat_map(|x| b.iter().map(move |y| kernel(x, y)))
+            .sum::<f64>()
+            / (a.len() * b.len()) as f64
+    };
+    let mmd = (mean(&f, &f) + mean(&s, &s) - 2.0 * mean(&f, &s)) / (4.0 * (c * c) as f64);
+    for device in [&Device::oracle(), &Device::cpu(), &*GPU] {
+        let gram = crate::gram_value::value(device, &f, &s);
+        assert!(
+            (gram - mmd).abs() <= 1e-6 * mmd,
+            "{device:?}: {gram} should be {mmd}"
+        );
+    }
+}
+
+#[test]
+fn every_start_runs_and_seeds_repeat() {
+    let device = Device::cpu();
+    let network = Network::load(&device, "squeezenet1_1").expect("the embedded network");
+    let picture = sample("coffee.jpg", 60, 40);
+    for init in [
+        Init::Noise,
+        Init::Gray,
+        Init::Stats,
+        Init::Picture(picture.into()),
+    ] {
+        let paint = |seed| {
+            let recipe = style().iterations(2).init(init.clone()).seed(seed);
+            let mut run = recipe.compile(&device, &network).expect("a valid recipe");
+            let _ = run.run(|_| ControlFlow::Continue(())).expect("a run");
+            run.image().expect("a picture")
+        };
+        assert_eq!(paint(1), paint(1), "{init:?}");
+        assert_eq!(
+            paint(1) == paint(2),
+            matches!(init, Init::Picture(_)),
+            "{init:?}"
+        );
+    }
+}
+
+#[test]
+fn weights_and_terms_add_up() {
+    let device = Device::cpu();
+    let network = Network::load(&device, "squeezenet1_1").expect("the embedded network");
+    let recipe = style().init(Init::Noise);
+    let one = recipe.gradient(&network).expect("a gradient");
+    assert!((one.terms.iter().sum::<f32>() - one.loss).abs() <= 1e-6 * one.loss);
+    let mut doubled = recipe.clone();
+    doubled.term_mut(TermKind::Gram).expect("a term").weight *= 2.0;
+    let two = doubled.gradient(&network).expect("a gradient");
+    assert!((two.terms[1] - 2.0 * one.terms[1]).abs() <= 1e-5 * two.terms[1]);
+    assert_eq!((two.terms[0], two.terms[2]), (one.terms[0], one.terms[2]));
+}
