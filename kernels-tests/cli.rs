@@ -820,6 +820,11 @@ fn outputs_that_cannot_be_written_are_refused_before_the_run() {
         desk.refused(&format!("{endless} {options}"), 1, &[words]);
     }
     desk.refused(
+        "texture style.png -o out.webp --size 16384x17 -i 1000000",
+        1,
+        &["16384x17", "WebP", "16383", ".png"],
+    );
+    desk.refused(
         "features content.png --layers conv1 -o none/f.safetensors",
         1,
         &["there is no directory 'none'"],

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use clap::Args;
 use pixgrad::image::{self, Filter, Image, check_file, size_for_long_side};
 use pixgrad::recipe::{Feature, features};
@@ -50,9 +50,9 @@ pub struct FeaturesArgs {
 pub fn run(args: &FeaturesArgs, global: &Global) -> anyhow::Result<ExitCode> {
     let mut seen = HashSet::new();
     if let Some(twice) = args.layers.iter().find(|layer| !seen.insert(*layer)) {
-        return Err(Usage(format!(
+        bail!(Usage(format!(
             "--layers names `{twice}` twice: the file holds one tensor per name"
-        )))?;
+        )));
     }
     check_file(&args.output)?;
     let image = resized(image::load(&args.image)?, args.size)?;

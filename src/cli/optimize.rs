@@ -8,7 +8,7 @@ use std::time::Instant;
 use anyhow::bail;
 use clap::Args;
 use pixgrad::device::DeviceInfo;
-use pixgrad::image::{self, SaveOptions, check_file, check_writable};
+use pixgrad::image::{self, OutputFormat, SaveOptions, check_file, check_writable};
 use pixgrad::recipe::{Init, Outcome, Recipe, Run, ScaleReport};
 use pixgrad::{Device, Network};
 use serde::Serialize;
@@ -150,6 +150,9 @@ pub fn optimize(
         return report_plan(&device, &network, &scales, global);
     }
     let mut run = recipe.compile(&device, &network)?;
+    if let Some(last) = run.plan().last() {
+        OutputFormat::from_path(&output)?.check_size(&output, last.width, last.height)?;
+    }
     save_recipe(&recipe, args)?;
     global.note(announcement(&device, &network, chosen, run.plan()));
 

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use anyhow::bail;
 use clap::Args;
 use pixgrad::recipe::{Init, Recipe};
 
@@ -43,10 +44,10 @@ pub fn run(args: &TextureArgs, global: &Global) -> anyhow::Result<ExitCode> {
         Size::Exact(width, height) => (width, height),
     };
     if matches!(args.optimize.init, Some(Init::Content)) {
-        return Err(Usage(
+        bail!(Usage(
             "a texture has no content to start from: --init takes noise, gray, stats or a path"
                 .into(),
-        ))?;
+        ));
     }
     let mut recipe = Recipe::texture(args.styles.iter().map(PathBuf::as_path), width, height);
     args.paint.apply(&mut recipe, args.styles.len())?;

@@ -58,6 +58,29 @@ impl OutputFormat {
             OutputFormat::Tiff => ("TIFF", u32::MAX),
         }
     }
+
+    /// Checks that the format can hold an image of `width` x `height` pixels; `path` is what the message names.
+    ///
+    /// # Errors
+    /// A side that is too long; the message says which formats have room.
+    pub fn check_size(
+        self,
+        path: impl AsRef<Path>,
+        width: u32,
+        height: u32,
+    ) -> Result<(), ImageError> {
+        let (format, limit) = self.limit();
+        if width.max(height) <= limit {
+            return Ok(());
+        }
+        Err(ImageError::FormatTooSmall {
+            path: path.as_ref().into(),
+            format,
+            limit,
+            width,
+            height,
+        })
+    }
 }
 
 /// Bits per channel of a PNG file.
@@ -121,16 +144,7 @@ pub fn save(
     let path = path.as_ref();
     let format = check_target(path)?;
     image.check()?;
-    let (name, limit) = format.limit();
-    if image.width.max(image.height) > limit {
-        return Err(ImageError::FormatTooSmall {
-            path: path.into(),
-            format: name,
-            limit,
-            width: image.width,
-            height: image.height,
-        });
-    }
+    format.check_size(path, image.width, image.height)?;
     write_atomically(path, |file| encode(file, image, format, options)).map_err(
         |error| match error {
             CodecError::IoError(source) => write_error(path, source),

@@ -13,11 +13,13 @@ use crate::objective::record_gram;
 use crate::plan::{Forward, Network, Plan, RING_ROWS};
 use crate::schedule::Executor;
 
+/// A layer's values; none where only its size matters, which may be beyond any memory.
+type Values = Option<Vec<f32>>;
+
 /// Targets of every term and layer of a recipe at one scale.
 #[derive(Debug, Default)]
 pub(super) struct Targets {
-    /// Without values where only the sizes matter: they can be larger than any memory.
-    content: HashMap<(usize, usize), (Shape, Option<Vec<f32>>)>,
+    content: HashMap<(usize, usize), (Shape, Values)>,
     gram: HashMap<(usize, usize), Vec<f32>>,
 }
 
