@@ -13,6 +13,7 @@ const ADAM: Adam = Adam {
     epsilon: 1e-8,
     low: -10.0,
     high: 10.0,
+    earlier: 0,
 };
 
 /// One step of the algorithm as the paper writes it, with bias-corrected moments.

@@ -268,6 +268,19 @@ fn texture_has_the_size_asked_for_and_follows_the_seed() {
 }
 
 #[test]
+fn a_narrow_picture_starts_at_the_coarsest_scale_that_its_layers_can_take() {
+    let desk = Desk::new();
+    let plan = desk.json("texture style.png --size 256x32 --min-size 16 --dry-run --json");
+    let scales = plan["scales"].as_array().expect("scales");
+    assert!(
+        (2..8).contains(&scales.len()),
+        "of 9 scales down to 16x2: {plan}"
+    );
+    desk.done("texture style.png -o out.png --size 256x32 --min-size 16 -i 2");
+    assert_eq!(desk.load("out.png").size(), (256, 32));
+}
+
+#[test]
 fn run_takes_overrides() {
     let desk = Desk::new();
     let recipe = samples().join("recipes/style.toml");

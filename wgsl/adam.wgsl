@@ -1,8 +1,9 @@
 // One step of Adam (Kingma and Ba 2015, algorithm 1, as torch.optim.Adam computes it), then the projection into
-// [low, high]. With t = step + 1, g the gradient:
+// [low, high]. With t = earlier + step + 1, g the gradient:
 //     m = β₁·m + (1 − β₁)·g          v = β₂·v + (1 − β₂)·g²
 //     x = clamp(x − step_size/(1 − β₁ᵗ) · m / (√v/√(1 − β₂ᵗ) + ε), low, high)
-// `step` holds the number of steps completed before this one.
+// `step` holds the number of steps completed before this one at this scale, `earlier` is that of the scales before it,
+// whose moments were taken over.
 //
 // One invocation per vec4. Grid: shared/flat.wgsl.
 #import pixgrad::flat::group_index
@@ -24,6 +25,7 @@ struct Params {
     ln_decay_v: f32,
     low: f32,
     high: f32,
+    earlier: u32,
 }
 
 @group(0) @binding(0) var<uniform> p: Params;
@@ -37,7 +39,7 @@ struct Params {
 fn main(@builtin(workgroup_id) id: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
     let i = group_index(id + p.origin.xyz, p.columns) * 256u + lane;
     if i >= p.len { return; }
-    let t = step[0] + 1u;
+    let t = p.earlier + step[0] + 1u;
     let g = gradient[i];
     let first = p.decay_m * m[i] + p.gain_m * g;
     let second = p.decay_v * v[i] + p.gain_v * g * g;

@@ -35,6 +35,8 @@ pub struct Adam {
     pub low: f32,
     /// Greatest value of x, not below 0.
     pub high: f32,
+    /// Steps that `m` and `v` have seen before `step` began to count.
+    pub earlier: u32,
 }
 
 /// The parameters as WGSL has them.
@@ -53,6 +55,7 @@ pub struct Params {
     ln_decay_v: f32,
     low: f32,
     high: f32,
+    earlier: u32,
 }
 
 impl Kernel for Adam {
@@ -84,6 +87,7 @@ impl Kernel for Adam {
             ln_decay_v: decay::ln_decay(self.beta2) as f32,
             low: self.low,
             high: self.high,
+            earlier: self.earlier,
         }
     }
     fn grid(&self) -> [u32; 3] {
@@ -99,7 +103,7 @@ impl Kernel for Adam {
         let (gradient, step) = (b.input(), b.words());
         let (x, m, v) = (b.output(), b.output(), b.output());
         let (beta1, beta2) = (T::from_f32(self.beta1), T::from_f32(self.beta2));
-        let t = step[0] + 1;
+        let t = self.earlier + step[0] + 1;
         let rate = T::of(f64::from(self.step_size) / decay::one_minus_power(self.beta1, t));
         let scale = T::of(1.0 / decay::one_minus_power(self.beta2, t).sqrt());
         let epsilon = T::from_f32(self.epsilon);

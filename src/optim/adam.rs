@@ -1,6 +1,6 @@
 //! Adam (Kingma and Ba 2015, algorithm 1), then a projection onto the box of valid pixels.
 
-use super::Optimizer;
+use super::{Optimizer, State};
 use crate::device::{Recording, ValueId};
 use crate::kernels::{self, Tensor};
 
@@ -17,10 +17,18 @@ pub struct Adam {
     pub epsilon: f32,
     /// Pixels are clamped to this range after every step.
     pub range: [f32; 2],
+    /// Steps taken at coarser scales, whose moments this one begins with.
+    pub earlier: u32,
 }
 
 impl Optimizer for Adam {
-    fn record(&self, recording: &mut Recording, image: Tensor, gradient: Tensor, step: ValueId) {
+    fn record(
+        &self,
+        recording: &mut Recording,
+        image: Tensor,
+        gradient: Tensor,
+        step: ValueId,
+    ) -> State {
         let first = Tensor::persistent(recording, "adam first moment", image.view);
         let second = Tensor::persistent(recording, "adam second moment", image.view);
         let adam = kernels::Adam {
@@ -31,11 +39,16 @@ impl Optimizer for Adam {
             epsilon: self.epsilon,
             low: self.range[0],
             high: self.range[1],
+            earlier: self.earlier,
         };
         recording.call(
             "adam",
             adam,
             &[gradient.value, step, image.value, first.value, second.value],
         );
+        State {
+            first: Some(first),
+            second: Some(second),
+        }
     }
 }

@@ -14,7 +14,7 @@ use crate::device::{Device, Home, Kind, Recording, ValueId};
 use crate::kernels::{Record, Tensor, View};
 use crate::net::NodeId;
 use crate::objective::{Loss, Term};
-use crate::optim::{Average, Optimizer};
+use crate::optim::{Average, Optimizer, State};
 
 /// Iterations whose losses the ring holds: the most that one submission may run.
 pub const RING_ROWS: u32 = 64;
@@ -58,6 +58,8 @@ pub struct Plan {
     pub gradient: Tensor,
     /// The running average of the image.
     pub average: Option<(Average, Tensor)>,
+    /// The optimizer's memory.
+    pub state: State,
     /// Completed iterations: one word.
     pub step: ValueId,
     /// Losses of the last [`RING_ROWS`] iterations, [rows, slots].
@@ -131,9 +133,10 @@ impl Plan {
                     placed.term.backward(recording, x, saved, dx, accumulate);
                 }
             })?;
-        if let Some(optimizer) = problem.optimizer {
-            optimizer.record(&mut recording, image, gradient, step);
-        }
+        let state = problem
+            .optimizer
+            .map(|optimizer| optimizer.record(&mut recording, image, gradient, step))
+            .unwrap_or_default();
         let average = problem
             .average
             .map(|average| (average, average.record(&mut recording, image)));
@@ -150,6 +153,7 @@ impl Plan {
             image,
             gradient,
             average,
+            state,
             step,
             ring,
             groups,
@@ -185,6 +189,7 @@ impl Plan {
             image,
             gradient: image,
             average: None,
+            state: State::default(),
             step,
             ring,
             groups: Vec::new(),

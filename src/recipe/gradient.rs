@@ -1,10 +1,5 @@
 //! One gradient, nothing stepped: for checking the engine against other programs, and for building on it.
 
-use super::Recipe;
-use super::run::objective_only;
-use crate::Error;
-use crate::plan::Network;
-
 /// The objective and its gradient at the start image.
 #[derive(Debug, Clone, PartialEq)]
 pub struct GradientReport {
@@ -18,14 +13,4 @@ pub struct GradientReport {
     pub loss: f32,
     /// The weighted value of every term of the recipe.
     pub terms: Vec<f32>,
-}
-
-impl Recipe {
-    /// The gradient of the objective at the start image, at the full size.
-    ///
-    /// # Errors
-    /// As [`Recipe::compile`].
-    pub fn gradient(&self, network: &Network) -> Result<GradientReport, Error> {
-        objective_only(self, network)
-    }
 }

@@ -2,8 +2,10 @@
 
 mod features;
 mod gradient;
+mod handover;
 mod model;
 mod picture;
+mod prepared;
 mod run;
 mod spec;
 mod start;
