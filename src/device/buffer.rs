@@ -1,6 +1,6 @@
 //! Buffers of reals and of words, on either kind of device.
 
-use std::sync::{Arc, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{Arc, LazyLock, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use super::DeviceError;
 
@@ -24,8 +24,11 @@ pub struct Buffer {
 #[derive(Debug, Clone)]
 pub(super) enum Memory {
     Gpu(wgpu::Buffer),
-    Cpu(Arc<RwLock<Storage>>),
+    Cpu(Arc<CpuMemory>),
 }
+
+/// Main memory that is taken when it is first touched: a plan that is only looked at costs none.
+pub(super) type CpuMemory = LazyLock<RwLock<Storage>, Box<dyn FnOnce() -> RwLock<Storage> + Send>>;
 
 /// The elements of a buffer in main memory.
 #[derive(Debug)]

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, RwLock};
 
-use super::buffer::{Memory, Storage};
+use super::buffer::{CpuMemory, Memory, Storage};
 use super::{Binding, Bindings, Buffer, DeviceInfo, DeviceKind, Kind, Operation};
 
 /// What the `cpu` device computes in.
@@ -51,12 +51,15 @@ impl Cpu {
     }
 
     pub(super) fn buffer(&self, kind: Kind, len: usize) -> Buffer {
-        let storage = match (kind, self.precision) {
-            (Kind::Word, _) => Storage::Word(vec![0; len]),
-            (Kind::Real, Precision::F32) => Storage::F32(vec![0.0; len]),
-            (Kind::Real, Precision::F64) => Storage::F64(vec![0.0; len]),
-        };
-        Buffer::new(kind, len, Memory::Cpu(Arc::new(RwLock::new(storage))))
+        let precision = self.precision;
+        let memory = CpuMemory::new(Box::new(move || {
+            RwLock::new(match (kind, precision) {
+                (Kind::Word, _) => Storage::Word(vec![0; len]),
+                (Kind::Real, Precision::F32) => Storage::F32(vec![0.0; len]),
+                (Kind::Real, Precision::F64) => Storage::F64(vec![0.0; len]),
+            })
+        }));
+        Buffer::new(kind, len, Memory::Cpu(Arc::new(memory)))
     }
 
     /// Runs one twin on `buffers`, in the order of the kernel's bindings.

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::{fs, io};
 
 use ::image::error::{ImageError as CodecError, ImageFormatHint};
+use ::image::metadata::Orientation;
 use ::image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits};
 
 use super::{Image, ImageError, MAX_PIXELS, profile};
@@ -99,14 +100,42 @@ fn has_end_of_image(jpeg: &[u8]) -> bool {
     false
 }
 
-fn decode(path: &Path, bytes: &[u8], format: ImageFormat) -> Result<Image, ImageError> {
-    let failed = |error| decode_error(path, error);
+/// Width and height in pixels that [`load`] will give the image, from the file's header alone.
+///
+/// # Errors
+/// As [`load`], save for what only the pixels can show.
+pub fn size_of(path: impl AsRef<Path>) -> Result<(u32, u32), ImageError> {
+    let path = path.as_ref();
+    let bytes = read(path)?;
+    let mut decoder = decoder(path, &bytes, format_of(path, &bytes)?)?;
+    let (width, height) = decoder.dimensions();
+    let turned = decoder.orientation().is_ok_and(|orientation| {
+        use Orientation::{Rotate90, Rotate90FlipH, Rotate270, Rotate270FlipH};
+        matches!(
+            orientation,
+            Rotate90 | Rotate90FlipH | Rotate270 | Rotate270FlipH
+        )
+    });
+    Ok(if turned {
+        (height, width)
+    } else {
+        (width, height)
+    })
+}
+
+/// A decoder that has read the header of a file that is not too large.
+fn decoder<'a>(
+    path: &Path,
+    bytes: &'a [u8],
+    format: ImageFormat,
+) -> Result<impl ImageDecoder + 'a, ImageError> {
     let mut limits = Limits::no_limits();
     limits.max_alloc = Some(MAX_DECODER_BYTES);
     let mut reader = ImageReader::with_format(Cursor::new(bytes), format);
     reader.limits(limits);
-    let mut decoder = reader.into_decoder().map_err(failed)?;
-
+    let decoder = reader
+        .into_decoder()
+        .map_err(|error| decode_error(path, error))?;
     let (width, height) = decoder.dimensions();
     if u64::from(width) * u64::from(height) > MAX_PIXELS {
         return Err(ImageError::FileTooLarge {
@@ -115,11 +144,17 @@ fn decode(path: &Path, bytes: &[u8], format: ImageFormat) -> Result<Image, Image
             height,
         });
     }
+    Ok(decoder)
+}
+
+fn decode(path: &Path, bytes: &[u8], format: ImageFormat) -> Result<Image, ImageError> {
+    let mut decoder = decoder(path, bytes, format)?;
     // Broken metadata is no reason to refuse a picture that can be read.
     let orientation = decoder.orientation().ok();
     let embedded = decoder.icc_profile().ok().flatten();
 
-    let mut picture = DynamicImage::from_decoder(decoder).map_err(failed)?;
+    let mut picture =
+        DynamicImage::from_decoder(decoder).map_err(|error| decode_error(path, error))?;
     if let Some(orientation) = orientation {
         picture.apply_orientation(orientation);
     }

@@ -14,9 +14,11 @@ mod sheet;
 pub use atomic::write_atomically;
 pub use colour::{luma, mean_std, psnr, with_luma};
 pub use error::ImageError;
-pub use load::load;
+pub use load::{load, size_of};
 pub use resample::{Filter, size_for_long_side, size_for_short_side};
-pub use save::{BitDepth, OutputFormat, SaveOptions, SaveWarning, check_writable, save};
+pub use save::{
+    BitDepth, OutputFormat, SaveOptions, SaveWarning, check_file, check_writable, save,
+};
 pub use sheet::{sheet, side_by_side};
 
 /// The most pixels an [`Image`] may have: 256 Mi, 3 GiB of RGB values.

@@ -131,7 +131,8 @@ pub fn size_for_long_side(width: u32, height: u32, size: u32) -> (u32, u32) {
 }
 
 /// The size with the proportions of `width` x `height` whose short side is `size`; the long side
-/// is rounded down, as torchvision's `Resize(size)` does, and saturates at `u32::MAX`.
+/// is rounded to nearest and saturates at `u32::MAX`. (Torchvision's `Resize(size)` rounds it down, which moves the
+/// picture under a centre crop by half a pixel.)
 ///
 /// Zero sides give zero sides, which every constructor of [`Image`] refuses.
 pub fn size_for_short_side(width: u32, height: u32, size: u32) -> (u32, u32) {
@@ -139,7 +140,8 @@ pub fn size_for_short_side(width: u32, height: u32, size: u32) -> (u32, u32) {
     if short == 0 || size == 0 {
         return (0, 0);
     }
-    let scaled = u32::try_from(long * u64::from(size) / short).unwrap_or(u32::MAX);
+    let scaled = (long * u64::from(size) + short / 2) / short;
+    let scaled = u32::try_from(scaled).unwrap_or(u32::MAX);
     if width <= height {
         (size, scaled)
     } else {
@@ -276,8 +278,9 @@ mod tests {
         assert_eq!(size_for_long_side(4, 3, 2), (2, 2)); // 1.5
         assert_eq!(size_for_long_side(1000, 1, 100), (100, 1)); // 0.1, but never 0
         assert_eq!(size_for_long_side(5, 5, 7), (7, 7));
-        assert_eq!(size_for_short_side(451, 300, 256), (384, 256)); // 384.85
-        assert_eq!(size_for_short_side(300, 451, 256), (256, 384));
+        assert_eq!(size_for_short_side(451, 300, 256), (385, 256)); // 384.85
+        assert_eq!(size_for_short_side(300, 451, 256), (256, 385));
+        assert_eq!(size_for_short_side(4, 3, 1), (1, 1)); // 1.33
         assert_eq!(size_for_short_side(u32::MAX, 1, 2), (u32::MAX, 2));
         assert_eq!(size_for_long_side(5, 5, 0), (0, 0));
         assert_eq!(size_for_short_side(0, 5, 3), (0, 0));

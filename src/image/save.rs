@@ -58,6 +58,29 @@ impl OutputFormat {
             OutputFormat::Tiff => ("TIFF", u32::MAX),
         }
     }
+
+    /// Checks that the format can hold an image of `width` x `height` pixels; `path` is what the message names.
+    ///
+    /// # Errors
+    /// A side that is too long; the message says which formats have room.
+    pub fn check_size(
+        self,
+        path: impl AsRef<Path>,
+        width: u32,
+        height: u32,
+    ) -> Result<(), ImageError> {
+        let (format, limit) = self.limit();
+        if width.max(height) <= limit {
+            return Ok(());
+        }
+        Err(ImageError::FormatTooSmall {
+            path: path.as_ref().into(),
+            format,
+            limit,
+            width,
+            height,
+        })
+    }
 }
 
 /// Bits per channel of a PNG file.
@@ -121,16 +144,7 @@ pub fn save(
     let path = path.as_ref();
     let format = check_target(path)?;
     image.check()?;
-    let (name, limit) = format.limit();
-    if image.width.max(image.height) > limit {
-        return Err(ImageError::FormatTooSmall {
-            path: path.into(),
-            format: name,
-            limit,
-            width: image.width,
-            height: image.height,
-        });
-    }
+    format.check_size(path, image.width, image.height)?;
     write_atomically(path, |file| encode(file, image, format, options)).map_err(
         |error| match error {
             CodecError::IoError(source) => write_error(path, source),
@@ -157,12 +171,31 @@ pub fn check_writable(path: impl AsRef<Path>) -> Result<OutputFormat, ImageError
     Ok(format)
 }
 
+/// As [`check_writable`] for a file of any kind: says nothing about the extension.
+///
+/// # Errors
+/// Whichever check fails; the message says what is wrong.
+pub fn check_file(path: impl AsRef<Path>) -> Result<(), ImageError> {
+    let path = path.as_ref();
+    check_place(path)?;
+    check_directory(path).map_err(|source| write_error(path, source))
+}
+
 /// What can be said about a target by looking at it.
 fn check_target(path: &Path) -> Result<OutputFormat, ImageError> {
     if path.is_dir() {
         return Err(ImageError::TargetIsDirectory { path: path.into() });
     }
     let format = OutputFormat::from_path(path)?;
+    check_place(path)?;
+    Ok(format)
+}
+
+/// What can be said about a target, whatever its format.
+fn check_place(path: &Path) -> Result<(), ImageError> {
+    if path.is_dir() {
+        return Err(ImageError::TargetIsDirectory { path: path.into() });
+    }
     let directory = directory_of(path);
     if !directory.is_dir() {
         return Err(ImageError::NoDirectory {
@@ -174,7 +207,7 @@ fn check_target(path: &Path) -> Result<OutputFormat, ImageError> {
     if fs::metadata(path).is_ok_and(|file| file.permissions().readonly()) {
         return Err(ImageError::TargetReadOnly { path: path.into() });
     }
-    Ok(format)
+    Ok(())
 }
 
 fn write_error(path: &Path, source: io::Error) -> ImageError {

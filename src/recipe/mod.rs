@@ -3,6 +3,7 @@
 mod features;
 mod gradient;
 mod handover;
+mod model;
 mod picture;
 mod prepared;
 mod run;
@@ -17,6 +18,7 @@ pub mod classify;
 
 pub use features::{Feature, features};
 pub use gradient::GradientReport;
+pub use model::auto_model;
 pub use picture::Picture;
 pub use run::{Outcome, Progress, Run, ScaleReport};
 pub use spec::{

@@ -36,7 +36,15 @@ impl Prepared {
             .map(|t| t.resolve(network))
             .collect::<Result<Vec<_>, _>>()?;
         let pictures = Pictures::load(recipe)?;
-        let scales = scales(recipe, &pictures)?;
+        let mut scales = scales(recipe, &pictures)?;
+        // Of a long, narrow picture the coarsest scales may be too narrow for a layer: it starts finer then.
+        let graph = network.graph();
+        let reaches = |(w, h)| {
+            let mut nodes = layers.iter().flat_map(|l: &Layers| &l.0);
+            nodes.all(|(node, _)| graph.shape(*node, h, w).is_ok())
+        };
+        let narrow = scales.iter().take_while(|s| !reaches(**s)).count();
+        scales.drain(..narrow.min(scales.len() - 1));
         Ok(Self {
             recipe: recipe.clone(),
             network: network.clone(),

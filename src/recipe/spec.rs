@@ -364,6 +364,11 @@ impl Recipe {
             .iter_mut()
             .flat_map(|t| &mut t.target)
             .for_each(absolute);
+        if recipe.model.ends_with(".safetensors")
+            && let Ok(full) = std::path::absolute(&recipe.model)
+        {
+            recipe.model = full.display().to_string();
+        }
         toml::to_string(&recipe)
             .map_err(|e| Error::Recipe(format!("the recipe cannot be written: {e}")))
     }

@@ -13,10 +13,13 @@ use crate::objective::record_gram;
 use crate::plan::{Forward, Network, Plan, RING_ROWS};
 use crate::schedule::Executor;
 
+/// A layer's values; none where only its size matters, which may be beyond any memory.
+type Values = Option<Vec<f32>>;
+
 /// Targets of every term and layer of a recipe at one scale.
 #[derive(Debug, Default)]
 pub(super) struct Targets {
-    content: HashMap<(usize, usize), (Shape, Vec<f32>)>,
+    content: HashMap<(usize, usize), (Shape, Values)>,
     gram: HashMap<(usize, usize), Vec<f32>>,
 }
 
@@ -40,11 +43,13 @@ impl Targets {
                 TermKind::Tv => {}
                 TermKind::Content => {
                     let picture = resized(&pictures[0], size)?;
-                    for (index, feature) in activations(network, &picture, &nodes)?
+                    for (index, (shape, values)) in activations(network, &picture, &nodes)?
                         .into_iter()
                         .enumerate()
                     {
-                        targets.content.insert((group, index), feature);
+                        targets
+                            .content
+                            .insert((group, index), (shape, Some(values)));
                     }
                 }
                 TermKind::Gram => {
@@ -69,7 +74,8 @@ impl Targets {
         Ok(targets)
     }
 
-    /// Targets of the right sizes with a constant for every value: for planning without running anything.
+    /// Targets of the right sizes for planning without running anything: without values where they are as large as the
+    /// image, else with a constant for every value.
     pub fn shapes_only(
         recipe: &Recipe,
         layers: &[Layers],
@@ -82,14 +88,11 @@ impl Targets {
             for (index, (node, _)) in layers.0.iter().enumerate() {
                 let shape = graph.shape(*node, size.1, size.0)?;
                 let padded = shape.channels.next_multiple_of(4) as usize;
-                let len = shape.channels as usize * shape.height as usize * shape.width as usize;
                 match spec.kind {
                     TermKind::Tv => {}
-                    TermKind::Content => drop(
-                        targets
-                            .content
-                            .insert((group, index), (shape, vec![1.0; len])),
-                    ),
+                    TermKind::Content => {
+                        drop(targets.content.insert((group, index), (shape, None)));
+                    }
                     TermKind::Gram => drop(
                         targets
                             .gram
@@ -101,9 +104,9 @@ impl Targets {
         Ok(targets)
     }
 
-    pub fn content(&self, group: usize, index: usize) -> (Shape, &[f32]) {
+    pub fn content(&self, group: usize, index: usize) -> (Shape, Option<&[f32]>) {
         let (shape, values) = &self.content[&(group, index)];
-        (*shape, values)
+        (*shape, values.as_deref())
     }
 
     pub fn gram(&self, group: usize, index: usize) -> &[f32] {

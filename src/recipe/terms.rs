@@ -5,6 +5,7 @@ use super::{
     LayerWeight, Recipe, TermKind, TermSpec, default_content_layers, default_style_layers,
 };
 use crate::Error;
+use crate::device::Kind;
 use crate::kernels::{View, pack};
 use crate::net::NodeId;
 use crate::objective::{Content, Gram, Tv};
@@ -108,9 +109,14 @@ pub(super) fn place(
                 TermKind::Content => {
                     let (shape, values) = targets.content(group, index);
                     let view = View::new(1, shape.height, shape.width, shape.channels);
-                    let weight = relative(Content::at_zero(values))?;
-                    let buffer =
-                        device.buffer_from(&format!("content of {name}"), &pack(view, values))?;
+                    let label = format!("content of {name}");
+                    let (buffer, weight) = match values {
+                        Some(values) => (
+                            device.buffer_from(&label, &pack(view, values))?,
+                            relative(Content::at_zero(values))?,
+                        ),
+                        None => (device.buffer(&label, Kind::Real, view.len())?, weight),
+                    };
                     Box::new(Content::new(buffer, view, weight))
                 }
                 TermKind::Gram => {

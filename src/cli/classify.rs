@@ -1,0 +1,80 @@
+//! `pixgrad classify`: what a network sees in pictures.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::{Args, ValueEnum};
+use pixgrad::image;
+use pixgrad::recipe::classify::{self, Score, classify};
+use serde::Serialize;
+
+use super::{Global, network, parse, terminal};
+
+/// Say what a network sees in pictures
+#[derive(Debug, Args)]
+pub struct ClassifyArgs {
+    /// The pictures
+    #[arg(value_name = "IMAGE", required = true)]
+    images: Vec<PathBuf>,
+
+    /// How many classes to list, most probable first
+    #[arg(short, long, value_name = "N", default_value = "5", value_parser = parse::count, allow_negative_numbers = true)]
+    top: u64,
+
+    /// How a picture is brought to the network
+    #[arg(short, long, value_enum, default_value_t = Size::Crop)]
+    size: Size,
+
+    /// The network: a name from `pixgrad models`, a .safetensors file, or auto (squeezenet1_1)
+    #[arg(long, value_name = "NAME|FILE", default_value = "auto")]
+    model: String,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Size {
+    /// Short side 256 pixels, then the central 224x224: as the networks were trained
+    Crop,
+    /// As it is
+    Native,
+}
+
+/// One picture, as `--json` tells it.
+#[derive(Serialize)]
+struct Answer<'a> {
+    image: &'a Path,
+    top: Vec<Score>,
+}
+
+pub fn run(args: &ClassifyArgs, global: &Global) -> anyhow::Result<ExitCode> {
+    let device = global.open()?;
+    let network = network::load(&device, &args.model)?;
+    let size = match args.size {
+        Size::Crop => classify::Size::Crop224,
+        Size::Native => classify::Size::Native,
+    };
+    let top = usize::try_from(args.top).unwrap_or(usize::MAX);
+    let answers = args.images.iter().map(|path| {
+        let image = image::load(path)?;
+        Ok(Answer {
+            image: path,
+            top: classify(&network, &image, size, top)?,
+        })
+    });
+    if global.json {
+        let answers = answers.collect::<anyhow::Result<Vec<_>>>()?;
+        terminal::print_json(&answers)?;
+    } else {
+        for answer in answers {
+            terminal::print(text(&answer?))?;
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn text(answer: &Answer<'_>) -> String {
+    let lines = answer
+        .top
+        .iter()
+        .map(|s| format!("\n  {:.4}  {} ({})", s.probability, s.label, s.class));
+    answer.image.display().to_string() + &lines.collect::<String>()
+}

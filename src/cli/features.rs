@@ -1,0 +1,110 @@
+//! `pixgrad features`: what layers of a network answer to a picture.
+
+use std::collections::HashSet;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::{Context, bail};
+use clap::Args;
+use pixgrad::image::{self, Filter, Image, check_file, size_for_long_side};
+use pixgrad::recipe::{Feature, features};
+use serde_json::json;
+
+use super::output::{Tensor, write_tensors};
+use super::parse::{self, LongSide};
+use super::{Global, Usage, network, terminal};
+
+/// Write what layers of a network answer to a picture
+///
+/// The file holds one f32 tensor [C,H,W] per layer, under the name asked for.
+#[derive(Debug, Args)]
+pub struct FeaturesArgs {
+    /// The picture
+    #[arg(value_name = "IMAGE")]
+    image: PathBuf,
+
+    /// The layers: relu1_1,relu2_1; `pixgrad models show NAME` lists them
+    #[arg(long, value_name = "LAYERS", required = true, value_delimiter = ',', value_parser = parse::layer_name)]
+    layers: Vec<String>,
+
+    /// The file to write
+    #[arg(short, long, value_name = "FILE.safetensors")]
+    output: PathBuf,
+
+    /// Long side in pixels to bring the picture to, or native
+    #[arg(
+        short,
+        long,
+        value_name = "PIXELS",
+        default_value = "native",
+        value_parser = parse::long_side,
+        allow_negative_numbers = true
+    )]
+    size: LongSide,
+
+    /// The network: a name from `pixgrad models`, a .safetensors file, or auto (squeezenet1_1)
+    #[arg(long, value_name = "NAME|FILE", default_value = "auto")]
+    model: String,
+}
+
+pub fn run(args: &FeaturesArgs, global: &Global) -> anyhow::Result<ExitCode> {
+    let mut seen = HashSet::new();
+    if let Some(twice) = args.layers.iter().find(|layer| !seen.insert(*layer)) {
+        bail!(Usage(format!(
+            "--layers names `{twice}` twice: the file holds one tensor per name"
+        )));
+    }
+    check_file(&args.output)?;
+    let image = resized(image::load(&args.image)?, args.size)?;
+
+    let device = global.open()?;
+    let network = network::load(&device, &args.model)?;
+    let answers = features(&network, &image, &args.layers)
+        .with_context(|| args.image.display().to_string())?;
+    let tensors: Vec<Tensor<'_>> = answers
+        .iter()
+        .map(|feature| Tensor {
+            name: feature.layer.clone(),
+            shape: shape(feature).to_vec(),
+            values: &feature.values,
+        })
+        .collect();
+    let model = network.graph().name.clone();
+    write_tensors(&args.output, &tensors, &[("model", model.clone())])?;
+
+    if global.json {
+        let layer = |feature: &Feature| json!({ "layer": feature.layer, "shape": shape(feature) });
+        terminal::print_json(&json!({
+            "output": args.output,
+            "width": image.width,
+            "height": image.height,
+            "model": model,
+            "device": device.info(),
+            "layers": answers.iter().map(layer).collect::<Vec<_>>(),
+        }))?;
+    } else {
+        let lines = answers
+            .iter()
+            .map(|feature| format!("\n  {} {:?}", feature.layer, shape(feature)));
+        terminal::print(args.output.display().to_string() + &lines.collect::<String>())?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn resized(image: Image, size: LongSide) -> anyhow::Result<Image> {
+    let LongSide::Pixels(side) = size else {
+        return Ok(image);
+    };
+    let (width, height) = size_for_long_side(image.width, image.height, side);
+    Ok(if image.size() == (width, height) {
+        image
+    } else {
+        image.resize(width, height, Filter::Bicubic)?.clamp()
+    })
+}
+
+/// [C,H,W].
+fn shape(feature: &Feature) -> [usize; 3] {
+    let s = feature.shape;
+    [s.channels, s.height, s.width].map(|n| n as usize)
+}

@@ -1,0 +1,117 @@
+//! `pixgrad grad`: the gradient of a recipe's objective at its start image, nothing stepped.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Args;
+use pixgrad::Recipe;
+use pixgrad::image::check_file;
+use serde_json::json;
+
+use super::optimize::{TermValue, load_network};
+use super::output::{Tensor, write_tensors};
+use super::parse::{self, Size};
+use super::{Global, terminal};
+
+/// Write the gradient of a recipe's objective at its start image, nothing stepped
+///
+/// The file holds f32 tensors: `gradient` [3,H,W] with respect to the [0,1] image, `loss` [1], and `term.0` [1],
+/// `term.1` [1] ..., the weighted value of every term of the recipe.
+#[derive(Debug, Args)]
+pub struct GradArgs {
+    /// The recipe; paths in it start at its folder
+    #[arg(value_name = "RECIPE.toml")]
+    recipe: PathBuf,
+
+    /// The file to write
+    #[arg(short, long, value_name = "FILE.safetensors")]
+    output: PathBuf,
+
+    /// Size of the image in pixels: its long side, or WIDTHxHEIGHT where no picture gives it a shape
+    /// [default: the recipe's]
+    #[arg(short, long, value_name = "PIXELS", value_parser = parse::size, allow_negative_numbers = true)]
+    size: Option<Size>,
+
+    /// The network [default: the recipe's]
+    #[arg(long, value_name = "NAME|FILE")]
+    model: Option<String>,
+
+    /// Seed of a random start image [default: the recipe's]
+    #[arg(long, value_name = "N")]
+    seed: Option<u64>,
+}
+
+pub fn run(args: &GradArgs, global: &Global) -> anyhow::Result<ExitCode> {
+    let mut recipe = Recipe::read(&args.recipe)?;
+    if let Some(size) = args.size {
+        size.apply(&mut recipe.image);
+    }
+    if let Some(model) = &args.model {
+        recipe.model.clone_from(model);
+    }
+    recipe.seed = args.seed.unwrap_or(recipe.seed);
+    check_file(&args.output)?;
+
+    let device = global.open()?;
+    let (network, chosen) = load_network(&mut recipe, &device)?;
+    let model = network.graph().name.clone();
+    if chosen {
+        global.note(format_args!("{model} (auto) on {}", device.info().name));
+    }
+    let report = recipe.gradient(&network)?;
+    let (width, height) = (report.width, report.height);
+
+    let scalar = |name: String, value| Tensor {
+        name,
+        shape: vec![1],
+        values: std::slice::from_ref(value),
+    };
+    let shape = vec![3, height as usize, width as usize];
+    let mut tensors = vec![Tensor {
+        name: "gradient".into(),
+        shape,
+        values: &report.gradient,
+    }];
+    tensors.push(scalar("loss".into(), &report.loss));
+    tensors.extend(
+        report
+            .terms
+            .iter()
+            .enumerate()
+            .map(|(i, value)| scalar(format!("term.{i}"), value)),
+    );
+    write_tensors(&args.output, &tensors, &[("model", model.clone())])?;
+
+    let terms: Vec<TermValue> = recipe
+        .terms
+        .iter()
+        .zip(&report.terms)
+        .map(|(term, value)| TermValue {
+            kind: term.kind.name(),
+            value: *value,
+        })
+        .collect();
+    if global.json {
+        terminal::print_json(&json!({
+            "output": args.output,
+            "width": width,
+            "height": height,
+            "model": model,
+            "device": device.info(),
+            "loss": report.loss,
+            "terms": terms,
+        }))?;
+    } else {
+        let terms: Vec<String> = terms
+            .iter()
+            .map(|t| format!("{} {:.6e}", t.kind, t.value))
+            .collect();
+        let loss = report.loss;
+        let path = args.output.display();
+        terminal::print(format_args!(
+            "{path}: {width}x{height}, loss {loss:.6e} ({})",
+            terms.join(", ")
+        ))?;
+    }
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,227 @@
+//! The command line: one file per subcommand, each of which parses, calls a recipe and reports.
+
+mod classify;
+mod devices;
+mod features;
+mod grad;
+mod interrupt;
+mod models;
+mod network;
+mod optimize;
+mod output;
+mod parse;
+mod progress;
+mod run;
+mod style;
+mod terminal;
+mod texture;
+mod trace;
+
+use std::process::ExitCode;
+
+use clap::builder::PossibleValuesParser;
+use clap::{Args, Parser, Subcommand};
+use pixgrad::{Device, DeviceOptions};
+
+/// Optimizes the pixels of an image against a fixed, trained CNN, on any GPU.
+///
+/// Results go to files, reports to stdout, progress and warnings to stderr. The exit code is 0 when done, 1 on failure,
+/// 2 on wrong usage and 130 after Ctrl-C, which ends the iteration and still writes the image.
+#[derive(Debug, Parser)]
+#[command(name = "pixgrad", version, max_term_width = 120)]
+struct Cli {
+    #[command(flatten)]
+    global: Global,
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// Options of every subcommand.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Global options")]
+struct Global {
+    /// Where to run: an index or a part of a name from `pixgrad devices`, `cpu`, or `auto` (the best GPU, else `cpu`)
+    #[arg(long, global = true, env = "PIXGRAD_DEVICE", value_name = "INDEX|NAME")]
+    device: Option<String>,
+
+    /// Only adapters of this graphics interface
+    #[arg(
+        long,
+        global = true,
+        value_name = "NAME",
+        ignore_case = true,
+        value_parser = PossibleValuesParser::new(["vulkan", "metal", "dx12", "gl", "cpu"]),
+    )]
+    backend: Option<String>,
+
+    /// Make stdout one JSON document and nothing else
+    #[arg(long, global = true)]
+    json: bool,
+
+    /// No progress and no warnings
+    #[arg(short, long, global = true)]
+    quiet: bool,
+}
+
+impl Global {
+    /// Opens the device that was asked for.
+    fn open(&self) -> anyhow::Result<Device> {
+        let options = DeviceOptions {
+            device: self.device.clone(),
+            backend: self.backend.clone(),
+            ..DeviceOptions::default()
+        };
+        Ok(Device::new(&options)?)
+    }
+
+    /// A line on stderr, unless quiet.
+    fn note(&self, line: impl std::fmt::Display) {
+        if !self.quiet {
+            terminal::note(line);
+        }
+    }
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Style(style::StyleArgs),
+    Texture(texture::TextureArgs),
+    Classify(classify::ClassifyArgs),
+    Features(features::FeaturesArgs),
+    Grad(grad::GradArgs),
+    Run(run::RunArgs),
+    Devices(devices::DevicesArgs),
+    Models(models::ModelsArgs),
+}
+
+/// Wrong usage that only shows when several arguments are looked at together: exit code 2.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+struct Usage(String);
+
+/// Runs the command line of this process.
+pub fn main() -> ExitCode {
+    let Cli { global, command } = Cli::parse();
+    let result = match &command {
+        Command::Style(args) => style::run(args, &global),
+        Command::Texture(args) => texture::run(args, &global),
+        Command::Classify(args) => classify::run(args, &global),
+        Command::Features(args) => features::run(args, &global),
+        Command::Grad(args) => grad::run(args, &global),
+        Command::Run(args) => run::run(args, &global),
+        Command::Devices(args) => devices::run(args, &global),
+        Command::Models(args) => models::run(args, &global),
+    };
+    match result {
+        Ok(code) => code,
+        Err(error) if terminal::is_broken_pipe(&error) => ExitCode::SUCCESS,
+        Err(error) => {
+            terminal::note(format_args!("error: {}", terminal::chain(&error)));
+            if error.is::<Usage>() {
+                terminal::note("\nFor more information, try '--help'.");
+                ExitCode::from(2)
+            } else {
+                ExitCode::FAILURE
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+    use clap::error::ErrorKind;
+
+    use super::*;
+
+    fn refusal(line: &str) -> clap::Error {
+        let arguments = std::iter::once("pixgrad").chain(line.split_whitespace());
+        Cli::try_parse_from(arguments).expect_err(line)
+    }
+
+    #[test]
+    fn the_definition_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn global_options_stand_before_and_after_the_subcommand() {
+        for line in [
+            "pixgrad --json --device cpu classify a.png",
+            "pixgrad classify a.png --json --device cpu",
+        ] {
+            let cli = Cli::try_parse_from(line.split(' ')).expect(line);
+            assert!(cli.global.json);
+            assert_eq!(cli.global.device.as_deref(), Some("cpu"));
+        }
+    }
+
+    #[test]
+    fn wrong_numbers_are_refused_with_what_would_be_right() {
+        for (line, expected) in [
+            ("style a b --size 0", "whole number of pixels"),
+            ("style a b --size -5", "whole number of pixels"),
+            ("style a b -i 0", "at least 1"),
+            ("style a b --content-weight -1", "0 or more"),
+            ("style a b --style-weights -1", "0 or more"),
+            ("style a b --style-weights 1,x", "0 or more"),
+            ("style a b --step-size 0", "greater than 0"),
+            ("style a b --style-scale nan", "greater than 0"),
+            ("style a b --average 1", "less than 1"),
+            ("style a b --style-layers relu1_1:x", "LAYER:NUMBER"),
+            (
+                "style a b --init no/such/file",
+                "content, noise, gray, stats",
+            ),
+            ("style a b --optimizer lbfgs", "adam"),
+            ("style a b --style-loss mmd", "gram"),
+            ("style a b --precision f16", "not supported yet"),
+            ("style a b --backend opengl", "vulkan"),
+            ("texture a --size 10x", "WIDTHxHEIGHT"),
+            ("texture a --size 0x10", "WIDTHxHEIGHT"),
+            ("classify a --top 0", "at least 1"),
+        ] {
+            let error = refusal(line);
+            assert_eq!(error.exit_code(), 2, "{line}");
+            let text = error.to_string();
+            assert!(text.contains(expected), "{line}: {text}");
+        }
+    }
+
+    #[test]
+    fn what_is_needed_is_asked_for() {
+        for line in [
+            "style",
+            "style a",
+            "texture",
+            "classify",
+            "grad a",
+            "features a",
+            "run",
+        ] {
+            assert_eq!(
+                refusal(line).kind(),
+                ErrorKind::MissingRequiredArgument,
+                "{line}"
+            );
+        }
+    }
+
+    #[test]
+    fn lists_leave_positional_arguments_alone() {
+        let line =
+            "pixgrad style --style-weights 1,2 --style-layers a:0.5,b photo.png one.png two.png";
+        let Command::Style(args) = Cli::try_parse_from(line.split(' ')).expect(line).command else {
+            panic!("not style");
+        };
+        assert_eq!(args.styles.len(), 2);
+        assert_eq!(args.paint.style_weights, [1.0, 2.0]);
+        let layers: Vec<String> = args
+            .paint
+            .style_layers
+            .iter()
+            .map(ToString::to_string)
+            .collect();
+        assert_eq!(layers, ["a:0.5", "b"]);
+    }
+}

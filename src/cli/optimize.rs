@@ -1,0 +1,487 @@
+//! What every command does that optimizes an image: options, checks, run, files, report.
+
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Instant;
+
+use anyhow::bail;
+use clap::Args;
+use pixgrad::device::DeviceInfo;
+use pixgrad::image::{self, OutputFormat, SaveOptions, check_file, check_writable};
+use pixgrad::recipe::{Init, Outcome, Recipe, Run, ScaleReport};
+use pixgrad::{Device, Network};
+use serde::Serialize;
+
+use super::interrupt::Interrupt;
+use super::output::{numbered, write_json, write_text};
+use super::progress::Reporter;
+use super::trace::{Iteration, Trace};
+use super::{Global, parse, terminal};
+
+/// Options of `style`, `texture` and `run`.
+#[derive(Debug, Args)]
+pub struct OptimizeArgs {
+    /// The image to write: .png, .jpg, .webp or .tif [default: NAME-pixgrad.png in the current folder, after the input]
+    #[arg(short, long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+
+    /// Long side of the coarsest scale in pixels; from there the image grows by √2 up to the full size
+    /// [default: 128; run: the recipe's]
+    #[arg(long, value_name = "PIXELS", value_parser = parse::side, allow_negative_numbers = true)]
+    min_size: Option<u32>,
+
+    /// Iterations at every scale [default: 60; texture: 100; run: the recipe's]
+    #[arg(short, long, value_name = "N", value_parser = parse::count, allow_negative_numbers = true)]
+    iterations: Option<u64>,
+
+    /// Iterations at the coarsest scale [default: as --iterations; without it 100; texture: 200; run: the recipe's]
+    #[arg(long, value_name = "N", value_parser = parse::count, allow_negative_numbers = true)]
+    initial_iterations: Option<u64>,
+
+    /// The start image: content, noise, gray (with faint noise), stats (noise in the style's colours) or a picture's
+    /// path [default: content; texture: noise; run: the recipe's]
+    #[arg(long, value_name = "START", value_parser = parse::init)]
+    pub init: Option<Init>,
+
+    /// Seed of everything random [default: 0; run: the recipe's]
+    #[arg(long, value_name = "N")]
+    seed: Option<u64>,
+
+    /// The network: a name from `pixgrad models`, a .safetensors file, or auto (vgg19 on a GPU, squeezenet1_1 on `cpu`
+    /// and software adapters) [default: auto; run: the recipe's]
+    #[arg(long, value_name = "NAME|FILE")]
+    model: Option<String>,
+
+    /// What steps the image
+    #[arg(long, value_name = "NAME", value_parser = ["adam"])]
+    optimizer: Option<String>,
+
+    /// Step in units of the [0,1] image [default: 0.02; run: the recipe's]
+    #[arg(long, value_name = "STEP", value_parser = parse::positive, allow_negative_numbers = true)]
+    step_size: Option<f64>,
+
+    /// Decay of the moving average of the image, which is the result; 0: the last image is
+    /// [default: 0.95; run: the recipe's]
+    #[arg(long, value_name = "DECAY", value_parser = parse::decay, allow_negative_numbers = true)]
+    average: Option<f32>,
+
+    /// Number format of the activations
+    #[arg(long, value_name = "FORMAT", default_value = "f32", value_parser = parse::precision)]
+    precision: parse::Precision,
+
+    /// Also write the image every N iterations, as OUTPUT-000123.png
+    #[arg(long, value_name = "N", value_parser = parse::count, allow_negative_numbers = true)]
+    save_every: Option<u64>,
+
+    /// Write the losses and the time of every iteration as JSON
+    #[arg(long, value_name = "FILE.json")]
+    trace: Option<PathBuf>,
+
+    /// Write what is about to run as a recipe for `pixgrad run`
+    #[arg(long, value_name = "FILE.toml")]
+    save_recipe: Option<PathBuf>,
+
+    /// Only say what every scale would take: memory, GFLOP, dispatches
+    #[arg(long)]
+    dry_run: bool,
+}
+
+impl OptimizeArgs {
+    /// Puts what was asked for into the recipe.
+    fn apply(&self, recipe: &mut Recipe) {
+        if let Some(iterations) = self.iterations {
+            recipe.optimizer.iterations = iterations;
+            recipe.optimizer.initial_iterations = None;
+        }
+        if self.initial_iterations.is_some() {
+            recipe.optimizer.initial_iterations = self.initial_iterations;
+        }
+        if self.min_size.is_some() {
+            recipe.image.min_size = self.min_size;
+        }
+        if let Some(init) = &self.init {
+            recipe.image.init = init.clone();
+        }
+        if let Some(seed) = self.seed {
+            recipe.seed = seed;
+        }
+        if let Some(model) = &self.model {
+            recipe.model.clone_from(model);
+        }
+        if let Some(step_size) = self.step_size {
+            recipe.optimizer.step_size = step_size as f32;
+        }
+        if let Some(average) = self.average {
+            recipe.optimizer.average = average;
+        }
+    }
+
+    /// Fails before the long run where it would fail after it.
+    fn check_outputs(&self, output: &Path) -> anyhow::Result<()> {
+        if !self.dry_run {
+            check_writable(output)?;
+            self.trace.as_ref().map(check_file).transpose()?;
+        }
+        self.save_recipe.as_ref().map(check_file).transpose()?;
+        Ok(())
+    }
+}
+
+/// Runs a recipe as the options say: the whole command but for how the recipe came to be.
+///
+/// `default_output` is where the image goes if the options do not say.
+pub fn optimize(
+    mut recipe: Recipe,
+    args: &OptimizeArgs,
+    default_output: PathBuf,
+    global: &Global,
+) -> anyhow::Result<ExitCode> {
+    let start = Instant::now();
+    args.apply(&mut recipe);
+    let output = args.output.clone().unwrap_or(default_output);
+    args.check_outputs(&output)?;
+
+    let device = global.open()?;
+    let (network, chosen) = load_network(&mut recipe, &device)?;
+    if args.dry_run {
+        let scales = recipe.dry_run(&device, &network)?;
+        save_recipe(&recipe, args)?;
+        return report_plan(&device, &network, &scales, global);
+    }
+    let mut run = recipe.compile(&device, &network)?;
+    if let Some(last) = run.plan().last() {
+        OutputFormat::from_path(&output)?.check_size(&output, last.width, last.height)?;
+    }
+    save_recipe(&recipe, args)?;
+    global.note(announcement(&device, &network, chosen, run.plan()));
+
+    let journal = iterate(&mut run, args, &output, global)?;
+    let picture = run.image()?;
+    if let Some(warning) = image::save(&output, &picture, SaveOptions::default())? {
+        global.note(format_args!("warning: {warning}"));
+    }
+    if let Some(path) = &args.trace {
+        write_json(
+            path,
+            &Trace {
+                device: device.info(),
+                recipe: &recipe,
+                iterations: &journal.trace,
+            },
+        )?;
+    }
+
+    let report = Report {
+        output: &output,
+        width: picture.width,
+        height: picture.height,
+        model: &network.graph().name,
+        device: device.info(),
+        iterations: run.done(),
+        seconds: start.elapsed().as_secs_f64(),
+        loss: journal.loss,
+        terms: recipe
+            .terms
+            .iter()
+            .zip(&journal.terms)
+            .map(|(term, value)| TermValue {
+                kind: term.kind.name(),
+                value: *value,
+            })
+            .collect(),
+        stopped: journal.stopped,
+    };
+    if global.json {
+        terminal::print_json(&report)?;
+    } else {
+        terminal::print(report.line())?;
+    }
+    Ok(if journal.stopped {
+        ExitCode::from(Interrupt::EXIT_CODE)
+    } else {
+        ExitCode::SUCCESS
+    })
+}
+
+/// The recipe's network, and whether it was chosen by `auto`. The recipe then names it, so that what is saved means
+/// the same on every device.
+pub fn load_network(recipe: &mut Recipe, device: &Device) -> anyhow::Result<(Network, bool)> {
+    let network = recipe.network(device)?;
+    let chosen = recipe.model == "auto";
+    if chosen {
+        recipe.model.clone_from(&network.graph().name);
+    }
+    Ok((network, chosen))
+}
+
+fn save_recipe(recipe: &Recipe, args: &OptimizeArgs) -> anyhow::Result<()> {
+    args.save_recipe
+        .as_ref()
+        .map_or(Ok(()), |path| write_text(path, &recipe.to_toml()?))
+}
+
+/// Device, network, sizes and iterations in one line.
+fn announcement(
+    device: &Device,
+    network: &Network,
+    chosen: bool,
+    scales: &[ScaleReport],
+) -> String {
+    let scales: Vec<String> = scales
+        .iter()
+        .map(|s| format!("{}x{} ({} iterations)", s.width, s.height, s.iterations))
+        .collect();
+    let auto = if chosen { " (auto)" } else { "" };
+    format!(
+        "{} on {}: {}",
+        network.graph().name.clone() + auto,
+        device.info().name,
+        scales.join(", ")
+    )
+}
+
+/// What is remembered of a run.
+#[derive(Default)]
+struct Journal {
+    loss: f32,
+    terms: Vec<f32>,
+    trace: Vec<Iteration>,
+    stopped: bool,
+}
+
+/// Runs to the end or to Ctrl-C.
+fn iterate(
+    run: &mut Run,
+    args: &OptimizeArgs,
+    output: &Path,
+    global: &Global,
+) -> anyhow::Result<Journal> {
+    let interrupt = Interrupt::listen(global.quiet)?;
+    let mut reporter = Reporter::new(global.quiet, run.iterations());
+    let mut journal = Journal::default();
+    let mut diverged = None;
+    loop {
+        let outcome = run.run_for(args.save_every.unwrap_or(u64::MAX), |progress| {
+            reporter.update(progress);
+            (journal.loss, journal.terms) = (progress.loss, progress.terms.clone());
+            if args.trace.is_some() {
+                journal.trace.push(progress.into());
+            }
+            if !progress.loss.is_finite() {
+                diverged.get_or_insert(progress.iteration);
+            }
+            if diverged.is_some() || interrupt.pressed() {
+                ControlFlow::Break(())
+            } else {
+                ControlFlow::Continue(())
+            }
+        })?;
+        match outcome {
+            Outcome::Paused => {
+                // The final image has the same warnings, and tells them.
+                let _ = image::save(
+                    numbered(output, run.done()),
+                    &run.image()?,
+                    SaveOptions::default(),
+                )?;
+            }
+            Outcome::Stopped => {
+                journal.stopped = run.done() < run.iterations();
+                break;
+            }
+            Outcome::Finished => break,
+        }
+    }
+    reporter.finish();
+    if let Some(iteration) = diverged {
+        bail!(
+            "the loss of iteration {iteration} is not a finite number: a smaller --step-size, or smaller weights, help"
+        );
+    }
+    Ok(journal)
+}
+
+/// What a run was, as `--json` tells it.
+#[derive(Serialize)]
+struct Report<'a> {
+    output: &'a Path,
+    width: u32,
+    height: u32,
+    model: &'a str,
+    device: &'a DeviceInfo,
+    iterations: u64,
+    seconds: f64,
+    /// Of the last iteration, before its step.
+    loss: f32,
+    terms: Vec<TermValue>,
+    /// Whether Ctrl-C ended the run.
+    stopped: bool,
+}
+
+/// The weighted value of one term of the recipe.
+#[derive(Debug, Serialize)]
+pub struct TermValue {
+    pub kind: &'static str,
+    pub value: f32,
+}
+
+impl Report<'_> {
+    fn line(&self) -> String {
+        let (width, height) = (self.width, self.height);
+        let stopped = if self.stopped { ", stopped" } else { "" };
+        format!(
+            "{}: {width}x{height}, {} iterations{stopped}, {:.1} s on {}",
+            self.output.display(),
+            self.iterations,
+            self.seconds,
+            self.device.name
+        )
+    }
+}
+
+/// What a plan is, as `--dry-run --json` tells it.
+#[derive(Serialize)]
+struct PlanReport<'a> {
+    model: &'a str,
+    device: &'a DeviceInfo,
+    scales: Vec<ScalePlan<'a>>,
+}
+
+#[derive(Serialize)]
+struct ScalePlan<'a> {
+    #[serde(flatten)]
+    scale: &'a ScaleReport,
+    total_bytes: u64,
+}
+
+fn report_plan(
+    device: &Device,
+    network: &Network,
+    scales: &[ScaleReport],
+    global: &Global,
+) -> anyhow::Result<ExitCode> {
+    if global.json {
+        let scales = scales.iter().map(|scale| ScalePlan {
+            scale,
+            total_bytes: scale.cost.total_bytes(),
+        });
+        let report = PlanReport {
+            model: &network.graph().name,
+            device: device.info(),
+            scales: scales.collect(),
+        };
+        terminal::print_json(&report)?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let header = [
+        "size",
+        "iterations",
+        "memory",
+        "GFLOP/iteration",
+        "dispatches/iteration",
+    ];
+    let mut rows = vec![header.map(String::from).to_vec()];
+    rows.extend(scales.iter().map(|s| {
+        vec![
+            format!("{}x{}", s.width, s.height),
+            s.iterations.to_string(),
+            terminal::bytes(s.cost.total_bytes()),
+            format!("{:.2}", s.cost.gflop),
+            s.cost.dispatches.to_string(),
+        ]
+    }));
+    let table = terminal::table(&rows);
+    terminal::print(format_args!(
+        "{} on {}\n{table}",
+        network.graph().name,
+        device.info().name
+    ))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+    use pixgrad::recipe::Picture;
+
+    use super::*;
+
+    #[derive(clap::Parser)]
+    struct Only {
+        #[command(flatten)]
+        args: OptimizeArgs,
+    }
+
+    fn parsed(line: &str) -> OptimizeArgs {
+        let arguments = std::iter::once("test").chain(line.split_whitespace());
+        <Only as clap::Parser>::try_parse_from(arguments)
+            .expect(line)
+            .args
+    }
+
+    fn picture() -> Picture {
+        Picture::from("a.png")
+    }
+
+    #[test]
+    fn the_help_tells_the_recipes_defaults() {
+        let style = Recipe::style(picture(), [picture()]);
+        let texture = Recipe::texture([picture()], 8, 8);
+        let help = |id: &str| {
+            let command = Only::command();
+            let argument = command
+                .get_arguments()
+                .find(|a| a.get_id() == id)
+                .expect(id);
+            argument.get_help().expect(id).to_string()
+        };
+        let (s, t) = (&style.optimizer, &texture.optimizer);
+        let expect = |id: &str, text: String| {
+            assert!(help(id).contains(&text), "{id}: {} lacks {text}", help(id))
+        };
+        expect(
+            "iterations",
+            format!("[default: {}; texture: {};", s.iterations, t.iterations),
+        );
+        let initial = |o: &pixgrad::recipe::OptimizerSpec| o.initial_iterations.expect("some");
+        expect(
+            "initial_iterations",
+            format!("without it {}; texture: {};", initial(s), initial(t)),
+        );
+        expect("step_size", format!("[default: {};", s.step_size));
+        expect("average", format!("[default: {};", s.average));
+        expect(
+            "min_size",
+            format!("[default: {};", style.image.min_size.expect("some")),
+        );
+        expect("seed", format!("[default: {};", style.seed));
+        assert_eq!((s.step_size, s.average), (t.step_size, t.average));
+        assert_eq!(
+            (&style.image.init, &texture.image.init),
+            (&Init::Content, &Init::Noise)
+        );
+    }
+
+    #[test]
+    fn options_replace_what_the_recipe_says() {
+        let mut recipe = Recipe::texture([picture()], 8, 8);
+        let before = recipe.clone();
+        parsed("").apply(&mut recipe);
+        assert_eq!(recipe, before, "nothing asked for, nothing changed");
+
+        parsed("-i 7 --seed 3 --model vgg19 --init gray --step-size 0.5 --average 0 --min-size 5")
+            .apply(&mut recipe);
+        let o = &recipe.optimizer;
+        assert_eq!((o.iterations, o.initial_iterations), (7, None));
+        assert_eq!((o.step_size, o.average), (0.5, 0.0));
+        assert_eq!((recipe.seed, recipe.model.as_str()), (3, "vgg19"));
+        assert_eq!(
+            (&recipe.image.init, recipe.image.min_size),
+            (&Init::Gray, Some(5))
+        );
+
+        parsed("-i 7 --initial-iterations 9").apply(&mut recipe);
+        assert_eq!(recipe.optimizer.initial_iterations, Some(9));
+    }
+}

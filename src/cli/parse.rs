@@ -1,0 +1,214 @@
+//! Values of options: each function reads one, or says what would be right.
+
+use std::fmt;
+use std::path::Path;
+
+use pixgrad::recipe::{ImageSpec, Init, LayerWeight};
+
+/// The longest side that can be asked for, in pixels.
+const MAX_SIDE: u32 = 65535;
+
+/// The size of a picture that has a shape already.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LongSide {
+    /// As the picture is.
+    Native,
+    /// Its long side in pixels.
+    Pixels(u32),
+}
+
+/// The size of a picture.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Size {
+    /// Its long side in pixels; square where nothing gives it a shape.
+    Long(u32),
+    /// Width and height in pixels.
+    Exact(u32, u32),
+}
+
+impl Size {
+    /// Makes this the size of a recipe's result.
+    pub fn apply(self, image: &mut ImageSpec) {
+        (image.size, image.width, image.height) = match self {
+            Self::Long(side) => (Some(side), None, None),
+            Self::Exact(width, height) => (None, Some(width), Some(height)),
+        };
+    }
+}
+
+impl fmt::Display for Size {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Long(side) => write!(f, "{side}"),
+            Self::Exact(width, height) => write!(f, "{width}x{height}"),
+        }
+    }
+}
+
+/// A side in pixels.
+pub fn side(text: &str) -> Result<u32, String> {
+    let side = text
+        .parse()
+        .ok()
+        .filter(|side| (1..=MAX_SIDE).contains(side));
+    side.ok_or_else(|| format!("it must be a whole number of pixels from 1 to {MAX_SIDE}"))
+}
+
+/// A side in pixels, or `native`.
+pub fn long_side(text: &str) -> Result<LongSide, String> {
+    if text.eq_ignore_ascii_case("native") {
+        return Ok(LongSide::Native);
+    }
+    side(text)
+        .map(LongSide::Pixels)
+        .map_err(|why| format!("{why}, or `native`"))
+}
+
+/// `512` or `512x384`.
+pub fn size(text: &str) -> Result<Size, String> {
+    let size = match text.split_once(['x', 'X']) {
+        None => side(text).map(Size::Long),
+        Some((width, height)) => {
+            side(width).and_then(|width| Ok(Size::Exact(width, side(height)?)))
+        }
+    };
+    size.map_err(|_| {
+        format!(
+            "it must be a whole number of pixels or WIDTHxHEIGHT, each side from 1 to {MAX_SIDE}"
+        )
+    })
+}
+
+/// A number of things, at least one.
+pub fn count(text: &str) -> Result<u64, String> {
+    let count = text.parse().ok().filter(|count| *count >= 1);
+    count.ok_or_else(|| "it must be a whole number, at least 1".to_string())
+}
+
+/// A weight that pulls, never pushes.
+pub fn weight(text: &str) -> Result<f64, String> {
+    number(text, |n| n >= 0.0).ok_or_else(|| "it must be a number, 0 or more".to_string())
+}
+
+/// A step or a factor.
+pub fn positive(text: &str) -> Result<f64, String> {
+    number(text, |n| n > 0.0).ok_or_else(|| "it must be a number greater than 0".to_string())
+}
+
+/// The decay of a moving average.
+pub fn decay(text: &str) -> Result<f32, String> {
+    // Asked as the engine does, in single precision: 0.99999999 is 1 there.
+    let decay = text
+        .parse()
+        .ok()
+        .filter(|decay| (0.0..1.0f32).contains(decay));
+    decay.ok_or_else(|| "it must be a number from 0 to less than 1".to_string())
+}
+
+fn number(text: &str, fits: fn(f64) -> bool) -> Option<f64> {
+    text.parse()
+        .ok()
+        .filter(|n: &f64| n.is_finite() && fits(*n))
+}
+
+/// `LAYER` or `LAYER:NUMBER`.
+pub fn layer(text: &str) -> Result<LayerWeight, String> {
+    text.trim()
+        .parse()
+        .map_err(|error: pixgrad::Error| error.to_string())
+}
+
+/// The name of a layer.
+pub fn layer_name(text: &str) -> Result<String, String> {
+    match text.trim() {
+        "" => Err("a layer's name is missing; write LAYER or LAYER,LAYER".to_string()),
+        name => Ok(name.to_string()),
+    }
+}
+
+/// A start image. A word that names no file is a slip in one of the others.
+pub fn init(text: &str) -> Result<Init, String> {
+    let Ok(init) = text.parse::<Init>();
+    if matches!(init, Init::Picture(_)) && !Path::new(text).exists() {
+        return Err("it must be content, noise, gray, stats or the path of a picture, and there is no such file".into());
+    }
+    Ok(init)
+}
+
+/// The number format of the activations.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Precision {
+    F32,
+}
+
+/// `f32`.
+pub fn precision(text: &str) -> Result<Precision, String> {
+    match text {
+        "f32" => Ok(Precision::F32),
+        "f16" => Err("f16 is not supported yet; use f32".to_string()),
+        _ => Err("it must be f32".to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes() {
+        assert_eq!(size("512"), Ok(Size::Long(512)));
+        assert_eq!(size("512x384"), Ok(Size::Exact(512, 384)));
+        assert_eq!(size("7X5"), Ok(Size::Exact(7, 5)));
+        assert_eq!(long_side("native"), Ok(LongSide::Native));
+        assert_eq!(long_side("65535"), Ok(LongSide::Pixels(65535)));
+        for wrong in [
+            "", "0", "-1", "1.5", "65536", "x", "1x", "x1", "0x1", "1x2x3", "ten",
+        ] {
+            assert!(size(wrong).is_err(), "{wrong}");
+            assert!(long_side(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_size_replaces_the_one_before() {
+        let mut image = ImageSpec::default();
+        Size::Exact(3, 2).apply(&mut image);
+        assert_eq!(
+            (image.size, image.width, image.height),
+            (None, Some(3), Some(2))
+        );
+        Size::Long(9).apply(&mut image);
+        assert_eq!(
+            (image.size, image.width, image.height),
+            (Some(9), None, None)
+        );
+    }
+
+    #[test]
+    fn numbers() {
+        assert_eq!(weight("0"), Ok(0.0));
+        assert_eq!(positive("1e-2"), Ok(0.01));
+        assert_eq!(decay("0"), Ok(0.0));
+        assert_eq!(count("3"), Ok(3));
+        for wrong in ["", "-1", "nan", "inf", "one"] {
+            assert!(weight(wrong).is_err(), "{wrong}");
+            assert!(positive(wrong).is_err(), "{wrong}");
+            assert!(count(wrong).is_err(), "{wrong}");
+        }
+        for wrong in ["1", "0.99999999", "-0.1", "nan"] {
+            assert!(decay(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_start_is_a_word_or_a_file_that_exists() {
+        assert_eq!(init("gray"), Ok(Init::Gray));
+        assert!(init("grey").is_err());
+        let here = file!();
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(here);
+        assert!(matches!(
+            init(&path.to_string_lossy()),
+            Ok(Init::Picture(_))
+        ));
+    }
+}

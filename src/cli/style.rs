@@ -1,0 +1,210 @@
+//! `pixgrad style`: a picture in the style of others.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Args;
+use pixgrad::image::size_of;
+use pixgrad::recipe::{LayerWeight, Recipe, TermKind};
+
+use super::optimize::{OptimizeArgs, optimize};
+use super::output::default_path;
+use super::parse::{self, LongSide};
+use super::{Global, Usage};
+
+/// Long side of the result in pixels when nobody says, if the content has as many.
+const SIZE: u32 = 512;
+
+/// Paint a picture in the style of one or several others
+#[derive(Debug, Args)]
+pub struct StyleArgs {
+    /// The picture to paint
+    #[arg(value_name = "CONTENT")]
+    pub content: PathBuf,
+
+    /// The pictures whose style it gets
+    #[arg(value_name = "STYLE", required = true)]
+    pub styles: Vec<PathBuf>,
+
+    /// Long side of the result in pixels, or native [default: 512, or the content's if that is less]
+    #[arg(short, long, value_name = "PIXELS", value_parser = parse::long_side, allow_negative_numbers = true)]
+    size: Option<LongSide>,
+
+    /// Weight of the content
+    #[arg(long, value_name = "W", default_value = "1", value_parser = parse::weight, allow_negative_numbers = true)]
+    content_weight: f64,
+
+    /// Layers that keep the content, with weights: relu4_2:1,relu5_1:0.5 [default: the network's usual ones]
+    #[arg(long, value_name = "LAYERS", value_delimiter = ',', value_parser = parse::layer)]
+    content_layers: Vec<LayerWeight>,
+
+    #[command(flatten)]
+    pub paint: PaintArgs,
+
+    #[command(flatten)]
+    optimize: OptimizeArgs,
+}
+
+/// Options of `style` and `texture`.
+#[derive(Debug, Args)]
+pub struct PaintArgs {
+    /// Weight of the style [default: 1]
+    #[arg(long, value_name = "W", value_parser = parse::weight, allow_negative_numbers = true)]
+    style_weight: Option<f64>,
+
+    /// Weight of the total variation, which smooths [default: 2]
+    #[arg(long, value_name = "W", value_parser = parse::weight, allow_negative_numbers = true)]
+    tv_weight: Option<f64>,
+
+    /// How several styles are blended, one weight for each: 1,2 [default: evenly]
+    #[arg(
+        long,
+        value_name = "W,W",
+        value_delimiter = ',',
+        value_parser = parse::weight,
+        allow_hyphen_values = true
+    )]
+    pub style_weights: Vec<f64>,
+
+    /// Size of the style pictures relative to the result; they are never enlarged
+    #[arg(long, value_name = "X", default_value = "1", value_parser = parse::positive, allow_negative_numbers = true)]
+    style_scale: f64,
+
+    /// Layers that make the style, with weights: relu1_1:0.5,relu2_1 [default: the network's usual ones]
+    #[arg(long, value_name = "LAYERS", value_delimiter = ',', value_parser = parse::layer)]
+    pub style_layers: Vec<LayerWeight>,
+
+    /// How styles are compared: gram (Gatys et al. 2016)
+    #[arg(long, value_name = "NAME", default_value = "gram", value_parser = ["gram"])]
+    style_loss: String,
+}
+
+impl PaintArgs {
+    /// Puts what was asked for into a recipe for that many styles.
+    pub fn apply(&self, recipe: &mut Recipe, styles: usize) -> Result<(), Usage> {
+        let weights = &self.style_weights;
+        if !weights.is_empty() && weights.len() != styles {
+            return Err(Usage(format!(
+                "--style-weights gives {}, but there {}: give one weight for each",
+                plural(weights.len(), "weight"),
+                if styles == 1 {
+                    "is 1 style".to_string()
+                } else {
+                    format!("are {styles} styles")
+                },
+            )));
+        }
+        if !weights.is_empty() && weights.iter().all(|w| *w == 0.0) {
+            return Err(Usage(
+                "--style-weights are all 0: at least one must be greater".to_string(),
+            ));
+        }
+        if let Some(style) = recipe.term_mut(TermKind::Gram) {
+            style.weight = self.style_weight.unwrap_or(style.weight);
+            style.target_weights.clone_from(weights);
+            style.target_scale = self.style_scale;
+            style.layers.clone_from(&self.style_layers);
+        }
+        if let Some(tv) = recipe.term_mut(TermKind::Tv) {
+            tv.weight = self.tv_weight.unwrap_or(tv.weight);
+        }
+        Ok(())
+    }
+}
+
+fn plural(count: usize, noun: &str) -> String {
+    format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
+}
+
+pub fn run(args: &StyleArgs, global: &Global) -> anyhow::Result<ExitCode> {
+    let mut recipe = Recipe::style(
+        args.content.as_path(),
+        args.styles.iter().map(PathBuf::as_path),
+    );
+    args.paint.apply(&mut recipe, args.styles.len())?;
+    if let Some(content) = recipe.term_mut(TermKind::Content) {
+        content.weight = args.content_weight;
+        content.layers.clone_from(&args.content_layers);
+    }
+    let (width, height) = size_of(&args.content)?;
+    recipe.image.size = match args.size {
+        Some(LongSide::Native) => None,
+        Some(LongSide::Pixels(side)) => Some(side),
+        None => Some(SIZE.min(width.max(height))),
+    };
+    optimize(recipe, &args.optimize, default_path(&args.content), global)
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[derive(clap::Parser)]
+    struct Only {
+        #[command(flatten)]
+        args: StyleArgs,
+    }
+
+    fn parsed(line: &str) -> StyleArgs {
+        let arguments = std::iter::once("test").chain(line.split_whitespace());
+        <Only as clap::Parser>::try_parse_from(arguments)
+            .expect(line)
+            .args
+    }
+
+    #[test]
+    fn the_help_tells_the_recipes_defaults() {
+        let mut recipe = Recipe::style("a", ["b"]);
+        let mut weight = |kind| recipe.term_mut(kind).expect("a term").weight;
+        for (id, expected) in [
+            (
+                "style_weight",
+                format!("[default: {}]", weight(TermKind::Gram)),
+            ),
+            ("tv_weight", format!("[default: {}]", weight(TermKind::Tv))),
+            ("size", format!("[default: {SIZE},")),
+        ] {
+            let command = Only::command();
+            let argument = command
+                .get_arguments()
+                .find(|a| a.get_id() == id)
+                .expect(id);
+            let help = argument.get_help().expect(id).to_string();
+            assert!(help.contains(&expected), "{help}");
+        }
+        assert_eq!(parsed("a b").content_weight, weight(TermKind::Content));
+    }
+
+    #[test]
+    fn weights_must_be_as_many_as_styles_and_not_all_zero() {
+        let apply = |line: &str| {
+            let args = parsed(line);
+            args.paint
+                .apply(&mut Recipe::style("a", ["b"]), args.styles.len())
+                .map_err(|e| e.to_string())
+        };
+        assert_eq!(apply("a b c --style-weights 1,0"), Ok(()));
+        let message = apply("a b c --style-weights 1,2,3").expect_err("three for two");
+        assert!(
+            message.contains("3 weights") && message.contains("2 styles"),
+            "{message}"
+        );
+        assert!(apply("a b c --style-weights 0,0").is_err());
+    }
+
+    #[test]
+    fn options_reach_the_terms() {
+        let args = parsed(
+            "a b --style-weight 5 --tv-weight 0 --style-scale 2 --style-layers relu1_1:0.5,relu2_1",
+        );
+        let mut recipe = Recipe::style("a", ["b"]);
+        args.paint.apply(&mut recipe, 1).expect("valid");
+        assert_eq!(recipe.term_mut(TermKind::Tv).map(|t| t.weight), Some(0.0));
+        let gram = recipe.term_mut(TermKind::Gram).expect("a style term");
+        assert_eq!((gram.weight, gram.target_scale), (5.0, 2.0));
+        assert_eq!(gram.layers.len(), 2);
+        assert_eq!(gram.layers[0].weight, 0.5);
+    }
+}

@@ -1,0 +1,60 @@
+//! `pixgrad texture`: a new texture like a sample.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::bail;
+use clap::Args;
+use pixgrad::recipe::{Init, Recipe};
+
+use super::optimize::{OptimizeArgs, optimize};
+use super::output::default_path;
+use super::parse::{self, Size};
+use super::style::PaintArgs;
+use super::{Global, Usage};
+
+/// Make a new texture like one or several samples
+#[derive(Debug, Args)]
+pub struct TextureArgs {
+    /// The samples
+    #[arg(value_name = "STYLE", required = true)]
+    styles: Vec<PathBuf>,
+
+    /// Size of the result in pixels: a side of a square, or WIDTHxHEIGHT
+    #[arg(
+        short,
+        long,
+        value_name = "PIXELS",
+        default_value = "256",
+        value_parser = parse::size,
+        allow_negative_numbers = true
+    )]
+    size: Size,
+
+    #[command(flatten)]
+    paint: PaintArgs,
+
+    #[command(flatten)]
+    optimize: OptimizeArgs,
+}
+
+pub fn run(args: &TextureArgs, global: &Global) -> anyhow::Result<ExitCode> {
+    let (width, height) = match args.size {
+        Size::Long(side) => (side, side),
+        Size::Exact(width, height) => (width, height),
+    };
+    if matches!(args.optimize.init, Some(Init::Content)) {
+        bail!(Usage(
+            "a texture has no content to start from: --init takes noise, gray, stats or a path"
+                .into(),
+        ));
+    }
+    let mut recipe = Recipe::texture(args.styles.iter().map(PathBuf::as_path), width, height);
+    args.paint.apply(&mut recipe, args.styles.len())?;
+    optimize(
+        recipe,
+        &args.optimize,
+        default_path(&args.styles[0]),
+        global,
+    )
+}
