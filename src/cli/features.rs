@@ -16,7 +16,7 @@ use super::{Global, Usage, network, terminal};
 
 /// Write what layers of a network answer to a picture
 ///
-/// The file holds one f32 tensor [C,H,W] per layer, under the name asked for.
+/// The file holds one f32 tensor `[C,H,W]` per layer, under the name asked for.
 #[derive(Debug, Args)]
 pub struct FeaturesArgs {
     /// The picture
@@ -103,7 +103,7 @@ fn resized(image: Image, size: LongSide) -> anyhow::Result<Image> {
     })
 }
 
-/// [C,H,W].
+/// `[C,H,W]`.
 fn shape(feature: &Feature) -> [usize; 3] {
     let s = feature.shape;
     [s.channels, s.height, s.width].map(|n| n as usize)

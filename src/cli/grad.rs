@@ -15,7 +15,7 @@ use super::{Global, terminal};
 
 /// Write the gradient of a recipe's objective at its start image, nothing stepped
 ///
-/// The file holds f32 tensors: `gradient` [3,H,W] with respect to the [0,1] image, `loss` [1], and `term.0` [1],
+/// The file holds f32 tensors: `gradient` `[3,H,W]` with respect to the `[0,1]` image, `loss` [1], and `term.0` [1],
 /// `term.1` [1] ..., the weighted value of every term of the recipe.
 #[derive(Debug, Args)]
 pub struct GradArgs {

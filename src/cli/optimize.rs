@@ -57,7 +57,7 @@ pub struct OptimizeArgs {
     #[arg(long, value_name = "NAME", value_parser = ["adam"])]
     optimizer: Option<String>,
 
-    /// Step in units of the [0,1] image [default: 0.02; run: the recipe's]
+    /// Step in units of the `[0,1]` image [default: 0.02; run: the recipe's]
     #[arg(long, value_name = "STEP", value_parser = parse::positive, allow_negative_numbers = true)]
     step_size: Option<f64>,
 

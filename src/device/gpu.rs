@@ -16,11 +16,14 @@ pub struct Gpu {
     queue: wgpu::Queue,
     info: DeviceInfo,
     checked: bool,
-    pipelines: Mutex<HashMap<(Shader, Vec<Slot>), Arc<Pipeline>>>,
+    pipelines: Mutex<Pipelines>,
     counters: Counters,
     rate: std::sync::OnceLock<f64>,
     failure: Arc<Mutex<Option<String>>>,
 }
+
+/// Compiled kernels by shader and bindings.
+type Pipelines = HashMap<(Shader, Vec<Slot>), Arc<Pipeline>>;
 
 /// A compiled kernel.
 #[derive(Debug)]

@@ -16,7 +16,7 @@ pub fn luma(image: &Image) -> Vec<f32> {
 
 /// The image with its luma replaced by `luma` (`[height][width]`) and its chroma kept: the
 /// luminance-only transfer of Gatys et al., "Preserving Color in Neural Artistic Style Transfer"
-/// (2016), section 4. Values may leave [0, 1]; see [`Image::clamp`].
+/// (2016), section 4. Values may leave `[0, 1]`; see [`Image::clamp`].
 ///
 /// In YIQ and YCbCr alike, changing Y at constant chroma adds the same amount to R, G and B.
 ///

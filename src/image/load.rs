@@ -22,7 +22,7 @@ const MAX_DECODER_BYTES: u64 = MAX_PIXELS * 16;
 /// - An embedded RGB colour profile other than sRGB is converted to sRGB (relative to what the
 ///   profile's rendering intent says, to 14 bits). Grey and CMYK profiles, PNG gamma and unreadable
 ///   profiles are ignored; CMYK is converted by the plain formula.
-/// - The first frame of an animation is taken. Float TIFF values are taken as they are, in [0, 1].
+/// - The first frame of an animation is taken. Float TIFF values are taken as they are, in `[0, 1]`.
 ///
 /// # Errors
 /// Always names the file: missing, a directory, empty, unreadable, not an image, a format not

@@ -26,7 +26,7 @@ pub const MAX_PIXELS: u64 = 1 << 28;
 
 /// An RGB image in memory, with an optional alpha channel.
 ///
-/// Values are sRGB-encoded and nominally in [0, 1]; a bicubic or Lanczos resize may overshoot
+/// Values are sRGB-encoded and nominally in `[0, 1]`; a bicubic or Lanczos resize may overshoot
 /// that range, and [`clamp`](Image::clamp) brings values back. Rows run from top to bottom,
 /// pixels from left to right. Alpha is straight, never premultiplied into `rgb`.
 #[derive(Debug, Clone, PartialEq)]
@@ -147,14 +147,14 @@ impl Image {
         [self.rgb[i], self.rgb[i + 1], self.rgb[i + 2]]
     }
 
-    /// Every colour and alpha value brought into [0, 1].
+    /// Every colour and alpha value brought into `[0, 1]`.
     pub fn clamp(mut self) -> Self {
         let values = self.rgb.iter_mut().chain(self.alpha.iter_mut().flatten());
         values.for_each(|v| *v = v.clamp(0.0, 1.0));
         self
     }
 
-    /// Interleaved 8-bit RGB `[height][width][3]`: clamped to [0, 1], rounded to nearest.
+    /// Interleaved 8-bit RGB `[height][width][3]`: clamped to `[0, 1]`, rounded to nearest.
     pub fn to_rgb8(&self) -> Vec<u8> {
         self.rgb.iter().map(|&v| to_u8(v)).collect()
     }
@@ -173,12 +173,12 @@ fn pixel_count(width: u64, height: u64) -> Result<usize, ImageError> {
     }
 }
 
-/// A value in [0, 1] as 8 bits, to nearest. `as` saturates, so that nothing wraps around.
+/// A value in `[0, 1]` as 8 bits, to nearest. `as` saturates, so that nothing wraps around.
 fn to_u8(v: f32) -> u8 {
     (v * 255.0).round() as u8
 }
 
-/// A value in [0, 1] as 16 bits, to nearest.
+/// A value in `[0, 1]` as 16 bits, to nearest.
 fn to_u16(v: f32) -> u16 {
     (v * 65535.0).round() as u16
 }

@@ -31,7 +31,7 @@ impl From<Filter> for fir::FilterType {
 impl Image {
     /// The image resampled to `width` x `height` pixels on its sRGB-encoded values, as PIL and
     /// torchvision do. Alpha is resampled alike and not premultiplied. Nothing is clamped:
-    /// [`Filter::Bicubic`] and [`Filter::Lanczos`] may overshoot [0, 1], see [`Image::clamp`].
+    /// [`Filter::Bicubic`] and [`Filter::Lanczos`] may overshoot `[0, 1]`, see [`Image::clamp`].
     ///
     /// # Errors
     /// A side of 0, more than [`MAX_PIXELS`](super::MAX_PIXELS), or an image whose fields do not

@@ -127,7 +127,7 @@ impl std::fmt::Display for SaveWarning {
     }
 }
 
-/// Writes the image in the format of the path's extension, clamped to [0, 1] and rounded to the
+/// Writes the image in the format of the path's extension, clamped to `[0, 1]` and rounded to the
 /// nearest step, with an sRGB colour profile. Alpha is written where the format holds it; JPEG
 /// does not: there it is left out, and the warning that comes back says so.
 ///

@@ -384,7 +384,7 @@ impl Conv {
     }
 }
 
-/// [out,in,k,k] as every framework has it → rows (ky·k + kx)·in⁺ + ci of out⁺ columns, both channel counts rounded
+/// `[out,in,k,k]` as every framework has it → rows (ky·k + kx)·in⁺ + ci of out⁺ columns, both channel counts rounded
 /// up to a multiple of 4 with zeros.
 #[must_use]
 pub fn pack_weights(weight: &[f32], out: u32, input: u32, kernel: u32) -> Vec<f32> {

@@ -45,7 +45,7 @@ impl View {
     #[must_use]
     pub fn slice(&self, first: u32, c: u32) -> Self {
         debug_assert!(
-            first % 4 == 0 && first + c <= self.quads * 4,
+            first.is_multiple_of(4) && first + c <= self.quads * 4,
             "slice {first}+{c} of {self:?}"
         );
         Self {
@@ -154,7 +154,7 @@ impl Tensor {
     }
 }
 
-/// [N,C,H,W] as every framework has it → this engine's layout, padding zeroed.
+/// `[N,C,H,W]` as every framework has it → this engine's layout, padding zeroed.
 #[must_use]
 pub fn pack<T: Copy + Default>(view: View, nchw: &[T]) -> Vec<T> {
     let mut out = vec![T::default(); view.len()];
@@ -162,7 +162,7 @@ pub fn pack<T: Copy + Default>(view: View, nchw: &[T]) -> Vec<T> {
     out
 }
 
-/// This engine's layout → [N,C,H,W].
+/// This engine's layout → `[N,C,H,W]`.
 #[must_use]
 pub fn unpack<T: Copy + Default>(view: View, packed: &[T]) -> Vec<T> {
     let mut out = vec![T::default(); view.elements()];

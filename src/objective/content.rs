@@ -23,7 +23,7 @@ impl Content {
         }
     }
 
-    /// The value at all-zero activations, mean P²: what `relative` divides by. `target` is [C,H,W].
+    /// The value at all-zero activations, mean P²: what `relative` divides by. `target` is `[C,H,W]`.
     #[must_use]
     pub fn at_zero(target: &[f32]) -> f64 {
         target.iter().map(|&p| f64::from(p).powi(2)).sum::<f64>() / target.len() as f64

@@ -16,7 +16,7 @@ pub struct Gram {
     weight: f64,
 }
 
-/// Records the Gram matrix FᵀF/N of every image: a tensor [n, 1, C⁺, C⁺], C⁺ being C rounded up to a multiple of 4.
+/// Records the Gram matrix FᵀF/N of every image: a tensor `[n, 1, C⁺, C⁺]`, C⁺ being C rounded up to a multiple of 4.
 pub fn record_gram(recording: &mut Recording, x: Tensor, keep: bool) -> Tensor {
     let padded = x.view.quads * 4;
     let splits = GramKernel::splits_for(x.view);
@@ -45,7 +45,7 @@ pub fn record_gram(recording: &mut Recording, x: Tensor, keep: bool) -> Tensor {
 }
 
 impl Gram {
-    /// `target` holds A/N_s, [C⁺, C⁺], of a layer of `channels` channels.
+    /// `target` holds A/N_s, `[C⁺, C⁺]`, of a layer of `channels` channels.
     #[must_use]
     pub fn new(target: Buffer, channels: u32, weight: f64) -> Self {
         Self {

@@ -7,7 +7,7 @@ use crate::kernels::{self, Tensor};
 /// Adam on the pixels.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Adam {
-    /// α, in units of the [0,1] image per iteration.
+    /// α, in units of the `[0,1]` image per iteration.
     pub step_size: f32,
     /// Decay of the first moment.
     pub beta1: f32,

@@ -62,7 +62,7 @@ pub struct Plan {
     pub state: State,
     /// Completed iterations: one word.
     pub step: ValueId,
-    /// Losses of the last [`RING_ROWS`] iterations, [rows, slots].
+    /// Losses of the last [`RING_ROWS`] iterations, `[rows, slots]`.
     pub ring: ValueId,
     /// For each loss slot the recipe's term it belongs to.
     pub groups: Vec<usize>,

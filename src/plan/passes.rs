@@ -26,7 +26,7 @@ pub struct Forward<'a> {
 }
 
 impl<'a> Forward<'a> {
-    /// Records the layers from `image` ([0,1] RGB) up to the deepest of `wanted`.
+    /// Records the layers from `image` (`[0,1]` RGB) up to the deepest of `wanted`.
     ///
     /// Tensors of `keep` get memory of their own, so that they can be read back after the pass.
     ///

@@ -13,7 +13,7 @@ pub struct Feature {
     pub layer: String,
     /// Channels, rows, columns.
     pub shape: Shape,
-    /// [C,H,W].
+    /// `[C,H,W]`.
     pub values: Vec<f32>,
 }
 

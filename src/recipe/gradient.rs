@@ -7,7 +7,7 @@ pub struct GradientReport {
     pub width: u32,
     /// Pixels.
     pub height: u32,
-    /// d(total)/d(image), [3,H,W], with respect to the [0,1] image.
+    /// d(total)/d(image), `[3,H,W]`, with respect to the `[0,1]` image.
     pub gradient: Vec<f32>,
     /// The total.
     pub loss: f32,

@@ -266,7 +266,7 @@ impl Run {
         self.executor.encode(encoder, iterations)
     }
 
-    /// The GPU buffer of the image being optimized: `height·width` vec4s of f32, RGB in [0,1] and 0.
+    /// The GPU buffer of the image being optimized: `height·width` vec4s of f32, RGB in `[0,1]` and 0.
     #[must_use]
     pub fn image_buffer(&self) -> Option<&wgpu::Buffer> {
         self.executor

@@ -60,7 +60,7 @@ pub enum Init {
     /// The content term's target; noise where there is none.
     #[default]
     Content,
-    /// Uniform noise in [0,1].
+    /// Uniform noise in `[0,1]`.
     Noise,
     /// Middle gray with noise of one 8-bit step.
     Gray,
@@ -231,7 +231,7 @@ impl<'de> Deserialize<'de> for LayerWeight {
 pub struct OptimizerSpec {
     /// The method.
     pub kind: OptimizerKind,
-    /// Step in units of the [0,1] image.
+    /// Step in units of the `[0,1]` image.
     pub step_size: f32,
     /// What is left of the step at the end of a scale, as a fraction of it; it shrinks linearly. 1: it is constant.
     pub final_step: f32,

@@ -149,11 +149,15 @@ pub(super) fn start(
                     "the start `stats` needs a style picture to take them from".to_string(),
                 ));
             }
-            let average = |pick: &dyn Fn(&([f32; 3], [f32; 3])) -> f32| {
-                styles.iter().map(pick).sum::<f32>() / styles.len() as f32
-            };
+            let count = styles.len() as f32;
             let channels = [0, 1, 2]
-                .map(|c| Normal::new(average(&|s| s.0[c]), average(&|s| s.1[c])))
+                .map(|c| {
+                    let mean = styles.iter().map(|(mean, _)| mean[c]).sum::<f32>() / count;
+                    Normal::new(
+                        mean,
+                        styles.iter().map(|(_, std)| std[c]).sum::<f32>() / count,
+                    )
+                })
                 .into_iter()
                 .collect::<Result<Vec<_>, _>>()
                 .map_err(|e| {

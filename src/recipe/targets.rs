@@ -141,7 +141,7 @@ pub(super) fn packed(image: &Image) -> (View, Vec<f32>) {
     (view, pack(view, &planes))
 }
 
-/// The activations of `nodes` for an image, as [C,H,W].
+/// The activations of `nodes` for an image, as `[C,H,W]`.
 pub(super) fn activations(
     network: &Network,
     image: &Image,
@@ -166,7 +166,7 @@ pub(super) fn activations(
         .collect()
 }
 
-/// The Gram matrices of `nodes` for an image, as [C⁺, C⁺].
+/// The Gram matrices of `nodes` for an image, as `[C⁺, C⁺]`.
 fn grams(network: &Network, image: &Image, nodes: &[NodeId]) -> Result<Vec<Vec<f32>>, Error> {
     let (view, pixels) = packed(image);
     let mut recording = Recording::new();

@@ -124,7 +124,7 @@ impl Executor {
         }
     }
 
-    /// Reads a tensor back as [n,c,h,w].
+    /// Reads a tensor back as `[n,c,h,w]`.
     ///
     /// # Errors
     /// [`Error::Device`] when the device has failed.
