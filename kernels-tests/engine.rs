@@ -247,3 +247,73 @@ fn weights_and_terms_add_up() {
     assert!((two.terms[1] - 2.0 * one.terms[1]).abs() <= 1e-5 * two.terms[1]);
     assert_eq!((two.terms[0], two.terms[2]), (one.terms[0], one.terms[2]));
 }
+
+#[test]
+fn the_image_reaches_a_texture_of_the_host() {
+    let device = &*GPU;
+    let gpu = device.gpu().expect("a GPU");
+    let network = Network::load(device, "squeezenet1_1").expect("the embedded network");
+    let mut recipe = style().iterations(2);
+    recipe.optimizer.average = 0.0;
+    let mut run = recipe.compile(device, &network).expect("a valid recipe");
+    let _ = run.run(|_| ControlFlow::Continue(())).expect("a run");
+    let size = wgpu::Extent3d {
+        width: 72,
+        height: 48,
+        depth_or_array_layers: 1,
+    };
+    let texture = |format, width| {
+        gpu.device().create_texture(&wgpu::TextureDescriptor {
+            label: None,
+            size: wgpu::Extent3d { width, ..size },
+            mip_level_count: 1,
+            sample_count: 1,
+            dimension: wgpu::TextureDimension::D2,
+            format,
+            usage: wgpu::TextureUsages::COPY_DST | wgpu::TextureUsages::COPY_SRC,
+            view_formats: &[],
+        })
+    };
+    let target = texture(wgpu::TextureFormat::Rgba8Unorm, 72);
+    let encode = || {
+        gpu.device()
+            .create_command_encoder(&wgpu::CommandEncoderDescriptor::default())
+    };
+    let mut encoder = encode();
+    run.copy_to_texture(&mut encoder, &target)
+        .expect("a texture that fits");
+    let usage = wgpu::BufferUsages::COPY_DST | wgpu::BufferUsages::MAP_READ;
+    let back = gpu
+        .raw_buffer("texture", 512 * 48, usage)
+        .expect("a buffer");
+    let layout = wgpu::TexelCopyBufferLayout {
+        offset: 0,
+        bytes_per_row: Some(512),
+        rows_per_image: None,
+    };
+    encoder.copy_texture_to_buffer(
+        target.as_image_copy(),
+        wgpu::TexelCopyBufferInfo {
+            buffer: &back,
+            layout,
+        },
+        size,
+    );
+    gpu.submit(encoder);
+    back.map_async(wgpu::MapMode::Read, .., |_| ());
+    gpu.wait(None).expect("the GPU finishes");
+    let bytes = gpu.mapped(&back, 512 * 48).expect("the bytes");
+    let expected = run.image().expect("a picture").to_rgb8();
+    for (i, pixel) in expected.chunks(3).enumerate() {
+        let at = i / 72 * 512 + i % 72 * 4;
+        assert_eq!(&bytes[at..at + 3], pixel, "pixel {i}");
+        assert_eq!(bytes[at + 3], 255);
+    }
+    let wrong = [
+        texture(wgpu::TextureFormat::Rgba8Unorm, 71),
+        texture(wgpu::TextureFormat::Rgba16Float, 72),
+    ];
+    for wrong in &wrong {
+        assert!(run.copy_to_texture(&mut encode(), wrong).is_err());
+    }
+}

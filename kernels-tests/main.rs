@@ -16,6 +16,7 @@ mod lrn;
 mod max_pool;
 mod networks;
 mod oracle;
+mod pixels;
 mod pools;
 mod record;
 mod relu;

@@ -174,8 +174,10 @@ fn with_infos() -> Vec<(DeviceInfo, Option<wgpu::Adapter>)> {
     all
 }
 
-/// The adapter that `options` mean; `None` is the `cpu` device.
-pub(super) fn choose(options: &DeviceOptions) -> Result<Option<wgpu::Adapter>, DeviceError> {
+/// The adapter that `options` mean, with its index; `None` is the `cpu` device.
+pub(super) fn choose(
+    options: &DeviceOptions,
+) -> Result<Option<(usize, wgpu::Adapter)>, DeviceError> {
     let asked = options
         .device
         .as_deref()
@@ -210,7 +212,7 @@ pub(super) fn choose(options: &DeviceOptions) -> Result<Option<wgpu::Adapter>, D
         fits_backend && fits_device
     });
     match chosen {
-        Some((_, adapter)) => Ok(adapter),
+        Some((info, adapter)) => Ok(adapter.map(|adapter| (info.index, adapter))),
         None => Err(DeviceError::NotFound {
             asked: match backend {
                 Some(backend) => format!("device `{asked}` on backend `{backend}`"),

@@ -98,7 +98,11 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Gpu {
-    pub(super) fn open(adapter: &wgpu::Adapter, checked: bool) -> Result<Self, DeviceError> {
+    pub(super) fn open(
+        adapter: &wgpu::Adapter,
+        index: usize,
+        checked: bool,
+    ) -> Result<Self, DeviceError> {
         let has = adapter.limits();
         let wanted = adapters::USED_FEATURES
             .iter()

@@ -49,7 +49,7 @@ impl Device {
     pub fn new(options: &DeviceOptions) -> Result<Self, DeviceError> {
         Ok(Self(Arc::new(match adapters::choose(options)? {
             None => Inner::Cpu(Cpu::new(Precision::F32)),
-            Some(adapter) => Inner::Gpu(Gpu::open(&adapter, options.checked)?),
+            Some((index, adapter)) => Inner::Gpu(Gpu::open(&adapter, index, options.checked)?),
         })))
     }
 

@@ -15,6 +15,7 @@ mod flat;
 pub mod gram;
 pub mod lrn;
 pub mod max_pool;
+pub mod pixels;
 pub mod record;
 pub mod relu;
 pub mod resize;
@@ -38,6 +39,7 @@ pub use ema::{Ema, EmaRead};
 pub use gram::{Gram, GramReduce};
 pub use lrn::{Lrn, LrnBackward};
 pub use max_pool::{MaxPool, MaxPoolBackward};
+pub use pixels::Pixels;
 pub use record::Record;
 pub use relu::{Relu, ReluBackward};
 pub use resize::{Axis, Resize, ResizeFilter, record_resize};
@@ -68,6 +70,7 @@ pub const SOURCES: &[&Source] = &[
     &lrn::SOURCE,
     &max_pool::BACKWARD,
     &max_pool::SOURCE,
+    &pixels::SOURCE,
     &record::SOURCE,
     &relu::BACKWARD,
     &relu::SOURCE,

@@ -13,6 +13,7 @@ mod style;
 mod targets;
 mod terms;
 mod texture;
+mod texture_copy;
 
 pub mod classify;
 
@@ -25,3 +26,4 @@ pub use spec::{
     ImageSpec, Init, LayerWeight, OptimizerKind, OptimizerSpec, Recipe, TermKind, TermSpec,
 };
 pub use style::{default_content_layers, default_style_layers};
+pub use texture_copy::TEXTURE_FORMATS;

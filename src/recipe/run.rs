@@ -266,6 +266,22 @@ impl Run {
         self.executor.encode(encoder, iterations)
     }
 
+    /// Appends a copy of the image as it is now to the host program's command encoder (GPU only).
+    ///
+    /// `texture` must be of the size of the scale at work, of a format of [`TEXTURE_FORMATS`](super::TEXTURE_FORMATS), and allow
+    /// `COPY_DST`. The bytes are sRGB-encoded, whether the format says so or not; alpha is opaque. What is copied is
+    /// the last iterate, not the average.
+    ///
+    /// # Errors
+    /// [`Error::Plan`] on the `cpu` device, or where the texture's size or format is another.
+    pub fn copy_to_texture(
+        &self,
+        encoder: &mut wgpu::CommandEncoder,
+        texture: &wgpu::Texture,
+    ) -> Result<(), Error> {
+        super::texture_copy::record(&self.executor, encoder, texture)
+    }
+
     /// The GPU buffer of the image being optimized: `height·width` vec4s of f32, RGB in `[0,1]` and 0.
     #[must_use]
     pub fn image_buffer(&self) -> Option<&wgpu::Buffer> {
