@@ -125,7 +125,9 @@ impl Gpu {
             name: adapter.get_info().name,
             reason: e.to_string(),
         })?;
-        Ok(Self::from_wgpu(adapter.get_info(), device, queue, checked))
+        let mut gpu = Self::from_wgpu(adapter.get_info(), device, queue, checked);
+        gpu.info.index = index;
+        Ok(gpu)
     }
 
     pub(super) fn from_wgpu(
