@@ -317,3 +317,30 @@ fn the_image_reaches_a_texture_of_the_host() {
         assert!(run.copy_to_texture(&mut encode(), wrong).is_err());
     }
 }
+
+/// Without a size everything is native; with one, a Gram target takes the image's long side.
+#[test]
+fn targets_follow_the_size() {
+    let device = Device::cpu();
+    let network = Network::load(&device, "squeezenet1_1").expect("the embedded network");
+    let style_terms = |recipe: &Recipe| recipe.gradient(&network).expect("a gradient").terms[1];
+    let (content, painting) = (
+        sample("chelsea.png", 48, 32),
+        sample("starry_night.jpg", 96, 76),
+    );
+    let recipe = |painting: Image| {
+        let mut recipe = Recipe::style(content.clone(), [painting]);
+        recipe.image.min_size = None;
+        recipe
+    };
+    let shrunk = painting
+        .resize(48, 38, Filter::Bicubic)
+        .expect("a smaller one")
+        .clamp();
+    let native = style_terms(&recipe(painting.clone()));
+    assert_eq!(
+        style_terms(&recipe(painting).size(48)),
+        style_terms(&recipe(shrunk.clone()).size(48))
+    );
+    assert_ne!(native, style_terms(&recipe(shrunk)));
+}

@@ -159,12 +159,14 @@ impl Prepared {
     }
 
     fn targets(&self, size: (u32, u32)) -> Result<Targets, Error> {
+        let native = self.recipe.image.size.is_none() && self.recipe.image.width.is_none();
         Targets::extract(
             &self.recipe,
             &self.layers,
             &self.network,
             &self.pictures.targets,
             size,
+            native.then(|| self.last()),
         )
     }
 

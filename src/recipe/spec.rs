@@ -117,7 +117,8 @@ pub struct TermSpec {
     /// How several targets are blended; normalised to sum 1. Absent: evenly.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub target_weights: Vec<f64>,
-    /// Long side of a `gram` target relative to the image's. Targets are never enlarged.
+    /// Long side of a `gram` target relative to the image's; relative to its own where the image has no `size` and
+    /// is native, too. Targets are never enlarged.
     #[serde(default = "one", skip_serializing_if = "is_one")]
     pub target_scale: f64,
     /// Weight of the whole term; negative maximises.

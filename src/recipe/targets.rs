@@ -26,13 +26,16 @@ pub(super) struct Targets {
 impl Targets {
     /// Runs every target picture through the network once.
     ///
-    /// `pictures[group]` are the images of the recipe's term `group`; the optimized image has `size` pixels.
+    /// `pictures[group]` are the images of the recipe's term `group`; the optimized image has `size` pixels. A
+    /// `gram` target has the image's long side; with `native`, the final size of an image that no size was asked of,
+    /// it keeps its own size, too, and shrinks with the image on coarser scales.
     pub fn extract(
         recipe: &Recipe,
         layers: &[Layers],
         network: &Network,
         pictures: &[Vec<std::sync::Arc<Image>>],
         size: (u32, u32),
+        native: Option<(u32, u32)>,
     ) -> Result<Self, Error> {
         let mut targets = Self::default();
         for (group, ((spec, layers), pictures)) in
@@ -54,8 +57,16 @@ impl Targets {
                 }
                 TermKind::Gram => {
                     for (picture, share) in pictures.iter().zip(spec.blend()) {
-                        let long = f64::from(size.0.max(size.1)) * spec.target_scale;
-                        let picture = not_enlarged(picture, long.round().max(1.0) as u32)?;
+                        let long = match native {
+                            Some(full) => {
+                                let (width, height) = picture.size();
+                                let shrink = f64::from(size.0) / f64::from(full.0);
+                                f64::from(width.max(height)) * shrink
+                            }
+                            None => f64::from(size.0.max(size.1)),
+                        };
+                        let long = (long * spec.target_scale).round().max(1.0) as u32;
+                        let picture = not_enlarged(picture, long)?;
                         for (index, gram) in
                             grams(network, &picture, &nodes)?.into_iter().enumerate()
                         {
