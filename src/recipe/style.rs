@@ -63,10 +63,10 @@ pub fn default_style_layers(architecture: Architecture) -> Vec<LayerWeight> {
             ("fire7/concat", 0.2),
         ],
         Architecture::Vgg16 | Architecture::Vgg19 => &[
-            ("relu1_1", 1.0),
+            ("relu1_1", 4.0),
             ("relu2_1", 1.0),
             ("relu3_1", 1.0),
-            ("relu4_1", 1.0),
+            ("relu4_1", 2.0),
         ],
         Architecture::AlexNet => &[
             ("relu1", 1.0),
