@@ -35,7 +35,7 @@ impl Recipe {
                 ..TermSpec::new(TermKind::Gram)
             },
             TermSpec {
-                weight: 2.0,
+                weight: 4.0,
                 ..TermSpec::new(TermKind::Tv)
             },
         ];
@@ -55,18 +55,18 @@ impl Recipe {
 pub fn default_style_layers(architecture: Architecture) -> Vec<LayerWeight> {
     let layers: &[(&str, f64)] = match architecture {
         Architecture::SqueezeNet1_0 | Architecture::SqueezeNet1_1 => &[
-            ("relu_conv1", 0.3),
-            ("fire2/concat", 0.5),
-            ("fire3/concat", 1.0),
-            ("fire4/concat", 1.0),
-            ("fire5/concat", 1.0),
-            ("fire7/concat", 0.5),
+            ("relu_conv1", 0.2),
+            ("fire2/concat", 0.2),
+            ("fire3/concat", 0.2),
+            ("fire4/concat", 0.2),
+            ("fire5/concat", 0.2),
+            ("fire7/concat", 0.2),
         ],
         Architecture::Vgg16 | Architecture::Vgg19 => &[
-            ("relu1_1", 1.0),
+            ("relu1_1", 4.0),
             ("relu2_1", 1.0),
             ("relu3_1", 1.0),
-            ("relu4_1", 1.0),
+            ("relu4_1", 2.0),
         ],
         Architecture::AlexNet => &[
             ("relu1", 1.0),
@@ -89,7 +89,7 @@ pub fn default_style_layers(architecture: Architecture) -> Vec<LayerWeight> {
 #[must_use]
 pub fn default_content_layers(architecture: Architecture) -> Vec<LayerWeight> {
     named(match architecture {
-        Architecture::SqueezeNet1_0 | Architecture::SqueezeNet1_1 => &[("fire5/concat", 0.3)],
+        Architecture::SqueezeNet1_0 | Architecture::SqueezeNet1_1 => &[("fire3/concat", 0.08)],
         Architecture::Vgg16 | Architecture::Vgg19 => &[("relu4_1", 0.25)],
         Architecture::AlexNet => &[("relu4", 0.3)],
         Architecture::GoogLeNetBvlc => &[("inception_3b/output", 0.3)],
