@@ -466,3 +466,43 @@ fn forward_passes_are_the_layers_definitions() {
         }
     }
 }
+
+/// The embedded f16 network says what the f32 file that it was made of says, and what the sample shows.
+#[test]
+fn the_embedded_network_agrees_with_its_f32_file() {
+    use pixgrad::recipe::classify::{Size, classify};
+    let device = Device::cpu();
+    let cat = pixgrad::image::load(concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/samples/images/chelsea.png"
+    ))
+    .expect("a sample");
+    let scores = |spec: &str| {
+        let network = Network::load(&device, spec).expect("a network");
+        let mut scores = classify(&network, &cat, Size::Crop224, 1000).expect("a classifier");
+        scores.sort_by_key(|score| score.class);
+        scores
+    };
+    let embedded = scores("squeezenet1_1");
+    let sum: f32 = embedded.iter().map(|s| s.probability).sum();
+    assert!((sum - 1.0).abs() < 1e-4);
+    for (class, probability) in [(285, 0.50), (281, 0.26), (282, 0.23)] {
+        let found = embedded[class].probability;
+        assert!(
+            (found - probability).abs() <= 2e-2,
+            "{}: {found}",
+            embedded[class].label
+        );
+    }
+    let file = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../shared/weights/squeezenet1_1.safetensors"
+    );
+    if !std::path::Path::new(file).exists() {
+        eprintln!("no {file} here: the embedded network is held against the published scores only");
+        return;
+    }
+    for (a, b) in embedded.iter().zip(scores(file)) {
+        assert!((a.probability - b.probability).abs() <= 2e-2, "{}", a.label);
+    }
+}
