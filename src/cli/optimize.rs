@@ -62,7 +62,7 @@ pub struct OptimizeArgs {
     step_size: Option<f64>,
 
     /// Decay of the moving average of the image, which is the result; 0: the last image is
-    /// [default: 0.95; run: the recipe's]
+    /// [default: 0.9; run: the recipe's]
     #[arg(long, value_name = "DECAY", value_parser = parse::decay, allow_negative_numbers = true)]
     average: Option<f32>,
 

@@ -52,7 +52,7 @@ pub struct PaintArgs {
     #[arg(long, value_name = "W", value_parser = parse::weight, allow_negative_numbers = true)]
     style_weight: Option<f64>,
 
-    /// Weight of the total variation, which smooths [default: 2]
+    /// Weight of the total variation, which smooths [default: 4]
     #[arg(long, value_name = "W", value_parser = parse::weight, allow_negative_numbers = true)]
     tv_weight: Option<f64>,
 
