@@ -59,3 +59,29 @@ fn sides_beyond_a_grid_are_refused() {
         Err(Error::Net(NetError::ImageTooSmall { .. }))
     ));
 }
+
+#[test]
+fn the_image_is_a_layer_too() {
+    let picture = noise(7, 5, 1);
+    for device in [&Device::cpu(), &*GPU] {
+        let network = squeezenet(device);
+        let answer = &features(&network, &picture, &["input".to_string()]).expect("a layer")[0];
+        for (i, value) in answer.values.iter().enumerate() {
+            let (channel, pixel) = (i / 35, i % 35);
+            assert_eq!(*value, picture.rgb[pixel * 3 + channel], "{device:?}: {i}");
+        }
+
+        let mut term = TermSpec::new(TermKind::Content);
+        term.layers = vec!["input".parse::<LayerWeight>().expect("a layer")];
+        term.target = vec![Picture::from(picture.clone())];
+        let mut recipe = Recipe::new().init(Init::Picture(noise(7, 5, 2).into()));
+        recipe.terms = vec![term];
+        let report = recipe.gradient(&network).expect("a gradient");
+        let difference = noise(7, 5, 2).rgb[0] - picture.rgb[0];
+        assert!(
+            (report.gradient[0] - 2.0 * difference / 105.0).abs() <= 1e-7,
+            "{device:?}: {} for {difference}",
+            report.gradient[0]
+        );
+    }
+}
