@@ -85,3 +85,31 @@ fn the_image_is_a_layer_too() {
         );
     }
 }
+
+/// The step is annealed over the scale's own iterations, also where the coarsest scale has none.
+#[test]
+fn a_scale_without_iterations_leaves_the_next_one_its_steps() {
+    let device = Device::cpu();
+    let network = squeezenet(&device);
+    let last = |scales: bool| {
+        let mut term = TermSpec::new(TermKind::Tv);
+        term.weight = 1.0;
+        let mut recipe = Recipe::new().init(Init::Picture(noise(12, 12, 6).into()));
+        recipe.terms = vec![term];
+        recipe.image.min_size = scales.then_some(8);
+        recipe.optimizer.final_step = 0.0;
+        recipe.optimizer.iterations = 20;
+        recipe.optimizer.initial_iterations = scales.then_some(0);
+        let mut run = recipe.compile(&device, &network).expect("a valid recipe");
+        let mut losses = Vec::new();
+        let _ = run
+            .run(|p| {
+                losses.push(p.loss);
+                ControlFlow::Continue(())
+            })
+            .expect("a run");
+        losses[19] / losses[0]
+    };
+    let (one, two) = (last(false), last(true));
+    assert!(one < 0.5 && two < 0.5, "{one} {two}");
+}
