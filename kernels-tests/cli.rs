@@ -884,6 +884,22 @@ fn recipes_that_are_wrong_are_refused() {
             "[image]\nsize = 0\n[[term]]\nkind = \"gram\"\ntarget = \"style.png\"",
             &["`size` is 0"],
         ),
+        (
+            "[image]\nsize = 4294967295\n[[term]]\nkind = \"tv\"",
+            &["`size` is 4294967295", "65535"],
+        ),
+        (
+            "[optimizer]\niterations = 9223372036854775807\n[[term]]\nkind = \"tv\"",
+            &["9223372036854775807 iterations", "100000000"],
+        ),
+        (
+            "[image]\nsize = 9\n[[term]]\nkind = \"tv\"\nweight = 1e300",
+            &["not a finite number", "weights"],
+        ),
+        (
+            "[[term]]\nkind = \"content\"\ntarget = \"style.png\"\ntarget_scale = 2.0",
+            &["`content`", "target_scale"],
+        ),
     ] {
         fs::write(desk.path("bad.toml"), recipe).expect("written");
         desk.refused("run bad.toml -o out.png", 1, words);

@@ -12,6 +12,7 @@ mod engine;
 mod finite;
 mod gram;
 mod gram_value;
+mod limits;
 mod lrn;
 mod max_pool;
 mod networks;

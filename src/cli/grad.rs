@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use anyhow::bail;
 use clap::Args;
 use pixgrad::Recipe;
 use pixgrad::image::check_file;
@@ -60,6 +61,9 @@ pub fn run(args: &GradArgs, global: &Global) -> anyhow::Result<ExitCode> {
     }
     let report = recipe.gradient(&network)?;
     let (width, height) = (report.width, report.height);
+    if !report.loss.is_finite() || report.gradient.iter().any(|g| !g.is_finite()) {
+        bail!("the loss or its gradient is not a finite number: smaller weights help");
+    }
 
     let scalar = |name: String, value| Tensor {
         name,

@@ -3,10 +3,8 @@
 use std::fmt;
 use std::path::Path;
 
+use pixgrad::kernels::MAX_SIDE;
 use pixgrad::recipe::{ImageSpec, Init, LayerWeight};
-
-/// The longest side that can be asked for, in pixels.
-const MAX_SIDE: u32 = 65535;
 
 /// The size of a picture that has a shape already.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -30,10 +30,11 @@ pub(super) fn result(accumulate: bool) -> Slot {
     if accumulate { Slot::InOut } else { Slot::Out }
 }
 
-/// vec4s of a tensor: pixels·quads.
+/// vec4s of a tensor: pixels·quads; of one with more than a u32 counts, which can be planned and is then refused
+/// ([`super::MAX_TENSOR_BYTES`]), the greatest u32.
 pub(super) fn items(view: View) -> u32 {
     let items = view.pixels() * view.quads as usize;
-    u32::try_from(items).unwrap_or_else(|_| panic!("{view:?} has more vec4s than a u32 counts"))
+    u32::try_from(items).unwrap_or(u32::MAX)
 }
 
 /// Where `quads` of a pixel (counted over all images) stand in the buffer of `view`.

@@ -46,7 +46,7 @@ pub use resize::{Axis, Resize, ResizeFilter, record_resize};
 pub use softmax::{Softmax, SoftmaxBackward};
 pub use squared_difference::{SquaredDifference, SquaredDifferenceBackward};
 pub use sum::Sum;
-pub use tensor::{Tensor, View, pack, unpack};
+pub use tensor::{MAX_SIDE, MAX_TENSOR_BYTES, Tensor, View, pack, unpack};
 pub use tv::{Tv, TvBackward};
 
 use crate::device::{Recording, Source, ValueId};

@@ -2,6 +2,12 @@
 
 use crate::device::{Kind, Recording, ValueId};
 
+/// The largest buffer of a tensor: the kernels count its vec4s in a u32.
+pub const MAX_TENSOR_BYTES: u64 = u32::MAX as u64 * 16;
+
+/// Most rows or columns of an image: as many workgroups stand along one axis of a grid.
+pub const MAX_SIDE: u32 = 65_535;
+
 /// The shape of a tensor and where it lies in its buffer; the WGSL struct `View`.
 #[repr(C)]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, bytemuck::Pod, bytemuck::Zeroable)]

@@ -21,8 +21,7 @@ pub fn record_gram(recording: &mut Recording, x: Tensor, keep: bool) -> Tensor {
     let padded = x.view.quads * 4;
     let splits = GramKernel::splits_for(x.view);
     let partial = GramKernel { f: x.view, splits };
-    let len = (x.view.n * splits * padded * padded) as usize;
-    let partials = recording.transient("gram partial sums", Kind::Real, len);
+    let partials = recording.transient("gram partial sums", Kind::Real, partial.partial_len());
     recording.call("gram", partial, &[x.value, partials]);
     let view = View::new(x.view.n, 1, padded, padded);
     let gram = if keep {

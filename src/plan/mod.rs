@@ -11,7 +11,7 @@ pub use passes::{Forward, Gradient};
 
 use crate::Error;
 use crate::device::{Device, Home, Kind, Recording, ValueId};
-use crate::kernels::{Record, Tensor, View};
+use crate::kernels::{MAX_TENSOR_BYTES, Record, Tensor, View};
 use crate::net::NodeId;
 use crate::objective::{Loss, Term};
 use crate::optim::{Average, Optimizer, State};
@@ -231,7 +231,10 @@ impl Plan {
     /// [`Error::TooLarge`] names what does not fit.
     pub fn check_fits(&self, device: &Device) -> Result<(), Error> {
         let info = device.info();
-        let limit = info.max_binding_bytes.min(info.max_buffer_bytes);
+        let limit = info
+            .max_binding_bytes
+            .min(info.max_buffer_bytes)
+            .min(MAX_TENSOR_BYTES);
         let cost = self.cost();
         if cost.largest_buffer_bytes > limit {
             return Err(Error::TooLarge {

@@ -7,8 +7,8 @@ use crate::Error;
 use crate::device::{Kind, Recording, ValueId};
 use crate::kernels::{
     AdaptiveAvgPool, AdaptiveAvgPoolBackward, Affine, AvgPool, AvgPoolBackward, Conv, Lrn,
-    LrnBackward, MaxPool, MaxPoolBackward, Relu, ReluBackward, Softmax, SoftmaxBackward, Tensor,
-    View, record_conv,
+    LrnBackward, MAX_SIDE, MaxPool, MaxPoolBackward, Relu, ReluBackward, Softmax, SoftmaxBackward,
+    Tensor, View, record_conv,
 };
 use crate::net::{Node, NodeId, Op};
 
@@ -31,7 +31,8 @@ impl<'a> Forward<'a> {
     /// Tensors of `keep` get memory of their own, so that they can be read back after the pass.
     ///
     /// # Errors
-    /// [`Error::Net`] where the image is too small for a wanted layer.
+    /// [`Error::Net`] where the image is too small for a wanted layer; [`Error::Plan`] where it is longer than
+    /// [`MAX_SIDE`].
     pub fn record(
         recording: &mut Recording,
         network: &'a Network,
@@ -40,6 +41,12 @@ impl<'a> Forward<'a> {
         keep: &[NodeId],
     ) -> Result<Self, Error> {
         let graph = network.graph();
+        if image.view.h.max(image.view.w) > MAX_SIDE {
+            return Err(Error::Plan(format!(
+                "an image of {}×{} pixels is too long: at most {MAX_SIDE} along either side",
+                image.view.w, image.view.h
+            )));
+        }
         for id in wanted {
             graph.shape(*id, image.view.h, image.view.w)?;
         }

@@ -30,6 +30,17 @@ pub struct Score {
     pub logit: f32,
 }
 
+/// The middle of a picture that is longer than 16 times its short side: enlarging all of a narrow strip would take
+/// memory without end, for pixels that the crop drops.
+fn middle(image: &Image) -> Result<Image, Error> {
+    let longest = image.width.min(image.height).saturating_mul(16);
+    let side = |side: u32| {
+        // As many pixels are dropped at either end.
+        side - side.saturating_sub(longest).next_multiple_of(2)
+    };
+    Ok(image.center_crop(side(image.width), side(image.height))?)
+}
+
 /// The `top` most probable classes of an image, most probable first.
 ///
 /// # Errors
@@ -45,6 +56,7 @@ pub fn classify(
     let image = match size {
         Size::Native => image.clone(),
         Size::Crop224 => {
+            let image = middle(image)?;
             let (w, h) = size_for_short_side(image.width, image.height, 256);
             image
                 .resize(w, h, Filter::Bilinear)?
@@ -69,4 +81,29 @@ pub fn classify(
             logit: logits[class],
         })
         .collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_a_very_long_picture_only_the_middle_is_enlarged() {
+        let long = |width: u32| {
+            let value = |i: u32| if i.abs_diff(width) < 20 { 0.9 } else { 0.1 };
+            // Two rows, mirrored about the middle.
+            let row = (0..width).map(|x| value(2 * x + 1));
+            let rgb = row.clone().chain(row).flat_map(|v| [v, v / 2.0, 0.3]);
+            Image::new(width, 2, rgb.collect()).expect("an image")
+        };
+        assert_eq!(middle(&long(5001)).expect("a crop").size(), (31, 2));
+        assert_eq!(middle(&long(32)).expect("a crop"), long(32));
+        let network = Network::load(&crate::Device::cpu(), "squeezenet1_1").expect("embedded");
+        let top = |image: &Image| {
+            let scores = classify(&network, image, Size::Crop224, 3).expect("scores");
+            scores.iter().map(|s| s.class).collect::<Vec<_>>()
+        };
+        // All of it would be 1.3 million by 256 pixels.
+        assert_eq!(top(&long(10_000)), top(&long(40)));
+    }
 }

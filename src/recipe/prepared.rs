@@ -12,6 +12,9 @@ use crate::optim::{Adam, Average, Optimizer};
 use crate::plan::{Network, Plan, Problem};
 use crate::schedule::Executor;
 
+/// Most iterations of a scale: they are counted in a u32 over all scales.
+const MAX_ITERATIONS: u64 = 100_000_000;
+
 /// Pictures read, layers found, sizes known.
 #[derive(Debug)]
 pub(super) struct Prepared {
@@ -144,7 +147,8 @@ impl Prepared {
                 epsilon: spec.epsilon,
                 range: [0.0, 1.0],
                 earlier: u32::try_from(earlier).unwrap_or(u32::MAX / 2),
-                slope: (spec.final_step - 1.0) / self.iterations(earlier == 0).max(1) as f32,
+                slope: (spec.final_step - 1.0)
+                    / self.iterations(size == self.scales[0]).max(1) as f32,
             },
         });
         Plan::new(&Problem {
@@ -196,6 +200,12 @@ fn check_optimizer(recipe: &Recipe) -> Result<(), Error> {
         )
     } else if !(o.epsilon > 0.0 && o.epsilon.is_finite()) {
         format!("epsilon is {}; it must be greater than 0", o.epsilon)
+    } else if let Some(most) = [Some(o.iterations), o.initial_iterations]
+        .into_iter()
+        .flatten()
+        .find(|iterations| *iterations > MAX_ITERATIONS)
+    {
+        format!("{most} iterations; there can be {MAX_ITERATIONS} at every scale")
     } else if !unit(o.average) {
         format!("average is {}; it must be in [0, 1)", o.average)
     } else {

@@ -11,6 +11,7 @@ use super::targets::resized;
 use super::{Init, Recipe, TermKind};
 use crate::Error;
 use crate::image::{Image, mean_std, size_for_long_side};
+use crate::kernels::MAX_SIDE;
 
 /// The pictures of a recipe, read once.
 #[derive(Debug)]
@@ -59,8 +60,8 @@ impl Pictures {
 pub(super) fn scales(recipe: &Recipe, pictures: &Pictures) -> Result<Vec<(u32, u32)>, Error> {
     let spec = &recipe.image;
     let positive = |value: Option<u32>, name: &str| match value {
-        Some(0) => Err(Error::Recipe(format!(
-            "`{name}` is 0; it is a number of pixels, at least 1"
+        Some(side) if !(1..=MAX_SIDE).contains(&side) => Err(Error::Recipe(format!(
+            "`{name}` is {side}; it is a number of pixels, from 1 to {MAX_SIDE}"
         ))),
         other => Ok(other),
     };
@@ -107,6 +108,8 @@ pub(super) fn scales(recipe: &Recipe, pictures: &Pictures) -> Result<Vec<(u32, u
         }
     }
     scales.reverse();
+    // Scales of a pixel or two may round to the same size.
+    scales.dedup();
     Ok(scales)
 }
 
@@ -198,14 +201,21 @@ mod tests {
         );
         assert_eq!(sizes(Some(100), Some(128), (200, 100)), [(100, 50)]);
         assert_eq!(sizes(None, None, (31, 17)), [(31, 17)]);
+        assert_eq!(sizes(None, Some(1), (3, 1)), [(1, 1), (2, 1), (3, 1)]);
     }
 
     #[test]
-    fn a_size_of_zero_is_refused() {
+    fn sizes_that_no_image_has_are_refused() {
         let image = Image::filled(4, 4, [0.5; 3]).expect("an image");
-        let recipe = Recipe::style(Picture::from(image.clone()), [Picture::from(image)]).size(0);
+        let recipe = Recipe::style(Picture::from(image.clone()), [Picture::from(image)]);
         let pictures = Pictures::load(&recipe).expect("pictures in memory");
-        assert!(scales(&recipe, &pictures).is_err());
+        for size in [0, MAX_SIDE + 1, u32::MAX] {
+            assert!(
+                scales(&recipe.clone().size(size), &pictures).is_err(),
+                "{size}"
+            );
+        }
+        assert!(scales(&recipe.size(MAX_SIDE), &pictures).is_ok());
     }
 
     #[test]

@@ -31,6 +31,9 @@ impl TermSpec {
             }
             return Ok(Layers(vec![(NodeId(0), 1.0)]));
         }
+        if self.kind == TermKind::Content && self.target_scale != 1.0 {
+            return fail("compares at the image's own size: it takes no `target_scale`");
+        }
         if self.target.is_empty() {
             return fail("needs a `target` picture");
         }

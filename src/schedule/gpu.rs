@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::ops::{ControlFlow, Range};
 use std::time::Instant;
 
-use super::slices::{Rate, Slice, Slicer};
+use super::slices::{Clock, Rate, Slice, Slicer};
 use super::{Step, slices};
 use crate::device::{Buffer, DeviceError, Dispatch, Gpu, Kind, Operation, PARAMS_SLOT, Recording};
 use crate::kernels::{Conv, Conv3x3, View};
@@ -109,7 +109,7 @@ impl GpuProgram {
         let mut submitted = *done;
         let mut flights: VecDeque<Flight> = VecDeque::new();
         let mut next_staging = 0;
-        let mut last_completion: Option<Instant> = None;
+        let mut clock = Clock::new(Instant::now());
         let mut flow = ControlFlow::Continue(());
         loop {
             // A run that was stopped still completes the iteration it is in, so that the image is consistent.
@@ -141,15 +141,12 @@ impl GpuProgram {
                 return Ok(flow);
             };
             gpu.wait(Some(flight.submission))?;
-            let now = Instant::now();
-            let begun = last_completion.map_or(flight.submitted, |last| last.max(flight.submitted));
-            self.slicer
-                .measured(&flight.slice, (now - begun).as_secs_f64() * 1e3);
+            let (ran, elapsed) =
+                clock.completed(flight.submitted, Instant::now(), flight.slice.ends);
+            self.slicer.measured(&flight.slice, ran.as_secs_f64() * 1e3);
             if flight.slice.ends == 0 {
                 continue;
             }
-            let since = last_completion.replace(now).unwrap_or(flight.submitted);
-            let elapsed = (now - since) / flight.slice.ends as u32;
             let bytes = flight.slice.ends * self.slots as u64 * 4;
             let losses: Vec<f32> =
                 bytemuck::pod_collect_to_vec(&gpu.mapped(&self.staging[flight.staging], bytes)?);

@@ -65,7 +65,9 @@ impl Executor {
             program: None,
             done: 0,
         };
-        if let Some(gpu) = device.gpu() {
+        // Without a call (only the image is asked for) there is nothing to submit.
+        let calls = !executor.plan.recording.calls().is_empty();
+        if let Some(gpu) = device.gpu().filter(|_| calls) {
             let bound: Vec<Vec<&Buffer>> = executor
                 .plan
                 .recording
@@ -149,11 +151,12 @@ impl Executor {
                 let ring = ring.and_then(Buffer::wgpu);
                 Ok(program.run(gpu, ring, iterations, &mut self.done, progress)?)
             }
-            _ => self.run_on_cpu(iterations, progress),
+            _ => self.run_directly(iterations, progress),
         }
     }
 
-    fn run_on_cpu(
+    /// Call by call, each completed before the next: the `cpu` device.
+    fn run_directly(
         &mut self,
         iterations: u64,
         progress: &mut dyn FnMut(&Step) -> ControlFlow<()>,

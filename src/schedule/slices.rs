@@ -1,5 +1,7 @@
 //! How much of a plan goes into one submission.
 
+use std::time::{Duration, Instant};
+
 use crate::device::Work;
 
 /// No submission should run longer: a desktop stays fluent and no driver's watchdog fires.
@@ -86,6 +88,45 @@ impl Slicer {
     }
 }
 
+/// Tells how long slices and iterations take from when their submissions complete.
+#[derive(Debug)]
+pub struct Clock {
+    /// When the slice before was complete.
+    slice: Instant,
+    /// When the iteration before was complete, or the run began.
+    iteration: Instant,
+}
+
+impl Clock {
+    /// At the beginning of a run.
+    #[must_use]
+    pub fn new(now: Instant) -> Self {
+        Self {
+            slice: now,
+            iteration: now,
+        }
+    }
+
+    /// At the completion of a slice in which `ends` iterations ended: the time it ran, which is not that since it was
+    /// submitted, because it may have waited behind the slice before; and the time of each of its iterations, 0 where
+    /// none ended.
+    pub fn completed(
+        &mut self,
+        submitted: Instant,
+        now: Instant,
+        ends: u64,
+    ) -> (Duration, Duration) {
+        let ran = now - self.slice.max(submitted);
+        self.slice = now;
+        if ends == 0 {
+            return (ran, Duration::ZERO);
+        }
+        let each = (now - self.iteration) / u32::try_from(ends).unwrap_or(u32::MAX);
+        self.iteration = now;
+        (ran, each)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -118,5 +159,24 @@ mod tests {
         }
         let slice = slicer.next(0, 64);
         assert!((19..=20).contains(&slice.count), "{slice:?}");
+    }
+
+    /// An iteration of three slices of 10 ms, two submissions in flight: each is submitted when the one before begins.
+    #[test]
+    fn a_slice_that_waited_is_not_charged_for_it() {
+        let start = Instant::now();
+        let at = |ms| start + Duration::from_millis(ms);
+        let mut clock = Clock::new(start);
+        let ms = Duration::from_millis;
+        for i in 0..6u64 {
+            let submitted = at((i * 10).saturating_sub(10));
+            let ends = u64::from(i % 3 == 2);
+            let (ran, each) = clock.completed(submitted, at(i * 10 + 10), ends);
+            assert_eq!(ran, ms(10), "slice {i}");
+            assert_eq!(each, ms(30) * ends as u32, "slice {i}");
+        }
+        // Four iterations in one submission share its time, and time without any submission counts for none.
+        let (ran, each) = clock.completed(at(80), at(100), 4);
+        assert_eq!((ran, each), (ms(20), ms(10)));
     }
 }

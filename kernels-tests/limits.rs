@@ -1,0 +1,115 @@
+//! The ends of what can be asked for: sizes that no kernel can count, layers that need no kernel at all.
+
+use std::ops::ControlFlow;
+
+use pixgrad::device::Device;
+use pixgrad::image::Image;
+use pixgrad::kernels::MAX_SIDE;
+use pixgrad::net::NetError;
+use pixgrad::recipe::{Init, LayerWeight, Picture, TermKind, TermSpec, features};
+use pixgrad::{Error, Network, Recipe};
+
+use crate::common::{GPU, random, uniform};
+
+fn noise(width: u32, height: u32, seed: u64) -> Image {
+    let values = uniform(&mut random(seed), (width * height * 3) as usize);
+    let rgb = values.iter().map(|v| v.abs().min(1.0)).collect();
+    Image::new(width, height, rgb).expect("an image")
+}
+
+fn squeezenet(device: &Device) -> Network {
+    Network::load(device, "squeezenet1_1").expect("the embedded network")
+}
+
+#[test]
+fn a_layer_with_more_elements_than_a_kernel_counts_is_refused() {
+    let device = Device::cpu();
+    let network = Network::load(&device, "vgg19").expect("the embedded network");
+    let picture = Picture::from(noise(32, 32, 3));
+    let recipe = Recipe::style(picture.clone(), [picture]).size(MAX_SIDE);
+    match recipe.dry_run(&device, &network) {
+        Err(Error::TooLarge {
+            largest: Some(side),
+            ..
+        }) => assert!(side < MAX_SIDE),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn sides_beyond_a_grid_are_refused() {
+    let tall = noise(1, MAX_SIDE + 1, 4);
+    for device in [&Device::cpu(), &*GPU] {
+        match features(&squeezenet(device), &tall, &["data".to_string()]) {
+            Err(Error::Plan(message)) => assert!(message.contains("65535"), "{message}"),
+            other => panic!("{device:?}: {:?}", other.map(|f| f.len())),
+        }
+        let highest = noise(1, MAX_SIDE, 4);
+        let answer = features(&squeezenet(device), &highest, &["data".to_string()]);
+        assert_eq!(answer.expect("a layer")[0].values.len(), 3 * 65_535);
+    }
+    // What is too small keeps its own message.
+    let tiny = features(
+        &squeezenet(&Device::cpu()),
+        &noise(1, 1, 5),
+        &["pool1".to_string()],
+    );
+    assert!(matches!(
+        tiny,
+        Err(Error::Net(NetError::ImageTooSmall { .. }))
+    ));
+}
+
+#[test]
+fn the_image_is_a_layer_too() {
+    let picture = noise(7, 5, 1);
+    for device in [&Device::cpu(), &*GPU] {
+        let network = squeezenet(device);
+        let answer = &features(&network, &picture, &["input".to_string()]).expect("a layer")[0];
+        for (i, value) in answer.values.iter().enumerate() {
+            let (channel, pixel) = (i / 35, i % 35);
+            assert_eq!(*value, picture.rgb[pixel * 3 + channel], "{device:?}: {i}");
+        }
+
+        let mut term = TermSpec::new(TermKind::Content);
+        term.layers = vec!["input".parse::<LayerWeight>().expect("a layer")];
+        term.target = vec![Picture::from(picture.clone())];
+        let mut recipe = Recipe::new().init(Init::Picture(noise(7, 5, 2).into()));
+        recipe.terms = vec![term];
+        let report = recipe.gradient(&network).expect("a gradient");
+        let difference = noise(7, 5, 2).rgb[0] - picture.rgb[0];
+        assert!(
+            (report.gradient[0] - 2.0 * difference / 105.0).abs() <= 1e-7,
+            "{device:?}: {} for {difference}",
+            report.gradient[0]
+        );
+    }
+}
+
+/// The step is annealed over the scale's own iterations, also where the coarsest scale has none.
+#[test]
+fn a_scale_without_iterations_leaves_the_next_one_its_steps() {
+    let device = Device::cpu();
+    let network = squeezenet(&device);
+    let last = |scales: bool| {
+        let mut term = TermSpec::new(TermKind::Tv);
+        term.weight = 1.0;
+        let mut recipe = Recipe::new().init(Init::Picture(noise(12, 12, 6).into()));
+        recipe.terms = vec![term];
+        recipe.image.min_size = scales.then_some(8);
+        recipe.optimizer.final_step = 0.0;
+        recipe.optimizer.iterations = 20;
+        recipe.optimizer.initial_iterations = scales.then_some(0);
+        let mut run = recipe.compile(&device, &network).expect("a valid recipe");
+        let mut losses = Vec::new();
+        let _ = run
+            .run(|p| {
+                losses.push(p.loss);
+                ControlFlow::Continue(())
+            })
+            .expect("a run");
+        losses[19] / losses[0]
+    };
+    let (one, two) = (last(false), last(true));
+    assert!(one < 0.5 && two < 0.5, "{one} {two}");
+}
