@@ -1,4 +1,68 @@
 //! Optimizes the pixels of an image against a fixed, trained CNN, on any GPU.
+//!
+//! ```text
+//! x* = argmin_x  Σ_k w_k · L_k(φ_l(x))  +  R(x)
+//! ```
+//!
+//! x is the image, φ_l what layer l of the network answers to it, L_k a term such as `content` or `gram`, R a
+//! regularizer such as `tv`. A [`Recipe`] is a plain value that names the network, the start image, the terms and the
+//! optimizer. It is compiled for a [`Device`] and a [`Network`] and then run:
+//!
+//! ```
+//! use std::ops::ControlFlow;
+//! use std::path::Path;
+//!
+//! use pixgrad::{Device, DeviceOptions, Error, Network, Recipe, image};
+//!
+//! fn paint(content: &Path, style: &Path, output: &Path) -> Result<(), Error> {
+//!     let device = Device::new(&DeviceOptions::default())?; // the best GPU, else `cpu`
+//!     let network = Network::load(&device, "squeezenet1_1")?; // embedded or installed name, or a path
+//!     let recipe = Recipe::style(content, [style]).size(160).iterations(20);
+//!     let mut run = recipe.compile(&device, &network)?; // reads the pictures; every size is known now
+//!     for scale in run.plan() {
+//!         println!("{}x{}: {} bytes", scale.width, scale.height, scale.cost.total_bytes());
+//!     }
+//!     run.run(|progress| {
+//!         println!("{}: loss {}", progress.iteration, progress.loss);
+//!         ControlFlow::Continue(()) // Break(()) ends the run; the image so far is kept
+//!     })?;
+//!     image::save(output, &run.image()?, image::SaveOptions::default())?;
+//!     Ok(())
+//! }
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! #     let samples = Path::new(env!("CARGO_MANIFEST_DIR")).join("samples/images");
+//! #     let output = std::env::temp_dir().join(format!("pixgrad-example-{}.png", std::process::id()));
+//! #     paint(&samples.join("chelsea.png"), &samples.join("starry_night.jpg"), &output)?;
+//! #     assert_eq!(image::load(&output)?.size(), (160, 106));
+//! #     std::fs::remove_file(&output)?;
+//! #     Ok(())
+//! # }
+//! ```
+//!
+//! A picture may also be an [`Image`] in memory. A program that has its own `wgpu` device passes it to
+//! [`Device::from_wgpu`], appends iterations to its own command encoder with [`recipe::Run::encode`] and reads the image
+//! where it lies with [`recipe::Run::image_buffer`].
+//!
+//! # Modules
+//!
+//! Each uses only those above it in this table.
+//!
+//! | module | what lives there |
+//! |---|---|
+//! | [`device`] | adapters, buffers, pipelines; what a kernel is; the `cpu` device |
+//! | [`kernels`] | every kernel: parameters, bindings, dispatch size, twin |
+//! | [`net`] | layer graphs, architectures, weights files, layer names, preprocessing |
+//! | [`image`](mod@image) | picture files, colour, resampling |
+//! | [`objective`] | the terms: value and gradient |
+//! | [`optim`] | the optimizers |
+//! | [`plan`] | network, terms and size as a list of kernel calls with memory for every value |
+//! | [`schedule`] | runs a plan in slices that keep the desktop alive |
+//! | [`recipe`] | the methods: a recipe's parts, sizes from coarse to fine, the run |
+//!
+//! # Features
+//!
+//! `cli` (on by default) builds the command line tool; a program that embeds the library turns it off. `gl` adds OpenGL ES
+//! adapters.
 
 pub mod device;
 mod error;
