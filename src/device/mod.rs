@@ -67,7 +67,8 @@ impl Device {
 
     /// Runs on a GPU that the host program has opened, so that buffers and textures can be shared with it.
     ///
-    /// The device needs at least the default limits of WebGPU.
+    /// The device needs at least the default limits of WebGPU. Its handlers of uncaptured errors and of device loss
+    /// are replaced: such an error, also one of the host's own making, then is the [`DeviceError::Lost`] of every call.
     #[must_use]
     pub fn from_wgpu(adapter: &wgpu::Adapter, device: wgpu::Device, queue: wgpu::Queue) -> Self {
         Self(Arc::new(Inner::Gpu(Gpu::from_wgpu(

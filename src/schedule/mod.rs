@@ -191,7 +191,8 @@ impl Executor {
         Ok(ControlFlow::Continue(()))
     }
 
-    /// Appends `iterations` whole iterations to the host program's command encoder. On the `cpu` device there is
+    /// Appends `iterations` whole iterations to the host program's command encoder, which it must submit before the
+    /// next [`Executor::run`]: they count as done from here on, and are not cut to the time budget. On the `cpu` device there is
     /// no encoder to append to; use [`Executor::run`].
     ///
     /// # Errors
