@@ -262,7 +262,7 @@ fn iterate(
     let mut journal = Journal::default();
     let mut diverged = None;
     loop {
-        let outcome = run.run_for(args.save_every.unwrap_or(u64::MAX), |progress| {
+        let outcome = match run.run_for(args.save_every.unwrap_or(u64::MAX), |progress| {
             reporter.update(progress);
             (journal.loss, journal.terms) = (progress.loss, progress.terms.clone());
             if args.trace.is_some() {
@@ -276,7 +276,10 @@ fn iterate(
             } else {
                 ControlFlow::Continue(())
             }
-        })?;
+        }) {
+            Ok(outcome) => outcome,
+            Err(error) => return Err(rescue(&run, output, error)),
+        };
         match outcome {
             Outcome::Paused => {
                 // The final image has the same warnings, and tells them.
@@ -398,6 +401,24 @@ fn report_plan(
         device.info().name
     ))?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// After a failure in the middle: the image as far as it came is written, if it can still be read.
+fn rescue(run: &Run, output: &Path, error: pixgrad::Error) -> anyhow::Error {
+    let error = anyhow::Error::from(error);
+    let saved = run.done() > 0
+        && run
+            .image()
+            .is_ok_and(|image| image::save(output, &image, SaveOptions::default()).is_ok());
+    if saved {
+        let message = format!(
+            "stopped after {} iterations; {} holds the image as it was then",
+            run.done(),
+            output.display()
+        );
+        return error.context(message);
+    }
+    error
 }
 
 #[cfg(test)]

@@ -30,6 +30,21 @@ pub(super) fn result(executor: &Executor) -> Result<(Buffer, View), Error> {
     Ok((out, view))
 }
 
+/// The values of a scale that the next one, and whoever asks for the image meanwhile, still need.
+pub(super) fn survivors(executor: &Executor) -> Vec<ValueId> {
+    let plan = executor.plan();
+    [plan.image.value, plan.step]
+        .into_iter()
+        .chain(plan.average.map(|(_, tensor)| tensor.value))
+        .chain(
+            [plan.state.first, plan.state.second]
+                .into_iter()
+                .flatten()
+                .map(|tensor| tensor.value),
+        )
+        .collect()
+}
+
 /// Starts `to` where `from` has come to: its result becomes the image, its optimizer's moments the moments.
 pub(super) fn hand_over(from: &Executor, to: &Executor) -> Result<(), Error> {
     let device = from.device();

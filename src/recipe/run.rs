@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use serde::Serialize;
 
 use super::Recipe;
-use super::handover::{hand_over, result};
+use super::handover::{hand_over, result, survivors};
 use super::prepared::Prepared;
 use super::targets::{packed, resized};
 use crate::Error;
@@ -223,6 +223,8 @@ impl Run {
     fn next_scale(&mut self) -> Result<(), Error> {
         let earlier = self.before() + self.executor.done();
         let report = self.reports[self.scale + 1];
+        // The coarser scale's activations make room for the finer one's.
+        self.executor.release(&survivors(&self.executor));
         let next = self
             .prepared
             .executor((report.width, report.height), earlier)?;

@@ -31,6 +31,8 @@ pub struct Executor {
     buffers: Vec<Option<Buffer>>,
     program: Option<GpuProgram>,
     done: u64,
+    /// Whether most of the memory has been given back.
+    released: bool,
 }
 
 impl Executor {
@@ -64,6 +66,7 @@ impl Executor {
             buffers,
             program: None,
             done: 0,
+            released: false,
         };
         // Without a call (only the image is asked for) there is nothing to submit.
         let calls = !executor.plan.recording.calls().is_empty();
@@ -126,6 +129,21 @@ impl Executor {
         }
     }
 
+    /// Gives back all memory but that of `keep`, for a finer scale to take: values can then be read, but nothing runs.
+    pub fn release(&mut self, keep: &[ValueId]) {
+        self.program = None;
+        self.released = true;
+        let addresses: Vec<usize> = keep.iter().map(|id| self.buffer(*id).address()).collect();
+        for buffer in &mut self.buffers {
+            if buffer
+                .as_ref()
+                .is_some_and(|b| !addresses.contains(&b.address()))
+            {
+                *buffer = None;
+            }
+        }
+    }
+
     /// Reads a tensor back as `[n,c,h,w]`.
     ///
     /// # Errors
@@ -145,6 +163,11 @@ impl Executor {
         iterations: u64,
         progress: &mut dyn FnMut(&Step) -> ControlFlow<()>,
     ) -> Result<ControlFlow<()>, Error> {
+        if self.released {
+            return Err(Error::Plan(
+                "this scale has given its memory to the next".to_string(),
+            ));
+        }
         match (&mut self.program, self.device.gpu()) {
             (Some(program), Some(gpu)) => {
                 let ring = self.buffers[self.plan.ring.0 as usize].as_ref();
