@@ -40,8 +40,8 @@
 //! ```
 //!
 //! A picture may also be an [`Image`] in memory. A program that has its own `wgpu` device passes it to
-//! [`Device::from_wgpu`], appends iterations to its own command encoder with [`recipe::Run::encode`] and reads the image
-//! where it lies with [`recipe::Run::image_buffer`].
+//! [`Device::from_wgpu`], appends iterations to its own command encoder with [`recipe::Run::encode`] and copies the image
+//! to its texture with [`recipe::Run::copy_to_texture`].
 //!
 //! # Modules
 //!
