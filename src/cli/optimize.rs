@@ -278,7 +278,7 @@ fn iterate(
             }
         }) {
             Ok(outcome) => outcome,
-            Err(error) => return Err(rescue(&run, output, error)),
+            Err(error) => return Err(rescue(run, output, error)),
         };
         match outcome {
             Outcome::Paused => {

@@ -6,7 +6,14 @@ use super::Image;
 
 /// The sRGB profile to embed in a file that is written, as ICC bytes.
 pub(super) fn srgb() -> Option<Vec<u8>> {
-    ColorProfile::new_srgb().encode().ok()
+    let mut bytes = ColorProfile::new_srgb().encode().ok()?;
+    // The header's creation date (ICC.1:2010, 7.2.8) is the moment of encoding: a fixed one, 2000-01-01, makes equal
+    // pictures equal files.
+    let date = [2000u16, 1, 1, 0, 0, 0];
+    for (to, value) in bytes.get_mut(24..36)?.chunks_exact_mut(2).zip(date) {
+        to.copy_from_slice(&value.to_be_bytes());
+    }
+    Some(bytes)
 }
 
 /// The image, whose RGB values are those of an ICC `profile`, in sRGB.
@@ -49,6 +56,13 @@ pub(super) fn to_srgb(mut image: Image, profile: &[u8]) -> Image {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_profile_is_the_same_at_any_time() {
+        let profile = srgb().expect("a profile");
+        assert_eq!(profile[24..36], [0x07, 0xd0, 0, 1, 0, 1, 0, 0, 0, 0, 0, 0]);
+        assert!(ColorProfile::new_from_slice(&profile).is_ok());
+    }
 
     /// Display P3 to sRGB by its definition (SMPTE EG 432-1 primaries, D65, the sRGB curve): the
     /// matrices of IEC 61966-2-1 and of P3-D65, multiplied by hand.
