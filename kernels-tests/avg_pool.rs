@@ -1,4 +1,4 @@
-//! avg_pool, adaptive_avg_pool: the twins against plain loops, the backward passes as adjoints, the shaders against
+//! avg_pool, adaptive_avg_pool, avg_pool_backward: the twins against plain loops, the backward passes as adjoints, the shaders against
 //! the twins.
 
 use pixgrad::device::{Device, Kernel};

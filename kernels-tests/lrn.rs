@@ -1,4 +1,4 @@
-//! lrn: the twins against the definition and finite differences, the shaders against the twins.
+//! lrn, lrn_backward: the twins against the definition and finite differences, the shaders against the twins.
 
 use pixgrad::device::Device;
 use pixgrad::kernels::{Lrn, LrnBackward, View, pack, unpack};

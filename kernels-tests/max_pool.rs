@@ -1,4 +1,4 @@
-//! max_pool: the twins against plain loops and finite differences, the shaders against the twins.
+//! max_pool, max_pool_backward: the twins against plain loops and finite differences, the shaders against the twins.
 
 use pixgrad::device::Device;
 use pixgrad::kernels::{MaxPool, MaxPoolBackward, View, pack, unpack};

@@ -1,4 +1,4 @@
-//! relu: the twins against the definition, the shaders against the twins.
+//! relu, relu_backward: the twins against the definition, the shaders against the twins.
 
 use pixgrad::device::Device;
 use pixgrad::kernels::{Relu, ReluBackward, View, pack, unpack};

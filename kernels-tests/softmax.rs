@@ -1,4 +1,4 @@
-//! softmax: the twins against the definition and finite differences, the shaders against the twins.
+//! softmax, softmax_backward: the twins against the definition and finite differences, the shaders against the twins.
 
 use pixgrad::device::Device;
 use pixgrad::kernels::{Softmax, SoftmaxBackward, View, pack, unpack};
