@@ -344,3 +344,22 @@ fn targets_follow_the_size() {
     );
     assert_ne!(native, style_terms(&recipe(shrunk)));
 }
+
+#[test]
+fn a_target_too_narrow_for_a_layer_is_named() {
+    let device = Device::cpu();
+    let network = Network::load(&device, "squeezenet1_1").expect("the embedded network");
+    let recipe = Recipe::style(
+        sample("chelsea.png", 48, 32),
+        [sample("starry_night.jpg", 90, 6)],
+    )
+    .size(48);
+    let Err(error) = recipe.compile(&device, &network) else {
+        panic!("a target of 48x3 pixels")
+    };
+    let message = error.to_string();
+    assert!(
+        message.contains("target of term `gram` is 48x3"),
+        "{message}"
+    );
+}

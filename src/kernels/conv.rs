@@ -25,6 +25,18 @@ pub(super) const VARIANTS: &[&[&str]] = &[
     &["SINGLE", "MASKED", "ACCUMULATE"],
     &["SINGLE", "BIAS"],
     &["SINGLE", "BIAS", "RELU"],
+    &["FLAT"],
+    &["FLAT", "ACCUMULATE"],
+    &["FLAT", "MASKED"],
+    &["FLAT", "MASKED", "ACCUMULATE"],
+    &["FLAT", "BIAS"],
+    &["FLAT", "BIAS", "RELU"],
+    &["FLAT", "SINGLE"],
+    &["FLAT", "SINGLE", "ACCUMULATE"],
+    &["FLAT", "SINGLE", "MASKED"],
+    &["FLAT", "SINGLE", "MASKED", "ACCUMULATE"],
+    &["FLAT", "SINGLE", "BIAS"],
+    &["FLAT", "SINGLE", "BIAS", "RELU"],
 ];
 
 /// A convolution with zeros outside the image:
@@ -103,27 +115,25 @@ impl Conv {
         (self.kernel * self.kernel) as usize * self.x.padded() * self.y.padded()
     }
 
-    pub(super) fn definitions(&self) -> Vec<&'static str> {
-        [
+    /// The variant of `source` that computes `columns` vec4s, or pairs of vec4s, of output channels per strip.
+    pub(super) fn variant(&self, source: &'static Source, columns: u32) -> Shader {
+        let single = columns == self.y.quads && source.variants.contains(&["SINGLE"].as_slice());
+        let definitions: Vec<&str> = [
             ("BIAS", self.bias),
             ("RELU", self.relu),
             ("MASKED", self.masked),
             ("ACCUMULATE", self.accumulate),
+            ("FLAT", self.flat()),
+            ("SINGLE", single),
         ]
         .into_iter()
         .filter_map(|(name, on)| on.then_some(name))
-        .collect()
-    }
-
-    /// The variant of a kernel with one or two vec4s of output channels per invocation.
-    pub(super) fn variant(&self, source: &'static Source) -> Shader {
-        let mut definitions = self.definitions();
-        definitions.extend((self.columns() == self.y.quads).then_some("SINGLE"));
+        .collect();
         source.with(&definitions)
     }
 
     /// Pairs of vec4s of output channels, or single ones where their number is odd.
-    fn columns(&self) -> u32 {
+    pub(super) fn columns(&self) -> u32 {
         if self.y.quads.is_multiple_of(2) {
             self.y.quads / 2
         } else {
@@ -131,9 +141,21 @@ impl Conv {
         }
     }
 
+    /// Whether workgroups of one column would leave a quarter of their invocations idle, or be too many for one
+    /// dimension of a grid.
+    fn flat(&self) -> bool {
+        let strips = self.y.h * self.y.strips;
+        let groups = strips.div_ceil(64);
+        groups > 65_535 || self.columns() > 65_535 || strips * 4 < groups * 64 * 3
+    }
+
     /// Workgroups of 64 invocations, each a strip and a column, as `work` in `wgsl/shared/conv.wgsl` numbers them.
     pub(super) fn strip_grid(&self, columns: u32) -> [u32; 3] {
-        let groups = (self.y.h * self.y.strips * columns).div_ceil(64);
+        let strips = self.y.h * self.y.strips;
+        if !self.flat() {
+            return [strips.div_ceil(64), columns, self.y.n];
+        }
+        let groups = (strips * columns).div_ceil(64);
         [groups.min(32768), groups.div_ceil(32768), self.y.n]
     }
 }
@@ -142,7 +164,7 @@ impl Kernel for Conv {
     type Params = Params;
 
     fn shader(&self) -> Shader {
-        self.variant(&SOURCE)
+        self.variant(&SOURCE, self.columns())
     }
 
     fn bindings(&self) -> Vec<Slot> {

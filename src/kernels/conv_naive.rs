@@ -15,6 +15,12 @@ pub const SOURCE: Source = Source {
         &["MASKED", "ACCUMULATE"],
         &["BIAS"],
         &["BIAS", "RELU"],
+        &["FLAT"],
+        &["FLAT", "ACCUMULATE"],
+        &["FLAT", "MASKED"],
+        &["FLAT", "MASKED", "ACCUMULATE"],
+        &["FLAT", "BIAS"],
+        &["FLAT", "BIAS", "RELU"],
     ],
 };
 
@@ -26,7 +32,7 @@ impl Kernel for ConvNaive {
     type Params = Params;
 
     fn shader(&self) -> Shader {
-        SOURCE.with(&self.0.definitions())
+        self.0.variant(&SOURCE, self.0.y.quads)
     }
     fn bindings(&self) -> Vec<Slot> {
         Kernel::bindings(&self.0)

@@ -3,12 +3,12 @@
 use std::collections::HashMap;
 
 use super::terms::Layers;
-use super::{Recipe, TermKind};
+use super::{Recipe, TermKind, TermSpec};
 use crate::Error;
 use crate::device::{Kind, Recording};
 use crate::image::{Filter, Image, size_for_long_side};
 use crate::kernels::{Tensor, View, pack};
-use crate::net::{NodeId, Shape};
+use crate::net::{NetError, NodeId, Shape};
 use crate::objective::record_gram;
 use crate::plan::{Forward, Network, Plan, RING_ROWS};
 use crate::schedule::Executor;
@@ -46,9 +46,10 @@ impl Targets {
                 TermKind::Tv => {}
                 TermKind::Content => {
                     let picture = resized(&pictures[0], size)?;
-                    for (index, (shape, values)) in activations(network, &picture, &nodes)?
-                        .into_iter()
-                        .enumerate()
+                    for (index, (shape, values)) in
+                        named(activations(network, &picture, &nodes), spec, &picture)?
+                            .into_iter()
+                            .enumerate()
                     {
                         targets
                             .content
@@ -68,7 +69,9 @@ impl Targets {
                         let long = (long * spec.target_scale).round().max(1.0) as u32;
                         let picture = not_enlarged(picture, long)?;
                         for (index, gram) in
-                            grams(network, &picture, &nodes)?.into_iter().enumerate()
+                            named(grams(network, &picture, &nodes), spec, &picture)?
+                                .into_iter()
+                                .enumerate()
                         {
                             let sum = targets
                                 .gram
@@ -123,6 +126,19 @@ impl Targets {
     pub fn gram(&self, group: usize, index: usize) -> &[f32] {
         &self.gram[&(group, index)]
     }
+}
+
+/// A target that is too small for a layer is told from the image that is optimized.
+fn named<T>(result: Result<T, Error>, spec: &TermSpec, picture: &Image) -> Result<T, Error> {
+    result.map_err(|error| match error {
+        Error::Net(problem @ NetError::ImageTooSmall { .. }) => Error::Recipe(format!(
+            "a target of term `{}` is {}x{} pixels at this size: {problem}",
+            spec.kind.name(),
+            picture.width,
+            picture.height
+        )),
+        other => other,
+    })
 }
 
 /// The picture at exactly `size`, by antialiased bicubic resampling.

@@ -62,15 +62,20 @@ struct Work {
     column: u32,
 }
 
-// Strips are numbered first and columns of output channels after them, so that the invocations of a workgroup read the
-// same weights where there are strips enough, and are all busy where there are not. Grid: workgroups of 64 in rows of
-// 32768 (no dimension may exceed 65535), images in z.
+// One workgroup has 64 strips and one column, so that its weights are the same for all: grid (⌈strips/64⌉, columns, n).
+// Under FLAT, for images of few strips or very many, strips are numbered first and columns after them, so that all
+// invocations are busy: grid of workgroups in rows of 32768 (no dimension may exceed 65535), images in z.
 fn work(group: vec3<u32>, lane: u32, columns: u32) -> Work {
-    let flat = (group.y * 32768u + group.x) * 64u + lane;
     let strips = p.y.h * p.y.strips;
+#ifdef FLAT
+    let flat = (group.y * 32768u + group.x) * 64u + lane;
     let column = flat / strips;
     let strip = flat % strips;
     return Work(column < columns, strip / p.y.strips, strip % p.y.strips, column);
+#else
+    let strip = group.x * 64u + lane;
+    return Work(strip < strips, strip / p.y.strips, strip % p.y.strips, group.y);
+#endif
 }
 
 // Finishes the sums of one strip and writes those pixels that lie inside the image.
