@@ -14,7 +14,15 @@ pub fn value(device: &Device, f: &[Vec<f64>], s: &[Vec<f64>]) -> f64 {
     let x = Tensor::persistent(&mut recording, "f", view);
     let losses = recording.persistent("losses", Kind::Real, 1);
     let term = Gram::new(target, view.c, 1.0);
-    let _ = term.forward(&mut recording, x, Loss { losses, slot: 0 });
+    let _ = term.forward(
+        &mut recording,
+        x,
+        Loss {
+            losses,
+            slots: 1,
+            slot: 0,
+        },
+    );
     let executor = run(device, recording, x, &pixels);
     device
         .download_f64(executor.buffer(losses))

@@ -131,14 +131,7 @@ impl Case {
     fn executor(&self, device: &Device, n: u32) -> Executor {
         let network = Network::new(device, self.network());
         let terms = self.objective(&network);
-        let problem = Problem {
-            network: &network,
-            image: self.view(n),
-            terms: &terms,
-            optimizer: None,
-            average: None,
-        };
-        let plan = Plan::new(&problem).expect("a plan");
+        let plan = Plan::new(&Problem::new(&network, self.view(n), &terms)).expect("a plan");
         Executor::new(device, plan).expect("an executor")
     }
 

@@ -40,7 +40,7 @@ fn by_hand() {
     let a = pack(view, &[1.0, 2.0, 3.0, 4.0]);
     let b = pack(view, &[1.0, 1.0, 1.0, 1.0]);
     let kernel = SquaredDifference { a: view, b: view };
-    assert_eq!(kernel.partials_len(), 1);
+    assert_eq!(kernel.parts(), 1);
     let data = [
         Data::Reals(a.clone()),
         Data::Reals(b.clone()),
@@ -66,13 +66,30 @@ fn the_value_is_the_definition_everywhere() {
         let kernel = SquaredDifference { a, b };
         let (av, bv) = (tensor(&mut rng, a), tensor(&mut rng, b));
         let expected = plain(&unpack(a, &wide(&av)), &unpack(b, &wide(&bv)));
-        let partials = Data::PoisonedReals(kernel.partials_len() as usize);
-        let out = check_within(&kernel, &[Data::Reals(av), Data::Reals(bv), partials], 1e-6);
+        let partials = Data::PoisonedReals((a.n * kernel.parts()) as usize);
+        let out = check_within(
+            &kernel,
+            &[Data::Reals(av.clone()), Data::Reals(bv.clone()), partials],
+            1e-6,
+        );
         let value: f64 = out[0].reals().iter().sum();
         assert!(
             (value - expected).abs() <= 1e-12 * expected,
             "{kernel:?}: {value} should be {expected}"
         );
+        // The parts of each image are its own.
+        let (an, bn) = (unpack(a, &wide(&av)), unpack(b, &wide(&bv)));
+        let each = a.elements() / a.n as usize;
+        for (i, parts) in out[0].reals().chunks(kernel.parts() as usize).enumerate() {
+            let target = if b.n == 1 {
+                &bn[..]
+            } else {
+                &bn[i * each..][..each]
+            };
+            let expected = plain(&an[i * each..][..each], target);
+            let value: f64 = parts.iter().sum();
+            assert!((value - expected).abs() <= 1e-12 * expected, "image {i}");
+        }
     }
 }
 
@@ -119,7 +136,7 @@ fn the_gradient_is_the_derivative_of_the_value() {
         let (av, bv) = (wide(&tensor(&mut rng, a)), wide(&tensor(&mut rng, b)));
         let direction = wide(&tensor(&mut rng, a));
         let kernel = SquaredDifference { a, b };
-        let partials = vec![f64::NAN; kernel.partials_len() as usize];
+        let partials = vec![f64::NAN; (a.n * kernel.parts()) as usize];
         let numeric = derivative(&av, &direction, |a| {
             upstream
                 * run_f64(&kernel, &[a, &bv, &partials])[2]

@@ -8,16 +8,21 @@ use crate::common::{Data, check, check_within, random, uniform};
 #[test]
 fn writes_its_slot_and_no_other() {
     let sum = Sum {
-        len: 3,
+        n: 2,
+        parts: 3,
         scale: 0.5,
+        slots: 3,
         slot: 1,
     };
-    // The fourth partial is beyond `len`.
+    // The seventh partial is beyond the two images' three.
     let data = [
-        Data::Reals(vec![1.0, 2.0, 4.0, 100.0]),
-        Data::Reals(vec![7.0, 8.0, 9.0]),
+        Data::Reals(vec![1.0, 2.0, 4.0, -6.0, 3.0, 1.0, 100.0]),
+        Data::Reals(vec![7.0, 8.0, 9.0, 10.0, 11.0, 12.0]),
     ];
-    assert_eq!(check(&sum, &data)[0].reals(), [7.0, 3.5, 9.0]);
+    assert_eq!(
+        check(&sum, &data)[0].reals(),
+        [7.0, 3.5, 9.0, 10.0, -1.0, 12.0]
+    );
 }
 
 #[test]
@@ -26,8 +31,10 @@ fn every_length() {
         let partials = uniform(&mut random(seed as u64), len as usize);
         let expected: f64 = partials.iter().map(|&v| f64::from(v)).sum();
         let sum = Sum {
-            len,
+            n: 1,
+            parts: len,
             scale: 2.0,
+            slots: 1,
             slot: 0,
         };
         // The terms have either sign: what is left of them must not be smaller than they are.
@@ -47,8 +54,10 @@ fn long_sums_are_accurate() {
     let len = 1 << 17;
     let partials = (0..len).map(|_| rng.random_range(0.0..1.0)).collect();
     let sum = Sum {
-        len,
+        n: 1,
+        parts: len,
         scale: 1.0,
+        slots: 1,
         slot: 0,
     };
     check_within(&sum, &[Data::Reals(partials), Data::Reals(vec![0.0])], 1e-6);

@@ -23,7 +23,7 @@ fn shapes() -> Vec<(View, View)> {
     ]
 }
 
-/// The definition over an [N,C,H,W] array.
+/// The definition over an [N,C,H,W] array, summed over its images.
 fn plain(view: View, x: &[f64]) -> f64 {
     let (h, w) = (view.h as usize, view.w as usize);
     let (mut sums, mut counts) = ([0.0; 2], [0.0; 2]);
@@ -48,7 +48,8 @@ fn plain(view: View, x: &[f64]) -> f64 {
             0.0
         }
     };
-    mean(0) + mean(1)
+    // All images are of one size: the sum of their means.
+    f64::from(view.n) * (mean(0) + mean(1))
 }
 
 #[test]
@@ -74,7 +75,7 @@ fn the_value_is_the_definition_everywhere() {
         let kernel = Tv { x };
         let values = tensor(&mut random(seed as u64), x);
         let expected = plain(x, &unpack(x, &wide(&values)));
-        let partials = Data::PoisonedReals(kernel.partials_len() as usize);
+        let partials = Data::PoisonedReals((x.n * kernel.parts()) as usize);
         let out = check_within(&kernel, &[Data::Reals(values), partials], 1e-6);
         let value: f64 = out[0].reals().iter().sum();
         assert!(
@@ -92,7 +93,7 @@ fn the_gradient_is_the_derivative_of_the_value() {
         let direction = wide(&tensor(&mut rng, x));
         let upstream = 1.75;
         let kernel = Tv { x };
-        let partials = vec![f64::NAN; kernel.partials_len() as usize];
+        let partials = vec![f64::NAN; (x.n * kernel.parts()) as usize];
         let numeric = derivative(&values, &direction, |x| {
             upstream * run_f64(&kernel, &[x, &partials])[1].iter().sum::<f64>()
         });

@@ -71,6 +71,7 @@ pub mod kernels;
 pub mod net;
 pub mod objective;
 pub mod optim;
+pub mod param;
 pub mod plan;
 pub mod recipe;
 pub mod schedule;

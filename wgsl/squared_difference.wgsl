@@ -1,12 +1,12 @@
 // Squared difference of two tensors, and its gradient:
-//     partials[g] = Σ (a − b)² over the items of workgroup g          da (+)= alpha·(a − b)      (BACKWARD)
+//     partials[i·parts + g] = Σ (a − b)² over share g of image i       da (+)= alpha·(a − b)      (BACKWARD)
 // b may be a single image where a is a batch; it is then compared with each. Padding channels are zero in both.
 // ACCUMULATE adds to da.
 //
-// Forward: one invocation per 8 items (vec4s) of a, 256 apart; a workgroup sums 2048 items. Backward: one invocation
+// Forward: one invocation per 8 items (vec4s) of a, 256 apart; a workgroup sums a share of 2048 items. Backward: one invocation
 // per item. Grid: shared/flat.wgsl.
 #import pixgrad::tensor::View
-#import pixgrad::flat::{group_index, place}
+#import pixgrad::flat::{group_index, place, share}
 #ifndef BACKWARD
 #import pixgrad::reduce::workgroup_sum
 #endif
@@ -17,8 +17,10 @@ struct Params {
     b: View,
     da: View,
     columns: u32,
-    // pixels·quads of a
+    // pixels·quads of a; forward: of one of its images.
     items: u32,
+    // Shares of each image.
+    parts: u32,
     // Pixels of b: those of a, or of one image.
     wrap: u32,
     alpha: f32,
@@ -54,16 +56,14 @@ fn main(@builtin(workgroup_id) id: vec3<u32>, @builtin(local_invocation_index) l
 #endif
 #else
     var sum = vec4<f32>(0.0);
-    for (var i = 0u; i < 8u; i++) {
-        let item = group * 2048u + i * 256u + lane;
-        if item < p.items {
-            let d = difference(item / p.a.quads, item % p.a.quads);
-            sum = fma(d, d, sum);
-        }
+    let range = share(group, p.items, p.parts);
+    for (var item = range.x + lane; item < range.y; item += 256u) {
+        let d = difference(item / p.a.quads, item % p.a.quads);
+        sum = fma(d, d, sum);
     }
     let total = workgroup_sum(lane, (sum.x + sum.y) + (sum.z + sum.w));
-    // The grid's last row may reach beyond the last item.
-    if lane == 0u && group * 2048u < p.items {
+    // The grid's last row may reach beyond the last share.
+    if lane == 0u && group < p.a.n * p.parts {
         partials[group] = total;
     }
 #endif

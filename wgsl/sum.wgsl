@@ -1,11 +1,13 @@
-// losses[slot] = scale·Σ partials: the end of every reduction.
+// losses[i·slots + slot] = scale·Σ partials of image i: the end of every reduction. `partials` is [n, parts], `losses`
+// [n, slots]; the other slots are not touched.
 //
-// One workgroup; invocation i sums elements i, i + 256, …, then a tree of fixed shape. The other slots are not touched.
+// One workgroup per image; invocation l sums parts l, l + 256, …, then a tree of fixed shape. Grid (n).
 #import pixgrad::reduce::workgroup_sum
 
 struct Params {
     origin: vec4<u32>,
-    len: u32,
+    parts: u32,
+    slots: u32,
     slot: u32,
     scale: f32,
 }
@@ -15,13 +17,14 @@ struct Params {
 @group(0) @binding(2) var<storage, read_write> losses: array<f32>;
 
 @compute @workgroup_size(256)
-fn main(@builtin(local_invocation_index) lane: u32) {
+fn main(@builtin(workgroup_id) id: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
+    let image = id.x + p.origin.x;
     var sum = 0.0;
-    for (var i = lane; i < p.len; i += 256u) {
-        sum += partials[i];
+    for (var i = lane; i < p.parts; i += 256u) {
+        sum += partials[image * p.parts + i];
     }
     let total = workgroup_sum(lane, sum);
     if lane == 0u {
-        losses[p.slot] = p.scale * total;
+        losses[image * p.slots + p.slot] = p.scale * total;
     }
 }

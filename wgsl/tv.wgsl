@@ -1,13 +1,13 @@
 // Total variation, squared: mean dx² + mean dy², dx and dy being the differences to the right and the lower neighbour
-// inside the image, each mean over its own number of differences (0 where there are none); and its gradient:
-//     partials[g] = Σ along_x·dx² + along_y·dy² over the items of workgroup g
+// inside the image, each mean over the image's own number of differences (0 where there are none); and its gradient:
+//     partials[i·parts + g] = Σ along_x·dx² + along_y·dy² over share g of image i
 //     dx (+)= alpha·∂/∂x                                                                                  (BACKWARD)
 // ACCUMULATE adds to dx.
 //
-// Forward: one invocation per 8 items (vec4s) of x, 256 apart; a workgroup sums 2048 items. Backward: one invocation
+// Forward: one invocation per 8 items (vec4s) of x, 256 apart; a workgroup sums a share of 2048 items. Backward: one invocation
 // per item. Grid: shared/flat.wgsl.
 #import pixgrad::tensor::View
-#import pixgrad::flat::{group_index, place}
+#import pixgrad::flat::{group_index, place, share}
 #ifndef BACKWARD
 #import pixgrad::reduce::workgroup_sum
 #endif
@@ -17,7 +17,10 @@ struct Params {
     x: View,
     dx: View,
     columns: u32,
+    // pixels·quads of all images; forward: of one.
     items: u32,
+    // Shares of each image.
+    parts: u32,
     // One over the number of differences in each direction; in the gradient times 2·alpha.
     along_x: f32,
     along_y: f32,
@@ -62,9 +65,8 @@ fn main(@builtin(workgroup_id) id: vec3<u32>, @builtin(local_invocation_index) l
 #endif
 #else
     var sum = 0.0;
-    for (var i = 0u; i < 8u; i++) {
-        let item = group * 2048u + i * 256u + lane;
-        if item >= p.items { break; }
+    let range = share(group, p.items, p.parts);
+    for (var item = range.x + lane; item < range.y; item += 256u) {
         let pixel = item / p.x.quads;
         let quad = item % p.x.quads;
         let here = at(pixel, quad);
@@ -78,8 +80,8 @@ fn main(@builtin(workgroup_id) id: vec3<u32>, @builtin(local_invocation_index) l
         }
     }
     let total = workgroup_sum(lane, sum);
-    // The grid's last row may reach beyond the last item.
-    if lane == 0u && group * 2048u < p.items {
+    // The grid's last row may reach beyond the last share.
+    if lane == 0u && group < p.x.n * p.parts {
         partials[group] = total;
     }
 #endif

@@ -58,15 +58,27 @@ pub(super) fn pixels(
     })
 }
 
-/// The items of workgroup `group` of a reduction over `view`.
+/// The items, counted over all images, of workgroup `group` of a reduction over `view`.
 pub(super) fn share(view: View, group: usize) -> Range<usize> {
-    let (share, items) = (SHARE as usize, items(view) as usize);
-    group * share..((group + 1) * share).min(items)
+    let (parts, items) = (parts(view) as usize, items_of_one(view) as usize);
+    let first = group / parts * items;
+    let start = first + group % parts * SHARE as usize;
+    start..(start + SHARE as usize).min(first + items)
 }
 
-/// Number of partials of a reduction over `view`.
-pub(super) fn partials_len(view: View) -> u32 {
-    items(view).div_ceil(SHARE)
+/// vec4s of one image of a batch.
+pub(super) fn items_of_one(view: View) -> u32 {
+    items(View { n: 1, ..view })
+}
+
+/// Partials of a reduction over each image of `view`.
+pub(super) fn parts(view: View) -> u32 {
+    items_of_one(view).div_ceil(SHARE)
+}
+
+/// Workgroups, and partials, of a reduction over each image of `view`: n·parts.
+pub(super) fn groups(view: View) -> u32 {
+    view.n.saturating_mul(parts(view))
 }
 
 /// Visits every pixel of `view` in parallel: its number over all images and its elements in `data`, mutably.

@@ -12,9 +12,9 @@ pub const SOURCE: Source = Source {
     variants: &[&[], &["BACKWARD"], &["BACKWARD", "ACCUMULATE"]],
 };
 
-/// Σ (a − b)² in [`SquaredDifference::partials_len`] parts, which [`super::Sum`] adds up.
+/// Σ (a − b)² of every image in [`SquaredDifference::parts`] parts, which [`super::Sum`] adds up.
 ///
-/// Bindings: `a`, `b`, `partials`.
+/// Bindings: `a`, `b`, `partials` ([n, parts]).
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct SquaredDifference {
     /// One tensor.
@@ -50,15 +50,16 @@ pub struct Params {
     da: View,
     columns: u32,
     items: u32,
+    parts: u32,
     wrap: u32,
     alpha: f32,
 }
 
 impl SquaredDifference {
-    /// Number of partial sums.
+    /// Partial sums of every image.
     #[must_use]
-    pub fn partials_len(&self) -> u32 {
-        flat::partials_len(self.a)
+    pub fn parts(&self) -> u32 {
+        flat::parts(self.a)
     }
 }
 
@@ -77,13 +78,14 @@ impl Kernel for SquaredDifference {
             b: self.b,
             da: self.a,
             columns: self.grid()[0],
-            items: flat::items(self.a),
+            items: flat::items_of_one(self.a),
+            parts: self.parts(),
             wrap: self.b.pixels() as u32,
             alpha: 1.0,
         }
     }
     fn grid(&self) -> [u32; 3] {
-        flat::grid(self.partials_len())
+        flat::grid(flat::groups(self.a))
     }
     fn work(&self) -> Work {
         Work {
@@ -94,7 +96,7 @@ impl Kernel for SquaredDifference {
     fn twin<T: Real>(&self, mut bindings: Bindings<'_, T>) {
         let (a, b, partials) = (bindings.input(), bindings.input(), bindings.output());
         let wrap = self.b.pixels();
-        partials[..self.partials_len() as usize]
+        partials[..flat::groups(self.a) as usize]
             .par_iter_mut()
             .enumerate()
             .for_each(|(group, partial)| {
@@ -134,6 +136,7 @@ impl Kernel for SquaredDifferenceBackward {
             da: self.da,
             columns: self.grid()[0],
             items: flat::items(self.a),
+            parts: 1,
             wrap: self.b.pixels() as u32,
             alpha: self.alpha,
         }

@@ -9,16 +9,20 @@ pub const SOURCE: Source = Source {
     variants: &[&[]],
 };
 
-/// `losses[slot] = scale·Σ partials`, in a fixed order.
+/// `losses[i, slot] = scale·Σ partials[i, ..]` for every image i of a batch, in a fixed order.
 ///
-/// Bindings: `partials` (reals, `len` of them), `losses` (reals; other slots stay as they are).
+/// Bindings: `partials` (reals, [n, parts]), `losses` (reals, [n, slots]; other slots stay as they are).
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Sum {
-    /// Number of partials.
-    pub len: u32,
+    /// Images.
+    pub n: u32,
+    /// Partials of each image.
+    pub parts: u32,
     /// Factor on the sum.
     pub scale: f32,
-    /// Element of `losses` to write.
+    /// Losses of each image.
+    pub slots: u32,
+    /// Which of them to write.
     pub slot: u32,
 }
 
@@ -26,7 +30,8 @@ pub struct Sum {
 #[repr(C)]
 #[derive(Debug, Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
 pub struct Params {
-    len: u32,
+    parts: u32,
+    slots: u32,
     slot: u32,
     scale: f32,
 }
@@ -42,23 +47,28 @@ impl Kernel for Sum {
     }
     fn params(&self) -> Params {
         Params {
-            len: self.len,
+            parts: self.parts,
+            slots: self.slots,
             slot: self.slot,
             scale: self.scale,
         }
     }
     fn grid(&self) -> [u32; 3] {
-        [1; 3]
+        [self.n, 1, 1]
     }
     fn work(&self) -> Work {
         Work {
-            flop: u64::from(self.len),
-            bytes: u64::from(self.len) * 4,
+            flop: u64::from(self.n) * u64::from(self.parts),
+            bytes: u64::from(self.n) * u64::from(self.parts) * 4,
         }
     }
     fn twin<T: Real>(&self, mut b: Bindings<'_, T>) {
         let (partials, losses) = (b.input(), b.output());
-        let sum: f64 = partials[..self.len as usize].iter().map(|v| v.wide()).sum();
-        losses[self.slot as usize] = T::of(f64::from(self.scale) * sum);
+        let (parts, slots) = (self.parts as usize, self.slots as usize);
+        for image in 0..self.n as usize {
+            let own = &partials[image * parts..(image + 1) * parts];
+            let sum: f64 = own.iter().map(|v| v.wide()).sum();
+            losses[image * slots + self.slot as usize] = T::of(f64::from(self.scale) * sum);
+        }
     }
 }

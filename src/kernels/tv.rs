@@ -12,10 +12,10 @@ pub const SOURCE: Source = Source {
     variants: &[&[], &["BACKWARD"], &["BACKWARD", "ACCUMULATE"]],
 };
 
-/// mean dx² + mean dy² in [`Tv::partials_len`] parts whose plain sum is the value. Each mean is over its own
-/// differences (n·h·(w−1)·c and n·(h−1)·w·c of them) and 0 where there are none.
+/// mean dx² + mean dy² of every image in [`Tv::parts`] parts whose plain sum is the value. Each mean is over its own
+/// differences (h·(w−1)·c and (h−1)·w·c of them) and 0 where there are none.
 ///
-/// Bindings: `x`, `partials`.
+/// Bindings: `x`, `partials` ([n, parts]).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Tv {
     /// The images.
@@ -45,13 +45,14 @@ pub struct Params {
     dx: View,
     columns: u32,
     items: u32,
+    parts: u32,
     along_x: f32,
     along_y: f32,
 }
 
-/// One over the number of horizontal and of vertical differences; 0 where there are none.
+/// One over the number of horizontal and of vertical differences of an image; 0 where there are none.
 fn scales(x: View) -> (f64, f64) {
-    let count = |h: u32, w: u32| f64::from(x.n) * f64::from(h) * f64::from(w) * f64::from(x.c);
+    let count = |h: u32, w: u32| f64::from(h) * f64::from(w) * f64::from(x.c);
     let inverse = |count: f64| if count > 0.0 { 1.0 / count } else { 0.0 };
     (
         inverse(count(x.h, x.w.saturating_sub(1))),
@@ -60,10 +61,10 @@ fn scales(x: View) -> (f64, f64) {
 }
 
 impl Tv {
-    /// Number of partial sums.
+    /// Partial sums of every image.
     #[must_use]
-    pub fn partials_len(&self) -> u32 {
-        flat::partials_len(self.x)
+    pub fn parts(&self) -> u32 {
+        flat::parts(self.x)
     }
 }
 
@@ -82,13 +83,14 @@ impl Kernel for Tv {
             x: self.x,
             dx: self.x,
             columns: self.grid()[0],
-            items: flat::items(self.x),
+            items: flat::items_of_one(self.x),
+            parts: self.parts(),
             along_x: along_x as f32,
             along_y: along_y as f32,
         }
     }
     fn grid(&self) -> [u32; 3] {
-        flat::grid(self.partials_len())
+        flat::grid(flat::groups(self.x))
     }
     fn work(&self) -> Work {
         Work {
@@ -100,7 +102,7 @@ impl Kernel for Tv {
         let (x, partials) = (b.input(), b.output());
         let (along_x, along_y) = scales(self.x);
         let (h, w) = (self.x.h as usize, self.x.w as usize);
-        partials[..self.partials_len() as usize]
+        partials[..flat::groups(self.x) as usize]
             .par_iter_mut()
             .enumerate()
             .for_each(|(group, partial)| {
@@ -145,6 +147,7 @@ impl Kernel for TvBackward {
             dx: self.dx,
             columns: self.grid()[0],
             items: flat::items(self.x),
+            parts: 1,
             along_x: (factor * along_x) as f32,
             along_y: (factor * along_y) as f32,
         }

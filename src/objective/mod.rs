@@ -1,7 +1,7 @@
 //! The terms of the objective: one file per term, with its value and the gradient it injects into a layer.
 //!
-//! A term reads one tensor (a layer's activation, or the image) and adds `weight · L` to a slot of the losses. All
-//! values are per image of a batch and summed over it.
+//! A term reads one tensor (a layer's activation, or the image) and writes `weight · L` of every image of a batch to a
+//! slot of that image's losses. The objective of a batch is the sum over its images: none depends on another.
 
 mod content;
 mod gram;
@@ -16,7 +16,7 @@ use crate::kernels::{SquaredDifference, Sum, Tensor, View};
 
 /// One term at one tensor.
 pub trait Term: std::fmt::Debug + Send + Sync {
-    /// Records `losses[slot] = weight · L(x)`.
+    /// Records `losses[i, slot] = weight · L(xᵢ)` for every image i of the batch.
     fn forward(&self, recording: &mut Recording, x: Tensor, loss: Loss) -> Saved;
 
     /// Records `dx (+)= weight · dL/dx`; adds where `accumulate`, else writes every element.
@@ -33,9 +33,11 @@ pub trait Term: std::fmt::Debug + Send + Sync {
 /// Where a term's weighted value goes.
 #[derive(Debug, Clone, Copy)]
 pub struct Loss {
-    /// The buffer of all values of an iteration.
+    /// The buffer of all values of an iteration, `[n, slots]`.
     pub losses: ValueId,
-    /// This term's place in it.
+    /// Values of one image.
+    pub slots: u32,
+    /// This term's place among them.
     pub slot: u32,
 }
 
@@ -43,7 +45,7 @@ pub struct Loss {
 #[derive(Debug, Clone, Default)]
 pub struct Saved(Vec<Tensor>);
 
-/// Records `losses[slot] = scale · Σ (a − b)²`.
+/// Records `losses[i, slot] = scale · Σ (aᵢ − bᵢ)²` for every image i.
 fn record_squared_difference(
     recording: &mut Recording,
     label: &str,
@@ -56,24 +58,33 @@ fn record_squared_difference(
     let partials = recording.transient(
         format!("{label} partial sums"),
         Kind::Real,
-        difference.partials_len() as usize,
+        (a.view.n * difference.parts()) as usize,
     );
     recording.call(
         format!("{label} difference"),
         difference,
         &[a.value, b.0, partials],
     );
-    record_sum(recording, label, partials, scale, loss);
+    record_sum(recording, label, partials, a.view.n, scale, loss);
 }
 
-/// Records `losses[slot] = scale · Σ partials`.
-fn record_sum(recording: &mut Recording, label: &str, partials: ValueId, scale: f64, loss: Loss) {
-    let len = recording.value(partials).len as u32;
+/// Records `losses[i, slot] = scale · Σ partials[i, ..]` for each of n images; `partials` is `[n, parts]`.
+fn record_sum(
+    recording: &mut Recording,
+    label: &str,
+    partials: ValueId,
+    n: u32,
+    scale: f64,
+    loss: Loss,
+) {
+    let parts = recording.value(partials).len as u32 / n;
     recording.call(
         format!("{label} sum"),
         Sum {
-            len,
+            n,
+            parts,
             scale: scale as f32,
+            slots: loss.slots,
             slot: loss.slot,
         },
         &[partials, loss.losses],

@@ -16,20 +16,18 @@ impl Tv {
     pub fn new(weight: f64) -> Self {
         Self { weight }
     }
-
-    /// The kernel's value is a mean over all images of a batch; ours is a sum over them.
-    fn factor(&self, x: Tensor) -> f64 {
-        self.weight * f64::from(x.view.n)
-    }
 }
 
 impl Term for Tv {
     fn forward(&self, recording: &mut Recording, x: Tensor, loss: Loss) -> Saved {
         let tv = kernels::Tv { x: x.view };
-        let partials =
-            recording.transient("tv partial sums", Kind::Real, tv.partials_len() as usize);
+        let partials = recording.transient(
+            "tv partial sums",
+            Kind::Real,
+            (x.view.n * tv.parts()) as usize,
+        );
         recording.call("tv", tv, &[x.value, partials]);
-        record_sum(recording, "tv", partials, self.factor(x), loss);
+        record_sum(recording, "tv", partials, x.view.n, self.weight, loss);
         Saved::default()
     }
 
@@ -44,7 +42,7 @@ impl Term for Tv {
         let gradient = TvBackward {
             x: x.view,
             dx: dx.view,
-            alpha: self.factor(x) as f32,
+            alpha: self.weight as f32,
             accumulate,
         };
         recording.call("tv gradient", gradient, &[x.value, dx.value]);

@@ -1,7 +1,7 @@
 //! Adam (Kingma and Ba 2015, algorithm 1), then a projection onto the box of valid pixels.
 
-use super::{Optimizer, State};
-use crate::device::{Recording, ValueId};
+use super::{Optimizer, Site, State};
+use crate::device::Recording;
 use crate::kernels::{self, Tensor};
 
 /// Adam on the pixels.
@@ -24,17 +24,12 @@ pub struct Adam {
 }
 
 impl Optimizer for Adam {
-    fn record(
-        &self,
-        recording: &mut Recording,
-        image: Tensor,
-        gradient: Tensor,
-        step: ValueId,
-    ) -> State {
-        let first = Tensor::persistent(recording, "adam first moment", image.view);
-        let second = Tensor::persistent(recording, "adam second moment", image.view);
+    fn record(&self, recording: &mut Recording, site: Site) -> State {
+        let view = site.x.view;
+        let first = Tensor::persistent(recording, "adam first moment", view);
+        let second = Tensor::persistent(recording, "adam second moment", view);
         let adam = kernels::Adam {
-            len: image.view.len() as u32,
+            len: view.len() as u32,
             step_size: self.step_size,
             beta1: self.beta1,
             beta2: self.beta2,
@@ -47,7 +42,13 @@ impl Optimizer for Adam {
         recording.call(
             "adam",
             adam,
-            &[gradient.value, step, image.value, first.value, second.value],
+            &[
+                site.gradient.value,
+                site.step,
+                site.x.value,
+                first.value,
+                second.value,
+            ],
         );
         State {
             first: Some(first),

@@ -14,7 +14,8 @@ use crate::device::{Device, Home, Kind, Recording, ValueId};
 use crate::kernels::{MAX_TENSOR_BYTES, Record, Tensor, View};
 use crate::net::NodeId;
 use crate::objective::{Loss, Term};
-use crate::optim::{Average, Optimizer, State};
+use crate::optim::{Average, Filter, Optimizer, Projection, Site, State};
+use crate::param::{Map, Mapped};
 
 /// Iterations whose losses the ring holds: the most that one submission may run.
 pub const RING_ROWS: u32 = 64;
@@ -37,12 +38,38 @@ pub struct Problem<'a> {
     pub network: &'a Network,
     /// Shape of the image: n images of h×w pixels, 3 channels.
     pub image: View,
+    /// Makes the image of what is optimized, first to last; none: the pixels are optimized.
+    pub parameterisation: &'a [Box<dyn Map>],
+    /// What happens to the image before the network sees it, first to last.
+    pub transformations: &'a [Box<dyn Map>],
     /// The objective.
     pub terms: &'a [Placed],
+    /// Change the gradient, first to last.
+    pub filters: &'a [Box<dyn Filter>],
     /// What steps the image; `None`: the gradient is all that is wanted, and it is kept.
     pub optimizer: Option<&'a dyn Optimizer>,
+    /// Change the image after the step, first to last.
+    pub projections: &'a [Box<dyn Projection>],
     /// The average of the iterates.
     pub average: Option<Average>,
+}
+
+impl<'a> Problem<'a> {
+    /// The gradient of the objective with respect to the pixels, nothing stepped.
+    #[must_use]
+    pub fn new(network: &'a Network, image: View, terms: &'a [Placed]) -> Self {
+        Self {
+            network,
+            image,
+            parameterisation: &[],
+            transformations: &[],
+            terms,
+            filters: &[],
+            optimizer: None,
+            projections: &[],
+            average: None,
+        }
+    }
 }
 
 /// One iteration, planned.
@@ -52,9 +79,12 @@ pub struct Plan {
     pub recording: Recording,
     /// Where their values live.
     pub layout: Layout,
-    /// The image that is optimized.
+    /// What is optimized: the image, or the parameters that it is made of.
+    pub parameter: Tensor,
+    /// The image: as the terms of the last iteration saw it where it is made of parameters, else with the last step
+    /// taken.
     pub image: Tensor,
-    /// The gradient with respect to it; its memory lasts only where there is no optimizer.
+    /// The gradient with respect to what is optimized; its memory lasts only where there is no optimizer.
     pub gradient: Tensor,
     /// The running average of the image.
     pub average: Option<(Average, Tensor)>,
@@ -62,9 +92,9 @@ pub struct Plan {
     pub state: State,
     /// Completed iterations: one word.
     pub step: ValueId,
-    /// Losses of the last [`RING_ROWS`] iterations, `[rows, slots]`.
+    /// Losses of the last [`RING_ROWS`] iterations, `[rows, n, slots]`.
     pub ring: ValueId,
-    /// For each loss slot the recipe's term it belongs to.
+    /// For each loss of an iteration (`[n, slots]`) the recipe's term it belongs to.
     pub groups: Vec<usize>,
 }
 
@@ -93,65 +123,165 @@ impl Cost {
     }
 }
 
+/// Records the maps one after the other.
+fn apply(
+    recording: &mut Recording,
+    maps: &[Box<dyn Map>],
+    x: Tensor,
+    step: ValueId,
+) -> Vec<Mapped> {
+    let mut results: Vec<Mapped> = Vec::new();
+    for map in maps {
+        let x = results.last().map_or(x, |before| before.y);
+        results.push(map.forward(recording, x, step));
+    }
+    results
+}
+
+/// Records the gradient with respect to the first map's input from that with respect to the last one's output.
+fn pull_back(
+    recording: &mut Recording,
+    maps: &[Box<dyn Map>],
+    results: &[Mapped],
+    gradient: Tensor,
+    step: ValueId,
+) -> Tensor {
+    maps.iter()
+        .zip(results)
+        .rev()
+        .fold(gradient, |dy, (map, mapped)| {
+            map.backward(recording, mapped, dy, step)
+        })
+}
+
 impl Plan {
-    /// Plans one iteration: forward pass, losses, backward pass, optimizer step, record of the losses.
+    /// Plans one iteration: the image from its parameters, forward pass, losses, backward pass, filters of the gradient,
+    /// optimizer step, projections, record of the losses.
+    ///
+    /// Terms of node 0 read the image itself; all others what the network sees of it after the transformations.
     ///
     /// # Errors
     /// [`Error::Net`] where the image is too small for a layer; [`Error::Plan`] where no term depends on the image.
     pub fn new(problem: &Problem<'_>) -> Result<Self, Error> {
         let mut recording = Recording::new();
-        let image = Tensor::persistent(&mut recording, "image", problem.image);
+        let n = problem.image.n;
         let slots = problem.terms.len() as u32;
-        let losses = recording.persistent("losses", Kind::Real, slots.max(1) as usize);
-        let ring =
-            recording.persistent("loss ring", Kind::Real, (RING_ROWS * slots.max(1)) as usize);
+        let per_iteration = (n * slots).max(1);
         let step = recording.persistent("step", Kind::Word, 1);
+        let losses = recording.persistent("losses", Kind::Real, per_iteration as usize);
+        let ring = recording.persistent(
+            "loss ring",
+            Kind::Real,
+            (RING_ROWS * per_iteration) as usize,
+        );
 
+        let shape = problem
+            .parameterisation
+            .iter()
+            .rev()
+            .fold(problem.image, |view, map| map.input(view));
+        let parameter = Tensor::persistent(&mut recording, "parameter", shape);
+        let made = apply(&mut recording, problem.parameterisation, parameter, step);
+        let image = made.last().map_or(parameter, |mapped| mapped.y);
+        let seen = apply(&mut recording, problem.transformations, image, step);
+        let input = seen.last().map_or(image, |mapped| mapped.y);
+
+        let of_image = |placed: &Placed| placed.node == NodeId(0);
         let wanted: Vec<NodeId> = problem.terms.iter().map(|t| t.node).collect();
-        let forward = Forward::record(&mut recording, problem.network, image, &wanted, &[])?;
+        let forward = Forward::record(&mut recording, problem.network, input, &wanted, &[])?;
         let saved: Vec<_> = problem
             .terms
             .iter()
             .zip(0..)
             .map(|(placed, slot)| {
-                placed.term.forward(
-                    &mut recording,
-                    forward.tensor(placed.node),
-                    Loss { losses, slot },
-                )
+                let x = if of_image(placed) {
+                    image
+                } else {
+                    forward.tensor(placed.node)
+                };
+                let loss = Loss {
+                    losses,
+                    slots,
+                    slot,
+                };
+                placed.term.forward(&mut recording, x, loss)
             })
             .collect();
-        let gradient =
-            forward.record_backward(&mut recording, |recording, node, x, gradient| {
-                for (placed, saved) in problem
-                    .terms
-                    .iter()
-                    .zip(&saved)
-                    .filter(|(placed, _)| placed.node == node)
-                {
-                    let (dx, accumulate) = gradient.target(recording);
-                    placed.term.backward(recording, x, saved, dx, accumulate);
-                }
-            })?;
+        let terms = || problem.terms.iter().zip(&saved);
+        // Through the network, unless all terms read the image itself.
+        let through = problem.terms.iter().any(|placed| !of_image(placed));
+        let mut gradient = None;
+        if through {
+            let from_network =
+                forward.record_backward(&mut recording, |recording, node, x, gradient| {
+                    for (placed, saved) in
+                        terms().filter(|(placed, _)| placed.node == node && !of_image(placed))
+                    {
+                        let (dx, accumulate) = gradient.target(recording);
+                        placed.term.backward(recording, x, saved, dx, accumulate);
+                    }
+                })?;
+            gradient = Some(pull_back(
+                &mut recording,
+                problem.transformations,
+                &seen,
+                from_network,
+                step,
+            ));
+        }
+        for (placed, saved) in terms().filter(|(placed, _)| of_image(placed)) {
+            let accumulate = gradient.is_some();
+            let dx = *gradient
+                .get_or_insert_with(|| Tensor::transient(&mut recording, "gradient", image.view));
+            placed
+                .term
+                .backward(&mut recording, image, saved, dx, accumulate);
+        }
+        let Some(gradient) = gradient else {
+            return Err(Error::Plan("no term depends on the image".to_string()));
+        };
+        let gradient = pull_back(
+            &mut recording,
+            problem.parameterisation,
+            &made,
+            gradient,
+            step,
+        );
+        let mut site = Site {
+            x: parameter,
+            gradient,
+            step,
+            losses,
+            slots,
+        };
+        for filter in problem.filters {
+            site.gradient = filter.record(&mut recording, site);
+        }
         let state = problem
             .optimizer
-            .map(|optimizer| optimizer.record(&mut recording, image, gradient, step))
+            .map(|optimizer| optimizer.record(&mut recording, site))
             .unwrap_or_default();
+        for projection in problem.projections {
+            projection.record(&mut recording, site);
+        }
         let average = problem
             .average
-            .map(|average| (average, average.record(&mut recording, image)));
+            .map(|average| (average, average.record(&mut recording, parameter)));
         let record = Record {
-            slots: slots.max(1),
+            slots: per_iteration,
             rows: RING_ROWS,
         };
         recording.call("record", record, &[losses, ring, step]);
         let layout = Layout::new(&recording);
-        let groups = problem.terms.iter().map(|t| t.group).collect();
+        let groups = (0..n)
+            .flat_map(|_| problem.terms.iter().map(|t| t.group))
+            .collect();
         Ok(Self {
             recording,
             layout,
+            parameter,
             image,
-            gradient,
+            gradient: site.gradient,
             average,
             state,
             step,
@@ -186,6 +316,7 @@ impl Plan {
         Self {
             recording,
             layout,
+            parameter: image,
             image,
             gradient: image,
             average: None,

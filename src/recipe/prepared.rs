@@ -154,11 +154,15 @@ impl Prepared {
         Plan::new(&Problem {
             network,
             image: View::new(1, size.1, size.0, 3),
+            parameterisation: &[],
+            transformations: &[],
             terms: &terms,
+            filters: &[],
             average: optimizer.filter(|_| spec.average > 0.0).map(|_| Average {
                 decay: spec.average,
             }),
             optimizer: optimizer.as_ref().map(|o| o as &dyn Optimizer),
+            projections: &[],
         })
     }
 
