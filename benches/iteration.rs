@@ -50,6 +50,13 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         cost.dispatches,
     );
     if let Some(gpu) = device.gpu() {
+        let used = gpu.usage();
+        println!(
+            "{} submissions, {} of them longer than 100 ms, the longest {:.1} ms",
+            used.submissions,
+            used.long_submissions,
+            used.longest_us as f64 / 1e3
+        );
         let (mut recording, mut finishing) = (f64::INFINITY, f64::INFINITY);
         for _ in 0..20 {
             let mut encoder = gpu

@@ -19,6 +19,8 @@ pub struct Gpu {
     pipelines: Mutex<Pipelines>,
     counters: Counters,
     rate: std::sync::OnceLock<f64>,
+    /// For each kernel that has run, its time relative to the one predicted from the rate.
+    paces: Mutex<HashMap<Shader, f64>>,
     failure: Arc<Mutex<Option<String>>>,
 }
 
@@ -39,6 +41,8 @@ pub struct Counters {
     bind_groups: AtomicU64,
     pipelines: AtomicU64,
     submissions: AtomicU64,
+    long_submissions: AtomicU64,
+    longest_us: AtomicU64,
     bytes_read: AtomicU64,
 }
 
@@ -53,6 +57,10 @@ pub struct Usage {
     pub pipelines: u64,
     /// Command buffers submitted.
     pub submissions: u64,
+    /// Of a plan's submissions those that ran longer than 100 ms.
+    pub long_submissions: u64,
+    /// What the longest of a plan's submissions since the device was opened took, in microseconds.
+    pub longest_us: u64,
     /// Bytes copied back to main memory.
     pub bytes_read: u64,
 }
@@ -65,6 +73,8 @@ impl std::ops::Sub for Usage {
             bind_groups: self.bind_groups - before.bind_groups,
             pipelines: self.pipelines - before.pipelines,
             submissions: self.submissions - before.submissions,
+            long_submissions: self.long_submissions - before.long_submissions,
+            longest_us: self.longest_us,
             bytes_read: self.bytes_read - before.bytes_read,
         }
     }
@@ -156,6 +166,7 @@ impl Gpu {
             pipelines: Mutex::default(),
             counters: Counters::default(),
             rate: std::sync::OnceLock::new(),
+            paces: Mutex::default(),
             failure,
         }
     }
@@ -185,6 +196,8 @@ impl Gpu {
             bind_groups: get(&self.counters.bind_groups),
             pipelines: get(&self.counters.pipelines),
             submissions: get(&self.counters.submissions),
+            long_submissions: get(&self.counters.long_submissions),
+            longest_us: get(&self.counters.longest_us),
             bytes_read: get(&self.counters.bytes_read),
         }
     }
@@ -202,6 +215,26 @@ impl Gpu {
         }
         let rate = measure()?;
         Ok(*self.rate.get_or_init(|| rate))
+    }
+
+    /// How long a kernel takes relative to what the rate predicts, where a plan has found that out.
+    #[must_use]
+    pub fn pace(&self, kernel: Shader) -> Option<f64> {
+        lock(&self.paces).get(&kernel).copied()
+    }
+
+    /// Notes how long a kernel takes relative to what the rate predicts.
+    pub fn set_pace(&self, kernel: Shader, pace: f64) {
+        lock(&self.paces).insert(kernel, pace);
+    }
+
+    /// Counts how long a submission of a plan ran.
+    pub fn count_run(&self, ran: std::time::Duration, long: bool) {
+        let us = u64::try_from(ran.as_micros()).unwrap_or(u64::MAX);
+        self.counters.longest_us.fetch_max(us, Ordering::Relaxed);
+        self.counters
+            .long_submissions
+            .fetch_add(u64::from(long), Ordering::Relaxed);
     }
 
     /// The first error that the driver has reported outside an error scope, if any.

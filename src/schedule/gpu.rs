@@ -1,12 +1,14 @@
 //! A plan on a GPU: dispatches made once, submitted in slices, losses ringed back without stalling the queue.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::ops::{ControlFlow, Range};
 use std::time::Instant;
 
 use super::slices::{Clock, Rate, Slice, Slicer};
 use super::{Step, slices};
-use crate::device::{Buffer, DeviceError, Dispatch, Gpu, Kind, Operation, PARAMS_SLOT, Recording};
+use crate::device::{
+    Buffer, DeviceError, Dispatch, Gpu, Kind, Operation, PARAMS_SLOT, Recording, Shader,
+};
 use crate::kernels::{Conv, Conv3x3, View};
 use crate::plan::RING_ROWS;
 
@@ -17,6 +19,8 @@ const IN_FLIGHT: usize = 2;
 #[derive(Debug)]
 pub struct GpuProgram {
     dispatches: Vec<Dispatch>,
+    /// For each dispatch its kernel and the milliseconds that the rate of the device predicts.
+    kernels: Vec<(Shader, f64)>,
     slicer: Slicer,
     /// Read-back buffers, one for each submission in flight and one for the one being read.
     staging: Vec<wgpu::Buffer>,
@@ -47,8 +51,9 @@ impl GpuProgram {
         let mut bands = Vec::new();
         for (i, call) in recording.calls().iter().enumerate() {
             let ms = rate.predict_ms(call.operation.work());
+            let pace = gpu.pace(call.operation.shader()).unwrap_or(slices::UNKNOWN);
             let grid = call.operation.grid();
-            for (origin, grid) in split(grid, (ms / slices::BUDGET_MS).ceil() as u32) {
+            for (origin, grid) in split(grid, (ms * pace / slices::BUDGET_MS).ceil() as u32) {
                 let share = f64::from(grid.iter().product::<u32>())
                     / f64::from(call.operation.grid().iter().product::<u32>().max(1));
                 bands.push((i, origin, grid, ms * share));
@@ -72,9 +77,18 @@ impl GpuProgram {
         let staging = (0..=IN_FLIGHT)
             .map(|_| gpu.raw_buffer("losses", ring_bytes, usage))
             .collect::<Result<Vec<_>, _>>()?;
-        let slicer = Slicer::new(bands.iter().map(|(.., ms)| *ms).collect());
+        let kernels: Vec<_> = bands
+            .iter()
+            .map(|(call, .., ms)| (recording.calls()[*call].operation.shader(), *ms))
+            .collect();
+        let slicer = Slicer::new(
+            kernels
+                .iter()
+                .map(|(kernel, ms)| ms * gpu.pace(*kernel).unwrap_or(slices::UNKNOWN)),
+        );
         Ok(Self {
             dispatches,
+            kernels,
             slicer,
             staging,
             slots,
@@ -138,12 +152,15 @@ impl GpuProgram {
                 submitted += slice.ends;
             }
             let Some(flight) = flights.pop_front() else {
+                self.teach(gpu);
                 return Ok(flow);
             };
             gpu.wait(Some(flight.submission))?;
             let (ran, elapsed) =
                 clock.completed(flight.submitted, Instant::now(), flight.slice.ends);
-            self.slicer.measured(&flight.slice, ran.as_secs_f64() * 1e3);
+            let ms = ran.as_secs_f64() * 1e3;
+            self.slicer.measured(&flight.slice, ms);
+            gpu.count_run(ran, ms > slices::LIMIT_MS);
             if flight.slice.ends == 0 {
                 continue;
             }
@@ -161,6 +178,20 @@ impl GpuProgram {
                     flow = ControlFlow::Break(());
                 }
             }
+        }
+    }
+
+    /// Leaves with the device how long its kernels take, for the plans to come.
+    fn teach(&self, gpu: &Gpu) {
+        let mut sums: HashMap<Shader, (f64, f64)> = HashMap::new();
+        for (i, (kernel, predicted)) in self.kernels.iter().enumerate() {
+            if let Some(ms) = self.slicer.cost(i) {
+                let sum = sums.entry(*kernel).or_default();
+                *sum = (sum.0 + ms, sum.1 + predicted);
+            }
+        }
+        for (kernel, (measured, predicted)) in sums {
+            gpu.set_pace(kernel, measured / predicted);
         }
     }
 
