@@ -9,8 +9,10 @@ pub use memory::Layout;
 pub use network::Network;
 pub use passes::{Forward, Gradient};
 
+use std::sync::Arc;
+
 use crate::Error;
-use crate::device::{Device, Home, Kind, Recording, ValueId};
+use crate::device::{Buffer, Device, Home, Kind, Recording, ValueId};
 use crate::kernels::{MAX_TENSOR_BYTES, Record, Tensor, View};
 use crate::net::NodeId;
 use crate::objective::{Loss, Term};
@@ -29,6 +31,9 @@ pub struct Placed {
     pub term: Box<dyn Term>,
     /// Which term of the recipe this belongs to: their values are reported together.
     pub group: usize,
+    /// The weights of each image of the batch, `[n]`, where the term reads them from memory: they may be changed between
+    /// iterations.
+    pub weights: Option<Buffer>,
 }
 
 /// What to make a plan of.
@@ -39,9 +44,9 @@ pub struct Problem<'a> {
     /// Shape of the image: n images of h×w pixels, 3 channels.
     pub image: View,
     /// Makes the image of what is optimized, first to last; none: the pixels are optimized.
-    pub parameterisation: &'a [Box<dyn Map>],
+    pub parameterisation: &'a [Arc<dyn Map>],
     /// What happens to the image before the network sees it, first to last.
-    pub transformations: &'a [Box<dyn Map>],
+    pub transformations: &'a [Arc<dyn Map>],
     /// The objective.
     pub terms: &'a [Placed],
     /// Change the gradient, first to last.
@@ -90,6 +95,10 @@ pub struct Plan {
     pub average: Option<(Average, Tensor)>,
     /// The optimizer's memory.
     pub state: State,
+    /// What makes the image of the parameter.
+    pub parameterisation: Vec<Arc<dyn Map>>,
+    /// Recipe's terms whose weights per image may be changed between iterations, `[n]` each.
+    pub weights: Vec<(usize, Buffer)>,
     /// Completed iterations: one word.
     pub step: ValueId,
     /// Losses of the last [`RING_ROWS`] iterations, `[rows, n, slots]`.
@@ -126,7 +135,7 @@ impl Cost {
 /// Records the maps one after the other.
 fn apply(
     recording: &mut Recording,
-    maps: &[Box<dyn Map>],
+    maps: &[Arc<dyn Map>],
     x: Tensor,
     step: ValueId,
 ) -> Vec<Mapped> {
@@ -141,7 +150,7 @@ fn apply(
 /// Records the gradient with respect to the first map's input from that with respect to the last one's output.
 fn pull_back(
     recording: &mut Recording,
-    maps: &[Box<dyn Map>],
+    maps: &[Arc<dyn Map>],
     results: &[Mapped],
     gradient: Tensor,
     step: ValueId,
@@ -284,6 +293,12 @@ impl Plan {
             gradient: site.gradient,
             average,
             state,
+            parameterisation: problem.parameterisation.to_vec(),
+            weights: problem
+                .terms
+                .iter()
+                .filter_map(|t| Some((t.group, t.weights.clone()?)))
+                .collect(),
             step,
             ring,
             groups,
@@ -321,6 +336,8 @@ impl Plan {
             gradient: image,
             average: None,
             state: State::default(),
+            parameterisation: Vec::new(),
+            weights: Vec::new(),
             step,
             ring,
             groups: Vec::new(),

@@ -63,7 +63,7 @@ pub fn classify(
                 .center_crop(224, 224)?
         }
     };
-    let answers = activations(network, &image, &nodes)?;
+    let answers = activations(network, std::slice::from_ref(&image), &nodes)?;
     let (logits, probabilities) = (&answers[0].1, &answers[1].1);
     let names = graph.class_names();
     let mut order: Vec<usize> = (0..logits.len()).collect();

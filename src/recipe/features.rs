@@ -30,7 +30,7 @@ pub fn features(
         .iter()
         .map(|l| network.graph().find(l))
         .collect::<Result<Vec<_>, _>>()?;
-    let answers = activations(network, image, &nodes)?;
+    let answers = activations(network, std::slice::from_ref(image), &nodes)?;
     Ok(layers
         .iter()
         .zip(answers)

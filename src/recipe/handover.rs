@@ -4,40 +4,58 @@ use std::ops::ControlFlow;
 
 use crate::Error;
 use crate::device::{Buffer, Device, Kind, Recording, ValueId};
-use crate::kernels::{Clamp, ResizeFilter, Tensor, View, record_resize};
+use crate::kernels::{Clamp, Combine, ResizeFilter, Tensor, View, record_resize};
 use crate::plan::{Plan, RING_ROWS};
 use crate::schedule::Executor;
 
-/// The image that is the result of a scale: the average where there is one, else the last iterate.
+/// The images that are the result of a scale: made of the average where there is one, else of the optimizer's own
+/// result or the last iterate.
 pub(super) fn result(executor: &Executor) -> Result<(Buffer, View), Error> {
     let plan = executor.plan();
-    let view = plan.image.view;
-    let Some((average, tensor)) = plan.average.filter(|_| executor.done() > 0) else {
-        return Ok((executor.buffer(plan.image.value).clone(), view));
-    };
-    let out = executor.device().buffer("result", Kind::Real, view.len())?;
+    let device = executor.device();
     let mut recording = Recording::new();
-    let given = given(
-        &mut recording,
-        "average",
-        executor.buffer(tensor.value),
-        view,
-    );
     let step = recording.given("step", executor.buffer(plan.step).clone());
-    let to = self::given(&mut recording, "result", &out, view);
-    average.record_read(&mut recording, given, step, to);
-    run_once(executor.device(), recording)?;
-    Ok((out, view))
+    let begun = executor.done() > 0;
+    let mut buffer = executor.buffer(plan.parameter.value).clone();
+    if let Some(best) = plan.state.result.filter(|_| begun) {
+        buffer = executor.buffer(best.value).clone();
+    }
+    if let Some((average, tensor)) = plan.average.filter(|_| begun) {
+        let view = tensor.view;
+        buffer = device.buffer("result", Kind::Real, view.len())?;
+        let from = executor.buffer(tensor.value);
+        let from = given(&mut recording, "average", from, view);
+        let to = given(&mut recording, "result", &buffer, view);
+        average.record_read(&mut recording, from, step, to);
+    }
+    if !plan.parameterisation.is_empty() {
+        let mut x = given(&mut recording, "parameter", &buffer, plan.parameter.view);
+        for map in &plan.parameterisation {
+            x = map.forward(&mut recording, x, step).y;
+        }
+        let copy = Combine {
+            len: x.view.len() as u32,
+            alpha: 1.0,
+            beta: 0.0,
+        };
+        buffer = device.buffer_from("result", &vec![0.0; x.view.len()])?;
+        let to = given(&mut recording, "result", &buffer, x.view);
+        recording.call("result", copy, &[x.value, to.value]);
+    }
+    if !recording.calls().is_empty() {
+        run_once(device, recording)?;
+    }
+    Ok((buffer, plan.image.view))
 }
 
 /// The values of a scale that the next one, and whoever asks for the image meanwhile, still need.
 pub(super) fn survivors(executor: &Executor) -> Vec<ValueId> {
     let plan = executor.plan();
-    [plan.image.value, plan.step]
+    [plan.parameter.value, plan.step]
         .into_iter()
         .chain(plan.average.map(|(_, tensor)| tensor.value))
         .chain(
-            [plan.state.first, plan.state.second]
+            [plan.state.first, plan.state.second, plan.state.result]
                 .into_iter()
                 .flatten()
                 .map(|tensor| tensor.value),
@@ -45,11 +63,59 @@ pub(super) fn survivors(executor: &Executor) -> Vec<ValueId> {
         .collect()
 }
 
-/// Starts `to` where `from` has come to: its result becomes the image, its optimizer's moments the moments.
-pub(super) fn hand_over(from: &Executor, to: &Executor) -> Result<(), Error> {
+/// Starts `to` where `from` has come to: its result becomes the image, its optimizer's moments the moments. With
+/// `detail`, the start pictures at either size: what the result differs from the first is added to the second.
+pub(super) fn hand_over(
+    from: &Executor,
+    to: &Executor,
+    detail: Option<(Vec<f32>, Vec<f32>)>,
+) -> Result<(), Error> {
     let device = from.device();
     let (image, view) = result(from)?;
     let mut recording = Recording::new();
+    let target = to.plan().image;
+    if let Some((before, after)) = detail {
+        let base = device.buffer_from("start before", &before)?;
+        let next = device.buffer_from("start after", &after)?;
+        let change = given(&mut recording, "change", &image, view);
+        let base = given(&mut recording, "start before", &base, view);
+        let combine = |len: usize, alpha, beta| Combine {
+            len: len as u32,
+            alpha,
+            beta,
+        };
+        recording.call(
+            "detail",
+            combine(view.len(), -1.0, 1.0),
+            &[base.value, change.value],
+        );
+        let image = given(
+            &mut recording,
+            "image",
+            to.buffer(target.value),
+            target.view,
+        );
+        record_resize(
+            &mut recording,
+            "detail",
+            change,
+            image,
+            ResizeFilter::Bilinear,
+        );
+        let next = given(&mut recording, "start after", &next, target.view);
+        recording.call(
+            "detail",
+            combine(target.view.len(), 1.0, 1.0),
+            &[next.value, image.value],
+        );
+        let clamp = Clamp {
+            len: target.view.len() as u32,
+            low: 0.0,
+            high: 1.0,
+        };
+        recording.call("detail", clamp, &[image.value]);
+        return run_once(device, recording);
+    }
     let mut resample =
         |label: &str, source: (&Buffer, View), target: Tensor, filter, range: Option<[f32; 2]>| {
             let source = given(&mut recording, label, source.0, source.1);
@@ -65,13 +131,7 @@ pub(super) fn hand_over(from: &Executor, to: &Executor) -> Result<(), Error> {
             }
         };
     let bicubic = ResizeFilter::Bicubic;
-    resample(
-        "image",
-        (&image, view),
-        to.plan().image,
-        bicubic,
-        Some([0.0, 1.0]),
-    );
+    resample("image", (&image, view), target, bicubic, Some([0.0, 1.0]));
     let (old, new) = (from.plan().state, to.plan().state);
     if let (Some(old), Some(new)) = (old.first, new.first) {
         resample(

@@ -5,10 +5,12 @@ mod gradient;
 mod handover;
 mod model;
 mod picture;
+mod place;
 mod prepared;
 mod run;
 mod spec;
 mod start;
+mod steps;
 mod style;
 mod targets;
 mod terms;
@@ -22,8 +24,10 @@ pub use gradient::GradientReport;
 pub use model::auto_model;
 pub use picture::Picture;
 pub use run::{Outcome, Progress, Run, ScaleReport};
+pub use spec::Progress as ProgressPolicy;
 pub use spec::{
-    ImageSpec, Init, LayerWeight, OptimizerKind, OptimizerSpec, Recipe, TermKind, TermSpec,
+    BallNorm, Carry, Class, FilterSpec, ImageSpec, Init, LayerWeight, MapSpec, Measure,
+    OptimizerKind, OptimizerSpec, Position, ProjectionSpec, Recipe, TermKind, TermSpec,
 };
 pub use style::{default_content_layers, default_style_layers};
 pub use texture_copy::TEXTURE_FORMATS;

@@ -1,19 +1,18 @@
 //! A recipe with everything resolved that needs no device memory: what runs, dry runs and gradients begin with.
 
-use super::start::{Pictures, scales, start};
+use super::place::Placing;
+use super::start::{Pictures, batch, random_in_balls, scales, start};
+use super::steps;
 use super::targets::{Targets, packed};
-use super::terms::{Layers, place};
-use super::{GradientReport, OptimizerKind, Recipe, ScaleReport};
+use super::terms::Layers;
+use super::{GradientReport, Recipe, ScaleReport};
 use crate::Error;
-use crate::device::Device;
+use crate::device::{Buffer, Device, Kind};
 use crate::image::{Image, size_for_long_side};
 use crate::kernels::View;
-use crate::optim::{Adam, Average, Optimizer};
+use crate::optim::Average;
 use crate::plan::{Network, Plan, Problem};
 use crate::schedule::Executor;
-
-/// Most iterations of a scale: they are counted in a u32 over all scales.
-const MAX_ITERATIONS: u64 = 100_000_000;
 
 /// Pictures read, layers found, sizes known.
 #[derive(Debug)]
@@ -23,6 +22,8 @@ pub(super) struct Prepared {
     pub pictures: Pictures,
     layers: Vec<Layers>,
     scales: Vec<(u32, u32)>,
+    /// Images optimized at once.
+    batch: u32,
 }
 
 impl Prepared {
@@ -32,7 +33,8 @@ impl Prepared {
                 "the recipe has no [[term]]: there is nothing to optimize".to_string(),
             ));
         }
-        check_optimizer(recipe)?;
+        steps::check(recipe)?;
+        let batch = batch(recipe)?;
         let layers = recipe
             .terms
             .iter()
@@ -40,6 +42,12 @@ impl Prepared {
             .collect::<Result<Vec<_>, _>>()?;
         let pictures = Pictures::load(recipe)?;
         let mut scales = scales(recipe, &pictures)?;
+        if scales.len() > 1 && !recipe.image.parameterisation.is_empty() {
+            return Err(Error::Recipe(
+                "a parameterised image has one scale: leave `min_size` and `octaves` away"
+                    .to_string(),
+            ));
+        }
         // Of a long, narrow picture the coarsest scales may be too narrow for a layer: it starts finer then.
         let graph = network.graph();
         let reaches = |(w, h)| {
@@ -54,7 +62,18 @@ impl Prepared {
             pictures,
             layers,
             scales,
+            batch,
         })
+    }
+
+    /// The shape of the images at a size.
+    fn view(&self, size: (u32, u32)) -> View {
+        View::new(self.batch, size.1, size.0, 3)
+    }
+
+    /// The networks' mean colour.
+    fn mean(&self) -> [f32; 3] {
+        self.network.graph().preprocessing.mean.map(|v| v as f32)
     }
 
     /// Size of the result.
@@ -125,8 +144,11 @@ impl Prepared {
     /// The plan of a scale without its targets' values: same memory, same work.
     fn dry_plan(&self, size: (u32, u32)) -> Result<Plan, Error> {
         let outline = self.network.outline();
-        let targets = Targets::shapes_only(&self.recipe, &self.layers, &outline, size)?;
-        self.plan(&outline, &targets, size, Some(0))
+        let pictures = &self.pictures.targets;
+        let targets = Targets::shapes_only(&self.recipe, &self.layers, &outline, pictures, size)?;
+        let len = self.view(size).len();
+        let origin = outline.device().buffer("start pictures", Kind::Real, len)?;
+        self.plan(&outline, &targets, &origin, size, Some(0))
     }
 
     /// The plan of a scale; `earlier` is the number of steps taken before it, `None` plans the gradient only.
@@ -134,35 +156,45 @@ impl Prepared {
         &self,
         network: &Network,
         targets: &Targets,
+        origin: &Buffer,
         size: (u32, u32),
         earlier: Option<u64>,
     ) -> Result<Plan, Error> {
-        let terms = place(&self.recipe, &self.layers, network, targets)?;
-        let spec = &self.recipe.optimizer;
-        let optimizer = earlier.map(|earlier| match spec.kind {
-            OptimizerKind::Adam => Adam {
-                step_size: spec.step_size,
-                beta1: spec.beta1,
-                beta2: spec.beta2,
-                epsilon: spec.epsilon,
-                range: [0.0, 1.0],
-                earlier: u32::try_from(earlier).unwrap_or(u32::MAX / 2),
-                slope: (spec.final_step - 1.0)
-                    / self.iterations(size == self.scales[0]).max(1) as f32,
-            },
+        let recipe = &self.recipe;
+        let terms = Placing {
+            recipe,
+            layers: &self.layers,
+            network,
+            targets,
+            image: self.view(size),
+            origin,
+        }
+        .place()?;
+        let spec = &recipe.optimizer;
+        let iterations = self.iterations(size == self.scales[0]);
+        let optimizer = earlier.map(|earlier| steps::optimizer(recipe, iterations, earlier));
+        let stepped = optimizer.is_some();
+        let average = (stepped && spec.average > 0.0).then_some(Average {
+            decay: spec.average,
         });
         Plan::new(&Problem {
             network,
-            image: View::new(1, size.1, size.0, 3),
-            parameterisation: &[],
-            transformations: &[],
+            image: self.view(size),
+            parameterisation: &steps::maps(&recipe.image.parameterisation, recipe.seed, size)?,
+            transformations: &steps::maps(&recipe.image.transformation, recipe.seed, size)?,
             terms: &terms,
-            filters: &[],
-            average: optimizer.filter(|_| spec.average > 0.0).map(|_| Average {
-                decay: spec.average,
-            }),
-            optimizer: optimizer.as_ref().map(|o| o as &dyn Optimizer),
-            projections: &[],
+            filters: &if stepped {
+                steps::filters(recipe)?
+            } else {
+                Vec::new()
+            },
+            optimizer: optimizer.as_deref(),
+            projections: &if stepped {
+                steps::projections(recipe, origin, self.mean())?
+            } else {
+                Vec::new()
+            },
+            average,
         })
     }
 
@@ -178,44 +210,42 @@ impl Prepared {
         )
     }
 
-    /// A scale with its targets and memory.
-    pub fn executor(&self, size: (u32, u32), earlier: u64) -> Result<Executor, Error> {
-        let plan = self.plan(&self.network, &self.targets(size)?, size, Some(earlier))?;
-        Executor::new(self.network.device(), plan)
+    /// A scale with its targets and memory; `earlier` as for its plan.
+    pub fn executor(&self, size: (u32, u32), earlier: Option<u64>) -> Result<Executor, Error> {
+        let device = self.network.device();
+        let origin = self.start(size)?;
+        let origin = device.buffer_from("start pictures", &packed(&origin).1)?;
+        let targets = self.targets(size)?;
+        let plan = self.plan(&self.network, &targets, &origin, size, earlier)?;
+        Executor::new(device, plan)
     }
 
-    /// The start image at `size`.
-    pub fn start(&self, size: (u32, u32)) -> Result<Image, Error> {
-        start(&self.recipe, &self.pictures, size)
+    /// The start images at `size`.
+    pub fn start(&self, size: (u32, u32)) -> Result<Vec<Image>, Error> {
+        start(&self.recipe, &self.pictures, size, self.batch, self.mean())
     }
-}
 
-fn check_optimizer(recipe: &Recipe) -> Result<(), Error> {
-    let o = &recipe.optimizer;
-    let unit = |v: f32| (0.0..1.0).contains(&v);
-    let wrong = if !(o.step_size > 0.0 && o.step_size.is_finite()) {
-        format!("step_size is {}; it must be greater than 0", o.step_size)
-    } else if !(0.0..=1.0).contains(&o.final_step) {
-        format!("final_step is {}; it must be in [0, 1]", o.final_step)
-    } else if !unit(o.beta1) || !unit(o.beta2) {
-        format!(
-            "beta1 and beta2 are {} and {}; they must be in [0, 1)",
-            o.beta1, o.beta2
-        )
-    } else if !(o.epsilon > 0.0 && o.epsilon.is_finite()) {
-        format!("epsilon is {}; it must be greater than 0", o.epsilon)
-    } else if let Some(most) = [Some(o.iterations), o.initial_iterations]
-        .into_iter()
-        .flatten()
-        .find(|iterations| *iterations > MAX_ITERATIONS)
-    {
-        format!("{most} iterations; there can be {MAX_ITERATIONS} at every scale")
-    } else if !unit(o.average) {
-        format!("average is {}; it must be in [0, 1)", o.average)
-    } else {
-        return Ok(());
-    };
-    Err(Error::Recipe(format!("optimizer: {wrong}")))
+    /// What the optimization begins with, in the engine's layout: the start images, a random point of the ball around
+    /// them where the recipe says so, or the parameters that make them.
+    pub fn parameter(&self, size: (u32, u32)) -> Result<Vec<f32>, Error> {
+        let recipe = &self.recipe;
+        let view = self.view(size);
+        let maps = steps::maps(&recipe.image.parameterisation, recipe.seed, size)?;
+        if let Some(drawn) = steps::drawn(recipe, view, size) {
+            return Ok(drawn);
+        }
+        let images = random_in_balls(recipe, self.start(size)?);
+        let mut views = vec![view];
+        for map in maps.iter().rev() {
+            views.push(map.input(views[views.len() - 1]));
+        }
+        let pixels = packed(&images).1;
+        Ok(maps
+            .iter()
+            .rev()
+            .zip(views)
+            .fold(pixels, |y, (map, view)| map.preimage(view, &y)))
+    }
 }
 
 impl Recipe {
@@ -238,10 +268,11 @@ impl Recipe {
         let device = network.device();
         prepared.check_fits(device)?;
         let size = prepared.last();
-        let plan = prepared.plan(network, &prepared.targets(size)?, size, None)?;
-        let mut executor = Executor::new(device, plan)?;
-        let pixels = packed(&prepared.start(size)?).1;
-        device.upload(executor.buffer(executor.plan().image.value), &pixels)?;
+        let mut executor = prepared.executor(size, None)?;
+        device.upload(
+            executor.buffer(executor.plan().parameter.value),
+            &prepared.parameter(size)?,
+        )?;
         let mut terms = vec![0.0; self.terms.len()];
         let groups = executor.plan().groups.clone();
         let _ = executor.run(1, &mut |step| {

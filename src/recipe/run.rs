@@ -5,10 +5,10 @@ use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
-use super::Recipe;
 use super::handover::{hand_over, result, survivors};
 use super::prepared::Prepared;
 use super::targets::{packed, resized};
+use super::{Carry, Recipe};
 use crate::Error;
 use crate::device::Device;
 use crate::image::Image;
@@ -82,11 +82,10 @@ impl Recipe {
         prepared.check_fits(device)?;
         let reports = prepared.reports()?;
         let first = (reports[0].width, reports[0].height);
-        let executor = prepared.executor(first, 0)?;
-        let image = prepared.start(first)?;
+        let executor = prepared.executor(first, Some(0))?;
         device.upload(
-            executor.buffer(executor.plan().image.value),
-            &packed(&image).1,
+            executor.buffer(executor.plan().parameter.value),
+            &prepared.parameter(first)?,
         )?;
         Ok(Run {
             prepared,
@@ -227,25 +226,30 @@ impl Run {
         self.executor.release(&survivors(&self.executor));
         let next = self
             .prepared
-            .executor((report.width, report.height), earlier)?;
-        hand_over(&self.executor, &next)?;
+            .executor((report.width, report.height), Some(earlier))?;
+        let detail = match self.prepared.recipe.image.carry {
+            Carry::Image => None,
+            Carry::Detail => {
+                let before = self.reports[self.scale];
+                let start = |w, h| Ok::<_, Error>(packed(&self.prepared.start((w, h))?).1);
+                Some((
+                    start(before.width, before.height)?,
+                    start(report.width, report.height)?,
+                ))
+            }
+        };
+        hand_over(&self.executor, &next, detail)?;
         self.executor = next;
         self.scale += 1;
         Ok(())
     }
 
-    /// The image as it is now, with the alpha channel of the picture that gave the shape.
+    /// The image as it is now, with the alpha channel of the picture that gave the shape; the first of a batch.
     ///
     /// # Errors
     /// [`Error::Device`] when the device has failed.
     pub fn image(&self) -> Result<Image, Error> {
-        let (buffer, view) = result(&self.executor)?;
-        let planes = unpack(view, &self.executor.device().download(&buffer)?);
-        let pixels = view.h as usize * view.w as usize;
-        let rgb = (0..pixels)
-            .flat_map(|i| [planes[i], planes[pixels + i], planes[2 * pixels + i]])
-            .collect();
-        let image = Image::new(view.w, view.h, rgb)?.clamp();
+        let image = self.images()?.swap_remove(0);
         let shape = self.prepared.pictures.shape(&self.prepared.recipe);
         match shape.filter(|picture| picture.alpha.is_some()) {
             Some(picture) => match resized(picture, image.size())?.alpha {
@@ -254,6 +258,67 @@ impl Run {
             },
             None => Ok(image),
         }
+    }
+
+    /// All images of the batch as they are now.
+    ///
+    /// # Errors
+    /// [`Error::Device`] when the device has failed.
+    pub fn images(&self) -> Result<Vec<Image>, Error> {
+        let (buffer, view) = result(&self.executor)?;
+        let planes = unpack(view, &self.executor.device().download(&buffer)?);
+        let pixels = view.h as usize * view.w as usize;
+        planes
+            .chunks(3 * pixels)
+            .map(|planes| {
+                let rgb = (0..pixels)
+                    .flat_map(|i| [planes[i], planes[pixels + i], planes[2 * pixels + i]])
+                    .collect();
+                Ok(Image::new(view.w, view.h, rgb)?.clamp())
+            })
+            .collect()
+    }
+
+    /// Sets the weights of each image of the batch in the recipe's term `term`, from the next iteration on: what an
+    /// outer search over them does. For terms of classes.
+    ///
+    /// # Errors
+    /// [`Error::Recipe`] where the term has no weights per image, or another number of them.
+    pub fn set_weights(&self, term: usize, weights: &[f32]) -> Result<(), Error> {
+        let of_term = |(group, _): &&(usize, crate::device::Buffer)| *group == term;
+        let Some((_, buffer)) = self.executor.plan().weights.iter().find(of_term) else {
+            return Err(Error::Recipe(format!(
+                "term {term} has no weights per image"
+            )));
+        };
+        if buffer.len() != weights.len() {
+            return Err(Error::Recipe(format!(
+                "{} weights for {} images",
+                weights.len(),
+                buffer.len()
+            )));
+        }
+        Ok(self.executor.device().upload(buffer, weights)?)
+    }
+
+    /// Begins again at the start images, with the optimizer as it was: for another run of the same plan.
+    ///
+    /// # Errors
+    /// [`Error::Plan`] for a run of several scales, [`Error::Device`] when the device has failed.
+    pub fn restart(&mut self) -> Result<(), Error> {
+        if self.reports.len() > 1 {
+            return Err(Error::Plan(
+                "a run of several scales cannot begin again".to_string(),
+            ));
+        }
+        self.executor.reset()?;
+        let report = self.reports[0];
+        let start = self.prepared.parameter((report.width, report.height))?;
+        let parameter = self.executor.plan().parameter.value;
+        Ok(self
+            .executor
+            .device()
+            .upload(self.executor.buffer(parameter), &start)?)
     }
 
     /// Appends iterations of the scale at work to the host program's command encoder (GPU only).

@@ -5,10 +5,10 @@ use std::sync::Arc;
 use rand::Rng;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
-use rand_distr::{Distribution, Normal};
+use rand_distr::{Distribution, Normal, StandardNormal};
 
 use super::targets::resized;
-use super::{Init, Recipe, TermKind};
+use super::{BallNorm, Init, ProjectionSpec, Recipe};
 use crate::Error;
 use crate::image::{Image, mean_std, size_for_long_side};
 use crate::kernels::MAX_SIDE;
@@ -18,45 +18,65 @@ use crate::kernels::MAX_SIDE;
 pub(super) struct Pictures {
     /// For each term its targets.
     pub targets: Vec<Vec<Arc<Image>>>,
-    /// The start image, where a picture is.
-    pub start: Option<Arc<Image>>,
+    /// The start images, where pictures are.
+    pub starts: Vec<Arc<Image>>,
 }
 
 impl Pictures {
     pub fn load(recipe: &Recipe) -> Result<Self, Error> {
+        let load = |pictures: &[super::Picture]| {
+            pictures
+                .iter()
+                .map(super::Picture::load)
+                .collect::<Result<Vec<_>, _>>()
+        };
         let targets = recipe
             .terms
             .iter()
-            .map(|term| {
-                term.target
-                    .iter()
-                    .map(super::Picture::load)
-                    .collect::<Result<Vec<_>, _>>()
-            })
+            .map(|term| load(&term.target))
             .collect::<Result<Vec<_>, _>>()?;
-        let start = match &recipe.image.init {
-            Init::Picture(picture) => Some(picture.load()?),
-            _ => None,
-        };
-        Ok(Self { targets, start })
+        let starts = load(recipe.image.init.pictures())?;
+        Ok(Self { targets, starts })
     }
 
-    /// The content term's target.
+    /// The target of the term that compares position by position.
     pub fn content(&self, recipe: &Recipe) -> Option<&Arc<Image>> {
-        let index = recipe
-            .terms
-            .iter()
-            .position(|t| t.kind == TermKind::Content)?;
+        let index = recipe.terms.iter().position(|t| t.kind.is_spatial())?;
         self.targets[index].first()
     }
 
     /// The picture that gives the result its shape and its alpha: the content, else the start image.
     pub fn shape(&self, recipe: &Recipe) -> Option<&Arc<Image>> {
-        self.content(recipe).or(self.start.as_ref())
+        self.content(recipe).or(self.starts.first())
     }
 }
 
-/// Width and height of every scale in pixels, coarsest first: the long side shrinks by √2 from one to the next.
+/// Images optimized at once.
+pub(super) fn batch(recipe: &Recipe) -> Result<u32, Error> {
+    let pictures = recipe.image.init.pictures().len();
+    let lists = recipe
+        .terms
+        .iter()
+        .flat_map(|t| [t.channel.len(), t.class.len(), t.direction.len()])
+        .chain([pictures]);
+    let longest = lists.clone().max().unwrap_or(1).max(1);
+    let batch = recipe.image.batch.map_or(longest, |n| n as usize);
+    if batch == 0 {
+        return Err(Error::Recipe(
+            "`batch` is 0; it is a number of images, at least 1".to_string(),
+        ));
+    }
+    // A list of one serves every image.
+    if let Some(wrong) = lists.into_iter().find(|len| *len > 1 && *len != batch) {
+        return Err(Error::Recipe(format!(
+            "the recipe has a list of {wrong} for a batch of {batch} images; give one for all or one for each"
+        )));
+    }
+    u32::try_from(batch)
+        .map_err(|_| Error::Recipe(format!("a batch of {batch} images is too large")))
+}
+
+/// Width and height of every scale in pixels, coarsest first.
 pub(super) fn scales(recipe: &Recipe, pictures: &Pictures) -> Result<Vec<(u32, u32)>, Error> {
     let spec = &recipe.image;
     let positive = |value: Option<u32>, name: &str| match value {
@@ -96,16 +116,34 @@ pub(super) fn scales(recipe: &Recipe, pictures: &Pictures) -> Result<Vec<(u32, u
             ));
         }
     };
+    if !(spec.scale_factor > 1.0 && spec.scale_factor.is_finite()) {
+        return Err(Error::Recipe(format!(
+            "`scale_factor` is {}; it is a scale's size over that of the one before, greater than 1",
+            spec.scale_factor
+        )));
+    }
+    if spec.octaves == Some(0) || (spec.octaves.is_some() && min_size.is_some()) {
+        return Err(Error::Recipe(
+            "give `octaves`, at least 1, or `min_size`, not both".to_string(),
+        ));
+    }
     let long = last.0.max(last.1);
     let mut scales = vec![last];
     for i in 1.. {
-        let coarser = f64::from(long) / 2f64.powf(f64::from(i) / 2.0);
-        match min_size {
-            Some(min) if coarser >= f64::from(min) - 0.5 => {
-                scales.push(size_for_long_side(last.0, last.1, coarser.round() as u32));
-            }
-            _ => break,
+        let coarser = f64::from(long) / spec.scale_factor.powf(f64::from(i));
+        let wanted = match (spec.octaves, min_size) {
+            (Some(octaves), _) => i < octaves && coarser >= 1.0,
+            (None, Some(min)) => coarser >= f64::from(min) - 0.5,
+            (None, None) => false,
+        };
+        if !wanted {
+            break;
         }
+        scales.push(size_for_long_side(
+            last.0,
+            last.1,
+            coarser.round().max(1.0) as u32,
+        ));
     }
     scales.reverse();
     // Scales of a pixel or two may round to the same size.
@@ -113,22 +151,57 @@ pub(super) fn scales(recipe: &Recipe, pictures: &Pictures) -> Result<Vec<(u32, u
     Ok(scales)
 }
 
-/// The start image at `size`.
+/// The start images at `size`, `n` of them; `mean` is the networks' mean colour. Without `noise`: the pictures
+/// themselves, where there are.
 pub(super) fn start(
     recipe: &Recipe,
     pictures: &Pictures,
     size: (u32, u32),
-) -> Result<Image, Error> {
+    n: u32,
+    mean: [f32; 3],
+) -> Result<Vec<Image>, Error> {
     let mut rng = ChaCha8Rng::seed_from_u64(recipe.seed);
+    let deviation = recipe.image.noise;
+    let normal = Normal::new(0.0, deviation)
+        .ok()
+        .filter(|_| deviation >= 0.0)
+        .ok_or_else(|| Error::Recipe(format!("`noise` is {deviation}; it must be 0 or more")))?;
+    let statistics = match recipe.image.init {
+        Init::Stats => Some(style_statistics(recipe, pictures)?),
+        _ => None,
+    };
+    (0..n as usize)
+        .map(|i| {
+            let mut image = one(recipe, pictures, size, i, mean, statistics, &mut rng)?;
+            if deviation > 0.0 {
+                for value in &mut image.rgb {
+                    *value = (*value + normal.sample(&mut rng)).clamp(0.0, 1.0);
+                }
+            }
+            Ok(image)
+        })
+        .collect()
+}
+
+/// The start of image `i` of a batch.
+fn one(
+    recipe: &Recipe,
+    pictures: &Pictures,
+    size: (u32, u32),
+    i: usize,
+    mean: [f32; 3],
+    statistics: Option<[Normal<f32>; 3]>,
+    rng: &mut ChaCha8Rng,
+) -> Result<Image, Error> {
     let len = size.0 as usize * size.1 as usize * 3;
     let noise = |rgb: Vec<f32>| Ok(Image::new(size.0, size.1, rgb)?);
     match (&recipe.image.init, pictures.content(recipe)) {
-        (Init::Picture(_), _) => match &pictures.start {
-            Some(picture) => resized(picture, size),
-            None => Err(Error::Recipe(
-                "the start picture has not been read".to_string(),
-            )),
-        },
+        (Init::Picture(_) | Init::Pictures(_), _) => {
+            match pictures.starts.get(i).or(pictures.starts.first()) {
+                Some(picture) => resized(picture, size),
+                None => Err(Error::Recipe("there is no start picture".to_string())),
+            }
+        }
         (Init::Content, Some(content)) => resized(content, size),
         (Init::Content | Init::Noise, _) => {
             noise((0..len).map(|_| rng.random_range(0.0..1.0)).collect())
@@ -138,41 +211,80 @@ pub(super) fn start(
                 .map(|_| 0.5 + rng.random_range(0.0..1.0) / 255.0)
                 .collect(),
         ),
+        (Init::Mean, _) => noise((0..len).map(|i| mean[i % 3]).collect()),
         (Init::Stats, _) => {
-            let styles: Vec<_> = recipe
-                .terms
-                .iter()
-                .zip(&pictures.targets)
-                .filter(|(term, _)| term.kind != TermKind::Content)
-                .flat_map(|(_, targets)| targets)
-                .map(|picture| mean_std(picture))
-                .collect();
-            if styles.is_empty() {
-                return Err(Error::Recipe(
-                    "the start `stats` needs a style picture to take them from".to_string(),
-                ));
-            }
-            let count = styles.len() as f32;
-            let channels = [0, 1, 2]
-                .map(|c| {
-                    let mean = styles.iter().map(|(mean, _)| mean[c]).sum::<f32>() / count;
-                    Normal::new(
-                        mean,
-                        styles.iter().map(|(_, std)| std[c]).sum::<f32>() / count,
-                    )
-                })
-                .into_iter()
-                .collect::<Result<Vec<_>, _>>()
-                .map_err(|e| {
-                    Error::Recipe(format!("the style pictures have no statistics: {e}"))
-                })?;
+            let channels = statistics.ok_or_else(|| {
+                Error::Recipe("the style pictures have no statistics".to_string())
+            })?;
             noise(
                 (0..len)
-                    .map(|i| channels[i % 3].sample(&mut rng).clamp(0.0, 1.0))
+                    .map(|i| channels[i % 3].sample(rng).clamp(0.0, 1.0))
                     .collect(),
             )
         }
     }
+}
+
+/// Random points of the balls around the images, where a projection asks for that: uniform in a cube (linf), or of a
+/// uniform direction and radius (l2, as foolbox draws it).
+pub(super) fn random_in_balls(recipe: &Recipe, mut images: Vec<Image>) -> Vec<Image> {
+    let ball = recipe.projections.iter().find_map(|p| match p {
+        ProjectionSpec::Ball {
+            norm,
+            radius,
+            random_start: true,
+        } => Some((*norm, *radius)),
+        _ => None,
+    });
+    let Some((norm, radius)) = ball else {
+        return images;
+    };
+    let mut rng = ChaCha8Rng::seed_from_u64(recipe.seed ^ 0xba11);
+    for image in &mut images {
+        let change: Vec<f32> = match norm {
+            BallNorm::Linf => (0..image.rgb.len())
+                .map(|_| rng.random_range(-radius..=radius))
+                .collect(),
+            BallNorm::L2 => {
+                let normal: Vec<f64> = (0..image.rgb.len())
+                    .map(|_| StandardNormal.sample(&mut rng))
+                    .collect();
+                let length = normal.iter().map(|v| v * v).sum::<f64>().sqrt();
+                let scale = f64::from(radius) * rng.random_range(0.0..=1.0) / length.max(1e-30);
+                normal.iter().map(|v| (v * scale) as f32).collect()
+            }
+        };
+        for (value, change) in image.rgb.iter_mut().zip(change) {
+            *value = (*value + change).clamp(0.0, 1.0);
+        }
+    }
+    images
+}
+
+/// The distribution of each channel's values in the style pictures, evenly blended.
+fn style_statistics(recipe: &Recipe, pictures: &Pictures) -> Result<[Normal<f32>; 3], Error> {
+    let styles: Vec<_> = recipe
+        .terms
+        .iter()
+        .zip(&pictures.targets)
+        .filter(|(term, _)| !term.kind.is_spatial())
+        .flat_map(|(_, targets)| targets)
+        .map(|picture| mean_std(picture))
+        .collect();
+    if styles.is_empty() {
+        return Err(Error::Recipe(
+            "the start `stats` needs a style picture to take them from".to_string(),
+        ));
+    }
+    let count = styles.len() as f32;
+    let channel = |c: usize| {
+        Normal::new(
+            styles.iter().map(|(mean, _)| mean[c]).sum::<f32>() / count,
+            styles.iter().map(|(_, std)| std[c]).sum::<f32>() / count,
+        )
+        .map_err(|e| Error::Recipe(format!("the style pictures have no statistics: {e}")))
+    };
+    Ok([channel(0)?, channel(1)?, channel(2)?])
 }
 
 #[cfg(test)]
@@ -229,8 +341,9 @@ mod tests {
         );
         let pictures = Pictures::load(&recipe).expect("pictures in memory");
         let make = |seed| {
-            start(&recipe.clone().seed(seed), &pictures, (9, 7))
+            start(&recipe.clone().seed(seed), &pictures, (9, 7), 1, [0.5; 3])
                 .expect("noise")
+                .remove(0)
                 .rgb
         };
         assert_eq!(make(1), make(1));

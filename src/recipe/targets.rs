@@ -19,7 +19,7 @@ type Values = Option<Vec<f32>>;
 /// Targets of every term and layer of a recipe at one scale.
 #[derive(Debug, Default)]
 pub(super) struct Targets {
-    content: HashMap<(usize, usize), (Shape, Values)>,
+    activations: HashMap<(usize, usize), (Shape, Values)>,
     gram: HashMap<(usize, usize), Vec<f32>>,
 }
 
@@ -43,16 +43,19 @@ impl Targets {
         {
             let nodes: Vec<NodeId> = layers.0.iter().map(|(node, _)| *node).collect();
             match spec.kind {
-                TermKind::Tv => {}
-                TermKind::Content => {
-                    let picture = resized(&pictures[0], size)?;
+                TermKind::Content | TermKind::Inversion | TermKind::Guide => {
+                    let long = size.0.max(size.1);
+                    let picture = if spec.kind == TermKind::Guide {
+                        not_enlarged(&pictures[0], long)?
+                    } else {
+                        resized(&pictures[0], size)?
+                    };
+                    let answers = activations(network, std::slice::from_ref(&picture), &nodes);
                     for (index, (shape, values)) in
-                        named(activations(network, &picture, &nodes), spec, &picture)?
-                            .into_iter()
-                            .enumerate()
+                        named(answers, spec, &picture)?.into_iter().enumerate()
                     {
                         targets
-                            .content
+                            .activations
                             .insert((group, index), (shape, Some(values)));
                     }
                 }
@@ -83,6 +86,7 @@ impl Targets {
                         }
                     }
                 }
+                _ => {}
             }
         }
         Ok(targets)
@@ -94,6 +98,7 @@ impl Targets {
         recipe: &Recipe,
         layers: &[Layers],
         network: &Network,
+        pictures: &[Vec<std::sync::Arc<Image>>],
         size: (u32, u32),
     ) -> Result<Self, Error> {
         let mut targets = Self::default();
@@ -103,23 +108,29 @@ impl Targets {
                 let shape = graph.shape(*node, size.1, size.0)?;
                 let padded = shape.channels.next_multiple_of(4) as usize;
                 match spec.kind {
-                    TermKind::Tv => {}
-                    TermKind::Content => {
-                        drop(targets.content.insert((group, index), (shape, None)));
+                    TermKind::Content | TermKind::Inversion => {
+                        targets.activations.insert((group, index), (shape, None));
                     }
-                    TermKind::Gram => drop(
+                    TermKind::Guide => {
+                        let (w, h) = size_not_enlarged(&pictures[group][0], size.0.max(size.1));
+                        let shape = graph.shape(*node, h, w)?;
+                        targets.activations.insert((group, index), (shape, None));
+                    }
+                    TermKind::Gram => {
                         targets
                             .gram
-                            .insert((group, index), vec![1.0; padded * padded]),
-                    ),
+                            .insert((group, index), vec![1.0; padded * padded]);
+                    }
+                    _ => {}
                 }
             }
         }
         Ok(targets)
     }
 
-    pub fn content(&self, group: usize, index: usize) -> (Shape, Option<&[f32]>) {
-        let (shape, values) = &self.content[&(group, index)];
+    /// A target's activations, `[C,H,W]`; without values in a dry plan.
+    pub fn activations(&self, group: usize, index: usize) -> (Shape, Option<&[f32]>) {
+        let (shape, values) = &self.activations[&(group, index)];
         (*shape, values.as_deref())
     }
 
@@ -151,30 +162,40 @@ pub(super) fn resized(picture: &Image, size: (u32, u32)) -> Result<Image, Error>
 
 /// The picture with at most `long` pixels on its long side.
 fn not_enlarged(picture: &Image, long: u32) -> Result<Image, Error> {
+    resized(picture, size_not_enlarged(picture, long))
+}
+
+fn size_not_enlarged(picture: &Image, long: u32) -> (u32, u32) {
     let (width, height) = picture.size();
     if width.max(height) <= long {
-        Ok(picture.clone())
+        (width, height)
     } else {
-        resized(picture, size_for_long_side(width, height, long))
+        size_for_long_side(width, height, long)
     }
 }
 
-/// An image in the engine's layout.
-pub(super) fn packed(image: &Image) -> (View, Vec<f32>) {
-    let view = View::new(1, image.height, image.width, 3);
-    let planes: Vec<f32> = (0..3)
-        .flat_map(|c| image.rgb.iter().skip(c).step_by(3).copied())
+/// Images of one size in the engine's layout.
+///
+/// # Panics
+/// Without an image, or when sizes differ: a bug in the caller.
+pub(super) fn packed(images: &[Image]) -> (View, Vec<f32>) {
+    let (width, height) = images[0].size();
+    assert!(images.iter().all(|image| image.size() == (width, height)));
+    let view = View::new(images.len() as u32, height, width, 3);
+    let planes: Vec<f32> = images
+        .iter()
+        .flat_map(|image| (0..3).flat_map(|c| image.rgb.iter().skip(c).step_by(3).copied()))
         .collect();
     (view, pack(view, &planes))
 }
 
-/// The activations of `nodes` for an image, as `[C,H,W]`.
+/// The activations of `nodes` for images of one size, as `[N,C,H,W]`; the shape is that of one image.
 pub(super) fn activations(
     network: &Network,
-    image: &Image,
+    images: &[Image],
     nodes: &[NodeId],
 ) -> Result<Vec<(Shape, Vec<f32>)>, Error> {
-    let (view, pixels) = packed(image);
+    let (view, pixels) = packed(images);
     let (plan, tensors) = Plan::forward(network, view, nodes)?;
     let executor = run_once(network, plan, &pixels)?;
     tensors
@@ -195,7 +216,7 @@ pub(super) fn activations(
 
 /// The Gram matrices of `nodes` for an image, as `[C⁺, C⁺]`.
 fn grams(network: &Network, image: &Image, nodes: &[NodeId]) -> Result<Vec<Vec<f32>>, Error> {
-    let (view, pixels) = packed(image);
+    let (view, pixels) = packed(std::slice::from_ref(image));
     let mut recording = Recording::new();
     let input = Tensor::persistent(&mut recording, "image", view);
     let ring = recording.persistent("loss ring", Kind::Real, RING_ROWS as usize);

@@ -1,15 +1,9 @@
-//! From a recipe's term specifications to terms placed at layers, with their targets on the device.
+//! From a recipe's term specifications to a network's layers: what can be checked without pictures.
 
-use super::targets::Targets;
-use super::{
-    LayerWeight, Recipe, TermKind, TermSpec, default_content_layers, default_style_layers,
-};
+use super::{LayerWeight, TermKind, TermSpec, default_content_layers, default_style_layers};
 use crate::Error;
-use crate::device::Kind;
-use crate::kernels::{View, pack};
 use crate::net::NodeId;
-use crate::objective::{Content, Gram, Tv};
-use crate::plan::{Network, Placed};
+use crate::plan::Network;
 
 /// A term's layers, resolved against a network.
 #[derive(Debug, Clone)]
@@ -18,31 +12,115 @@ pub(super) struct Layers(pub Vec<(NodeId, f64)>);
 impl TermSpec {
     /// Checks what can be checked without pictures, and resolves the layers.
     pub(super) fn resolve(&self, network: &Network) -> Result<Layers, Error> {
-        let name = self.kind.name();
-        let fail = |reason: &str| Err(Error::Recipe(format!("term `{name}`: {reason}")));
         if !self.weight.is_finite() {
-            return fail("the weight must be a finite number");
+            return Err(self.wrong("the weight must be a finite number"));
         }
-        if self.kind == TermKind::Tv {
-            if !self.layers.is_empty() || !self.target.is_empty() || self.relative {
-                return fail(
-                    "reads the image itself: it takes no layers and no target and cannot be relative",
-                );
+        self.check_options()?;
+        self.check_targets()?;
+        let graph = network.graph();
+        if self.kind.is_of_image() {
+            if !self.layers.is_empty() {
+                return Err(self.wrong("reads the image itself: it takes no layers"));
             }
             return Ok(Layers(vec![(NodeId(0), 1.0)]));
         }
-        if self.kind == TermKind::Content && self.target_scale != 1.0 {
-            return fail("compares at the image's own size: it takes no `target_scale`");
+        if self.kind.is_of_classes() {
+            if !self.layers.is_empty() {
+                return Err(self.wrong("reads the scores of the classes: it takes no layers"));
+            }
+            return Ok(Layers(vec![(graph.logits()?, 1.0)]));
+        }
+        let layers: Vec<LayerWeight> = match (self.layers.is_empty(), self.kind) {
+            (true, TermKind::Content) => default_content_layers(graph.architecture),
+            (true, TermKind::Gram) => default_style_layers(graph.architecture),
+            (true, _) => return Err(self.wrong("needs `layers`")),
+            (false, _) => self.layers.clone(),
+        };
+        let found = layers
+            .iter()
+            .map(|layer| Ok((graph.find(&layer.layer)?, layer.weight)))
+            .collect::<Result<Vec<_>, Error>>()?;
+        Ok(Layers(found))
+    }
+
+    /// Options that belong to other kinds, and values that no option has.
+    fn check_options(&self) -> Result<(), Error> {
+        use TermKind::{
+            Activation, AlphaNorm, Content, CrossEntropy, Direction, Gram, Logit, Margin, Tv,
+        };
+        // Each option, whether it is given, and whose it is.
+        let options: [(&str, bool, &[TermKind]); 12] = [
+            ("target_weights", !self.target_weights.is_empty(), &[Gram]),
+            ("target_scale", self.target_scale != 1.0, &[Gram]),
+            ("relative", self.relative, &[Content, Gram]),
+            ("channel", !self.channel.is_empty(), &[Activation]),
+            ("unit", self.unit.is_some(), &[Activation]),
+            ("square", self.square, &[Activation]),
+            (
+                "class",
+                !self.class.is_empty(),
+                &[Logit, CrossEntropy, Margin],
+            ),
+            ("untargeted", self.untargeted, &[Margin]),
+            ("confidence", self.confidence.is_some(), &[Margin]),
+            ("direction", !self.direction.is_empty(), &[Direction]),
+            ("cosine_power", self.cosine_power.is_some(), &[Direction]),
+            ("alpha", self.alpha.is_some(), &[AlphaNorm]),
+        ];
+        for (option, given, kinds) in options {
+            if given && !kinds.contains(&self.kind) {
+                let kinds: Vec<_> = kinds.iter().map(|kind| kind.name()).collect();
+                return Err(self.wrong(&format!(
+                    "takes no `{option}`; that is for {}",
+                    kinds.join(" and ")
+                )));
+            }
+        }
+        if self.beta.is_some() && self.kind != Tv {
+            return Err(self.wrong("takes no `beta`; that is for tv"));
+        }
+        if self.kind.is_of_classes() && self.class.is_empty() {
+            return Err(self.wrong("needs a `class`"));
+        }
+        if self.kind == Direction && self.direction.is_empty() {
+            return Err(self.wrong("needs a `direction`: the seed of a random one"));
+        }
+        let positive = [("beta", self.beta), ("alpha", self.alpha)];
+        for (name, value) in positive {
+            if value.is_some_and(|v| !(v >= 1.0 && v.is_finite())) {
+                return Err(self.wrong(&format!("`{name}` must be a number of at least 1")));
+            }
+        }
+        let not_negative = [
+            ("cosine_power", self.cosine_power),
+            ("confidence", self.confidence),
+        ];
+        for (name, value) in not_negative {
+            if value.is_some_and(|v| !(v >= 0.0 && v.is_finite())) {
+                return Err(self.wrong(&format!("`{name}` must be a number, 0 or more")));
+            }
+        }
+        Ok(())
+    }
+
+    fn check_targets(&self) -> Result<(), Error> {
+        use TermKind::{Content, Gram, Guide, Inversion};
+        if !matches!(self.kind, Content | Gram | Guide | Inversion) {
+            return if self.target.is_empty() {
+                Ok(())
+            } else {
+                Err(self.wrong("takes no `target`"))
+            };
         }
         if self.target.is_empty() {
-            return fail("needs a `target` picture");
+            return Err(self.wrong("needs a `target` picture"));
         }
-        if self.kind == TermKind::Content && self.target.len() > 1 {
-            return fail("takes one target picture");
+        if self.kind != Gram && self.target.len() > 1 {
+            return Err(self.wrong("takes one target picture"));
         }
         if !self.target_weights.is_empty() && self.target_weights.len() != self.target.len() {
-            return Err(Error::Recipe(format!(
-                "term `{name}`: {} weights for {} target pictures; give one for each",
+            return Err(self.wrong(&format!(
+                "{} weights for {} target pictures; give one for each",
                 self.target_weights.len(),
                 self.target.len()
             )));
@@ -54,22 +132,16 @@ impl TermSpec {
             .any(|w| !w.is_finite() || *w < 0.0)
             || (!self.target_weights.is_empty() && sum <= 0.0)
         {
-            return fail("the targets' weights must be 0 or more, and not all 0");
+            return Err(self.wrong("the targets' weights must be 0 or more, and not all 0"));
         }
         if !(self.target_scale > 0.0 && self.target_scale.is_finite()) {
-            return fail("`target_scale` must be a number greater than 0");
+            return Err(self.wrong("`target_scale` must be a number greater than 0"));
         }
-        let graph = network.graph();
-        let layers: Vec<LayerWeight> = match (self.layers.is_empty(), self.kind) {
-            (true, TermKind::Content) => default_content_layers(graph.architecture),
-            (true, _) => default_style_layers(graph.architecture),
-            (false, _) => self.layers.clone(),
-        };
-        let found = layers
-            .iter()
-            .map(|layer| Ok((graph.find(&layer.layer)?, layer.weight)))
-            .collect::<Result<Vec<_>, Error>>()?;
-        Ok(Layers(found))
+        Ok(())
+    }
+
+    pub(super) fn wrong(&self, reason: &str) -> Error {
+        Error::Recipe(format!("term `{}`: {reason}", self.kind.name()))
     }
 
     /// The targets' weights, summing to 1.
@@ -80,62 +152,4 @@ impl TermSpec {
         let sum: f64 = self.target_weights.iter().sum();
         self.target_weights.iter().map(|w| w / sum).collect()
     }
-}
-
-/// Makes the objective of one scale.
-pub(super) fn place(
-    recipe: &Recipe,
-    layers: &[Layers],
-    network: &Network,
-    targets: &Targets,
-) -> Result<Vec<Placed>, Error> {
-    let device = network.device();
-    let mut placed = Vec::new();
-    for (group, (spec, layers)) in recipe.terms.iter().zip(layers).enumerate() {
-        for (index, (node, layer_weight)) in layers.0.iter().enumerate() {
-            let weight = spec.weight * layer_weight;
-            let name = &network.graph().node(*node).name;
-            let relative = |at_zero: f64| {
-                if !spec.relative {
-                    Ok(weight)
-                } else if at_zero > 0.0 {
-                    Ok(weight / at_zero)
-                } else {
-                    Err(Error::Recipe(format!(
-                        "term `{}`: layer `{name}` answers nothing to the target, so nothing can be relative to it",
-                        spec.kind.name()
-                    )))
-                }
-            };
-            let term: Box<dyn crate::objective::Term> = match spec.kind {
-                TermKind::Tv => Box::new(Tv::new(weight)),
-                TermKind::Content => {
-                    let (shape, values) = targets.content(group, index);
-                    let view = View::new(1, shape.height, shape.width, shape.channels);
-                    let label = format!("content of {name}");
-                    let (buffer, weight) = match values {
-                        Some(values) => (
-                            device.buffer_from(&label, &pack(view, values))?,
-                            relative(Content::at_zero(values))?,
-                        ),
-                        None => (device.buffer(&label, Kind::Real, view.len())?, weight),
-                    };
-                    Box::new(Content::new(buffer, view, weight))
-                }
-                TermKind::Gram => {
-                    let channels = network.graph().node(*node).channels;
-                    let gram = targets.gram(group, index);
-                    let weight = relative(Gram::at_zero(gram, channels))?;
-                    let buffer = device.buffer_from(&format!("gram of {name}"), gram)?;
-                    Box::new(Gram::new(buffer, channels, weight))
-                }
-            };
-            placed.push(Placed {
-                node: *node,
-                term,
-                group,
-            });
-        }
-    }
-    Ok(placed)
 }

@@ -26,6 +26,11 @@ pub(super) fn record(
         ));
     };
     let image = executor.plan().image;
+    if !executor.plan().parameterisation.is_empty() {
+        return Err(Error::Plan(
+            "a parameterised image is made when it is asked for; use `image`".to_string(),
+        ));
+    }
     let size = texture.size();
     if (size.width, size.height) != (image.view.w, image.view.h) {
         return Err(Error::Plan(format!(

@@ -7,7 +7,7 @@ use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
 use crate::Error;
-use crate::device::{Buffer, Device, Home, ValueId};
+use crate::device::{Buffer, Device, Home, Kind, ValueId};
 use crate::kernels::Tensor;
 use crate::plan::{Plan, RING_ROWS};
 use gpu::GpuProgram;
@@ -127,6 +127,24 @@ impl Executor {
                 self.plan.recording.value(value).label
             ),
         }
+    }
+
+    /// Sets everything that is kept from one iteration to the next to zero, as it was before the first.
+    ///
+    /// # Errors
+    /// [`Error::Device`] when the device has failed.
+    pub fn reset(&mut self) -> Result<(), Error> {
+        for (value, buffer) in self.plan.recording.values().iter().zip(&self.buffers) {
+            let (Home::Persistent, Some(buffer)) = (&value.home, buffer) else {
+                continue;
+            };
+            match value.kind {
+                Kind::Real => self.device.upload(buffer, &vec![0.0; buffer.len()])?,
+                Kind::Word => self.device.upload_words(buffer, &vec![0; buffer.len()])?,
+            }
+        }
+        self.done = 0;
+        Ok(())
     }
 
     /// Gives back all memory but that of `keep`, for a finer scale to take: values can then be read, but nothing runs.

@@ -1,0 +1,189 @@
+//! From a recipe's specifications to the maps, filters, optimizer and projections of a plan.
+
+use std::sync::Arc;
+
+use super::{
+    BallNorm, FilterSpec, MapSpec, Measure, OptimizerKind, ProgressPolicy, ProjectionSpec, Recipe,
+};
+use crate::Error;
+use crate::device::Buffer;
+use crate::kernels::View;
+use crate::optim::{Adam, Filter, Optimizer, Projection};
+use crate::param::Map;
+
+/// Most iterations of a scale: they are counted in a u32 over all scales.
+const MAX_ITERATIONS: u64 = 100_000_000;
+
+/// A seed for one of several random parts, which the kernels take as a word.
+fn word(seed: u64, part: u64) -> u32 {
+    let mixed =
+        (seed ^ part.wrapping_mul(0x9e37_79b9_7f4a_7c15)).wrapping_mul(0xff51_afd7_ed55_8ccd);
+    (mixed >> 32) as u32
+}
+
+/// The maps of a list, first to last, for an image of `size`.
+pub(super) fn maps(
+    specs: &[MapSpec],
+    seed: u64,
+    size: (u32, u32),
+) -> Result<Vec<Arc<dyn Map>>, Error> {
+    let _ = (size, word(seed, 0));
+    specs
+        .iter()
+        .map(|spec| -> Result<Arc<dyn Map>, Error> {
+            Err(Error::Recipe(format!("{spec:?} is not there yet")))
+        })
+        .collect()
+}
+
+/// Parameters that are drawn and not made of a start image: a spectrum, where the start is noise.
+pub(super) fn drawn(recipe: &Recipe, image: View, size: (u32, u32)) -> Option<Vec<f32>> {
+    let _ = (recipe, image, size);
+    None
+}
+
+/// The filters of the gradient.
+pub(super) fn filters(recipe: &Recipe) -> Result<Vec<Box<dyn Filter>>, Error> {
+    recipe
+        .filters
+        .iter()
+        .map(|spec| -> Result<Box<dyn Filter>, Error> {
+            Err(Error::Recipe(format!("{spec:?} is not there yet")))
+        })
+        .collect()
+}
+
+/// The projections after the step. `origin` holds the start pictures, `mean` is the networks' mean colour.
+pub(super) fn projections(
+    recipe: &Recipe,
+    origin: &Buffer,
+    mean: [f32; 3],
+) -> Result<Vec<Box<dyn Projection>>, Error> {
+    let _ = (origin, mean);
+    recipe
+        .projections
+        .iter()
+        .map(|spec| -> Result<Box<dyn Projection>, Error> {
+            Err(Error::Recipe(format!("{spec:?} is not there yet")))
+        })
+        .collect()
+}
+
+/// The optimizer of a scale of `iterations` iterations, after `earlier` ones at coarser scales.
+pub(super) fn optimizer(recipe: &Recipe, iterations: u64, earlier: u64) -> Box<dyn Optimizer> {
+    let spec = &recipe.optimizer;
+    // Parameters of an image may be any number; pixels may not.
+    let pixels = recipe.image.parameterisation.is_empty();
+    let slope = (spec.final_step - 1.0) / iterations.max(1) as f32;
+    match spec.kind {
+        OptimizerKind::Adam | OptimizerKind::Lbfgs | OptimizerKind::Gradient => Box::new(Adam {
+            step_size: spec.step_size,
+            beta1: spec.beta1,
+            beta2: spec.beta2,
+            epsilon: spec.epsilon,
+            range: if pixels {
+                [0.0, 1.0]
+            } else {
+                [-f32::MAX, f32::MAX]
+            },
+            earlier: u32::try_from(earlier).unwrap_or(u32::MAX / 2),
+            slope,
+        }),
+    }
+}
+
+/// Whether the numbers of a recipe's steps can be used.
+pub(super) fn check(recipe: &Recipe) -> Result<(), Error> {
+    check_optimizer(recipe)?;
+    let fail = |what: &str, reason: &str| Err(Error::Recipe(format!("{what}: {reason}")));
+    for filter in &recipe.filters {
+        match filter {
+            FilterSpec::Normalize { epsilon, .. } if !(*epsilon >= 0.0 && epsilon.is_finite()) => {
+                return fail("filter normalize", "`epsilon` must be 0 or more");
+            }
+            FilterSpec::Momentum { decay } if !(0.0..=1.0).contains(decay) => {
+                return fail("filter momentum", "`decay` must be in [0, 1]");
+            }
+            FilterSpec::Laplacian { levels } if !(1..=16).contains(levels) => {
+                return fail("filter laplacian", "`levels` must be from 1 to 16");
+            }
+            _ => {}
+        }
+    }
+    let positive = |v: f32| v > 0.0 && v.is_finite();
+    for projection in &recipe.projections {
+        match projection {
+            ProjectionSpec::Ball { radius, .. } | ProjectionSpec::Norm { radius, .. }
+                if !positive(*radius) =>
+            {
+                return fail("projection", "`radius` must be greater than 0");
+            }
+            ProjectionSpec::Ball { .. } if !recipe.image.parameterisation.is_empty() => {
+                return fail(
+                    "projection ball",
+                    "is for pixels, not for a parameterised image",
+                );
+            }
+            ProjectionSpec::Decay { rate } if !(0.0..=1.0).contains(rate) => {
+                return fail("projection decay", "`rate` must be in [0, 1]");
+            }
+            ProjectionSpec::Blur { sigma, every } if !positive(*sigma) || *every == 0 => {
+                return fail(
+                    "projection blur",
+                    "`sigma` must be greater than 0 and `every` at least 1",
+                );
+            }
+            ProjectionSpec::ClipSmallNorm { percentile }
+            | ProjectionSpec::ClipSmallContribution { percentile, .. }
+                if !(0.0..=100.0).contains(percentile) =>
+            {
+                return fail("projection", "`percentile` must be from 0 to 100");
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+fn check_optimizer(recipe: &Recipe) -> Result<(), Error> {
+    let o = &recipe.optimizer;
+    let unit = |v: f32| (0.0..1.0).contains(&v);
+    let positive = |v: f32| v > 0.0 && v.is_finite();
+    let wrong = if !positive(o.step_size) {
+        format!("step_size is {}; it must be greater than 0", o.step_size)
+    } else if !(0.0..=1.0).contains(&o.final_step) {
+        format!("final_step is {}; it must be in [0, 1]", o.final_step)
+    } else if !unit(o.beta1) || !unit(o.beta2) {
+        format!(
+            "beta1 and beta2 are {} and {}; they must be in [0, 1)",
+            o.beta1, o.beta2
+        )
+    } else if !positive(o.epsilon) {
+        format!("epsilon is {}; it must be greater than 0", o.epsilon)
+    } else if let Some(most) = [Some(o.iterations), o.initial_iterations]
+        .into_iter()
+        .flatten()
+        .find(|iterations| *iterations > MAX_ITERATIONS)
+    {
+        format!("{most} iterations; there can be {MAX_ITERATIONS} at every scale")
+    } else if !unit(o.average) {
+        format!("average is {}; it must be in [0, 1)", o.average)
+    } else if !(1..=127).contains(&o.history) {
+        format!("history is {}; it must be from 1 to 127", o.history)
+    } else if o.kind == OptimizerKind::Lbfgs && !recipe.image.transformation.is_empty() {
+        "lbfgs compares the objective of one iteration with that of the next, so it takes no random transformation"
+            .to_string()
+    } else if o.kind == OptimizerKind::Lbfgs
+        && !(recipe.filters.is_empty() && recipe.projections.is_empty())
+    {
+        "lbfgs needs the gradient as it is and moves the image itself: it takes no filter and no projection"
+            .to_string()
+    } else if o.kind == OptimizerKind::Lbfgs && o.average > 0.0 {
+        "lbfgs ends at its best point: it takes no average".to_string()
+    } else if o.progress.is_some() && o.kind != OptimizerKind::Gradient {
+        "`progress` is for the optimizer `gradient`".to_string()
+    } else {
+        return Ok(());
+    };
+    Err(Error::Recipe(format!("optimizer: {wrong}")))
+}
