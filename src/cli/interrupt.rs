@@ -1,25 +1,30 @@
 //! Ctrl-C: the first asks a run to end with the image it has, the second kills.
 
-use std::sync::Arc;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::Context;
 
 use super::terminal;
 
-/// Whether Ctrl-C has been pressed since [`Interrupt::listen`].
-pub struct Interrupt(Arc<AtomicBool>);
+/// Whether Ctrl-C has been pressed since the first [`Interrupt::listen`].
+#[derive(Debug, Clone, Copy)]
+pub struct Interrupt;
+
+static PRESSED: AtomicBool = AtomicBool::new(false);
+static LISTENING: OnceLock<()> = OnceLock::new();
 
 impl Interrupt {
     /// The exit code of a run that Ctrl-C ended: 128 and the number of the signal.
     pub const EXIT_CODE: u8 = 130;
 
-    /// From here on Ctrl-C is ours. To be called once.
+    /// From here on Ctrl-C is ours.
     pub fn listen(quiet: bool) -> anyhow::Result<Self> {
-        let pressed = Arc::new(AtomicBool::new(false));
-        let flag = Arc::clone(&pressed);
+        if LISTENING.set(()).is_err() {
+            return Ok(Self);
+        }
         ctrlc::set_handler(move || {
-            if flag.swap(true, Ordering::Relaxed) {
+            if PRESSED.swap(true, Ordering::Relaxed) {
                 std::process::exit(i32::from(Self::EXIT_CODE));
             }
             if !quiet {
@@ -29,10 +34,10 @@ impl Interrupt {
             }
         })
         .context("cannot listen for Ctrl-C")?;
-        Ok(Self(pressed))
+        Ok(Self)
     }
 
-    pub fn pressed(&self) -> bool {
-        self.0.load(Ordering::Relaxed)
+    pub fn pressed(self) -> bool {
+        PRESSED.load(Ordering::Relaxed)
     }
 }

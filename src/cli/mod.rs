@@ -2,9 +2,12 @@
 
 mod classify;
 mod devices;
+mod dream;
 mod features;
+mod fool;
 mod grad;
 mod interrupt;
+mod invert;
 mod models;
 mod network;
 mod optimize;
@@ -16,6 +19,7 @@ mod style;
 mod terminal;
 mod texture;
 mod trace;
+mod visualize;
 
 use std::process::ExitCode;
 
@@ -86,6 +90,10 @@ impl Global {
 enum Command {
     Style(style::StyleArgs),
     Texture(texture::TextureArgs),
+    Invert(invert::InvertArgs),
+    Dream(dream::DreamArgs),
+    Visualize(visualize::VisualizeArgs),
+    Fool(fool::FoolArgs),
     Classify(classify::ClassifyArgs),
     Features(features::FeaturesArgs),
     Grad(grad::GradArgs),
@@ -105,6 +113,10 @@ pub fn main() -> ExitCode {
     let result = match &command {
         Command::Style(args) => style::run(args, &global),
         Command::Texture(args) => texture::run(args, &global),
+        Command::Invert(args) => invert::run(args, &global),
+        Command::Dream(args) => dream::run(args, &global),
+        Command::Visualize(args) => visualize::run(args, &global),
+        Command::Fool(args) => fool::run(args, &global),
         Command::Classify(args) => classify::run(args, &global),
         Command::Features(args) => features::run(args, &global),
         Command::Grad(args) => grad::run(args, &global),
@@ -173,7 +185,7 @@ mod tests {
                 "style a b --init no/such/file",
                 "content, noise, gray, stats",
             ),
-            ("style a b --optimizer lbfgs", "adam"),
+            ("style a b --optimizer sgd", "adam, lbfgs"),
             ("style a b --style-loss mmd", "gram"),
             ("style a b --precision f16", "not supported yet"),
             ("style a b --backend opengl", "vulkan"),

@@ -9,8 +9,8 @@ use anyhow::bail;
 use clap::Args;
 use pixgrad::device::DeviceInfo;
 use pixgrad::image::{self, OutputFormat, SaveOptions, check_file, check_writable};
-use pixgrad::recipe::{Init, Outcome, Recipe, Run, ScaleReport};
-use pixgrad::{Device, Network};
+use pixgrad::recipe::{Init, OptimizerKind, Outcome, Progress, Recipe, Run, ScaleReport};
+use pixgrad::{Device, Image, Network};
 use serde::Serialize;
 
 use super::interrupt::Interrupt;
@@ -19,7 +19,7 @@ use super::progress::Reporter;
 use super::trace::{Iteration, Trace};
 use super::{Global, parse, terminal};
 
-/// Options of `style`, `texture` and `run`.
+/// Options of every command that optimizes a picture.
 #[derive(Debug, Args)]
 pub struct OptimizeArgs {
     /// The image to write: .png, .jpg, .webp or .tif [default: NAME-pixgrad.png in the current folder, after the input]
@@ -51,11 +51,15 @@ pub struct OptimizeArgs {
     /// The network: a name from `pixgrad models`, a .safetensors file, or auto (vgg19 on a GPU, squeezenet1_1 on `cpu`
     /// and software adapters) [default: auto; run: the recipe's]
     #[arg(long, value_name = "NAME|FILE")]
-    model: Option<String>,
+    pub model: Option<String>,
 
-    /// What steps the image
-    #[arg(long, value_name = "NAME", value_parser = ["adam"])]
-    optimizer: Option<String>,
+    /// What steps the image: adam, lbfgs (twice the memory, fewer iterations) or gradient
+    #[arg(long, value_name = "NAME", value_parser = parse::optimizer)]
+    optimizer: Option<OptimizerKind>,
+
+    /// Steps and gradients that lbfgs remembers [default: 10]
+    #[arg(long, value_name = "N", value_parser = parse::history)]
+    history: Option<u32>,
 
     /// Step in units of the `[0,1]` image [default: 0.02; run: the recipe's]
     #[arg(long, value_name = "STEP", value_parser = parse::positive, allow_negative_numbers = true)]
@@ -76,7 +80,7 @@ pub struct OptimizeArgs {
 
     /// Write the losses and the time of every iteration as JSON
     #[arg(long, value_name = "FILE.json")]
-    trace: Option<PathBuf>,
+    pub trace: Option<PathBuf>,
 
     /// Write what is about to run as a recipe for `pixgrad run`
     #[arg(long, value_name = "FILE.toml")]
@@ -84,12 +88,12 @@ pub struct OptimizeArgs {
 
     /// Only say what every scale would take: memory, GFLOP, dispatches
     #[arg(long)]
-    dry_run: bool,
+    pub dry_run: bool,
 }
 
 impl OptimizeArgs {
     /// Puts what was asked for into the recipe.
-    fn apply(&self, recipe: &mut Recipe) {
+    pub fn apply(&self, recipe: &mut Recipe) {
         if let Some(iterations) = self.iterations {
             recipe.optimizer.iterations = iterations;
             recipe.optimizer.initial_iterations = None;
@@ -109,6 +113,16 @@ impl OptimizeArgs {
         if let Some(model) = &self.model {
             recipe.model.clone_from(model);
         }
+        if let Some(kind) = self.optimizer {
+            recipe.optimizer.kind = kind;
+            if kind == OptimizerKind::Lbfgs {
+                // Its result is its best point, not an average of its trials.
+                recipe.optimizer.average = 0.0;
+            }
+        }
+        if let Some(history) = self.history {
+            recipe.optimizer.history = history;
+        }
         if let Some(step_size) = self.step_size {
             recipe.optimizer.step_size = step_size as f32;
         }
@@ -118,7 +132,7 @@ impl OptimizeArgs {
     }
 
     /// Fails before the long run where it would fail after it.
-    fn check_outputs(&self, output: &Path) -> anyhow::Result<()> {
+    pub fn check_outputs(&self, output: &Path) -> anyhow::Result<()> {
         if !self.dry_run {
             check_writable(output)?;
             self.trace.as_ref().map(check_file).transpose()?;
@@ -128,6 +142,43 @@ impl OptimizeArgs {
     }
 }
 
+/// What a command does beside optimizing one picture and writing it.
+pub trait Method {
+    /// Completes the recipe, now that the network is known.
+    fn complete(&mut self, _recipe: &mut Recipe, _network: &Network) -> anyhow::Result<()> {
+        Ok(())
+    }
+
+    /// Sees every iteration; may end the run, which then counts as done.
+    fn observe(&mut self, _progress: &Progress) -> ControlFlow<()> {
+        ControlFlow::Continue(())
+    }
+
+    /// The picture to write, made of those that were optimized.
+    fn picture(&mut self, run: &Run) -> anyhow::Result<Image> {
+        Ok(run.image()?)
+    }
+
+    /// What was found: lines for people, and fields of the report for `--json`.
+    fn findings(&mut self, _run: &Run, _picture: &Image) -> anyhow::Result<Findings> {
+        Ok(Findings::default())
+    }
+}
+
+/// What a method found beside its picture.
+#[derive(Debug, Default)]
+pub struct Findings {
+    /// Lines of the report.
+    pub lines: Vec<String>,
+    /// Fields of the JSON report.
+    pub fields: serde_json::Map<String, serde_json::Value>,
+}
+
+/// A command that only writes the picture.
+pub struct Plain;
+
+impl Method for Plain {}
+
 /// Runs a recipe as the options say: the whole command but for how the recipe came to be.
 ///
 /// `default_output` is where the image goes if the options do not say.
@@ -136,6 +187,7 @@ pub fn optimize(
     args: &OptimizeArgs,
     default_output: PathBuf,
     global: &Global,
+    method: &mut dyn Method,
 ) -> anyhow::Result<ExitCode> {
     let start = Instant::now();
     args.apply(&mut recipe);
@@ -144,6 +196,7 @@ pub fn optimize(
 
     let device = global.open()?;
     let (network, chosen) = load_network(&mut recipe, &device)?;
+    method.complete(&mut recipe, &network)?;
     if args.dry_run {
         let scales = recipe.dry_run(&device, &network)?;
         save_recipe(&recipe, args)?;
@@ -156,22 +209,16 @@ pub fn optimize(
     save_recipe(&recipe, args)?;
     global.note(announcement(&device, &network, chosen, run.plan()));
 
-    let journal = iterate(&mut run, args, &output, global)?;
-    let picture = run.image()?;
+    let journal = iterate(&mut run, args, &output, global, method)?;
+    let picture = method.picture(&run)?;
     if let Some(warning) = image::save(&output, &picture, SaveOptions::default())? {
         global.note(format_args!("warning: {warning}"));
     }
     if let Some(path) = &args.trace {
-        write_json(
-            path,
-            &Trace {
-                device: device.info(),
-                recipe: &recipe,
-                iterations: &journal.trace,
-            },
-        )?;
+        journal.write_trace(path, &device, &recipe)?;
     }
 
+    let findings = method.findings(&run, &picture)?;
     let report = Report {
         output: &output,
         width: picture.width,
@@ -191,11 +238,15 @@ pub fn optimize(
             })
             .collect(),
         stopped: journal.stopped,
+        findings: findings.fields,
     };
     if global.json {
         terminal::print_json(&report)?;
     } else {
         terminal::print(report.line())?;
+        for line in findings.lines {
+            terminal::print(line)?;
+        }
     }
     Ok(if journal.stopped {
         ExitCode::from(Interrupt::EXIT_CODE)
@@ -215,7 +266,7 @@ pub fn load_network(recipe: &mut Recipe, device: &Device) -> anyhow::Result<(Net
     Ok((network, chosen))
 }
 
-fn save_recipe(recipe: &Recipe, args: &OptimizeArgs) -> anyhow::Result<()> {
+pub fn save_recipe(recipe: &Recipe, args: &OptimizeArgs) -> anyhow::Result<()> {
     args.save_recipe
         .as_ref()
         .map_or(Ok(()), |path| write_text(path, &recipe.to_toml()?))
@@ -243,24 +294,38 @@ fn announcement(
 
 /// What is remembered of a run.
 #[derive(Default)]
-struct Journal {
+pub struct Journal {
     loss: f32,
     terms: Vec<f32>,
     trace: Vec<Iteration>,
-    stopped: bool,
+    pub stopped: bool,
+}
+
+impl Journal {
+    /// Writes the losses and times of all iterations.
+    pub fn write_trace(&self, path: &Path, device: &Device, recipe: &Recipe) -> anyhow::Result<()> {
+        let trace = Trace {
+            device: device.info(),
+            recipe,
+            iterations: &self.trace,
+        };
+        write_json(path, &trace)
+    }
 }
 
 /// Runs to the end or to Ctrl-C.
-fn iterate(
+pub fn iterate(
     run: &mut Run,
     args: &OptimizeArgs,
     output: &Path,
     global: &Global,
+    method: &mut dyn Method,
 ) -> anyhow::Result<Journal> {
     let interrupt = Interrupt::listen(global.quiet)?;
     let mut reporter = Reporter::new(global.quiet, run.iterations());
     let mut journal = Journal::default();
     let mut diverged = None;
+    let mut enough = false;
     loop {
         let outcome = match run.run_for(args.save_every.unwrap_or(u64::MAX), |progress| {
             reporter.update(progress);
@@ -271,7 +336,8 @@ fn iterate(
             if !progress.loss.is_finite() {
                 diverged.get_or_insert(progress.iteration);
             }
-            if diverged.is_some() || interrupt.pressed() {
+            enough |= method.observe(progress).is_break();
+            if diverged.is_some() || enough || interrupt.pressed() {
                 ControlFlow::Break(())
             } else {
                 ControlFlow::Continue(())
@@ -290,7 +356,7 @@ fn iterate(
                 )?;
             }
             Outcome::Stopped => {
-                journal.stopped = run.done() < run.iterations();
+                journal.stopped = !enough && run.done() < run.iterations();
                 break;
             }
             Outcome::Finished => break,
@@ -320,6 +386,8 @@ struct Report<'a> {
     terms: Vec<TermValue>,
     /// Whether Ctrl-C ended the run.
     stopped: bool,
+    #[serde(flatten)]
+    findings: serde_json::Map<String, serde_json::Value>,
 }
 
 /// The weighted value of one term of the recipe.
@@ -358,7 +426,7 @@ struct ScalePlan<'a> {
     total_bytes: u64,
 }
 
-fn report_plan(
+pub fn report_plan(
     device: &Device,
     network: &Network,
     scales: &[ScaleReport],

@@ -4,7 +4,7 @@ use std::fmt;
 use std::path::Path;
 
 use pixgrad::kernels::MAX_SIDE;
-use pixgrad::recipe::{ImageSpec, Init, LayerWeight};
+use pixgrad::recipe::{ImageSpec, Init, LayerWeight, OptimizerKind};
 
 /// The size of a picture that has a shape already.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -131,6 +131,22 @@ pub fn init(text: &str) -> Result<Init, String> {
         return Err("it must be content, noise, gray, stats or the path of a picture, and there is no such file".into());
     }
     Ok(init)
+}
+
+/// What steps the image.
+pub fn optimizer(text: &str) -> Result<OptimizerKind, String> {
+    match text {
+        "adam" => Ok(OptimizerKind::Adam),
+        "lbfgs" => Ok(OptimizerKind::Lbfgs),
+        "gradient" => Ok(OptimizerKind::Gradient),
+        _ => Err("it must be adam, lbfgs or gradient".to_string()),
+    }
+}
+
+/// Pairs that lbfgs remembers.
+pub fn history(text: &str) -> Result<u32, String> {
+    let history = text.parse().ok().filter(|n| (1..=127).contains(n));
+    history.ok_or_else(|| "it must be a whole number from 1 to 127".to_string())
 }
 
 /// The number format of the activations.

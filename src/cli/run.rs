@@ -7,7 +7,7 @@ use clap::Args;
 use pixgrad::Recipe;
 
 use super::Global;
-use super::optimize::{OptimizeArgs, optimize};
+use super::optimize::{OptimizeArgs, Plain, optimize};
 use super::output::default_path;
 use super::parse::{self, Size};
 
@@ -32,5 +32,6 @@ pub fn run(args: &RunArgs, global: &Global) -> anyhow::Result<ExitCode> {
     if let Some(size) = args.size {
         size.apply(&mut recipe.image);
     }
-    optimize(recipe, &args.optimize, default_path(&args.recipe), global)
+    let output = default_path(&args.recipe);
+    optimize(recipe, &args.optimize, output, global, &mut Plain)
 }

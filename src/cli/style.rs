@@ -7,7 +7,7 @@ use clap::Args;
 use pixgrad::image::size_of;
 use pixgrad::recipe::{LayerWeight, Recipe, TermKind};
 
-use super::optimize::{OptimizeArgs, optimize};
+use super::optimize::{OptimizeArgs, Plain, optimize};
 use super::output::default_path;
 use super::parse::{self, LongSide};
 use super::{Global, Usage};
@@ -132,7 +132,8 @@ pub fn run(args: &StyleArgs, global: &Global) -> anyhow::Result<ExitCode> {
         Some(LongSide::Pixels(side)) => Some(side),
         None => Some(SIZE.min(width.max(height))),
     };
-    optimize(recipe, &args.optimize, default_path(&args.content), global)
+    let output = default_path(&args.content);
+    optimize(recipe, &args.optimize, output, global, &mut Plain)
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use anyhow::bail;
 use clap::Args;
 use pixgrad::recipe::{Init, Recipe};
 
-use super::optimize::{OptimizeArgs, optimize};
+use super::optimize::{OptimizeArgs, Plain, optimize};
 use super::output::default_path;
 use super::parse::{self, Size};
 use super::style::PaintArgs;
@@ -56,5 +56,6 @@ pub fn run(args: &TextureArgs, global: &Global) -> anyhow::Result<ExitCode> {
         &args.optimize,
         default_path(&args.styles[0]),
         global,
+        &mut Plain,
     )
 }

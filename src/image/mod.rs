@@ -2,6 +2,7 @@
 //!
 //! Everything the engine sees of a picture file passes through [`Image`]. No GPU code lives here.
 
+mod animation;
 mod atomic;
 mod colour;
 mod error;
@@ -11,6 +12,7 @@ mod resample;
 mod save;
 mod sheet;
 
+pub use animation::save_gif;
 pub use atomic::write_atomically;
 pub use colour::{luma, mean_std, psnr, with_luma};
 pub use error::ImageError;

@@ -1,8 +1,11 @@
 //! Recipes: every method is a set of terms, a start image, an optimizer and a schedule for the one engine.
 
+mod dream;
 mod features;
+mod fool;
 mod gradient;
 mod handover;
+mod invert;
 mod model;
 mod picture;
 mod place;
@@ -16,11 +19,14 @@ mod targets;
 mod terms;
 mod texture;
 mod texture_copy;
+mod visualize;
 
 pub mod classify;
 
+pub use dream::{DreamPreset, DreamSubject, default_dream_layers, zoomed};
 pub use features::{Feature, features};
 pub use gradient::GradientReport;
+pub use invert::inversion_tv;
 pub use model::auto_model;
 pub use picture::Picture;
 pub use run::{Outcome, Progress, Run, ScaleReport};
@@ -31,3 +37,4 @@ pub use spec::{
 };
 pub use style::{default_content_layers, default_style_layers};
 pub use texture_copy::TEXTURE_FORMATS;
+pub use visualize::{Canvas, Subject, VisualizePreset};

@@ -41,8 +41,10 @@ pub struct Progress {
     pub iterations: u64,
     /// The objective at the image before this iteration's step.
     pub loss: f32,
-    /// The weighted value of every term of the recipe.
+    /// The weighted value of every term of the recipe, over all images of the batch.
     pub terms: Vec<f32>,
+    /// The objective of every image of the batch.
+    pub images: Vec<f32>,
     /// Time the iteration took.
     pub elapsed: Duration,
     /// Estimated time until the last iteration is done.
@@ -188,6 +190,7 @@ impl Run {
         let (before, total) = (self.before(), self.iterations());
         let groups = self.executor.plan().groups.clone();
         let term_count = self.prepared.recipe.terms.len();
+        let batch = self.executor.plan().image.view.n as usize;
         // GFLOP of the scales after this one.
         let later: f64 = self.reports[self.scale + 1..]
             .iter()
@@ -199,6 +202,8 @@ impl Run {
             spent.0 += last.elapsed();
             last = Instant::now();
             spent.1 += report.cost.gflop;
+            let each = step.losses.len() / batch;
+            let images = step.losses.chunks(each.max(1)).map(|own| own.iter().sum());
             let mut terms = vec![0.0; term_count];
             for (group, loss) in groups.iter().zip(&step.losses) {
                 terms[*group] += loss;
@@ -212,6 +217,7 @@ impl Run {
                 iterations: total,
                 loss: terms.iter().sum(),
                 terms,
+                images: images.collect(),
                 elapsed: step.elapsed,
                 remaining: spent.0.mul_f64(gflop_left / spent.1.max(1e-9)),
             })

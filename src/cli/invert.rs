@@ -1,0 +1,250 @@
+//! `pixgrad invert`: what a layer still knows of a picture.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Instant;
+
+use anyhow::bail;
+use clap::Args;
+use pixgrad::device::DeviceInfo;
+use pixgrad::image::{self, Filter, SaveOptions, psnr, sheet, size_for_long_side};
+use pixgrad::recipe::{Picture, Recipe, features, inversion_tv};
+use pixgrad::{Image, Network};
+use serde::Serialize;
+
+use super::interrupt::Interrupt;
+use super::optimize::{OptimizeArgs, Plain, iterate, report_plan, save_recipe};
+use super::output::default_path;
+use super::parse::{self, LongSide};
+use super::{Global, Usage, terminal};
+
+/// Long side of the result in pixels when nobody says, if the picture has as many.
+const SIZE: u32 = 160;
+
+/// Reconstruct a picture from what a layer answers to it
+#[derive(Debug, Args)]
+pub struct InvertArgs {
+    /// The picture
+    #[arg(value_name = "IMAGE")]
+    picture: PathBuf,
+
+    /// The layer, or several for a sheet: the picture, then a reconstruction from each
+    #[arg(
+        short,
+        long = "layer",
+        visible_alias = "layers",
+        value_name = "LAYERS",
+        value_delimiter = ',',
+        required = true,
+        value_parser = parse::layer_name
+    )]
+    layers: Vec<String>,
+
+    /// Long side of the result in pixels, or native [default: 160, or the picture's if that is less]
+    #[arg(short, long, value_name = "PIXELS", value_parser = parse::long_side, allow_negative_numbers = true)]
+    size: Option<LongSide>,
+
+    /// λ_V, weight of the total variation [default: 1, 10 or 100 by the layer's depth]
+    #[arg(long, value_name = "W", value_parser = parse::weight, allow_negative_numbers = true)]
+    tv_weight: Option<f64>,
+
+    /// β, exponent of the total variation
+    #[arg(long, value_name = "B", default_value = "2", value_parser = parse::positive)]
+    beta: f64,
+
+    /// α, exponent of the norm
+    #[arg(long, value_name = "A", default_value = "6", value_parser = parse::positive)]
+    alpha: f64,
+
+    #[command(flatten)]
+    optimize: OptimizeArgs,
+}
+
+/// How well one layer's reconstruction came out.
+#[derive(Debug, Serialize)]
+struct Reconstruction {
+    layer: String,
+    /// ‖Φ−Φ₀‖²/‖Φ₀‖².
+    error: f64,
+    /// Peak signal-to-noise ratio to the picture, in dB.
+    psnr: f64,
+    iterations: u64,
+}
+
+#[derive(Serialize)]
+struct Report<'a> {
+    output: &'a PathBuf,
+    width: u32,
+    height: u32,
+    model: &'a str,
+    device: &'a DeviceInfo,
+    seconds: f64,
+    layers: Vec<Reconstruction>,
+    stopped: bool,
+}
+
+pub fn run(args: &InvertArgs, global: &Global) -> anyhow::Result<ExitCode> {
+    let begin = Instant::now();
+    let options = &args.optimize;
+    if args.layers.len() > 1 && (options.trace.is_some() || options.save_recipe.is_some()) {
+        bail!(Usage(
+            "--trace and --save-recipe are of one run: give one layer".into()
+        ));
+    }
+    let output = options
+        .output
+        .clone()
+        .unwrap_or_else(|| default_path(&args.picture));
+    options.check_outputs(&output)?;
+    let original = scaled(&image::load(&args.picture)?, args.size)?;
+    let device = global.open()?;
+    let model = options.model.as_deref().unwrap_or("squeezenet1_1");
+    let network = Network::load(&device, model)?;
+    let recipes = args
+        .layers
+        .iter()
+        .map(|layer| recipe(args, &network, &original, layer))
+        .collect::<anyhow::Result<Vec<_>>>()?;
+    if let [recipe] = &recipes[..] {
+        save_recipe(recipe, options)?;
+    }
+    if options.dry_run {
+        let mut scales = Vec::new();
+        for recipe in &recipes {
+            scales.extend(recipe.dry_run(&device, &network)?);
+        }
+        return report_plan(&device, &network, &scales, global);
+    }
+
+    let interrupt = Interrupt::listen(global.quiet)?;
+    let (mut pictures, mut found) = (vec![original.clone()], Vec::new());
+    let mut stopped = false;
+    for (recipe, layer) in recipes.iter().zip(&args.layers) {
+        if interrupt.pressed() {
+            break;
+        }
+        global.note(format_args!(
+            "{layer} of {} on {}",
+            network.graph().name,
+            device.info().name
+        ));
+        let mut run = recipe.compile(&device, &network)?;
+        let journal = iterate(&mut run, options, &output, global, &mut Plain)?;
+        stopped |= journal.stopped;
+        if let Some(path) = &options.trace {
+            journal.write_trace(path, &device, recipe)?;
+        }
+        let picture = run.image()?;
+        found.push(Reconstruction {
+            layer: layer.clone(),
+            error: error(&network, &picture, &original, layer)?,
+            psnr: psnr(&picture, &original)?,
+            iterations: run.done(),
+        });
+        pictures.push(picture);
+    }
+    let result = match &pictures[..] {
+        [_, only] => only.clone(),
+        all => sheet(all, all.len(), 8, [1.0; 3])?,
+    };
+    if let Some(warning) = image::save(&output, &result, SaveOptions::default())? {
+        global.note(format_args!("warning: {warning}"));
+    }
+    let report = Report {
+        output: &output,
+        width: result.width,
+        height: result.height,
+        model: &network.graph().name,
+        device: device.info(),
+        seconds: begin.elapsed().as_secs_f64(),
+        layers: found,
+        stopped,
+    };
+    print(&report, global)?;
+    Ok(if stopped {
+        ExitCode::from(Interrupt::EXIT_CODE)
+    } else {
+        ExitCode::SUCCESS
+    })
+}
+
+fn print(report: &Report<'_>, global: &Global) -> anyhow::Result<()> {
+    if global.json {
+        return terminal::print_json(report);
+    }
+    let header = ["layer", "normalised error", "PSNR (dB)", "iterations"];
+    let mut rows = vec![header.map(String::from).to_vec()];
+    rows.extend(report.layers.iter().map(|r| {
+        vec![
+            r.layer.clone(),
+            format!("{:.4}", r.error),
+            format!("{:.2}", r.psnr),
+            r.iterations.to_string(),
+        ]
+    }));
+    terminal::print(format_args!(
+        "{}: {}x{}, {:.1} s on {}\n{}",
+        report.output.display(),
+        report.width,
+        report.height,
+        report.seconds,
+        report.device.name,
+        terminal::table(&rows)
+    ))
+}
+
+fn recipe(
+    args: &InvertArgs,
+    network: &Network,
+    original: &Image,
+    layer: &str,
+) -> anyhow::Result<Recipe> {
+    let tv = match args.tv_weight {
+        Some(weight) => weight,
+        None => inversion_tv(network.graph(), layer)?,
+    };
+    let pixels = u64::from(original.width) * u64::from(original.height);
+    let mut recipe = Recipe::invert(
+        Picture::File(args.picture.clone()),
+        layer,
+        pixels,
+        tv,
+        args.beta,
+        args.alpha,
+    );
+    recipe.model.clone_from(&network.graph().name);
+    recipe.image.size = Some(original.width.max(original.height));
+    args.optimize.apply(&mut recipe);
+    Ok(recipe)
+}
+
+/// The picture at the size of the result.
+fn scaled(picture: &Image, size: Option<LongSide>) -> anyhow::Result<Image> {
+    let (width, height) = picture.size();
+    let long = match size {
+        Some(LongSide::Native) => width.max(height),
+        Some(LongSide::Pixels(side)) => side,
+        None => SIZE.min(width.max(height)),
+    };
+    let (w, h) = size_for_long_side(width, height, long);
+    if (w, h) == (width, height) {
+        return Ok(picture.clone());
+    }
+    Ok(picture.resize(w, h, Filter::Bicubic)?.clamp())
+}
+
+/// ‖Φ−Φ₀‖²/‖Φ₀‖² of a layer.
+fn error(network: &Network, a: &Image, b: &Image, layer: &str) -> anyhow::Result<f64> {
+    let layers = [layer.to_string()];
+    let values =
+        |image| Ok::<_, anyhow::Error>(features(network, image, &layers)?.remove(0).values);
+    let (a, b) = (values(a)?, values(b)?);
+    let square = |v: f64| v * v;
+    let difference: f64 = a
+        .iter()
+        .zip(&b)
+        .map(|(a, b)| square(f64::from(a - b)))
+        .sum();
+    let norm: f64 = b.iter().map(|v| square(f64::from(*v))).sum();
+    Ok(difference / norm.max(f64::MIN_POSITIVE))
+}

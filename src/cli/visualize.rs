@@ -1,0 +1,228 @@
+//! `pixgrad visualize`: what a class, a channel, a unit or a direction answers to most.
+
+use std::ops::ControlFlow;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::bail;
+use clap::{ArgGroup, Args};
+use pixgrad::image::sheet;
+use pixgrad::recipe::classify::{Size, classify};
+use pixgrad::recipe::{Canvas, Class, Position, Progress, Recipe, Run, Subject, VisualizePreset};
+use pixgrad::{Image, Network};
+use serde_json::json;
+
+use super::optimize::{Findings, Method, OptimizeArgs, optimize};
+use super::parse;
+use super::{Global, Usage};
+
+/// Find the picture that a class, a channel, a unit or a direction answers to most
+#[derive(Debug, Args)]
+#[command(group = ArgGroup::new("subject").required(true))]
+pub struct VisualizeArgs {
+    /// Classes, by number or name: 285,"tiger cat"; a picture for each
+    #[arg(long, value_name = "CLASSES", value_delimiter = ',', group = "subject")]
+    class: Vec<Class>,
+
+    /// A channel of a layer, or one unit of it: fire8/concat:37, fire8/concat:37:center or fire8/concat:37:5,7 (row and
+    /// column); a layer alone is all of it
+    #[arg(long, value_name = "LAYER[:CHANNEL[:UNIT]]", group = "subject", value_parser = unit)]
+    unit: Option<Unit>,
+
+    /// A random direction in the space of a layer's channels, by seed, or several: 1,2,3; with --layer
+    #[arg(
+        long,
+        value_name = "SEEDS",
+        value_delimiter = ',',
+        group = "subject",
+        requires = "layer"
+    )]
+    direction: Vec<u64>,
+
+    /// The layer of --direction
+    #[arg(short, long, value_name = "LAYER", requires = "direction")]
+    layer: Option<String>,
+
+    /// How the picture is kept from being noise: lucid, erhan, yosinski1, yosinski2, yosinski3 or yosinski4
+    #[arg(long, value_name = "NAME", default_value = "lucid")]
+    preset: VisualizePreset,
+
+    /// Side of the picture in pixels
+    #[arg(short, long, value_name = "PIXELS", default_value = "224", value_parser = parse::side)]
+    size: u32,
+
+    /// receptive-field: the picture is as large as what the unit sees
+    #[arg(long, value_name = "NAME", value_parser = ["receptive-field"], conflicts_with = "size")]
+    canvas: Option<String>,
+
+    /// Optimize N pictures from different noise at once, and make a sheet of them
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1024))]
+    restarts: Option<u32>,
+
+    #[command(flatten)]
+    optimize: OptimizeArgs,
+}
+
+/// `LAYER`, `LAYER:CHANNEL` or `LAYER:CHANNEL:POSITION`.
+#[derive(Debug, Clone)]
+struct Unit {
+    layer: String,
+    channels: Vec<u32>,
+    position: Option<Position>,
+}
+
+fn unit(text: &str) -> Result<Unit, String> {
+    let wrong = || {
+        "write LAYER, LAYER:CHANNEL, LAYER:CHANNEL:ROW,COLUMN or LAYER:CHANNEL:center".to_string()
+    };
+    let mut parts = text.split(':');
+    let layer = parse::layer_name(parts.next().unwrap_or_default())?;
+    let channels = match parts.next() {
+        None => Vec::new(),
+        Some(list) => list
+            .split(',')
+            .map(|c| c.trim().parse().map_err(|_| wrong()))
+            .collect::<Result<_, _>>()?,
+    };
+    let position = parts
+        .next()
+        .map(|p| p.parse().map_err(|_| wrong()))
+        .transpose()?;
+    if parts.next().is_some() {
+        return Err(wrong());
+    }
+    Ok(Unit {
+        layer,
+        channels,
+        position,
+    })
+}
+
+pub fn run(args: &VisualizeArgs, global: &Global) -> anyhow::Result<ExitCode> {
+    let subject = match (&args.unit, &args.layer) {
+        (Some(unit), _) => Subject::Channels {
+            layer: unit.layer.clone(),
+            channels: unit.channels.clone(),
+            unit: unit.position,
+        },
+        (None, Some(layer)) => Subject::Directions {
+            layer: layer.clone(),
+            seeds: args.direction.clone(),
+        },
+        (None, None) => Subject::Classes(args.class.clone()),
+    };
+    if args.canvas.is_some() && args.unit.is_none() {
+        bail!(Usage("--canvas receptive-field is for --unit".into()));
+    }
+    let subjects = args
+        .class
+        .len()
+        .max(args.direction.len())
+        .max(args.unit.as_ref().map_or(1, |u| u.channels.len()));
+    if subjects > 1 && args.restarts.is_some() {
+        bail!(Usage(
+            "--restarts makes several pictures of one subject: name one".into()
+        ));
+    }
+    let mut recipe = Recipe::visualize(subject, args.preset, args.size);
+    recipe.model = "squeezenet1_1".to_string();
+    recipe.image.batch = args.restarts;
+    let mut visualize = Visualize {
+        args,
+        best: Vec::new(),
+        crop: None,
+    };
+    let output = PathBuf::from("visualize-pixgrad.png");
+    optimize(recipe, &args.optimize, output, global, &mut visualize)
+}
+
+struct Visualize<'a> {
+    args: &'a VisualizeArgs,
+    /// For each picture the objective of the last iteration and the most that it has been, both as answers.
+    best: Vec<(f32, f32)>,
+    crop: Option<Canvas>,
+}
+
+impl Method for Visualize<'_> {
+    fn complete(&mut self, recipe: &mut Recipe, network: &Network) -> anyhow::Result<()> {
+        let (Some(_), Some(unit)) = (&self.args.canvas, &self.args.unit) else {
+            return Ok(());
+        };
+        let graph = network.graph();
+        let Some(field) = graph.receptive_field(graph.find(&unit.layer)?) else {
+            bail!(Usage(format!(
+                "`{}` sees the whole picture: its receptive field has no size",
+                unit.layer
+            )));
+        };
+        let canvas = Canvas::of(field);
+        recipe.image.size = Some(canvas.side);
+        recipe.terms[0].unit = Some(Position::At(canvas.unit, canvas.unit));
+        self.crop = Some(canvas);
+        Ok(())
+    }
+
+    fn observe(&mut self, progress: &Progress) -> ControlFlow<()> {
+        self.best
+            .resize(progress.images.len(), (0.0, f32::NEG_INFINITY));
+        for (best, loss) in self.best.iter_mut().zip(&progress.images) {
+            // The weight is −1.
+            *best = (-loss, best.1.max(-loss));
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn picture(&mut self, run: &Run) -> anyhow::Result<Image> {
+        let mut images = run.images()?;
+        if let Some(canvas) = self.crop {
+            images = images
+                .iter()
+                .map(|image| image.center_crop(canvas.size, canvas.size))
+                .collect::<Result<_, _>>()?;
+        }
+        Ok(match &images[..] {
+            [only] => only.clone(),
+            several => {
+                let columns = (several.len() as f64).sqrt().ceil() as usize;
+                sheet(several, columns, 4, [1.0; 3])?
+            }
+        })
+    }
+
+    fn findings(&mut self, run: &Run, _: &Image) -> anyhow::Result<Findings> {
+        let mut findings = Findings::default();
+        let dead = self.best.iter().filter(|(_, most)| *most == 0.0).count();
+        if dead > 0 && self.args.unit.is_some() {
+            findings.lines.push(format!(
+                "{dead} of {}: the unit never answered, and so its gradient was 0: it is dead for this start; another \
+                 --seed or --restarts may wake it",
+                self.best.len()
+            ));
+        }
+        let answers: Vec<_> = self.best.iter().map(|(last, _)| *last).collect();
+        findings.lines.push(format!("answers: {answers:.3?}"));
+        findings.fields.insert("answers".into(), json!(answers));
+        findings.fields.insert("dead".into(), json!(dead));
+        if self.args.class.is_empty() {
+            return Ok(findings);
+        }
+        let network = run.recipe().network(run.executor().device())?;
+        let classes = network.graph().classes().unwrap_or(1) as usize;
+        let mut results = Vec::new();
+        for (i, image) in run.images()?.iter().enumerate() {
+            let class = &self.args.class[i % self.args.class.len()];
+            let class = network.graph().class_index(&class.to_string())?;
+            let scores = classify(&network, image, Size::Native, classes)?;
+            let top = &scores[0];
+            let own = scores.iter().find(|s| s.class == class);
+            let probability = own.map_or(0.0, |s| s.probability);
+            findings.lines.push(format!(
+                "class {class}: probability {probability:.4}; the network sees {} ({:.4})",
+                top.label, top.probability
+            ));
+            results.push(json!({"class": class, "probability": probability, "top": top}));
+        }
+        findings.fields.insert("classes".into(), results.into());
+        Ok(findings)
+    }
+}
