@@ -20,6 +20,7 @@ pub mod record;
 pub mod relu;
 pub mod resize;
 mod rows;
+pub mod select;
 pub mod softmax;
 pub mod squared_difference;
 pub mod sum;
@@ -43,6 +44,7 @@ pub use pixels::Pixels;
 pub use record::Record;
 pub use relu::{Relu, ReluBackward};
 pub use resize::{Axis, Resize, ResizeFilter, record_resize};
+pub use select::{SELECTION_WORDS, Select, SelectBackward};
 pub use softmax::{Softmax, SoftmaxBackward};
 pub use squared_difference::{SquaredDifference, SquaredDifferenceBackward};
 pub use sum::Sum;
@@ -75,6 +77,7 @@ pub const SOURCES: &[&Source] = &[
     &relu::BACKWARD,
     &relu::SOURCE,
     &resize::SOURCE,
+    &select::SOURCE,
     &softmax::BACKWARD,
     &softmax::SOURCE,
     &squared_difference::SOURCE,
