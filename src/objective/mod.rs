@@ -5,14 +5,20 @@
 
 mod activation;
 mod content;
+mod cross_entropy;
 mod energy;
 mod gram;
+mod labels;
+mod margin;
 mod tv;
 
 pub use activation::{Activation, Selection};
 pub use content::Content;
+pub use cross_entropy::CrossEntropy;
 pub use energy::Energy;
 pub use gram::{Gram, record_gram};
+pub use labels::Labels;
+pub use margin::Margin;
 pub use tv::Tv;
 
 use crate::device::{Kind, Recording, ValueId};
