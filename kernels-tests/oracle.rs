@@ -1,20 +1,39 @@
 //! Kernels on f64 data, for derivatives by central differences.
 
-use pixgrad::device::{Buffer, Device, Kernel};
+use pixgrad::device::{Buffer, Device, Kernel, Kind};
 
 /// Runs a kernel of reals on the oracle and returns all its bindings as they are afterwards.
 pub fn run_f64<K: Kernel>(kernel: &K, bindings: &[&[f64]]) -> Vec<Vec<f64>> {
+    run_f64_with_words(kernel, bindings, &[])
+}
+
+/// As [`run_f64`] for a kernel that reads and writes words too: reals and words in the order of their bindings, and
+/// the reals as they are afterwards.
+pub fn run_f64_with_words<K: Kernel>(
+    kernel: &K,
+    reals: &[&[f64]],
+    words: &[&[u32]],
+) -> Vec<Vec<f64>> {
     let device = Device::oracle();
+    let (mut reals, mut words) = (reals.iter(), words.iter());
     let buffers: Vec<Buffer> = kernel
         .bindings()
         .iter()
-        .zip(bindings)
-        .map(|(slot, data)| {
-            let buffer = device
-                .buffer("test", slot.kind(), data.len())
-                .expect("a test buffer fits");
-            device.upload_f64(&buffer, data).expect("reals");
-            buffer
+        .map(|slot| match slot.kind() {
+            Kind::Real => {
+                let data = reals.next().expect("reals for every binding of reals");
+                let buffer = device.buffer("test", Kind::Real, data.len());
+                let buffer = buffer.expect("a test buffer fits");
+                device.upload_f64(&buffer, data).expect("reals");
+                buffer
+            }
+            Kind::Word => {
+                let data = words.next().expect("words for every binding of words");
+                let buffer = device.buffer("test", Kind::Word, data.len());
+                let buffer = buffer.expect("a test buffer fits");
+                device.upload_words(&buffer, data).expect("words");
+                buffer
+            }
         })
         .collect();
     let refs: Vec<&Buffer> = buffers.iter().collect();
@@ -23,7 +42,8 @@ pub fn run_f64<K: Kernel>(kernel: &K, bindings: &[&[f64]]) -> Vec<Vec<f64>> {
         .unwrap_or_else(|e| panic!("{kernel:?}: {e}"));
     buffers
         .iter()
-        .map(|b| device.download_f64(b).expect("read back"))
+        .filter(|buffer| buffer.kind() == Kind::Real)
+        .map(|buffer| device.download_f64(buffer).expect("read back"))
         .collect()
 }
 

@@ -8,18 +8,21 @@ pub mod conv;
 pub mod conv1x1;
 pub mod conv3x3;
 pub mod conv_naive;
+pub mod cross_entropy;
 mod decay;
 pub mod elementwise;
 pub mod ema;
 mod flat;
 pub mod gram;
 pub mod lrn;
+pub mod margin;
 pub mod max_pool;
 pub mod pixels;
 pub mod record;
 pub mod relu;
 pub mod resize;
 mod rows;
+pub mod select;
 pub mod softmax;
 pub mod squared_difference;
 pub mod sum;
@@ -34,15 +37,18 @@ pub use conv::Conv;
 pub use conv_naive::ConvNaive;
 pub use conv1x1::Conv1x1;
 pub use conv3x3::Conv3x3;
+pub use cross_entropy::{CrossEntropy, CrossEntropyBackward};
 pub use elementwise::{Clamp, Combine, Fill};
 pub use ema::{Ema, EmaRead};
 pub use gram::{Gram, GramReduce};
 pub use lrn::{Lrn, LrnBackward};
+pub use margin::{Margin, MarginBackward};
 pub use max_pool::{MaxPool, MaxPoolBackward};
 pub use pixels::Pixels;
 pub use record::Record;
 pub use relu::{Relu, ReluBackward};
 pub use resize::{Axis, Resize, ResizeFilter, record_resize};
+pub use select::{SELECTION_WORDS, Select, SelectBackward};
 pub use softmax::{Softmax, SoftmaxBackward};
 pub use squared_difference::{SquaredDifference, SquaredDifferenceBackward};
 pub use sum::Sum;
@@ -62,12 +68,14 @@ pub const SOURCES: &[&Source] = &[
     &conv3x3::SOURCE,
     &conv::SOURCE,
     &conv_naive::SOURCE,
+    &cross_entropy::SOURCE,
     &elementwise::SOURCE,
     &ema::SOURCE,
     &gram::REDUCE_SOURCE,
     &gram::SOURCE,
     &lrn::BACKWARD,
     &lrn::SOURCE,
+    &margin::SOURCE,
     &max_pool::BACKWARD,
     &max_pool::SOURCE,
     &pixels::SOURCE,
@@ -75,6 +83,7 @@ pub const SOURCES: &[&Source] = &[
     &relu::BACKWARD,
     &relu::SOURCE,
     &resize::SOURCE,
+    &select::SOURCE,
     &softmax::BACKWARD,
     &softmax::SOURCE,
     &squared_difference::SOURCE,

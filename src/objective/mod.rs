@@ -3,12 +3,22 @@
 //! A term reads one tensor (a layer's activation, or the image) and writes `weight · L` of every image of a batch to a
 //! slot of that image's losses. The objective of a batch is the sum over its images: none depends on another.
 
+mod activation;
 mod content;
+mod cross_entropy;
+mod energy;
 mod gram;
+mod labels;
+mod margin;
 mod tv;
 
+pub use activation::{Activation, Selection};
 pub use content::Content;
+pub use cross_entropy::CrossEntropy;
+pub use energy::Energy;
 pub use gram::{Gram, record_gram};
+pub use labels::Labels;
+pub use margin::Margin;
 pub use tv::Tv;
 
 use crate::device::{Kind, Recording, ValueId};
@@ -43,7 +53,7 @@ pub struct Loss {
 
 /// What a forward pass leaves for the backward pass.
 #[derive(Debug, Clone, Default)]
-pub struct Saved(Vec<Tensor>);
+pub struct Saved(Vec<ValueId>);
 
 /// Records `losses[i, slot] = scale · Σ (aᵢ − bᵢ)²` for every image i.
 fn record_squared_difference(

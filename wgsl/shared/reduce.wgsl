@@ -12,3 +12,26 @@ fn workgroup_sum(lane: u32, value: f32) -> f32 {
     }
     return sums[lane];
 }
+
+// The same sum, which every lane gets. May be called again and again.
+fn workgroup_total(lane: u32, value: f32) -> f32 {
+    let ignored = workgroup_sum(lane, value);
+    workgroupBarrier();
+    let total = sums[0];
+    // Everybody has read it before its place is written again.
+    workgroupBarrier();
+    return total;
+}
+
+// The greatest `value` of the 256 invocations, which every lane gets. May be called again and again.
+fn workgroup_max(lane: u32, value: f32) -> f32 {
+    sums[lane] = value;
+    for (var reach = 128u; reach > 0u; reach >>= 1u) {
+        workgroupBarrier();
+        if lane < reach { sums[lane] = max(sums[lane], sums[lane + reach]); }
+    }
+    workgroupBarrier();
+    let greatest = sums[0];
+    workgroupBarrier();
+    return greatest;
+}
