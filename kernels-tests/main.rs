@@ -26,4 +26,5 @@ mod shaders;
 mod softmax;
 mod squared_difference;
 mod sum;
+mod term;
 mod tv;

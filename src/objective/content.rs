@@ -45,10 +45,7 @@ impl Term for Content {
             self.per_element(),
             loss,
         );
-        Saved(vec![Tensor {
-            value: target,
-            view: self.view,
-        }])
+        Saved(vec![target])
     }
 
     fn backward(
@@ -62,15 +59,11 @@ impl Term for Content {
         let target = saved.0[0];
         let gradient = SquaredDifferenceBackward {
             a: x.view,
-            b: target.view,
+            b: self.view,
             da: dx.view,
             alpha: (2.0 * self.per_element()) as f32,
             accumulate,
         };
-        recording.call(
-            "content gradient",
-            gradient,
-            &[x.value, target.value, dx.value],
-        );
+        recording.call("content gradient", gradient, &[x.value, target, dx.value]);
     }
 }

@@ -81,7 +81,7 @@ impl Term for Gram {
             },
             &[gram.value, target, difference.value],
         );
-        Saved(vec![difference])
+        Saved(vec![difference.value])
     }
 
     fn backward(
@@ -103,7 +103,7 @@ impl Term for Gram {
             recording,
             "gram gradient",
             product,
-            &[x.value, saved.0[0].value, dx.value],
+            &[x.value, saved.0[0], dx.value],
         );
     }
 }

@@ -43,7 +43,7 @@ pub struct Loss {
 
 /// What a forward pass leaves for the backward pass.
 #[derive(Debug, Clone, Default)]
-pub struct Saved(Vec<Tensor>);
+pub struct Saved(Vec<ValueId>);
 
 /// Records `losses[i, slot] = scale · Σ (aᵢ − bᵢ)²` for every image i.
 fn record_squared_difference(

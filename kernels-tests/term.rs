@@ -1,0 +1,255 @@
+//! A term alone at one tensor, as the engine computes it: its value against the definition, its gradient against
+//! central differences of the value in f64, the devices against the oracle.
+
+use pixgrad::device::{Device, Kind, Recording};
+use pixgrad::kernels::{Tensor, View, pack, unpack};
+use pixgrad::objective::{Loss, Term};
+use pixgrad::plan::{Plan, RING_ROWS};
+use pixgrad::schedule::Executor;
+
+use crate::common::{GPU, Output, TOLERANCE, random, same, tensor};
+use crate::oracle::{dot, wide};
+
+/// Values of one image's losses; the term under test writes the middle one.
+const SLOTS: u32 = 3;
+
+/// Stands in the other slots of the losses and must stay there.
+const UNTOUCHED: f64 = -7.5;
+
+/// A term to be tested.
+pub struct Case<'a> {
+    /// What it is, for a failure.
+    pub name: &'a str,
+    /// The tensor it reads, and the one its gradient goes to: the same n, h, w, c.
+    pub x: View,
+    pub dx: View,
+    /// What stands in x.
+    pub input: &'a [f32],
+    /// Makes the term on a device.
+    pub make: &'a dyn Fn(&Device) -> Box<dyn Term>,
+    /// weight · L of image i from its [C,H,W] array: the plainest definition.
+    pub plain: &'a dyn Fn(usize, &[f64]) -> f64,
+    /// Half the distance between the two points of a central difference.
+    pub step: f64,
+    /// The difference's error relative to the slope: of order step² times the third derivative; 1e-9 for quadratics.
+    pub error: f64,
+}
+
+/// Value (each image's) and gradient (the buffer of dx).
+type Answer = (Vec<f64>, Vec<f64>);
+
+impl Case<'_> {
+    /// One iteration: the forward pass, then the backward pass into `before`, added where `accumulate`.
+    pub fn evaluate(&self, device: &Device, x: &[f64], before: &[f64], accumulate: bool) -> Answer {
+        let mut recording = Recording::new();
+        let input = Tensor::persistent(&mut recording, "x", self.x);
+        let dx = Tensor::persistent(&mut recording, "dx", self.dx);
+        let len = (self.x.n * SLOTS) as usize;
+        let losses = recording.persistent("losses", Kind::Real, len);
+        let term = (self.make)(device);
+        let loss = Loss {
+            losses,
+            slots: SLOTS,
+            slot: 1,
+        };
+        let saved = term.forward(&mut recording, input, loss);
+        term.backward(&mut recording, input, &saved, dx, accumulate);
+        let ring = recording.persistent("ring", Kind::Real, RING_ROWS as usize);
+        let step = recording.persistent("step", Kind::Word, 1);
+        let plan = Plan::finished(recording, input, step, ring);
+        let mut executor = Executor::new(device, plan).expect("an executor");
+        let upload = |value, data: &[f64]| {
+            let buffer = executor.buffer(value);
+            device.upload_f64(buffer, data).expect("it fits");
+        };
+        upload(input.value, x);
+        upload(dx.value, before);
+        upload(losses, &vec![UNTOUCHED; len]);
+        let _ = executor
+            .run(1, &mut |_| std::ops::ControlFlow::Continue(()))
+            .expect("a run");
+        let read = |value| {
+            device
+                .download_f64(executor.buffer(value))
+                .expect("read back")
+        };
+        let losses = read(losses);
+        let values = losses.chunks(SLOTS as usize).map(|image| {
+            assert_eq!([image[0], image[2]], [UNTOUCHED; 2], "{}", self.name);
+            image[1]
+        });
+        // A slot may be larger than the value that lives in it.
+        (values.collect(), read(dx.value)[..self.dx.len()].to_vec())
+    }
+
+    /// Checks everything.
+    pub fn check(&self) {
+        let name = self.name;
+        let oracle = Device::oracle();
+        let x = wide(self.input);
+        let poison = vec![f64::NAN; self.dx.len()];
+        let (values, gradient) = self.evaluate(&oracle, &x, &poison, false);
+
+        // The value is the definition, up to factors that are f32 parameters.
+        let each = self.x.elements() / self.x.n as usize;
+        let planes = unpack(self.x, &x);
+        for (i, value) in values.iter().enumerate() {
+            let expected = (self.plain)(i, &planes[i * each..][..each]);
+            assert!(
+                (value - expected).abs() <= 2e-7 * expected.abs(),
+                "{name}: image {i} has {value}, should be {expected}"
+            );
+        }
+
+        // The gradient is the derivative of the value, image by image; no image moves another.
+        let slopes = unpack(self.dx, &gradient);
+        assert!(slopes.iter().all(|v| v.is_finite()), "{name}: not written");
+        let mut rng = random(4711);
+        for trial in 0..3 {
+            for i in 0..self.x.n as usize {
+                let mut direction = vec![0.0; planes.len()];
+                let all = unpack(self.x, &wide(&tensor(&mut rng, self.x)));
+                direction[i * each..][..each].copy_from_slice(&all[i * each..][..each]);
+                let moved = |t: f64| {
+                    let there: Vec<f64> = planes
+                        .iter()
+                        .zip(&direction)
+                        .map(|(x, d)| x + t * d)
+                        .collect();
+                    let mut packed = x.clone();
+                    // Other slices of the buffer stay as they are.
+                    let mine = pack(self.x, &vec![1.0; planes.len()]);
+                    for (at, value) in pack(self.x, &there).into_iter().enumerate() {
+                        if mine[at] == 1.0 {
+                            packed[at] = value;
+                        }
+                    }
+                    self.evaluate(&oracle, &packed, &poison, false).0
+                };
+                let (above, below) = (moved(self.step), moved(-self.step));
+                for j in 0..values.len() {
+                    if j != i {
+                        assert_eq!(
+                            [above[j], below[j]],
+                            [values[j]; 2],
+                            "{name}: image {j} moved with {i}"
+                        );
+                    }
+                }
+                let numeric = (above[i] - below[i]) / (2.0 * self.step);
+                let analytic = dot(&slopes, &direction);
+                let scale = norm(&slopes[i * each..][..each]) * norm(&direction);
+                // The parameters' factors are f32.
+                assert!(
+                    (numeric - analytic).abs() <= (self.error + 2e-7) * scale,
+                    "{name}: image {i}, direction {trial}: the derivative is {numeric}, the gradient says {analytic}"
+                );
+            }
+        }
+
+        // Added to what is there, and nothing else: slices beside it stay.
+        let before = wide(&tensor(&mut rng, self.dx));
+        let (again, sum) = self.evaluate(&oracle, &x, &before, true);
+        assert_eq!(again, values, "{name}");
+        let base = unpack(self.dx, &before);
+        for ((sum, base), slope) in unpack(self.dx, &sum).iter().zip(base).zip(&slopes) {
+            assert!(
+                (sum - base - slope).abs() <= 1e-12 * (base.abs() + slope.abs()),
+                "{name}: {base} + {slope} became {sum}"
+            );
+        }
+
+        for (kind, device) in [("cpu", &Device::cpu()), ("gpu", &*GPU)] {
+            for (accumulate, before, expected) in
+                [(false, &poison, &gradient), (true, &before, &sum)]
+            {
+                let (v, dx) = self.evaluate(device, &x, before, accumulate);
+                for (what, got, expected) in [("value", v, &values), ("gradient", dx, expected)] {
+                    let expected = Output::Reals(expected.clone());
+                    same(&Output::Reals(got), &expected, TOLERANCE)
+                        .unwrap_or_else(|why| panic!("{name} on {kind}: {what}: {why}"));
+                }
+            }
+        }
+    }
+}
+
+fn norm(v: &[f64]) -> f64 {
+    dot(v, v).sqrt()
+}
+
+/// Whether the check fails for a case that is wrong.
+fn fails(case: &Case<'_>) -> bool {
+    std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| case.check())).is_err()
+}
+
+#[test]
+fn a_wrong_term_is_noticed() {
+    let view = View::new(2, 3, 4, 3);
+    let input = tensor(&mut random(1), view);
+    // mean dx² + mean dy² of an image.
+    let tv = |scale: f64| {
+        move |_: usize, x: &[f64]| {
+            let (mut across, mut down) = (0.0, 0.0);
+            for plane in x.chunks(12) {
+                for (at, here) in plane.iter().enumerate() {
+                    if at % 4 < 3 {
+                        across += (plane[at + 1] - here).powi(2) / 27.0;
+                    }
+                    if at < 8 {
+                        down += (plane[at + 4] - here).powi(2) / 24.0;
+                    }
+                }
+            }
+            scale * (across + down)
+        }
+    };
+    let right = tv(1.5);
+    let make = |_: &Device| -> Box<dyn Term> { Box::new(pixgrad::objective::Tv::new(1.5)) };
+    let case = Case {
+        name: "tv",
+        x: view,
+        dx: view,
+        input: &input,
+        make: &make,
+        plain: &right,
+        step: 0.1,
+        error: 1e-9,
+    };
+    case.check();
+    let wrong = tv(1.500_01);
+    assert!(fails(&Case {
+        plain: &wrong,
+        ..case
+    }));
+    assert!(fails(&Case {
+        make: &|_| Box::new(WrongGradient(pixgrad::objective::Tv::new(1.5))),
+        ..case
+    }));
+}
+
+/// A term whose gradient is twice what it should be.
+#[derive(Debug)]
+struct WrongGradient(pixgrad::objective::Tv);
+
+impl Term for WrongGradient {
+    fn forward(
+        &self,
+        recording: &mut Recording,
+        x: Tensor,
+        loss: Loss,
+    ) -> pixgrad::objective::Saved {
+        self.0.forward(recording, x, loss)
+    }
+    fn backward(
+        &self,
+        recording: &mut Recording,
+        x: Tensor,
+        saved: &pixgrad::objective::Saved,
+        dx: Tensor,
+        accumulate: bool,
+    ) {
+        self.0.backward(recording, x, saved, dx, accumulate);
+        self.0.backward(recording, x, saved, dx, true);
+    }
+}
