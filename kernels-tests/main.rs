@@ -5,6 +5,7 @@ mod adam;
 mod affine;
 mod avg_pool;
 mod common;
+mod content;
 mod conv;
 mod elementwise;
 mod ema;
