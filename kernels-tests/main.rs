@@ -3,6 +3,7 @@
 
 mod adam;
 mod affine;
+mod alpha_norm;
 mod avg_pool;
 mod common;
 mod content;

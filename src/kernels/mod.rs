@@ -3,6 +3,7 @@
 pub mod adam;
 pub mod adaptive_avg_pool;
 pub mod affine;
+pub mod alpha_norm;
 pub mod avg_pool;
 pub mod conv;
 pub mod conv1x1;
@@ -29,6 +30,7 @@ pub mod tv;
 pub use adam::Adam;
 pub use adaptive_avg_pool::{AdaptiveAvgPool, AdaptiveAvgPoolBackward};
 pub use affine::Affine;
+pub use alpha_norm::{AlphaNorm, AlphaNormBackward};
 pub use avg_pool::{AvgPool, AvgPoolBackward};
 pub use conv::Conv;
 pub use conv_naive::ConvNaive;
@@ -56,6 +58,7 @@ pub const SOURCES: &[&Source] = &[
     &adam::SOURCE,
     &adaptive_avg_pool::SOURCE,
     &affine::SOURCE,
+    &alpha_norm::SOURCE,
     &avg_pool::BACKWARD,
     &avg_pool::SOURCE,
     &conv1x1::SOURCE,

@@ -3,10 +3,12 @@
 //! A term reads one tensor (a layer's activation, or the image) and writes `weight · L` of every image of a batch to a
 //! slot of that image's losses. The objective of a batch is the sum over its images: none depends on another.
 
+mod alpha_norm;
 mod content;
 mod gram;
 mod tv;
 
+pub use alpha_norm::AlphaNorm;
 pub use content::Content;
 pub use gram::{Gram, record_gram};
 pub use tv::Tv;
