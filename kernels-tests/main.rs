@@ -30,3 +30,4 @@ mod squared_difference;
 mod sum;
 mod term;
 mod tv;
+mod tv_beta;

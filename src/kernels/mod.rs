@@ -26,6 +26,7 @@ pub mod squared_difference;
 pub mod sum;
 mod tensor;
 pub mod tv;
+pub mod tv_beta;
 
 pub use adam::Adam;
 pub use adaptive_avg_pool::{AdaptiveAvgPool, AdaptiveAvgPoolBackward};
@@ -50,6 +51,7 @@ pub use squared_difference::{SquaredDifference, SquaredDifferenceBackward};
 pub use sum::Sum;
 pub use tensor::{MAX_SIDE, MAX_TENSOR_BYTES, Tensor, View, pack, unpack};
 pub use tv::{Tv, TvBackward};
+pub use tv_beta::{TvBeta, TvBetaBackward};
 
 use crate::device::{Recording, Source, ValueId};
 
@@ -83,6 +85,7 @@ pub const SOURCES: &[&Source] = &[
     &squared_difference::SOURCE,
     &sum::SOURCE,
     &tv::SOURCE,
+    &tv_beta::SOURCE,
 ];
 
 /// Records a convolution with the kernel that serves its shape best.

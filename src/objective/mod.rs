@@ -7,11 +7,13 @@ mod alpha_norm;
 mod content;
 mod gram;
 mod tv;
+mod tv_beta;
 
 pub use alpha_norm::AlphaNorm;
 pub use content::Content;
 pub use gram::{Gram, record_gram};
 pub use tv::Tv;
+pub use tv_beta::TvBeta;
 
 use crate::device::{Kind, Recording, ValueId};
 use crate::kernels::{SquaredDifference, Sum, Tensor, View};
