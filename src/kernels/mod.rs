@@ -14,6 +14,7 @@ pub mod elementwise;
 pub mod ema;
 mod flat;
 pub mod gram;
+pub mod guide;
 pub mod lrn;
 pub mod max_pool;
 pub mod pixels;
@@ -40,6 +41,7 @@ pub use conv3x3::Conv3x3;
 pub use elementwise::{Clamp, Combine, Fill};
 pub use ema::{Ema, EmaRead};
 pub use gram::{Gram, GramReduce};
+pub use guide::{Guide, GuideBackward, GuideMatch};
 pub use lrn::{Lrn, LrnBackward};
 pub use max_pool::{MaxPool, MaxPoolBackward};
 pub use pixels::Pixels;
@@ -71,6 +73,8 @@ pub const SOURCES: &[&Source] = &[
     &ema::SOURCE,
     &gram::REDUCE_SOURCE,
     &gram::SOURCE,
+    &guide::MATCH_SOURCE,
+    &guide::SOURCE,
     &lrn::BACKWARD,
     &lrn::SOURCE,
     &max_pool::BACKWARD,

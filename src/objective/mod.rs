@@ -6,12 +6,14 @@
 mod alpha_norm;
 mod content;
 mod gram;
+mod guide;
 mod tv;
 mod tv_beta;
 
 pub use alpha_norm::AlphaNorm;
 pub use content::Content;
 pub use gram::{Gram, record_gram};
+pub use guide::Guide;
 pub use tv::Tv;
 pub use tv_beta::TvBeta;
 
