@@ -3,8 +3,10 @@
 
 mod adam;
 mod affine;
+mod alpha_norm;
 mod avg_pool;
 mod common;
+mod content;
 mod conv;
 mod cross_entropy;
 mod elementwise;
@@ -13,6 +15,7 @@ mod engine;
 mod finite;
 mod gram;
 mod gram_value;
+mod guide;
 mod limits;
 mod lrn;
 mod margin;
@@ -31,3 +34,4 @@ mod squared_difference;
 mod sum;
 mod term;
 mod tv;
+mod tv_beta;

@@ -3,6 +3,7 @@
 pub mod adam;
 pub mod adaptive_avg_pool;
 pub mod affine;
+pub mod alpha_norm;
 pub mod avg_pool;
 pub mod conv;
 pub mod conv1x1;
@@ -14,6 +15,7 @@ pub mod elementwise;
 pub mod ema;
 mod flat;
 pub mod gram;
+pub mod guide;
 pub mod lrn;
 pub mod margin;
 pub mod max_pool;
@@ -28,10 +30,12 @@ pub mod squared_difference;
 pub mod sum;
 mod tensor;
 pub mod tv;
+pub mod tv_beta;
 
 pub use adam::Adam;
 pub use adaptive_avg_pool::{AdaptiveAvgPool, AdaptiveAvgPoolBackward};
 pub use affine::Affine;
+pub use alpha_norm::{AlphaNorm, AlphaNormBackward};
 pub use avg_pool::{AvgPool, AvgPoolBackward};
 pub use conv::Conv;
 pub use conv_naive::ConvNaive;
@@ -41,6 +45,7 @@ pub use cross_entropy::{CrossEntropy, CrossEntropyBackward};
 pub use elementwise::{Clamp, Combine, Fill};
 pub use ema::{Ema, EmaRead};
 pub use gram::{Gram, GramReduce};
+pub use guide::{Guide, GuideBackward, GuideMatch};
 pub use lrn::{Lrn, LrnBackward};
 pub use margin::{Margin, MarginBackward};
 pub use max_pool::{MaxPool, MaxPoolBackward};
@@ -54,6 +59,7 @@ pub use squared_difference::{SquaredDifference, SquaredDifferenceBackward};
 pub use sum::Sum;
 pub use tensor::{MAX_SIDE, MAX_TENSOR_BYTES, Tensor, View, pack, unpack};
 pub use tv::{Tv, TvBackward};
+pub use tv_beta::{TvBeta, TvBetaBackward};
 
 use crate::device::{Recording, Source, ValueId};
 
@@ -62,6 +68,7 @@ pub const SOURCES: &[&Source] = &[
     &adam::SOURCE,
     &adaptive_avg_pool::SOURCE,
     &affine::SOURCE,
+    &alpha_norm::SOURCE,
     &avg_pool::BACKWARD,
     &avg_pool::SOURCE,
     &conv1x1::SOURCE,
@@ -73,6 +80,8 @@ pub const SOURCES: &[&Source] = &[
     &ema::SOURCE,
     &gram::REDUCE_SOURCE,
     &gram::SOURCE,
+    &guide::MATCH_SOURCE,
+    &guide::SOURCE,
     &lrn::BACKWARD,
     &lrn::SOURCE,
     &margin::SOURCE,
@@ -89,6 +98,7 @@ pub const SOURCES: &[&Source] = &[
     &squared_difference::SOURCE,
     &sum::SOURCE,
     &tv::SOURCE,
+    &tv_beta::SOURCE,
 ];
 
 /// Records a convolution with the kernel that serves its shape best.

@@ -1,48 +1,93 @@
-//! `content`: mean((F − P)²), Gatys et al. 2016, eq. 1, as a mean.
+//! The squared distance of a tensor from a given one, `scale · Σ (x − x₀)²`, in three scales:
+//!
+//! - `content`: mean((F − P)²), Gatys et al. 2016, eq. 1, as a mean;
+//! - `l2`: mean((x − x₀)²), the same of the image;
+//! - `inversion`: ‖Φ − Φ₀‖²/‖Φ₀‖², Mahendran & Vedaldi 2015, section 3.
 
 use super::{Loss, Saved, Term, record_squared_difference};
+use crate::Error;
 use crate::device::{Buffer, Recording};
 use crate::kernels::{SquaredDifferenceBackward, Tensor, View};
 
-/// The mean squared difference between a layer and a target of the same size.
+/// The squared distance of each image of a batch from a target of the same size.
 #[derive(Debug)]
 pub struct Content {
+    name: &'static str,
     target: Buffer,
     view: View,
-    weight: f64,
+    /// Factor on the sum over one image.
+    scale: f64,
 }
 
 impl Content {
-    /// `target` holds one image's activation in the engine's layout, shape `view`.
+    /// `weight` · mean((F − P)²). `target` holds P in the engine's layout, shape `view`: one image, with which each
+    /// of a batch is compared, or as many as the batch has.
     #[must_use]
     pub fn new(target: Buffer, view: View, weight: f64) -> Self {
         Self {
+            name: "content",
             target,
             view,
-            weight,
+            scale: weight / View { n: 1, ..view }.elements() as f64,
         }
     }
 
-    /// The value at all-zero activations, mean P²: what `relative` divides by. `target` is `[C,H,W]`.
+    /// `weight` · mean((x − x₀)²): [`Content::new`] under its name as a regularizer of the image.
+    #[must_use]
+    pub fn l2(target: Buffer, view: View, weight: f64) -> Self {
+        Self {
+            name: "l2",
+            ..Self::new(target, view, weight)
+        }
+    }
+
+    /// `weight` · ‖Φ − Φ₀‖²/‖Φ₀‖². `target` holds the Φ₀ of one image, shape `view`, with which each image of a batch is
+    /// compared; `norm_squared` is its ‖Φ₀‖².
+    ///
+    /// # Errors
+    /// [`Error::Recipe`] for a target that is zero everywhere or not finite, or one of several images.
+    pub fn inversion(
+        target: Buffer,
+        view: View,
+        norm_squared: f64,
+        weight: f64,
+    ) -> Result<Self, Error> {
+        if !(norm_squared > 0.0 && norm_squared.is_finite()) {
+            return Err(Error::Recipe(format!(
+                "inversion: the target's squared norm is {norm_squared}; it must be positive and finite: take a layer \
+                 that the target activates"
+            )));
+        }
+        if view.n != 1 {
+            return Err(Error::Recipe(format!(
+                "inversion: the target has {} images; it must be one, which the batch shares",
+                view.n
+            )));
+        }
+        Ok(Self {
+            name: "inversion",
+            target,
+            view,
+            scale: weight / norm_squared,
+        })
+    }
+
+    /// The value of [`Content::new`] at all-zero activations, mean P²: what `relative` divides by. `target` is `[C,H,W]`.
     #[must_use]
     pub fn at_zero(target: &[f32]) -> f64 {
         target.iter().map(|&p| f64::from(p).powi(2)).sum::<f64>() / target.len() as f64
-    }
-
-    fn per_element(&self) -> f64 {
-        self.weight / (self.view.elements() as f64)
     }
 }
 
 impl Term for Content {
     fn forward(&self, recording: &mut Recording, x: Tensor, loss: Loss) -> Saved {
-        let target = recording.given("content target", self.target.clone());
+        let target = recording.given(format!("{} target", self.name), self.target.clone());
         record_squared_difference(
             recording,
-            "content",
+            self.name,
             x,
             (target, self.view),
-            self.per_element(),
+            self.scale,
             loss,
         );
         Saved(vec![target])
@@ -61,9 +106,13 @@ impl Term for Content {
             a: x.view,
             b: self.view,
             da: dx.view,
-            alpha: (2.0 * self.per_element()) as f32,
+            alpha: (2.0 * self.scale) as f32,
             accumulate,
         };
-        recording.call("content gradient", gradient, &[x.value, target, dx.value]);
+        recording.call(
+            format!("{} gradient", self.name),
+            gradient,
+            &[x.value, target, dx.value],
+        );
     }
 }

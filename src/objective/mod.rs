@@ -4,22 +4,28 @@
 //! slot of that image's losses. The objective of a batch is the sum over its images: none depends on another.
 
 mod activation;
+mod alpha_norm;
 mod content;
 mod cross_entropy;
 mod energy;
 mod gram;
 mod labels;
 mod margin;
+mod guide;
 mod tv;
+mod tv_beta;
 
 pub use activation::{Activation, Selection};
+pub use alpha_norm::AlphaNorm;
 pub use content::Content;
 pub use cross_entropy::CrossEntropy;
 pub use energy::Energy;
 pub use gram::{Gram, record_gram};
 pub use labels::Labels;
 pub use margin::Margin;
+pub use guide::Guide;
 pub use tv::Tv;
+pub use tv_beta::TvBeta;
 
 use crate::device::{Kind, Recording, ValueId};
 use crate::kernels::{SquaredDifference, Sum, Tensor, View};

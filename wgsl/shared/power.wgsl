@@ -12,3 +12,22 @@ fn one_minus_power(ln_base: f32, t: u32) -> f32 {
     }
     return -x * series;
 }
+
+// v^(whole + fraction) of each component of v ≥ 0, 0 ≤ fraction < 1; v⁰ = 1. The whole part is by squaring, one half by
+// a root: `pow` alone, which is an exponential of a logarithm, would lose digits in proportion to the exponent. It is
+// kept from 0, whose logarithm is undefined.
+fn power(v: vec4<f32>, whole: u32, fraction: f32) -> vec4<f32> {
+    var result = vec4<f32>(1.0);
+    var square = v;
+    for (var bits = whole; bits > 0u; bits >>= 1u) {
+        if (bits & 1u) != 0u { result *= square; }
+        square *= square;
+    }
+    if fraction == 0.5 {
+        result *= sqrt(v);
+    } else if fraction > 0.0 {
+        let root = pow(max(v, vec4<f32>(1.2e-38)), vec4<f32>(fraction));
+        result *= select(vec4<f32>(0.0), root, v > vec4<f32>(0.0));
+    }
+    return result;
+}
