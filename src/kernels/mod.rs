@@ -4,6 +4,7 @@ pub mod adam;
 pub mod adaptive_avg_pool;
 pub mod affine;
 pub mod avg_pool;
+mod bounds;
 pub mod conv;
 pub mod conv1x1;
 pub mod conv3x3;
@@ -13,6 +14,10 @@ pub mod elementwise;
 pub mod ema;
 mod flat;
 pub mod gram;
+pub mod lbfgs_direction;
+pub mod lbfgs_products;
+pub mod lbfgs_recursion;
+pub mod lbfgs_step;
 pub mod lrn;
 pub mod max_pool;
 pub mod pixels;
@@ -37,6 +42,10 @@ pub use conv3x3::Conv3x3;
 pub use elementwise::{Clamp, Combine, Fill};
 pub use ema::{Ema, EmaRead};
 pub use gram::{Gram, GramReduce};
+pub use lbfgs_direction::LbfgsDirection;
+pub use lbfgs_products::LbfgsProducts;
+pub use lbfgs_recursion::LbfgsRecursion;
+pub use lbfgs_step::LbfgsStep;
 pub use lrn::{Lrn, LrnBackward};
 pub use max_pool::{MaxPool, MaxPoolBackward};
 pub use pixels::Pixels;
@@ -66,6 +75,10 @@ pub const SOURCES: &[&Source] = &[
     &ema::SOURCE,
     &gram::REDUCE_SOURCE,
     &gram::SOURCE,
+    &lbfgs_direction::SOURCE,
+    &lbfgs_products::SOURCE,
+    &lbfgs_recursion::SOURCE,
+    &lbfgs_step::SOURCE,
     &lrn::BACKWARD,
     &lrn::SOURCE,
     &max_pool::BACKWARD,

@@ -53,6 +53,7 @@ impl Optimizer for Adam {
         State {
             first: Some(first),
             second: Some(second),
+            ..State::default()
         }
     }
 }

@@ -3,9 +3,11 @@
 
 mod adam;
 mod average;
+mod lbfgs;
 
 pub use adam::Adam;
 pub use average::Average;
+pub use lbfgs::Lbfgs;
 
 use crate::device::{Recording, ValueId};
 use crate::kernels::Tensor;
@@ -50,4 +52,8 @@ pub struct State {
     pub first: Option<Tensor>,
     /// A mean of squared gradients, never negative.
     pub second: Option<Tensor>,
+    /// What to show instead of `x`, where that is a trial point: the best point so far, in the shape of `x`.
+    pub result: Option<Tensor>,
+    /// Words that the optimizer counts in, for each image of a batch; it says what they are.
+    pub counters: Option<ValueId>,
 }
