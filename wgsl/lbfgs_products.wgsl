@@ -51,10 +51,10 @@ fn main(@builtin(workgroup_id) id: vec3<u32>, @builtin(local_invocation_index) l
     for (var item = range.x + lane; item < range.y; item += 256u) {
         let point = x[item];
         let gradient = g[item];
-        let from = base[item];
-        let from_gradient = base_gradient[item];
-        let s = point - from;
-        let y = free_change(gradient - from_gradient, point, from, p.low, p.high);
+        let here = base[item];
+        let here_gradient = base_gradient[item];
+        let s = point - here;
+        let y = free_change(gradient - here_gradient, point, here, p.low, p.high);
         let q = free_part(gradient, point, gradient, p.low, p.high);
         var v = s;
         var w = y;
@@ -64,7 +64,7 @@ fn main(@builtin(workgroup_id) id: vec3<u32>, @builtin(local_invocation_index) l
         }
         sum += mat2x4<f32>(
             vec4<f32>(dot(s, v), dot(s, w), dot(y, v), dot(y, w)),
-            vec4<f32>(dot(q, v), dot(q, w), dot(q, q), dot(from_gradient, s)),
+            vec4<f32>(dot(q, v), dot(q, w), dot(q, q), dot(here_gradient, s)),
         );
     }
     sums[lane] = sum;

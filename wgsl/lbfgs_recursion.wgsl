@@ -1,8 +1,8 @@
 // What L-BFGS decides for each image: whether the trial point is accepted, and the next direction and step length.
 //
-// Value f = Σ losses of the image at the trial point, f₀ at the base; products as lbfgs_products.wgsl makes them. A trial is
-// accepted if it is finite and has moved, and decreases enough (Armijo), or, where rounding hides a decrease, if it does
-// not rise above rounding and the slope has not turned up (Hager and Zhang 2005, eq. 4.1):
+// f = Σ losses of the image at the trial point, f₀ the least of accepted ones; products as lbfgs_products.wgsl makes them. A
+// trial is accepted if it is finite and has moved, and decreases enough (Armijo), or, where rounding hides the decrease along
+// a quasi-Newton direction, if it rises no more than by rounding and the slope agrees (Hager and Zhang 2005, eq. 4.1):
 //     f ≤ f₀ + c·min(⟨g₀,s⟩, 0)          f ≤ f₀ + ROUNDING·|f₀|  and  ⟨q,s⟩ ≤ (2c − 1)·⟨g₀,s⟩
 // Accepted: the pair (s, y) is stored in the ring if ⟨s,y⟩ > CURVATURE·‖s‖‖y‖, and the two-loop recursion (Nocedal 1980) runs
 // on the coefficients δ of d = Σ δ_k·b_k, b = s_0 … s_(m−1), y_0 … y_(m−1), q, of which `gram` has all inner products.
@@ -115,7 +115,7 @@ fn main(@builtin(workgroup_id) id: vec3<u32>, @builtin(local_invocation_index) l
     let sane = finite(value) && finite(qq);
     let begins = status == WAITING;
     let enough = value <= before.x + DECREASE * min(descent, 0.0);
-    let level = value <= before.x + ROUNDING * abs(before.x) && qs <= (2.0 * DECREASE - 1.0) * descent;
+    let level = count > 0u && value <= before.x + ROUNDING * abs(before.x) && qs <= (2.0 * DECREASE - 1.0) * descent;
     let improves = status == RUNNING && ss > 0.0 && (enough || level);
     let accepted = sane && (begins || improves);
 
@@ -197,7 +197,7 @@ fn main(@builtin(workgroup_id) id: vec3<u32>, @builtin(local_invocation_index) l
         action = ACCEPT;
         rejected = 0u;
         status = RUNNING;
-        now.x = value;
+        now.x = select(min(value, before.x), value, begins);
         now.y = 1.0;
         now.z = qq;
         if begins { now.w = p.step_size; }

@@ -92,6 +92,7 @@ impl Kernel for LbfgsDirection {
         let each = len / self.x.n as usize;
         for (image, coefficients) in coefficients
             .chunks_exact(coefficients_len(self.history))
+            .take(self.x.n as usize)
             .enumerate()
         {
             let own = image * each..(image + 1) * each;

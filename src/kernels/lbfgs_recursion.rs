@@ -18,7 +18,7 @@ pub const MAX_HISTORY: u32 = 127;
 /// it, trials rejected in a row, evaluations, accepted steps, resets of the history, accepted steps without a pair.
 pub const WORDS: u32 = 8;
 
-/// Reals of the state of one image: value at the base, step length, squared length of the gradient at the base (without
+/// Reals of the state of one image: least value accepted, step length, squared length of the gradient at the base (without
 /// elements that a bound holds), root mean square of a step of steepest descent.
 pub const SCALARS: u32 = 4;
 
@@ -31,7 +31,7 @@ pub fn coefficients_len(history: u32) -> usize {
 /// Accepts or rejects the trial point of every image, and finds the next direction, as coefficients, and step length.
 ///
 /// Armijo's condition with c = 10⁻⁴, and for decreases below rounding the approximate one of Hager and Zhang 2005 ("A new
-/// conjugate gradient method with guaranteed descent", eq. 4.1); backtracking to the parabola's minimum within \[0.1, 0.5\] of
+/// conjugate gradient method with guaranteed descent", eq. 4.1) along quasi-Newton directions; backtracking to the parabola's minimum within \[0.1, 0.5\] of
 /// the step; the two-loop recursion (Nocedal 1980, "Updating quasi-Newton matrices with limited storage") on inner products
 /// alone (Chen, Wang and Zhou 2014, algorithm 3), begun with ⟨s,y⟩/⟨y,y⟩ of the newest pair.
 ///
@@ -182,7 +182,8 @@ impl LbfgsRecursion {
         let improves = state.status == RUNNING
             && moved
             && (value <= state.value + decrease * descent.min(zero)
-                || (value <= state.value + T::from_f32(ROUNDING) * state.value.abs()
+                || (state.count > 0
+                    && value <= state.value + T::from_f32(ROUNDING) * state.value.abs()
                     && qs <= (two * decrease - T::ONE) * descent));
         let accepted = sane && (begins || improves);
         let stored = accepted && !begins && sy > T::from_f32(CURVATURE) * ss.sqrt() * yy.sqrt();
@@ -214,7 +215,11 @@ impl LbfgsRecursion {
             action = Action::Accept;
             state.rejected = 0;
             state.status = RUNNING;
-            state.value = value;
+            state.value = if begins {
+                value
+            } else {
+                value.min(state.value)
+            };
             state.length = T::ONE;
             state.square = qq;
             state.accepted += u32::from(!begins);

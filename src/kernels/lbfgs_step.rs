@@ -80,6 +80,7 @@ impl Kernel for LbfgsStep {
         let each = self.x.len() / self.x.n as usize;
         for (image, coefficients) in coefficients
             .chunks_exact(coefficients_len(self.history))
+            .take(self.x.n as usize)
             .enumerate()
         {
             let own = image * each..(image + 1) * each;
