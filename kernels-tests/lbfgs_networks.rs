@@ -21,8 +21,13 @@ fn picture(name: &str, side: u32) -> Vec<f32> {
     let image = load(path).expect("a sample");
     let small = image
         .resize(side, side, Filter::Bicubic)
-        .expect("a smaller one");
-    small.clamp().to_planes()
+        .expect("a smaller one")
+        .clamp();
+    let rows = || (0..side).flat_map(|y| (0..side).map(move |x| (x, y)));
+    (0..3)
+        .flat_map(|c| rows().map(move |at| (c, at)))
+        .map(|(c, (x, y))| small.pixel(x, y)[c])
+        .collect()
 }
 
 /// Runs a recording on a picture.
