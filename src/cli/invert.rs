@@ -170,7 +170,7 @@ pub fn run(args: &InvertArgs, global: &Global) -> anyhow::Result<ExitCode> {
 
 fn print(report: &Report<'_>, global: &Global) -> anyhow::Result<()> {
     if global.json {
-        return terminal::print_json(report);
+        return Ok(terminal::print_json(report)?);
     }
     let header = ["layer", "normalised error", "PSNR (dB)", "iterations"];
     let mut rows = vec![header.map(String::from).to_vec()];
@@ -190,7 +190,8 @@ fn print(report: &Report<'_>, global: &Global) -> anyhow::Result<()> {
         report.seconds,
         report.device.name,
         terminal::table(&rows)
-    ))
+    ))?;
+    Ok(())
 }
 
 fn recipe(

@@ -84,7 +84,7 @@ pub struct OptimizeArgs {
 
     /// Write what is about to run as a recipe for `pixgrad run`
     #[arg(long, value_name = "FILE.toml")]
-    save_recipe: Option<PathBuf>,
+    pub save_recipe: Option<PathBuf>,
 
     /// Only say what every scale would take: memory, GFLOP, dispatches
     #[arg(long)]

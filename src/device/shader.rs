@@ -91,6 +91,10 @@ const SHARED: &[(&str, &str)] = &[
         "wgsl/shared/power.wgsl",
         include_str!("../../wgsl/shared/power.wgsl"),
     ),
+    (
+        "wgsl/shared/bounds.wgsl",
+        include_str!("../../wgsl/shared/bounds.wgsl"),
+    ),
 ];
 
 /// Resolves the imports and definitions of a shader into one module with the entry point `main`.

@@ -16,7 +16,7 @@ pub fn save_gif(path: impl AsRef<Path>, frames: &[Image], delay: u32) -> Result<
     let path = path.as_ref();
     write_atomically(path, |file| -> Result<(), std::io::Error> {
         let mut encoder = GifEncoder::new_with_speed(&mut *file, 10);
-        let other = std::io::Error::other;
+        let other = |error: image::ImageError| std::io::Error::other(error);
         encoder.set_repeat(Repeat::Infinite).map_err(other)?;
         for frame in frames {
             let rgba = frame
@@ -24,8 +24,9 @@ pub fn save_gif(path: impl AsRef<Path>, frames: &[Image], delay: u32) -> Result<
                 .chunks_exact(3)
                 .flat_map(|p| [p[0], p[1], p[2], 255])
                 .collect();
-            let buffer = RgbaImage::from_raw(frame.width, frame.height, rgba)
-                .ok_or_else(|| other("a frame has another number of pixels than its size says"))?;
+            let buffer = RgbaImage::from_raw(frame.width, frame.height, rgba).ok_or_else(|| {
+                std::io::Error::other("a frame has another number of pixels than its size says")
+            })?;
             let delay = Delay::from_numer_denom_ms(delay, 1);
             encoder
                 .encode_frame(Frame::from_parts(buffer, 0, 0, delay))

@@ -5,6 +5,7 @@ pub mod adaptive_avg_pool;
 pub mod affine;
 pub mod alpha_norm;
 pub mod avg_pool;
+mod bounds;
 pub mod conv;
 pub mod conv1x1;
 pub mod conv3x3;
@@ -16,6 +17,10 @@ pub mod ema;
 mod flat;
 pub mod gram;
 pub mod guide;
+pub mod lbfgs_direction;
+pub mod lbfgs_products;
+pub mod lbfgs_recursion;
+pub mod lbfgs_step;
 pub mod lrn;
 pub mod margin;
 pub mod max_pool;
@@ -46,6 +51,10 @@ pub use elementwise::{Clamp, Combine, Fill};
 pub use ema::{Ema, EmaRead};
 pub use gram::{Gram, GramReduce};
 pub use guide::{Guide, GuideBackward, GuideMatch};
+pub use lbfgs_direction::LbfgsDirection;
+pub use lbfgs_products::LbfgsProducts;
+pub use lbfgs_recursion::LbfgsRecursion;
+pub use lbfgs_step::LbfgsStep;
 pub use lrn::{Lrn, LrnBackward};
 pub use margin::{Margin, MarginBackward};
 pub use max_pool::{MaxPool, MaxPoolBackward};
@@ -82,6 +91,10 @@ pub const SOURCES: &[&Source] = &[
     &gram::SOURCE,
     &guide::MATCH_SOURCE,
     &guide::SOURCE,
+    &lbfgs_direction::SOURCE,
+    &lbfgs_products::SOURCE,
+    &lbfgs_recursion::SOURCE,
+    &lbfgs_step::SOURCE,
     &lrn::BACKWARD,
     &lrn::SOURCE,
     &margin::SOURCE,

@@ -1,5 +1,6 @@
 //! The end of every reduction.
 
+use super::flat;
 use crate::device::{Bindings, Kernel, Real, Shader, Slot, Source, Work};
 
 /// `wgsl/sum.wgsl`.
@@ -30,6 +31,8 @@ pub struct Sum {
 #[repr(C)]
 #[derive(Debug, Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
 pub struct Params {
+    columns: u32,
+    n: u32,
     parts: u32,
     slots: u32,
     slot: u32,
@@ -47,6 +50,8 @@ impl Kernel for Sum {
     }
     fn params(&self) -> Params {
         Params {
+            columns: self.grid()[0],
+            n: self.n,
             parts: self.parts,
             slots: self.slots,
             slot: self.slot,
@@ -54,7 +59,7 @@ impl Kernel for Sum {
         }
     }
     fn grid(&self) -> [u32; 3] {
-        [self.n, 1, 1]
+        flat::grid(self.n)
     }
     fn work(&self) -> Work {
         Work {

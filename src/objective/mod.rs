@@ -9,9 +9,9 @@ mod content;
 mod cross_entropy;
 mod energy;
 mod gram;
+mod guide;
 mod labels;
 mod margin;
-mod guide;
 mod tv;
 mod tv_beta;
 
@@ -21,9 +21,9 @@ pub use content::Content;
 pub use cross_entropy::CrossEntropy;
 pub use energy::Energy;
 pub use gram::{Gram, record_gram};
+pub use guide::Guide;
 pub use labels::Labels;
 pub use margin::Margin;
-pub use guide::Guide;
 pub use tv::Tv;
 pub use tv_beta::TvBeta;
 

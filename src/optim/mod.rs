@@ -3,9 +3,11 @@
 
 mod adam;
 mod average;
+mod lbfgs;
 
 pub use adam::Adam;
 pub use average::Average;
+pub use lbfgs::Lbfgs;
 
 use crate::device::{Recording, ValueId};
 use crate::kernels::Tensor;

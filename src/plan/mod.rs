@@ -12,10 +12,10 @@ pub use passes::{Forward, Gradient};
 use std::sync::Arc;
 
 use crate::Error;
-use crate::device::{Buffer, Device, Home, Kind, Recording, ValueId};
+use crate::device::{Device, Home, Kind, Recording, ValueId};
 use crate::kernels::{MAX_TENSOR_BYTES, Record, Tensor, View};
 use crate::net::NodeId;
-use crate::objective::{Loss, Term};
+use crate::objective::{Labels, Loss, Term};
 use crate::optim::{Average, Filter, Optimizer, Projection, Site, State};
 use crate::param::{Map, Mapped};
 
@@ -31,9 +31,9 @@ pub struct Placed {
     pub term: Box<dyn Term>,
     /// Which term of the recipe this belongs to: their values are reported together.
     pub group: usize,
-    /// The weights of each image of the batch, `[n]`, where the term reads them from memory: they may be changed between
+    /// The class and the weight of each image of the batch, where the term has them: they may be changed between
     /// iterations.
-    pub weights: Option<Buffer>,
+    pub labels: Option<Labels>,
 }
 
 /// What to make a plan of.
@@ -97,8 +97,8 @@ pub struct Plan {
     pub state: State,
     /// What makes the image of the parameter.
     pub parameterisation: Vec<Arc<dyn Map>>,
-    /// Recipe's terms whose weights per image may be changed between iterations, `[n]` each.
-    pub weights: Vec<(usize, Buffer)>,
+    /// The classes and weights of each image of the batch, by the recipe's term: they may be changed between iterations.
+    pub labels: Vec<(usize, Labels)>,
     /// Completed iterations: one word.
     pub step: ValueId,
     /// Losses of the last [`RING_ROWS`] iterations, `[rows, n, slots]`.
@@ -294,10 +294,10 @@ impl Plan {
             average,
             state,
             parameterisation: problem.parameterisation.to_vec(),
-            weights: problem
+            labels: problem
                 .terms
                 .iter()
-                .filter_map(|t| Some((t.group, t.weights.clone()?)))
+                .filter_map(|t| Some((t.group, t.labels.clone()?)))
                 .collect(),
             step,
             ring,
@@ -337,7 +337,7 @@ impl Plan {
             average: None,
             state: State::default(),
             parameterisation: Vec::new(),
-            weights: Vec::new(),
+            labels: Vec::new(),
             step,
             ring,
             groups: Vec::new(),

@@ -6,12 +6,15 @@ use rand_distr::{Distribution, StandardNormal};
 
 use super::targets::Targets;
 use super::terms::Layers;
-use super::{Recipe, TermKind, TermSpec};
+use super::{Position, Recipe, TermKind, TermSpec};
 use crate::Error;
 use crate::device::{Buffer, Device, Kind};
 use crate::kernels::{View, pack};
 use crate::net::NodeId;
-use crate::objective::{Content, Gram, Term, Tv};
+use crate::objective::{
+    Activation, AlphaNorm, Content, CrossEntropy, Energy, Gram, Guide, Labels, Margin, Selection,
+    Term, Tv, TvBeta,
+};
 use crate::plan::{Network, Placed};
 
 /// What all terms of a scale are placed with.
@@ -39,12 +42,12 @@ impl Placing<'_> {
                     index,
                     node: *node,
                 };
-                let (term, weights) = self.term(spec, at, weight)?;
+                let (term, labels) = self.term(spec, at, weight)?;
                 placed.push(Placed {
                     node: *node,
                     term,
                     group,
-                    weights,
+                    labels,
                 });
             }
         }
@@ -59,23 +62,57 @@ impl Placing<'_> {
         &self.network.graph().node(node).name
     }
 
-    /// The term, and the weights of each image where they can be changed.
+    /// The term, and its labels where it is one of classes.
     fn term(
         &self,
         spec: &TermSpec,
         at: At,
         weight: f64,
-    ) -> Result<(Box<dyn Term>, Option<Buffer>), Error> {
+    ) -> Result<(Box<dyn Term>, Option<Labels>), Error> {
         let name = self.name(at.node);
-        Ok(match spec.kind {
-            TermKind::Tv => (Box::new(Tv::new(weight)), None),
+        let image = self.image;
+        let shape = |node: NodeId| -> Result<View, Error> {
+            let shape = self.network.graph().shape(node, image.h, image.w)?;
+            Ok(View::new(
+                image.n,
+                shape.height,
+                shape.width,
+                shape.channels,
+            ))
+        };
+        let plain: Box<dyn Term> = match spec.kind {
+            TermKind::Tv => match spec.beta {
+                None => Box::new(Tv::new(weight)),
+                Some(beta) => Box::new(TvBeta::new(beta, weight)?),
+            },
+            TermKind::AlphaNorm => {
+                let mean = self.network.graph().preprocessing.mean.map(|v| v as f32);
+                Box::new(AlphaNorm::new(mean, spec.alpha.unwrap_or(6.0), weight)?)
+            }
+            TermKind::L2 => Box::new(Content::l2(self.origin.clone(), image, weight)),
+            TermKind::Energy => Box::new(Energy::new(self.device(), shape(at.node)?, weight)?),
+            TermKind::Activation => {
+                let selections = self.selections(spec, name, shape(at.node)?)?;
+                Box::new(Activation::new(selections, spec.square, weight))
+            }
+            TermKind::Direction => return Err(spec.wrong("is not there yet")),
+            TermKind::Guide => {
+                let (buffer, view, _) = self.activations(at, "guide")?;
+                Box::new(Guide::new(buffer, view, weight))
+            }
+            TermKind::Inversion => {
+                let (buffer, view, values) = self.activations(at, "inversion")?;
+                let square = |v: &f32| f64::from(*v).powi(2);
+                let norm = values.map_or(1.0, |values| values.iter().map(square).sum());
+                Box::new(Content::inversion(buffer, view, norm, weight)?)
+            }
             TermKind::Content => {
                 let (buffer, view, values) = self.activations(at, "content")?;
                 let weight = match values {
                     Some(values) => relative(spec, name, weight, Content::at_zero(values))?,
                     None => weight,
                 };
-                (Box::new(Content::new(buffer, view, weight)), None)
+                Box::new(Content::new(buffer, view, weight))
             }
             TermKind::Gram => {
                 let channels = self.network.graph().node(at.node).channels;
@@ -84,10 +121,80 @@ impl Placing<'_> {
                 let buffer = self
                     .device()
                     .buffer_from(&format!("gram of {name}"), gram)?;
-                (Box::new(Gram::new(buffer, channels, weight)), None)
+                Box::new(Gram::new(buffer, channels, weight))
             }
-            _ => return Err(spec.wrong("is not there yet")),
-        })
+            TermKind::Logit | TermKind::CrossEntropy | TermKind::Margin => {
+                return self.of_classes(spec, shape(at.node)?, weight);
+            }
+        };
+        Ok((plain, None))
+    }
+
+    /// A term of the classes' scores.
+    fn of_classes(
+        &self,
+        spec: &TermSpec,
+        scores: View,
+        weight: f64,
+    ) -> Result<(Box<dyn Term>, Option<Labels>), Error> {
+        let graph = self.network.graph();
+        let classes = spec
+            .class
+            .iter()
+            .map(|class| Ok(graph.class_index(&class.to_string())? as u32))
+            .collect::<Result<Vec<_>, Error>>()?;
+        let of_each = |i: u32| classes[if classes.len() > 1 { i as usize } else { 0 }];
+        let classes: Vec<u32> = (0..self.image.n).map(of_each).collect();
+        if spec.kind == TermKind::Logit {
+            let channels = classes.iter().map(|c| Selection::channel(scores, *c));
+            let channels: Vec<_> = channels.collect();
+            let selections = Selection::upload(self.device(), scores, &channels)?;
+            return Ok((Box::new(Activation::new(selections, false, weight)), None));
+        }
+        let ones = vec![1.0; classes.len()];
+        let labels = Labels::new(self.device(), scores, &classes, &ones)?;
+        let term: Box<dyn Term> = if spec.kind == TermKind::CrossEntropy {
+            Box::new(CrossEntropy::new(labels.clone(), weight))
+        } else {
+            let confidence = spec.confidence.unwrap_or(0.0) as f32;
+            Box::new(Margin::new(
+                labels.clone(),
+                !spec.untargeted,
+                confidence,
+                weight,
+            ))
+        };
+        Ok((term, Some(labels)))
+    }
+
+    /// What of a layer each image is to answer with.
+    fn selections(&self, spec: &TermSpec, name: &str, layer: View) -> Result<Buffer, Error> {
+        let of_channel = |channel: Option<u32>| {
+            let whole = match channel {
+                Some(channel) => Selection::channel(layer, channel),
+                None => Selection::whole(layer),
+            };
+            let (row, column) = match spec.unit {
+                None => return whole,
+                Some(Position::Center) => Selection::center(layer),
+                Some(Position::At(row, column)) => (row, column),
+            };
+            Selection {
+                rows: row..row.saturating_add(1),
+                columns: column..column.saturating_add(1),
+                ..whole
+            }
+        };
+        let selections: Vec<Selection> = match &spec.channel[..] {
+            [] => vec![of_channel(None)],
+            channels => channels.iter().map(|c| of_channel(Some(*c))).collect(),
+        };
+        for selection in &selections {
+            selection
+                .validate(layer)
+                .map_err(|reason| spec.wrong(&format!("layer `{name}`: {reason}")))?;
+        }
+        Selection::upload(self.device(), layer, &selections)
     }
 
     /// A target's activations on the device.
@@ -124,19 +231,12 @@ fn relative(spec: &TermSpec, layer: &str, weight: f64, at_zero: f64) -> Result<f
     }
 }
 
-/// Element `i` of a list that has one element for all images or one for each.
-fn of_image<T>(list: &[T], i: usize) -> Option<&T> {
-    list.get(i).or(list.first())
-}
-
-/// A direction drawn from a seed: N(0,1) in every channel, then normalised; padded with zeros.
+/// A direction drawn from a seed: N(0,1) in every channel, then normalised.
 pub(super) fn direction(seed: u64, channels: u32) -> Vec<f32> {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     let normal: Vec<f64> = (0..channels)
         .map(|_| StandardNormal.sample(&mut rng))
         .collect();
     let norm = normal.iter().map(|v: &f64| v * v).sum::<f64>().sqrt();
-    let mut vector: Vec<f32> = normal.iter().map(|v| (v / norm) as f32).collect();
-    vector.resize(channels.next_multiple_of(4) as usize, 0.0);
-    vector
+    normal.iter().map(|v| (v / norm) as f32).collect()
 }

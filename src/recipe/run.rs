@@ -13,6 +13,7 @@ use crate::Error;
 use crate::device::Device;
 use crate::image::Image;
 use crate::kernels::unpack;
+use crate::objective::Labels;
 use crate::plan::{Cost, Network};
 use crate::schedule::Executor;
 
@@ -285,26 +286,32 @@ impl Run {
             .collect()
     }
 
-    /// Sets the weights of each image of the batch in the recipe's term `term`, from the next iteration on: what an
-    /// outer search over them does. For terms of classes.
+    /// Sets the weights of each image of the batch in the recipe's term `term`, on top of the term's own, from the next
+    /// iteration on: what an outer search over them does. For terms of classes.
     ///
     /// # Errors
-    /// [`Error::Recipe`] where the term has no weights per image, or another number of them.
+    /// [`Error::Recipe`] where the term is none of classes, [`Error::Plan`] where it has another number of images.
     pub fn set_weights(&self, term: usize, weights: &[f32]) -> Result<(), Error> {
-        let of_term = |(group, _): &&(usize, crate::device::Buffer)| *group == term;
-        let Some((_, buffer)) = self.executor.plan().weights.iter().find(of_term) else {
-            return Err(Error::Recipe(format!(
-                "term {term} has no weights per image"
-            )));
-        };
-        if buffer.len() != weights.len() {
-            return Err(Error::Recipe(format!(
-                "{} weights for {} images",
-                weights.len(),
-                buffer.len()
-            )));
-        }
-        Ok(self.executor.device().upload(buffer, weights)?)
+        self.labels(term)?
+            .set_weights(self.executor.device(), weights)
+    }
+
+    /// Sets the class of each image of the batch in the recipe's term `term` from the next iteration on.
+    ///
+    /// # Errors
+    /// [`Error::Recipe`] where the term is none of classes, [`Error::Plan`] where there is no such class or the term has
+    /// another number of images.
+    pub fn set_labels(&self, term: usize, labels: &[u32]) -> Result<(), Error> {
+        self.labels(term)?
+            .set_labels(self.executor.device(), labels)
+    }
+
+    fn labels(&self, term: usize) -> Result<&Labels, Error> {
+        let all = &self.executor.plan().labels;
+        all.iter()
+            .find(|(group, _)| *group == term)
+            .map(|(_, labels)| labels)
+            .ok_or_else(|| Error::Recipe(format!("term {term} of the recipe is none of classes")))
     }
 
     /// Begins again at the start images, with the optimizer as it was: for another run of the same plan.

@@ -8,7 +8,7 @@ use super::{
 use crate::Error;
 use crate::device::Buffer;
 use crate::kernels::View;
-use crate::optim::{Adam, Filter, Optimizer, Projection};
+use crate::optim::{Adam, Filter, Lbfgs, Optimizer, Projection};
 use crate::param::Map;
 
 /// Most iterations of a scale: they are counted in a u32 over all scales.
@@ -76,7 +76,13 @@ pub(super) fn optimizer(recipe: &Recipe, iterations: u64, earlier: u64) -> Box<d
     let pixels = recipe.image.parameterisation.is_empty();
     let slope = (spec.final_step - 1.0) / iterations.max(1) as f32;
     match spec.kind {
-        OptimizerKind::Adam | OptimizerKind::Lbfgs | OptimizerKind::Gradient => Box::new(Adam {
+        OptimizerKind::Lbfgs => Box::new(Lbfgs {
+            history: spec.history,
+            step_size: spec.step_size,
+            range: pixels.then_some([0.0, 1.0]),
+            ..Lbfgs::default()
+        }),
+        OptimizerKind::Adam | OptimizerKind::Gradient => Box::new(Adam {
             step_size: spec.step_size,
             beta1: spec.beta1,
             beta2: spec.beta2,
