@@ -32,6 +32,7 @@ mod networks;
 mod oracle;
 mod pixels;
 mod pools;
+mod pyramid;
 mod record;
 mod relu;
 mod resize;

@@ -25,6 +25,7 @@ pub mod lrn;
 pub mod margin;
 pub mod max_pool;
 pub mod pixels;
+pub mod pyramid;
 pub mod record;
 pub mod relu;
 pub mod resize;
@@ -59,6 +60,7 @@ pub use lrn::{Lrn, LrnBackward};
 pub use margin::{Margin, MarginBackward};
 pub use max_pool::{MaxPool, MaxPoolBackward};
 pub use pixels::Pixels;
+pub use pyramid::{PyramidDown, PyramidUp};
 pub use record::Record;
 pub use relu::{Relu, ReluBackward};
 pub use resize::{Axis, Resize, ResizeFilter, record_resize};
@@ -101,6 +103,7 @@ pub const SOURCES: &[&Source] = &[
     &max_pool::BACKWARD,
     &max_pool::SOURCE,
     &pixels::SOURCE,
+    &pyramid::SOURCE,
     &record::SOURCE,
     &relu::BACKWARD,
     &relu::SOURCE,

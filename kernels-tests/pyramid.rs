@@ -1,0 +1,177 @@
+//! pyramid: down and up by hand, against plain loops, as a pair of transposes, and the shaders against the twins.
+
+use pixgrad::kernels::{PyramidDown, PyramidUp, View, pack, unpack};
+
+use crate::common::{Data, check, random, tensor};
+use crate::oracle::{dot, run_f64, wide};
+
+/// Fine tensors and their coarse ones: odd, even and tiny sides, batches, slices of larger buffers.
+fn shapes() -> Vec<(View, View)> {
+    let own = |fine| (fine, PyramidDown::coarse(fine));
+    let mut shapes: Vec<_> = [
+        (1, 1, 1, 1),
+        (3, 1, 2, 3),
+        (3, 2, 2, 3),
+        (3, 3, 2, 5),
+        (1, 1, 9, 4),
+        (3, 5, 7, 3),
+        (3, 6, 5, 13),
+        (2, 17, 30, 3),
+        (3, 33, 64, 3),
+    ]
+    .into_iter()
+    .map(|(n, h, w, c)| own(View::new(n, h, w, c)))
+    .collect();
+    shapes.push((
+        View::new(3, 9, 10, 24).slice(8, 11),
+        View::new(3, 5, 5, 16).slice(4, 11),
+    ));
+    shapes
+}
+
+const TAPS: [f64; 5] = [1.0, 4.0, 6.0, 4.0, 1.0];
+
+/// TensorFlow's padding `SAME` for 5 taps of stride 2: of the zeros that the last window needs, the smaller half is put
+/// before the image.
+fn before(size: usize) -> usize {
+    let windows = size.div_ceil(2);
+    ((windows - 1) * 2 + 5).saturating_sub(size) / 2
+}
+
+/// Calls `visit(fine index, coarse index, weight)` for each of the 25 taps of one channel of h×w that lies inside.
+fn for_each_tap(h: usize, w: usize, mut visit: impl FnMut(usize, usize, f64)) {
+    let columns = w.div_ceil(2);
+    for row in 0..h.div_ceil(2) {
+        for column in 0..columns {
+            for j in 0..5 {
+                for i in 0..5 {
+                    let y = (2 * row + j) as isize - before(h) as isize;
+                    let x = (2 * column + i) as isize - before(w) as isize;
+                    if y >= 0 && x >= 0 && y < h as isize && x < w as isize {
+                        let fine = y as usize * w + x as usize;
+                        visit(fine, row * columns + column, TAPS[j] * TAPS[i] / 256.0);
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// One level down of one channel.
+pub fn plain_down(fine: &[f64], h: usize, w: usize) -> Vec<f64> {
+    let mut coarse = vec![0.0; h.div_ceil(2) * w.div_ceil(2)];
+    for_each_tap(h, w, |i, o, weight| coarse[o] += weight * fine[i]);
+    coarse
+}
+
+/// One level up of one channel, to h×w.
+pub fn plain_up(coarse: &[f64], h: usize, w: usize) -> Vec<f64> {
+    let mut fine = vec![0.0; h * w];
+    for_each_tap(h, w, |i, o, weight| fine[i] += 4.0 * weight * coarse[o]);
+    fine
+}
+
+#[test]
+fn by_hand() {
+    // A row of four: one zero before, two after. Windows 0 1 2 3 4 and 2 3 4 0 0; of the rows only the middle tap, 6/16.
+    let fine = View::new(1, 1, 4, 1);
+    let coarse = PyramidDown::coarse(fine);
+    assert_eq!((coarse.h, coarse.w), (1, 2));
+    let down = PyramidDown { fine, coarse };
+    let data = [
+        Data::Reals(pack(fine, &[1.0, 2.0, 3.0, 4.0])),
+        Data::Poisoned(coarse),
+    ];
+    let got = unpack(coarse, check(&down, &data)[0].reals());
+    assert_eq!(got, [32.0 * 6.0 / 256.0, 38.0 * 6.0 / 256.0]);
+    // A row of three: two zeros before. Windows 0 0 1 2 3 and 1 2 3 0 0.
+    let fine = View::new(1, 1, 3, 1);
+    let coarse = PyramidDown::coarse(fine);
+    let down = PyramidDown { fine, coarse };
+    let data = [
+        Data::Reals(pack(fine, &[1.0, 2.0, 3.0])),
+        Data::Poisoned(coarse),
+    ];
+    let got = unpack(coarse, check(&down, &data)[0].reals());
+    assert_eq!(got, [17.0 * 6.0 / 256.0, 27.0 * 6.0 / 256.0]);
+    // And up again: 6·c₀ + c₁, 4·c₀ + 4·c₁, c₀ + 6·c₁ by 4·6/256, half of which is added to 10.
+    let up = PyramidUp {
+        coarse,
+        fine,
+        alpha: 0.5,
+    };
+    let data = [
+        Data::Reals(pack(coarse, &[1.0, 2.0])),
+        Data::Reals(pack(fine, &[10.0; 3])),
+    ];
+    let got = unpack(fine, check(&up, &data)[0].reals());
+    let expected = [8.0, 12.0, 13.0].map(|v| 10.0 + 0.5 * v * 24.0 / 256.0);
+    assert_eq!(got, expected);
+}
+
+#[test]
+fn the_definition_everywhere() {
+    for (seed, (fine, coarse)) in shapes().into_iter().enumerate() {
+        let mut rng = random(seed as u64);
+        let (f, c) = (tensor(&mut rng, fine), tensor(&mut rng, coarse));
+        let (h, w) = (fine.h as usize, fine.w as usize);
+        let (below, each) = (h.div_ceil(2) * w.div_ceil(2), h * w);
+        let (f64s, c64s) = (unpack(fine, &wide(&f)), unpack(coarse, &wide(&c)));
+
+        let down = PyramidDown { fine, coarse };
+        let out = check(&down, &[Data::Reals(f.clone()), Data::Poisoned(coarse)]);
+        let got = unpack(coarse, out[0].reals());
+        let expected: Vec<f64> = f64s
+            .chunks(each)
+            .flat_map(|f| plain_down(f, h, w))
+            .collect();
+        assert_close(&down, &got, &expected);
+
+        let up = PyramidUp {
+            coarse,
+            fine,
+            alpha: -0.75,
+        };
+        let out = check(&up, &[Data::Reals(c), Data::Reals(f)]);
+        let got = unpack(fine, out[0].reals());
+        let raised = c64s.chunks(below).flat_map(|c| plain_up(c, h, w));
+        let expected: Vec<f64> = f64s.iter().zip(raised).map(|(f, u)| f - 0.75 * u).collect();
+        assert_close(&up, &got, &expected);
+    }
+}
+
+/// The twins in f64 against plain loops, whose sums run in another order.
+fn assert_close(kernel: &impl std::fmt::Debug, got: &[f64], expected: &[f64]) {
+    assert_eq!(got.len(), expected.len());
+    for (i, (got, expected)) in got.iter().zip(expected).enumerate() {
+        assert!(
+            (got - expected).abs() <= 1e-14,
+            "{kernel:?} element {i}: {got} should be {expected}"
+        );
+    }
+}
+
+/// ⟨up c, f⟩ = 4·⟨c, down f⟩
+#[test]
+fn up_is_four_times_the_transpose_of_down() {
+    for (seed, (fine, coarse)) in shapes().into_iter().enumerate() {
+        let mut rng = random(50 + seed as u64);
+        let f = wide(&tensor(&mut rng, fine));
+        let c = wide(&tensor(&mut rng, coarse));
+        let down = PyramidDown { fine, coarse };
+        let up = PyramidUp {
+            coarse,
+            fine,
+            alpha: 1.0,
+        };
+        let below = run_f64(&down, &[&f, &vec![f64::NAN; coarse.len()]]).remove(1);
+        let above = run_f64(&up, &[&c, &vec![0.0; fine.len()]]).remove(1);
+        let left = dot(&unpack(fine, &above), &unpack(fine, &f));
+        let right = 4.0 * dot(&unpack(coarse, &c), &unpack(coarse, &below));
+        assert!(
+            (left - right).abs() <= 1e-12 * right.abs().max(1.0),
+            "{up:?}: {left} should be {right}"
+        );
+        assert!(right != 0.0, "{up:?}: a test of nothing");
+    }
+}
