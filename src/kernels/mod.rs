@@ -21,6 +21,7 @@ pub mod lbfgs_direction;
 pub mod lbfgs_products;
 pub mod lbfgs_recursion;
 pub mod lbfgs_step;
+pub mod keep_best;
 pub mod lrn;
 pub mod margin;
 pub mod max_pool;
@@ -56,6 +57,7 @@ pub use lbfgs_direction::LbfgsDirection;
 pub use lbfgs_products::LbfgsProducts;
 pub use lbfgs_recursion::LbfgsRecursion;
 pub use lbfgs_step::LbfgsStep;
+pub use keep_best::{DecideBest, KeepBest};
 pub use lrn::{Lrn, LrnBackward};
 pub use margin::{Margin, MarginBackward};
 pub use max_pool::{MaxPool, MaxPoolBackward};
@@ -97,6 +99,7 @@ pub const SOURCES: &[&Source] = &[
     &lbfgs_products::SOURCE,
     &lbfgs_recursion::SOURCE,
     &lbfgs_step::SOURCE,
+    &keep_best::SOURCE,
     &lrn::BACKWARD,
     &lrn::SOURCE,
     &margin::SOURCE,

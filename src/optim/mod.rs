@@ -8,6 +8,11 @@ mod lbfgs;
 pub use adam::Adam;
 pub use average::Average;
 pub use lbfgs::Lbfgs;
+mod keep_best;
+
+pub use adam::Adam;
+pub use average::Average;
+pub use keep_best::{Kept, record_keep_best};
 
 use crate::device::{Recording, ValueId};
 use crate::kernels::Tensor;
