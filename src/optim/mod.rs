@@ -3,15 +3,12 @@
 
 mod adam;
 mod average;
+mod keep_best;
 mod lbfgs;
 
 pub use adam::Adam;
 pub use average::Average;
 pub use lbfgs::Lbfgs;
-mod keep_best;
-
-pub use adam::Adam;
-pub use average::Average;
 pub use keep_best::{Kept, record_keep_best};
 
 use crate::device::{Recording, ValueId};

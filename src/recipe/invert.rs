@@ -6,7 +6,10 @@ use crate::net::Network;
 
 /// The norm that the paper's regularisers are divided by, σ_x, that of a mean-free image of 227×227 pixels in units of
 /// 0–255 (x0_sigma of the authors' code), per pixel and squared.
-const SIGMA_SQUARED: f64 = 27_098.115_7 * 27_098.115_7 / (227.0 * 227.0);
+const SIGMA_SQUARED: f64 = 27_098.115_7 * 27_098.115_7 / PAPER_PIXELS;
+
+/// Pixels of the paper's pictures.
+const PAPER_PIXELS: f64 = 227.0 * 227.0;
 
 /// λ_α of the paper's code, for α = 6 and units of 0–255.
 const ALPHA_WEIGHT: f64 = 8e-10;
@@ -16,7 +19,8 @@ impl Recipe {
     ///
     /// The objective is the paper's eq. 2 with α = 6: ‖Φ−Φ₀‖²/‖Φ₀‖² + λ_α/2·Σ|x|^α/σ² + λ_V/2·Σ(dx²+dy²)^(β/2)/σ², x being
     /// mean-free in units of 0–255 and σ² the squared norm of a natural image of the same size. `tv` is λ_V, the paper's 1,
-    /// 10 or 100 by depth ([`inversion_tv`]). `pixels` is the number of pixels of the result.
+    /// 10 or 100 by depth ([`inversion_tv`]), for pictures of its size; smaller ones get less, in proportion to their
+    /// pixels. `pixels` is the number of pixels of the result.
     #[must_use]
     pub fn invert(
         picture: impl Into<Picture>,
@@ -41,7 +45,8 @@ impl Recipe {
         };
         let tv = TermSpec {
             beta: Some(beta),
-            weight: tv / 2.0 * 255f64.powf(beta) / sigma,
+            // A picture of fewer pixels has as many edges, and so a larger share of its pixels are on one.
+            weight: tv / 2.0 * 255f64.powf(beta) / sigma * (pixels as f64 / PAPER_PIXELS).min(1.0),
             ..TermSpec::new(TermKind::Tv)
         };
         recipe.terms = vec![inversion, alpha_norm, tv];
