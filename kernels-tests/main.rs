@@ -1,26 +1,36 @@
 //! Every kernel on a GPU (a software adapter will do) and on the `cpu` device, against its twin in f64; the twins
 //! against plain loops.
 
+mod about_mean;
 mod adam;
 mod affine;
 mod avg_pool;
+mod ball;
+mod blur;
+mod clip_small;
 mod common;
 mod conv;
 mod elementwise;
 mod ema;
 mod engine;
+mod filters;
 mod finite;
+mod gradient_step;
 mod gram;
 mod gram_value;
 mod limits;
 mod lrn;
 mod max_pool;
+mod moments;
 mod networks;
 mod oracle;
+mod percentile;
 mod pixels;
 mod pools;
 mod record;
+mod recorded;
 mod relu;
+mod rescale;
 mod resize;
 mod shaders;
 mod softmax;

@@ -1,9 +1,13 @@
 //! The kernels: one file per WGSL file, with its parameters, bindings, dispatch size and twin.
 
+pub mod about_mean;
 pub mod adam;
 pub mod adaptive_avg_pool;
 pub mod affine;
 pub mod avg_pool;
+pub mod ball;
+pub mod blur;
+pub mod clip_small;
 pub mod conv;
 pub mod conv1x1;
 pub mod conv3x3;
@@ -12,12 +16,16 @@ mod decay;
 pub mod elementwise;
 pub mod ema;
 mod flat;
+pub mod gradient_step;
 pub mod gram;
 pub mod lrn;
 pub mod max_pool;
+pub mod moments;
+pub mod percentile;
 pub mod pixels;
 pub mod record;
 pub mod relu;
+pub mod rescale;
 pub mod resize;
 mod rows;
 pub mod softmax;
@@ -26,22 +34,32 @@ pub mod sum;
 mod tensor;
 pub mod tv;
 
+pub use about_mean::{AboutMean, Stretch};
 pub use adam::Adam;
 pub use adaptive_avg_pool::{AdaptiveAvgPool, AdaptiveAvgPoolBackward};
 pub use affine::Affine;
 pub use avg_pool::{AvgPool, AvgPoolBackward};
+pub use ball::{Ball, BallNorm};
+pub use blur::{Blur, record_blur};
+pub use clip_small::{ClipSmall, PixelContribution, PixelNorm};
 pub use conv::Conv;
 pub use conv_naive::ConvNaive;
 pub use conv1x1::Conv1x1;
 pub use conv3x3::Conv3x3;
 pub use elementwise::{Clamp, Combine, Fill};
 pub use ema::{Ema, EmaRead};
+pub use gradient_step::{GradientStep, StepSize};
 pub use gram::{Gram, GramReduce};
 pub use lrn::{Lrn, LrnBackward};
 pub use max_pool::{MaxPool, MaxPoolBackward};
+pub use moments::{
+    Moments, MomentsDifference, MomentsReduce, record_moments, record_moments_difference,
+};
+pub use percentile::Percentile;
 pub use pixels::Pixels;
 pub use record::Record;
 pub use relu::{Relu, ReluBackward};
+pub use rescale::{Normalization, Rescale};
 pub use resize::{Axis, Resize, ResizeFilter, record_resize};
 pub use softmax::{Softmax, SoftmaxBackward};
 pub use squared_difference::{SquaredDifference, SquaredDifferenceBackward};
@@ -53,27 +71,35 @@ use crate::device::{Recording, Source, ValueId};
 
 /// Every WGSL file with all its variants: the tests compile each for every backend.
 pub const SOURCES: &[&Source] = &[
+    &about_mean::SOURCE,
     &adam::SOURCE,
     &adaptive_avg_pool::SOURCE,
     &affine::SOURCE,
     &avg_pool::BACKWARD,
     &avg_pool::SOURCE,
+    &ball::SOURCE,
+    &blur::SOURCE,
+    &clip_small::SOURCE,
     &conv1x1::SOURCE,
     &conv3x3::SOURCE,
     &conv::SOURCE,
     &conv_naive::SOURCE,
     &elementwise::SOURCE,
     &ema::SOURCE,
+    &gradient_step::SOURCE,
     &gram::REDUCE_SOURCE,
     &gram::SOURCE,
     &lrn::BACKWARD,
     &lrn::SOURCE,
     &max_pool::BACKWARD,
     &max_pool::SOURCE,
+    &moments::SOURCE,
+    &percentile::SOURCE,
     &pixels::SOURCE,
     &record::SOURCE,
     &relu::BACKWARD,
     &relu::SOURCE,
+    &rescale::SOURCE,
     &resize::SOURCE,
     &softmax::BACKWARD,
     &softmax::SOURCE,
