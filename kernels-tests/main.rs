@@ -1,10 +1,14 @@
 //! Every kernel on a GPU (a software adapter will do) and on the `cpu` device, against its twin in f64; the twins
 //! against plain loops.
 
+mod about_mean;
 mod adam;
 mod affine;
 mod alpha_norm;
 mod avg_pool;
+mod ball;
+mod blur;
+mod clip_small;
 mod common;
 mod content;
 mod conv;
@@ -12,8 +16,10 @@ mod cross_entropy;
 mod elementwise;
 mod ema;
 mod engine;
+mod filters;
 mod finite;
 mod functions;
+mod gradient_step;
 mod gram;
 mod gram_value;
 mod guide;
@@ -29,14 +35,17 @@ mod limits;
 mod lrn;
 mod margin;
 mod max_pool;
+mod moments;
 mod networks;
 mod oracle;
+mod percentile;
 mod pixels;
 mod pools;
 mod pyramid;
 mod record;
 mod recorded;
 mod relu;
+mod rescale;
 mod resize;
 mod select;
 mod shaders;

@@ -1,11 +1,15 @@
 //! The kernels: one file per WGSL file, with its parameters, bindings, dispatch size and twin.
 
+pub mod about_mean;
 pub mod adam;
 pub mod adaptive_avg_pool;
 pub mod affine;
 pub mod alpha_norm;
 pub mod avg_pool;
 mod bounds;
+pub mod ball;
+pub mod blur;
+pub mod clip_small;
 pub mod conv;
 pub mod conv1x1;
 pub mod conv3x3;
@@ -15,6 +19,7 @@ mod decay;
 pub mod elementwise;
 pub mod ema;
 mod flat;
+pub mod gradient_step;
 pub mod gram;
 pub mod guide;
 pub mod lbfgs_direction;
@@ -25,10 +30,13 @@ pub mod keep_best;
 pub mod lrn;
 pub mod margin;
 pub mod max_pool;
+pub mod moments;
+pub mod percentile;
 pub mod pixels;
 pub mod pyramid;
 pub mod record;
 pub mod relu;
+pub mod rescale;
 pub mod resize;
 mod rows;
 pub mod select;
@@ -39,11 +47,15 @@ mod tensor;
 pub mod tv;
 pub mod tv_beta;
 
+pub use about_mean::{AboutMean, Stretch};
 pub use adam::Adam;
 pub use adaptive_avg_pool::{AdaptiveAvgPool, AdaptiveAvgPoolBackward};
 pub use affine::Affine;
 pub use alpha_norm::{AlphaNorm, AlphaNormBackward};
 pub use avg_pool::{AvgPool, AvgPoolBackward};
+pub use ball::{Ball, BallNorm};
+pub use blur::{Blur, record_blur};
+pub use clip_small::{ClipSmall, PixelContribution, PixelNorm};
 pub use conv::Conv;
 pub use conv_naive::ConvNaive;
 pub use conv1x1::Conv1x1;
@@ -51,6 +63,7 @@ pub use conv3x3::Conv3x3;
 pub use cross_entropy::{CrossEntropy, CrossEntropyBackward};
 pub use elementwise::{Clamp, Combine, Fill};
 pub use ema::{Ema, EmaRead};
+pub use gradient_step::{GradientStep, StepSize};
 pub use gram::{Gram, GramReduce};
 pub use guide::{Guide, GuideBackward, GuideMatch};
 pub use lbfgs_direction::LbfgsDirection;
@@ -61,10 +74,15 @@ pub use keep_best::{DecideBest, KeepBest};
 pub use lrn::{Lrn, LrnBackward};
 pub use margin::{Margin, MarginBackward};
 pub use max_pool::{MaxPool, MaxPoolBackward};
+pub use moments::{
+    Moments, MomentsDifference, MomentsReduce, record_moments, record_moments_difference,
+};
+pub use percentile::Percentile;
 pub use pixels::Pixels;
 pub use pyramid::{PyramidDown, PyramidUp};
 pub use record::Record;
 pub use relu::{Relu, ReluBackward};
+pub use rescale::{Normalization, Rescale};
 pub use resize::{Axis, Resize, ResizeFilter, record_resize};
 pub use select::{SELECTION_WORDS, Select, SelectBackward};
 pub use softmax::{Softmax, SoftmaxBackward};
@@ -78,12 +96,16 @@ use crate::device::{Recording, Source, ValueId};
 
 /// Every WGSL file with all its variants: the tests compile each for every backend.
 pub const SOURCES: &[&Source] = &[
+    &about_mean::SOURCE,
     &adam::SOURCE,
     &adaptive_avg_pool::SOURCE,
     &affine::SOURCE,
     &alpha_norm::SOURCE,
     &avg_pool::BACKWARD,
     &avg_pool::SOURCE,
+    &ball::SOURCE,
+    &blur::SOURCE,
+    &clip_small::SOURCE,
     &conv1x1::SOURCE,
     &conv3x3::SOURCE,
     &conv::SOURCE,
@@ -91,6 +113,7 @@ pub const SOURCES: &[&Source] = &[
     &cross_entropy::SOURCE,
     &elementwise::SOURCE,
     &ema::SOURCE,
+    &gradient_step::SOURCE,
     &gram::REDUCE_SOURCE,
     &gram::SOURCE,
     &guide::MATCH_SOURCE,
@@ -105,11 +128,14 @@ pub const SOURCES: &[&Source] = &[
     &margin::SOURCE,
     &max_pool::BACKWARD,
     &max_pool::SOURCE,
+    &moments::SOURCE,
+    &percentile::SOURCE,
     &pixels::SOURCE,
     &pyramid::SOURCE,
     &record::SOURCE,
     &relu::BACKWARD,
     &relu::SOURCE,
+    &rescale::SOURCE,
     &resize::SOURCE,
     &select::SOURCE,
     &softmax::BACKWARD,

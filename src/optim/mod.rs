@@ -1,15 +1,29 @@
 //! What steps the image, one file each: filters of the gradient, optimizers, projections. They are recorded after the
 //! gradient, in this order, and none reads anything back.
 
+mod about_mean;
 mod adam;
 mod average;
 mod keep_best;
 mod lbfgs;
+mod ball;
+mod blur;
+mod clip_small;
+mod gradient_step;
+mod momentum;
+mod normalize;
 
+pub use about_mean::{Decay, Norm};
 pub use adam::Adam;
 pub use average::Average;
 pub use lbfgs::Lbfgs;
 pub use keep_best::{Kept, record_keep_best};
+pub use ball::Ball;
+pub use blur::Blur;
+pub use clip_small::{ClipSmallContribution, ClipSmallNorm};
+pub use gradient_step::GradientStep;
+pub use momentum::Momentum;
+pub use normalize::Normalize;
 
 use crate::device::{Recording, ValueId};
 use crate::kernels::Tensor;
