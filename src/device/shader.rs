@@ -91,6 +91,10 @@ const SHARED: &[(&str, &str)] = &[
         "wgsl/shared/power.wgsl",
         include_str!("../../wgsl/shared/power.wgsl"),
     ),
+    (
+        "wgsl/shared/random.wgsl",
+        include_str!("../../wgsl/shared/random.wgsl"),
+    ),
 ];
 
 /// Resolves the imports and definitions of a shader into one module with the entry point `main`.

@@ -4,6 +4,7 @@ pub mod adam;
 pub mod adaptive_avg_pool;
 pub mod affine;
 pub mod avg_pool;
+pub mod colour;
 pub mod conv;
 pub mod conv1x1;
 pub mod conv3x3;
@@ -12,42 +13,51 @@ mod decay;
 pub mod elementwise;
 pub mod ema;
 mod flat;
+pub mod fourier;
 pub mod gram;
 pub mod lrn;
 pub mod max_pool;
 pub mod pixels;
+pub mod random;
 pub mod record;
 pub mod relu;
 pub mod resize;
+pub mod roll;
 mod rows;
 pub mod softmax;
 pub mod squared_difference;
 pub mod sum;
 mod tensor;
 pub mod tv;
+pub mod warp;
 
 pub use adam::Adam;
 pub use adaptive_avg_pool::{AdaptiveAvgPool, AdaptiveAvgPoolBackward};
 pub use affine::Affine;
 pub use avg_pool::{AvgPool, AvgPoolBackward};
+pub use colour::{Colour, ColourBackward};
 pub use conv::Conv;
 pub use conv_naive::ConvNaive;
 pub use conv1x1::Conv1x1;
 pub use conv3x3::Conv3x3;
-pub use elementwise::{Clamp, Combine, Fill};
+pub use elementwise::{Clamp, Combine, Fill, Round};
 pub use ema::{Ema, EmaRead};
+pub use fourier::{FourierColumns, FourierRows, Spectrum, SpectrumScale, Twiddles};
 pub use gram::{Gram, GramReduce};
 pub use lrn::{Lrn, LrnBackward};
 pub use max_pool::{MaxPool, MaxPoolBackward};
 pub use pixels::Pixels;
+pub use random::Uniform;
 pub use record::Record;
 pub use relu::{Relu, ReluBackward};
 pub use resize::{Axis, Resize, ResizeFilter, record_resize};
+pub use roll::Roll;
 pub use softmax::{Softmax, SoftmaxBackward};
 pub use squared_difference::{SquaredDifference, SquaredDifferenceBackward};
 pub use sum::Sum;
 pub use tensor::{MAX_SIDE, MAX_TENSOR_BYTES, Tensor, View, pack, unpack};
 pub use tv::{Tv, TvBackward};
+pub use warp::{Warp, WarpBackward, WarpDraw};
 
 use crate::device::{Recording, Source, ValueId};
 
@@ -58,12 +68,14 @@ pub const SOURCES: &[&Source] = &[
     &affine::SOURCE,
     &avg_pool::BACKWARD,
     &avg_pool::SOURCE,
+    &colour::SOURCE,
     &conv1x1::SOURCE,
     &conv3x3::SOURCE,
     &conv::SOURCE,
     &conv_naive::SOURCE,
     &elementwise::SOURCE,
     &ema::SOURCE,
+    &fourier::SOURCE,
     &gram::REDUCE_SOURCE,
     &gram::SOURCE,
     &lrn::BACKWARD,
@@ -71,15 +83,19 @@ pub const SOURCES: &[&Source] = &[
     &max_pool::BACKWARD,
     &max_pool::SOURCE,
     &pixels::SOURCE,
+    &random::SOURCE,
     &record::SOURCE,
     &relu::BACKWARD,
     &relu::SOURCE,
     &resize::SOURCE,
+    &roll::SOURCE,
     &softmax::BACKWARD,
     &softmax::SOURCE,
     &squared_difference::SOURCE,
     &sum::SOURCE,
     &tv::SOURCE,
+    &warp::DRAW,
+    &warp::SOURCE,
 ];
 
 /// Records a convolution with the kernel that serves its shape best.
