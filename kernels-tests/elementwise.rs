@@ -1,6 +1,6 @@
 //! elementwise: by hand, and the shaders against the twins.
 
-use pixgrad::kernels::{Clamp, Combine, Fill};
+use pixgrad::kernels::{Clamp, Combine, Fill, Round};
 
 use crate::common::{Data, check, random, uniform};
 
@@ -55,5 +55,49 @@ fn every_length_and_nothing_beyond_it() {
             assert_eq!(output[0].reals().len(), total);
             assert_eq!(output[0].reals()[len as usize..], [0.5; 8]);
         }
+    }
+}
+
+/// Halves go up, what is below a half by the last bit does not, and what lies outside [0, 1] comes to its ends.
+#[test]
+fn rounding_by_hand() {
+    let steps = 255.0;
+    let below = f32::from_bits(0.5f32.to_bits() - 1);
+    let x = vec![
+        -3.0,
+        0.0,
+        below,
+        0.5,
+        127.0 / 255.0,
+        1.4 / 255.0,
+        1.6 / 255.0,
+        1.5,
+    ];
+    let kernel = Round { len: 8, steps };
+    let y = check(&kernel, &[Data::Reals(x), Data::PoisonedReals(8)]).remove(0);
+    let y: Vec<f64> = y.reals().iter().map(|y| y * 255.0).collect();
+    for (got, expected) in y
+        .iter()
+        .zip([0.0, 0.0, 127.0, 128.0, 127.0, 1.0, 2.0, 255.0])
+    {
+        assert!((got - expected).abs() < 1e-12, "{got} should be {expected}");
+    }
+    // What is rounded already stays, and every step is reached.
+    let x: Vec<f32> = (0..256).map(|i| i as f32 / 255.0).collect();
+    let kernel = Round { len: 256, steps };
+    let y = check(&kernel, &[Data::Reals(x.clone()), Data::PoisonedReals(256)]).remove(0);
+    for (i, y) in y.reals().iter().enumerate() {
+        assert!((y - i as f64 / 255.0).abs() < 1e-12);
+    }
+    let x = uniform(&mut random(4), 70_004);
+    let kernel = Round { len: 70_004, steps };
+    let y = check(
+        &kernel,
+        &[Data::Reals(x.clone()), Data::PoisonedReals(x.len())],
+    )
+    .remove(0);
+    for (x, y) in x.iter().zip(y.reals()) {
+        let expected = (f64::from(x.clamp(0.0, 1.0)) * 255.0).round() / 255.0;
+        assert!((y - expected).abs() < 1e-12, "{x}");
     }
 }

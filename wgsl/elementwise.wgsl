@@ -2,6 +2,7 @@
 //     COMBINE   y = alpha·x + beta·y
 //     FILL      y = alpha
 //     CLAMP     y = clamp(y, alpha, beta)
+//     ROUND     y = round(alpha·clamp(x, 0, 1))/alpha, halves up
 //
 // One invocation per vec4. Grid: shared/flat.wgsl.
 #import pixgrad::flat::group_index
@@ -20,7 +21,12 @@ struct Params {
 @group(0) @binding(1) var<storage, read> x: array<vec4<f32>>;
 @group(0) @binding(2) var<storage, read_write> y: array<vec4<f32>>;
 #else
+#ifdef ROUND
+@group(0) @binding(1) var<storage, read> x: array<vec4<f32>>;
+@group(0) @binding(2) var<storage, read_write> y: array<vec4<f32>>;
+#else
 @group(0) @binding(1) var<storage, read_write> y: array<vec4<f32>>;
+#endif
 #endif
 
 @compute @workgroup_size(256)
@@ -35,5 +41,11 @@ fn main(@builtin(workgroup_id) id: vec3<u32>, @builtin(local_invocation_index) l
 #endif
 #ifdef CLAMP
     y[i] = clamp(y[i], vec4<f32>(p.alpha), vec4<f32>(p.beta));
+#endif
+#ifdef ROUND
+    // The built-in function rounds halves to even; adding a half first would round some that are less than one up.
+    let scaled = p.alpha * clamp(x[i], vec4<f32>(0.0), vec4<f32>(1.0));
+    let whole = floor(scaled);
+    y[i] = (whole + select(vec4<f32>(0.0), vec4<f32>(1.0), scaled - whole >= vec4<f32>(0.5))) / p.alpha;
 #endif
 }

@@ -7,7 +7,7 @@ use crate::device::{Bindings, Kernel, Real, Shader, Slot, Source, Work};
 pub const SOURCE: Source = Source {
     name: "elementwise",
     text: include_str!("../../wgsl/elementwise.wgsl"),
-    variants: &[&["COMBINE"], &["FILL"], &["CLAMP"]],
+    variants: &[&["COMBINE"], &["FILL"], &["CLAMP"], &["ROUND"]],
 };
 
 /// `y = alpha·x + beta·y`. With `beta` = 0 what is in `y` must still be a number.
@@ -45,6 +45,17 @@ pub struct Clamp {
     pub low: f32,
     /// Greatest value, not below `low`.
     pub high: f32,
+}
+
+/// `y = round(steps·min(max(x, 0), 1))/steps`, halves up: what is left of x where values are stored in `steps` steps.
+///
+/// Bindings: `x`, `y`.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Round {
+    /// Reals, a multiple of 4.
+    pub len: u32,
+    /// Steps from 0 to 1: 255 in 8 bits.
+    pub steps: f32,
 }
 
 /// The parameters as WGSL has them.
@@ -152,6 +163,40 @@ impl Kernel for Clamp {
         flat::for_each_task(&mut b.output()[..self.len as usize], |_, y| {
             for y in y {
                 *y = y.max(low).min(high);
+            }
+        });
+    }
+}
+
+impl Kernel for Round {
+    type Params = Params;
+
+    fn shader(&self) -> Shader {
+        SOURCE.with(&["ROUND"])
+    }
+    fn bindings(&self) -> Vec<Slot> {
+        vec![Slot::In, Slot::Out]
+    }
+    fn params(&self) -> Params {
+        Params::new(self.len, self.steps, 0.0)
+    }
+    fn grid(&self) -> [u32; 3] {
+        flat::item_grid(self.len / 4)
+    }
+    fn work(&self) -> Work {
+        Work {
+            flop: 6 * u64::from(self.len),
+            bytes: 2 * 4 * u64::from(self.len),
+        }
+    }
+    fn twin<T: Real>(&self, mut b: Bindings<'_, T>) {
+        let (x, y) = (b.input(), b.output());
+        let steps = T::from_f32(self.steps);
+        flat::for_each_task(&mut y[..self.len as usize], |range, y| {
+            for (y, &x) in y.iter_mut().zip(&x[range]) {
+                // The product is rounded as T, then halves are exact in f64.
+                let scaled = (steps * x.max(T::ZERO).min(T::ONE)).wide();
+                *y = T::of(scaled.round()) / steps;
             }
         });
     }

@@ -10,6 +10,7 @@ mod bounds;
 pub mod ball;
 pub mod blur;
 pub mod clip_small;
+pub mod colour;
 pub mod conv;
 pub mod conv1x1;
 pub mod conv3x3;
@@ -20,6 +21,7 @@ pub mod elementwise;
 pub mod ema;
 mod flat;
 pub mod gradient_step;
+pub mod fourier;
 pub mod gram;
 pub mod guide;
 pub mod lbfgs_direction;
@@ -34,10 +36,12 @@ pub mod moments;
 pub mod percentile;
 pub mod pixels;
 pub mod pyramid;
+pub mod random;
 pub mod record;
 pub mod relu;
 pub mod rescale;
 pub mod resize;
+pub mod roll;
 mod rows;
 pub mod select;
 pub mod softmax;
@@ -46,6 +50,7 @@ pub mod sum;
 mod tensor;
 pub mod tv;
 pub mod tv_beta;
+pub mod warp;
 
 pub use about_mean::{AboutMean, Stretch};
 pub use adam::Adam;
@@ -56,6 +61,7 @@ pub use avg_pool::{AvgPool, AvgPoolBackward};
 pub use ball::{Ball, BallNorm};
 pub use blur::{Blur, record_blur};
 pub use clip_small::{ClipSmall, PixelContribution, PixelNorm};
+pub use colour::{Colour, ColourBackward};
 pub use conv::Conv;
 pub use conv_naive::ConvNaive;
 pub use conv1x1::Conv1x1;
@@ -64,6 +70,9 @@ pub use cross_entropy::{CrossEntropy, CrossEntropyBackward};
 pub use elementwise::{Clamp, Combine, Fill};
 pub use ema::{Ema, EmaRead};
 pub use gradient_step::{GradientStep, StepSize};
+pub use elementwise::{Clamp, Combine, Fill, Round};
+pub use ema::{Ema, EmaRead};
+pub use fourier::{FourierColumns, FourierRows, Spectrum, SpectrumScale, Twiddles};
 pub use gram::{Gram, GramReduce};
 pub use guide::{Guide, GuideBackward, GuideMatch};
 pub use lbfgs_direction::LbfgsDirection;
@@ -80,17 +89,20 @@ pub use moments::{
 pub use percentile::Percentile;
 pub use pixels::Pixels;
 pub use pyramid::{PyramidDown, PyramidUp};
+pub use random::Uniform;
 pub use record::Record;
 pub use relu::{Relu, ReluBackward};
 pub use rescale::{Normalization, Rescale};
 pub use resize::{Axis, Resize, ResizeFilter, record_resize};
 pub use select::{SELECTION_WORDS, Select, SelectBackward};
+pub use roll::Roll;
 pub use softmax::{Softmax, SoftmaxBackward};
 pub use squared_difference::{SquaredDifference, SquaredDifferenceBackward};
 pub use sum::Sum;
 pub use tensor::{MAX_SIDE, MAX_TENSOR_BYTES, Tensor, View, pack, unpack};
 pub use tv::{Tv, TvBackward};
 pub use tv_beta::{TvBeta, TvBetaBackward};
+pub use warp::{Warp, WarpBackward, WarpDraw};
 
 use crate::device::{Recording, Source, ValueId};
 
@@ -106,6 +118,7 @@ pub const SOURCES: &[&Source] = &[
     &ball::SOURCE,
     &blur::SOURCE,
     &clip_small::SOURCE,
+    &colour::SOURCE,
     &conv1x1::SOURCE,
     &conv3x3::SOURCE,
     &conv::SOURCE,
@@ -114,6 +127,7 @@ pub const SOURCES: &[&Source] = &[
     &elementwise::SOURCE,
     &ema::SOURCE,
     &gradient_step::SOURCE,
+    &fourier::SOURCE,
     &gram::REDUCE_SOURCE,
     &gram::SOURCE,
     &guide::MATCH_SOURCE,
@@ -132,18 +146,22 @@ pub const SOURCES: &[&Source] = &[
     &percentile::SOURCE,
     &pixels::SOURCE,
     &pyramid::SOURCE,
+    &random::SOURCE,
     &record::SOURCE,
     &relu::BACKWARD,
     &relu::SOURCE,
     &rescale::SOURCE,
     &resize::SOURCE,
     &select::SOURCE,
+    &roll::SOURCE,
     &softmax::BACKWARD,
     &softmax::SOURCE,
     &squared_difference::SOURCE,
     &sum::SOURCE,
     &tv::SOURCE,
     &tv_beta::SOURCE,
+    &warp::DRAW,
+    &warp::SOURCE,
 ];
 
 /// Records a convolution with the kernel that serves its shape best.

@@ -2,6 +2,20 @@
 //! maps. A *parameterisation* makes the image of other numbers (a spectrum, a point of tanh space). A *transformation*
 //! changes the image on its way to the network, anew in every iteration (jitter, scaling, rotation).
 
+mod colour;
+mod fourier;
+mod jitter;
+mod round;
+mod tanh;
+mod warp;
+
+pub use colour::Colour;
+pub use fourier::Fourier;
+pub use jitter::Jitter;
+pub use round::Round;
+pub use tanh::Tanh;
+pub use warp::{Chain, Warp};
+
 use crate::device::{Recording, ValueId};
 use crate::kernels::{Tensor, View};
 

@@ -44,3 +44,9 @@ fn positive(value: vec4<f32>) -> u32 {
     let bits = select(vec4<u32>(0u), vec4<u32>(1u, 2u, 4u, 8u), value > vec4<f32>(0.0));
     return bits.x | bits.y | bits.z | bits.w;
 }
+
+// `value` with zeros in the padding channels of a quad.
+fn padded(v: View, quad: u32, value: vec4<f32>) -> vec4<f32> {
+    let meaningful = vec4<u32>(0u, 1u, 2u, 3u) + quad * 4u < vec4<u32>(v.c);
+    return select(vec4<f32>(0.0), value, meaningful);
+}
