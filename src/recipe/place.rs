@@ -26,6 +26,8 @@ pub(super) struct Placing<'a> {
     pub targets: &'a Targets,
     /// The image: n, h, w, 3.
     pub image: View,
+    /// What the network sees of it.
+    pub seen: View,
     /// The start pictures, in the engine's layout.
     pub origin: &'a Buffer,
 }
@@ -72,7 +74,8 @@ impl Placing<'_> {
         let name = self.name(at.node);
         let image = self.image;
         let shape = |node: NodeId| -> Result<View, Error> {
-            let shape = self.network.graph().shape(node, image.h, image.w)?;
+            let seen = self.seen;
+            let shape = self.network.graph().shape(node, seen.h, seen.w)?;
             Ok(View::new(
                 image.n,
                 shape.height,

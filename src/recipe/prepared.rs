@@ -167,6 +167,7 @@ impl Prepared {
             network,
             targets,
             image: self.view(size),
+            seen: steps::seen(recipe, self.view(size))?,
             origin,
         }
         .place()?;
@@ -184,13 +185,13 @@ impl Prepared {
             transformations: &steps::maps(&recipe.image.transformation, recipe.seed, size)?,
             terms: &terms,
             filters: &if stepped {
-                steps::filters(recipe)?
+                steps::filters(recipe)
             } else {
                 Vec::new()
             },
             optimizer: optimizer.as_deref(),
             projections: &if stepped {
-                steps::projections(recipe, origin, self.mean())?
+                steps::projections(recipe, origin, self.view(size), self.mean())
             } else {
                 Vec::new()
             },
@@ -231,7 +232,7 @@ impl Prepared {
         let recipe = &self.recipe;
         let view = self.view(size);
         let maps = steps::maps(&recipe.image.parameterisation, recipe.seed, size)?;
-        if let Some(drawn) = steps::drawn(recipe, view, size) {
+        if let Some(drawn) = steps::drawn(recipe, view) {
             return Ok(drawn);
         }
         let images = random_in_balls(recipe, self.start(size)?);

@@ -3,13 +3,17 @@
 use std::sync::Arc;
 
 use super::{
-    BallNorm, FilterSpec, MapSpec, Measure, OptimizerKind, ProgressPolicy, ProjectionSpec, Recipe,
+    BallNorm, FilterSpec, Init, MapSpec, Measure, OptimizerKind, ProgressPolicy, ProjectionSpec,
+    Recipe,
 };
 use crate::Error;
 use crate::device::Buffer;
-use crate::kernels::View;
-use crate::optim::{Adam, Filter, Lbfgs, Optimizer, Projection};
-use crate::param::Map;
+use crate::kernels::{self, Normalization, StepSize, View};
+use crate::optim::{
+    Adam, Ball, Blur, ClipSmallContribution, ClipSmallNorm, Decay, Filter, GradientStep, Laplacian,
+    Lbfgs, Momentum, Norm, Normalize, Optimizer, Projection,
+};
+use crate::param::{Chain, Colour, Fourier, Jitter, Map, Round, Tanh, Warp};
 
 /// Most iterations of a scale: they are counted in a u32 over all scales.
 const MAX_ITERATIONS: u64 = 100_000_000;
@@ -27,46 +31,121 @@ pub(super) fn maps(
     seed: u64,
     size: (u32, u32),
 ) -> Result<Vec<Arc<dyn Map>>, Error> {
-    let _ = (size, word(seed, 0));
     specs
         .iter()
-        .map(|spec| -> Result<Arc<dyn Map>, Error> {
-            Err(Error::Recipe(format!("{spec:?} is not there yet")))
+        .zip(0..)
+        .map(|(spec, part)| -> Result<Arc<dyn Map>, Error> {
+            let seed = word(seed, part);
+            Ok(match *spec {
+                MapSpec::Fourier { decay } => Arc::new(fourier(decay, size)),
+                MapSpec::Colour { decorrelate } => Arc::new(Colour {
+                    decorrelate,
+                    sigmoid: true,
+                }),
+                MapSpec::Tanh => Arc::new(Tanh),
+                MapSpec::Round => Arc::new(Round),
+                MapSpec::Jitter { pixels } => Arc::new(Jitter::new(seed, pixels)),
+                MapSpec::Warp => Arc::new(Warp::new(seed, &Chain::default())?),
+            })
         })
         .collect()
+}
+
+fn fourier(decay: f64, size: (u32, u32)) -> Fourier {
+    Fourier {
+        width: size.0,
+        decay: decay as f32,
+    }
+}
+
+/// The size of what the network sees of an image of a size.
+pub(super) fn seen(recipe: &Recipe, image: View) -> Result<View, Error> {
+    let size = (image.w, image.h);
+    let maps = maps(&recipe.image.transformation, recipe.seed, size)?;
+    let seen = maps.iter().fold(image, |view, map| map.output(view));
+    let spatial = recipe.terms.iter().any(|term| term.kind.is_spatial());
+    if seen != image && spatial {
+        return Err(Error::Recipe(
+            "a transformation changes the size of the image, and a term compares it with a target position by position"
+                .to_string(),
+        ));
+    }
+    Ok(seen)
 }
 
 /// Parameters that are drawn and not made of a start image: a spectrum, where the start is noise.
-pub(super) fn drawn(recipe: &Recipe, image: View, size: (u32, u32)) -> Option<Vec<f32>> {
-    let _ = (recipe, image, size);
-    None
+pub(super) fn drawn(recipe: &Recipe, image: View) -> Option<Vec<f32>> {
+    let noise = recipe.image.init == Init::Noise && recipe.image.noise == 0.0;
+    match recipe.image.parameterisation.first() {
+        Some(MapSpec::Fourier { decay }) if noise => {
+            let fourier = fourier(*decay, (image.w, image.h));
+            Some(fourier.start(image, recipe.seed))
+        }
+        _ => None,
+    }
 }
 
 /// The filters of the gradient.
-pub(super) fn filters(recipe: &Recipe) -> Result<Vec<Box<dyn Filter>>, Error> {
-    recipe
-        .filters
-        .iter()
-        .map(|spec| -> Result<Box<dyn Filter>, Error> {
-            Err(Error::Recipe(format!("{spec:?} is not there yet")))
-        })
-        .collect()
+pub(super) fn filters(recipe: &Recipe) -> Vec<Box<dyn Filter>> {
+    let filter = |spec: &FilterSpec| -> Box<dyn Filter> {
+        match *spec {
+            FilterSpec::Normalize { by, epsilon } => Box::new(Normalize {
+                mode: match by {
+                    Measure::MeanAbs => Normalization::MeanAbs,
+                    Measure::Std => Normalization::Std,
+                    Measure::Rms => Normalization::Rms,
+                    Measure::L1 => Normalization::L1,
+                    Measure::L2 => Normalization::L2,
+                    Measure::Sign => Normalization::Sign,
+                },
+                epsilon,
+            }),
+            FilterSpec::Momentum { decay } => Box::new(Momentum { decay }),
+            FilterSpec::Laplacian { levels } => Box::new(Laplacian { levels }),
+        }
+    };
+    recipe.filters.iter().map(filter).collect()
 }
 
 /// The projections after the step. `origin` holds the start pictures, `mean` is the networks' mean colour.
 pub(super) fn projections(
     recipe: &Recipe,
     origin: &Buffer,
+    image: View,
     mean: [f32; 3],
-) -> Result<Vec<Box<dyn Projection>>, Error> {
-    let _ = (origin, mean);
-    recipe
-        .projections
-        .iter()
-        .map(|spec| -> Result<Box<dyn Projection>, Error> {
-            Err(Error::Recipe(format!("{spec:?} is not there yet")))
-        })
-        .collect()
+) -> Vec<Box<dyn Projection>> {
+    let projection = |spec: &ProjectionSpec| -> Box<dyn Projection> {
+        match *spec {
+            ProjectionSpec::Ball { norm, radius, .. } => Box::new(Ball::new(
+                match norm {
+                    BallNorm::Linf => kernels::BallNorm::Linf,
+                    BallNorm::L2 => kernels::BallNorm::L2,
+                },
+                radius,
+                origin.clone(),
+                image,
+            )),
+            ProjectionSpec::Norm { radius, at_most } => Box::new(Norm {
+                radius,
+                at_most,
+                mean,
+            }),
+            ProjectionSpec::Decay { rate } => Box::new(Decay { rate, mean }),
+            ProjectionSpec::Blur { sigma, every } => Box::new(Blur { sigma, every }),
+            ProjectionSpec::ClipSmallNorm { percentile } => {
+                Box::new(ClipSmallNorm { percentile, mean })
+            }
+            ProjectionSpec::ClipSmallContribution {
+                percentile,
+                absolute,
+            } => Box::new(ClipSmallContribution {
+                percentile,
+                absolute,
+                mean,
+            }),
+        }
+    };
+    recipe.projections.iter().map(projection).collect()
 }
 
 /// The optimizer of a scale of `iterations` iterations, after `earlier` ones at coarser scales.
@@ -82,7 +161,28 @@ pub(super) fn optimizer(recipe: &Recipe, iterations: u64, earlier: u64) -> Box<d
             range: pixels.then_some([0.0, 1.0]),
             ..Lbfgs::default()
         }),
-        OptimizerKind::Adam | OptimizerKind::Gradient => Box::new(Adam {
+        OptimizerKind::Gradient => Box::new(GradientStep {
+            rate: match spec.progress {
+                None => StepSize::Constant {
+                    rate: spec.step_size,
+                    slope,
+                },
+                Some(ProgressPolicy::Fixed { desired }) => StepSize::Progress {
+                    max: spec.step_size,
+                    desired,
+                },
+                Some(ProgressPolicy::Probability { early, late }) => {
+                    StepSize::ProgressOfProbability {
+                        max: spec.step_size,
+                        early,
+                        late,
+                        slot: 0,
+                    }
+                }
+            },
+            range: pixels.then_some([0.0, 1.0]),
+        }),
+        OptimizerKind::Adam => Box::new(Adam {
             step_size: spec.step_size,
             beta1: spec.beta1,
             beta2: spec.beta2,
