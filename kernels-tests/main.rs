@@ -7,6 +7,7 @@ mod avg_pool;
 mod common;
 mod conv;
 mod cross_entropy;
+mod direction;
 mod elementwise;
 mod ema;
 mod engine;

@@ -10,6 +10,7 @@ pub mod conv3x3;
 pub mod conv_naive;
 pub mod cross_entropy;
 mod decay;
+pub mod direction;
 pub mod elementwise;
 pub mod ema;
 mod flat;
@@ -38,6 +39,7 @@ pub use conv_naive::ConvNaive;
 pub use conv1x1::Conv1x1;
 pub use conv3x3::Conv3x3;
 pub use cross_entropy::{CrossEntropy, CrossEntropyBackward};
+pub use direction::{Direction, DirectionBackward};
 pub use elementwise::{Clamp, Combine, Fill};
 pub use ema::{Ema, EmaRead};
 pub use gram::{Gram, GramReduce};
@@ -69,6 +71,7 @@ pub const SOURCES: &[&Source] = &[
     &conv::SOURCE,
     &conv_naive::SOURCE,
     &cross_entropy::SOURCE,
+    &direction::SOURCE,
     &elementwise::SOURCE,
     &ema::SOURCE,
     &gram::REDUCE_SOURCE,

@@ -6,6 +6,7 @@
 mod activation;
 mod content;
 mod cross_entropy;
+mod direction;
 mod energy;
 mod gram;
 mod labels;
@@ -15,6 +16,7 @@ mod tv;
 pub use activation::{Activation, Selection};
 pub use content::Content;
 pub use cross_entropy::CrossEntropy;
+pub use direction::Direction;
 pub use energy::Energy;
 pub use gram::{Gram, record_gram};
 pub use labels::Labels;
