@@ -14,6 +14,7 @@ mod engine;
 mod finite;
 mod gram;
 mod gram_value;
+mod guide;
 mod limits;
 mod lrn;
 mod margin;

@@ -15,6 +15,7 @@ pub mod elementwise;
 pub mod ema;
 mod flat;
 pub mod gram;
+pub mod guide;
 pub mod lrn;
 pub mod margin;
 pub mod max_pool;
@@ -43,6 +44,7 @@ pub use direction::{Direction, DirectionBackward};
 pub use elementwise::{Clamp, Combine, Fill};
 pub use ema::{Ema, EmaRead};
 pub use gram::{Gram, GramReduce};
+pub use guide::{Guide, GuideBackward};
 pub use lrn::{Lrn, LrnBackward};
 pub use margin::{Margin, MarginBackward};
 pub use max_pool::{MaxPool, MaxPoolBackward};
@@ -76,6 +78,8 @@ pub const SOURCES: &[&Source] = &[
     &ema::SOURCE,
     &gram::REDUCE_SOURCE,
     &gram::SOURCE,
+    &guide::BACKWARD,
+    &guide::SOURCE,
     &lrn::BACKWARD,
     &lrn::SOURCE,
     &margin::SOURCE,
