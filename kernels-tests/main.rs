@@ -3,6 +3,7 @@
 
 mod adam;
 mod affine;
+mod alpha_norm;
 mod avg_pool;
 mod common;
 mod conv;
@@ -33,3 +34,4 @@ mod squared_difference;
 mod sum;
 mod term;
 mod tv;
+mod tv_beta;

@@ -3,6 +3,7 @@
 pub mod adam;
 pub mod adaptive_avg_pool;
 pub mod affine;
+pub mod alpha_norm;
 pub mod avg_pool;
 pub mod conv;
 pub mod conv1x1;
@@ -30,10 +31,12 @@ pub mod squared_difference;
 pub mod sum;
 mod tensor;
 pub mod tv;
+pub mod tv_beta;
 
 pub use adam::Adam;
 pub use adaptive_avg_pool::{AdaptiveAvgPool, AdaptiveAvgPoolBackward};
 pub use affine::Affine;
+pub use alpha_norm::{AlphaNorm, AlphaNormBackward};
 pub use avg_pool::{AvgPool, AvgPoolBackward};
 pub use conv::Conv;
 pub use conv_naive::ConvNaive;
@@ -58,6 +61,7 @@ pub use squared_difference::{SquaredDifference, SquaredDifferenceBackward};
 pub use sum::Sum;
 pub use tensor::{MAX_SIDE, MAX_TENSOR_BYTES, Tensor, View, pack, unpack};
 pub use tv::{Tv, TvBackward};
+pub use tv_beta::{TvBeta, TvBetaBackward};
 
 use crate::device::{Recording, Source, ValueId};
 
@@ -66,6 +70,7 @@ pub const SOURCES: &[&Source] = &[
     &adam::SOURCE,
     &adaptive_avg_pool::SOURCE,
     &affine::SOURCE,
+    &alpha_norm::SOURCE,
     &avg_pool::BACKWARD,
     &avg_pool::SOURCE,
     &conv1x1::SOURCE,
@@ -96,6 +101,7 @@ pub const SOURCES: &[&Source] = &[
     &squared_difference::SOURCE,
     &sum::SOURCE,
     &tv::SOURCE,
+    &tv_beta::SOURCE,
 ];
 
 /// Records a convolution with the kernel that serves its shape best.

@@ -4,6 +4,7 @@
 //! slot of that image's losses. The objective of a batch is the sum over its images: none depends on another.
 
 mod activation;
+mod alpha_norm;
 mod content;
 mod cross_entropy;
 mod direction;
@@ -13,8 +14,10 @@ mod guide;
 mod labels;
 mod margin;
 mod tv;
+mod tv_beta;
 
 pub use activation::{Activation, Selection};
+pub use alpha_norm::AlphaNorm;
 pub use content::Content;
 pub use cross_entropy::CrossEntropy;
 pub use direction::Direction;
@@ -24,6 +27,7 @@ pub use guide::Guide;
 pub use labels::Labels;
 pub use margin::Margin;
 pub use tv::Tv;
+pub use tv_beta::TvBeta;
 
 use crate::device::{Kind, Recording, ValueId};
 use crate::kernels::{SquaredDifference, Sum, Tensor, View};
