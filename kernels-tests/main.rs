@@ -9,6 +9,7 @@ mod common;
 mod conv;
 mod cross_entropy;
 mod direction;
+mod direction;
 mod elementwise;
 mod ema;
 mod engine;

@@ -39,7 +39,11 @@ fn by_hand() {
     let view = View::new(1, 1, 2, 2);
     let a = pack(view, &[1.0, 2.0, 3.0, 4.0]);
     let b = pack(view, &[1.0, 1.0, 1.0, 1.0]);
-    let kernel = SquaredDifference { a: view, b: view };
+    let kernel = SquaredDifference {
+        a: view,
+        b: view,
+        weighted: false,
+    };
     assert_eq!(kernel.parts(), 1);
     let data = [
         Data::Reals(a.clone()),
@@ -50,6 +54,7 @@ fn by_hand() {
     let kernel = SquaredDifferenceBackward {
         a: view,
         b: view,
+        weighted: false,
         da: view,
         alpha: 2.0,
         accumulate: false,
@@ -63,7 +68,11 @@ fn by_hand() {
 fn the_value_is_the_definition_everywhere() {
     for (seed, (a, b, _)) in shapes().into_iter().enumerate() {
         let mut rng = random(seed as u64);
-        let kernel = SquaredDifference { a, b };
+        let kernel = SquaredDifference {
+            a,
+            b,
+            weighted: false,
+        };
         let (av, bv) = (tensor(&mut rng, a), tensor(&mut rng, b));
         let expected = plain(&unpack(a, &wide(&av)), &unpack(b, &wide(&bv)));
         let partials = Data::PoisonedReals((a.n * kernel.parts()) as usize);
@@ -101,6 +110,7 @@ fn the_gradient_everywhere() {
             let kernel = SquaredDifferenceBackward {
                 a,
                 b,
+                weighted: false,
                 da,
                 alpha: -0.75,
                 accumulate,
@@ -135,7 +145,11 @@ fn the_gradient_is_the_derivative_of_the_value() {
         let upstream = 1.75;
         let (av, bv) = (wide(&tensor(&mut rng, a)), wide(&tensor(&mut rng, b)));
         let direction = wide(&tensor(&mut rng, a));
-        let kernel = SquaredDifference { a, b };
+        let kernel = SquaredDifference {
+            a,
+            b,
+            weighted: false,
+        };
         let partials = vec![f64::NAN; (a.n * kernel.parts()) as usize];
         let numeric = derivative(&av, &direction, |a| {
             upstream
@@ -146,6 +160,7 @@ fn the_gradient_is_the_derivative_of_the_value() {
         let backward = SquaredDifferenceBackward {
             a,
             b,
+            weighted: false,
             da,
             alpha: 2.0 * upstream as f32,
             accumulate: false,
@@ -153,5 +168,59 @@ fn the_gradient_is_the_derivative_of_the_value() {
         let gradient = run_f64(&backward, &[&av, &bv, &vec![f64::NAN; da.len()]]).remove(2);
         let analytic = dot(&unpack(da, &gradient), &unpack(a, &direction));
         assert_derivative(&backward, numeric, analytic);
+    }
+}
+
+/// With weights value and gradient of each image are those without, times the weight of its image of b.
+#[test]
+fn weights() {
+    for (seed, (a, b, da)) in shapes().into_iter().enumerate() {
+        let mut rng = random(150 + seed as u64);
+        let (av, bv) = (tensor(&mut rng, a), tensor(&mut rng, b));
+        let weights: Vec<f32> = (0..b.n).map(|i| [0.75, -3.0, 20.0][i as usize]).collect();
+        let factor = |image: usize| f64::from(weights[image % weights.len()]);
+        let [plain, weighted] = [false, true].map(|weighted| {
+            let kernel = SquaredDifference { a, b, weighted };
+            let partials = Data::PoisonedReals((a.n * kernel.parts()) as usize);
+            let mut data = vec![Data::Reals(av.clone()), Data::Reals(bv.clone()), partials];
+            if weighted {
+                data.push(Data::Reals(weights.clone()));
+            }
+            check(&kernel, &data).remove(0)
+        });
+        let parts = plain.reals().len() / a.n as usize;
+        for (i, (plain, weighted)) in plain.reals().iter().zip(weighted.reals()).enumerate() {
+            assert_eq!(*weighted, factor(i / parts) * plain, "{a:?} part {i}");
+        }
+        let [plain, weighted, sum] =
+            [(false, false), (true, false), (true, true)].map(|(weighted, accumulate)| {
+                let kernel = SquaredDifferenceBackward {
+                    a,
+                    b,
+                    weighted,
+                    da,
+                    alpha: -0.5,
+                    accumulate,
+                };
+                let target = if accumulate {
+                    Data::Reals(vec![0.25; da.len()])
+                } else {
+                    Data::Poisoned(da)
+                };
+                let mut data = vec![Data::Reals(av.clone()), Data::Reals(bv.clone()), target];
+                if weighted {
+                    data.push(Data::Reals(weights.clone()));
+                }
+                unpack(da, check(&kernel, &data)[0].reals())
+            });
+        let each = plain.len() / a.n as usize;
+        for (i, plain) in plain.iter().enumerate() {
+            let expected = factor(i / each) * plain;
+            assert!((weighted[i] - expected).abs() <= 1e-15, "{a:?} element {i}");
+            assert!(
+                (sum[i] - 0.25 - expected).abs() <= 1e-14,
+                "{a:?} element {i}"
+            );
+        }
     }
 }

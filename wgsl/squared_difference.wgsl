@@ -1,7 +1,7 @@
 // Squared difference of two tensors, and its gradient:
 //     partials[i·parts + g] = Σ (a − b)² over share g of image i       da (+)= alpha·(a − b)      (BACKWARD)
 // b may be a single image where a is a batch; it is then compared with each. Padding channels are zero in both.
-// ACCUMULATE adds to da.
+// WEIGHTED multiplies both by a weight that each image of b has. ACCUMULATE adds to da.
 //
 // Forward: one invocation per 8 items (vec4s) of a, 256 apart; a workgroup sums a share of 2048 items. Backward: one invocation
 // per item. Grid: shared/flat.wgsl.
@@ -24,6 +24,8 @@ struct Params {
     // Pixels of b: those of a, or of one image.
     wrap: u32,
     alpha: f32,
+    // Pixels of one image.
+    pixels: u32,
 }
 
 @group(0) @binding(0) var<uniform> p: Params;
@@ -34,9 +36,21 @@ struct Params {
 #else
 @group(0) @binding(3) var<storage, read_write> partials: array<f32>;
 #endif
+#ifdef WEIGHTED
+@group(0) @binding(4) var<storage, read> weights: array<f32>;
+#endif
 
 fn difference(pixel: u32, quad: u32) -> vec4<f32> {
     return a[place(p.a, pixel, quad)] - b[place(p.b, pixel % p.wrap, quad)];
+}
+
+// The factor on what an image, counted over all images of a, contributes.
+fn weight(image: u32) -> f32 {
+#ifdef WEIGHTED
+    return weights[image % p.b.n];
+#else
+    return 1.0;
+#endif
 }
 
 @compute @workgroup_size(256)
@@ -47,7 +61,7 @@ fn main(@builtin(workgroup_id) id: vec3<u32>, @builtin(local_invocation_index) l
     if item >= p.items { return; }
     let pixel = item / p.a.quads;
     let quad = item % p.a.quads;
-    let value = p.alpha * difference(pixel, quad);
+    let value = p.alpha * weight(pixel / p.pixels) * difference(pixel, quad);
     let at = place(p.da, pixel, quad);
 #ifdef ACCUMULATE
     da[at] += value;
@@ -64,7 +78,7 @@ fn main(@builtin(workgroup_id) id: vec3<u32>, @builtin(local_invocation_index) l
     let total = workgroup_sum(lane, (sum.x + sum.y) + (sum.z + sum.w));
     // The grid's last row may reach beyond the last share.
     if lane == 0u && group < p.a.n * p.parts {
-        partials[group] = total;
+        partials[group] = weight(group / p.parts) * total;
     }
 #endif
 }

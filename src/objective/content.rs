@@ -1,8 +1,10 @@
 //! `content`: mean((F − P)²), Gatys et al. 2016, eq. 1, as a mean.
 
-use super::{Loss, Saved, Term, record_squared_difference};
+use super::{
+    Loss, Saved, Target, Term, record_squared_difference, record_squared_difference_gradient,
+};
 use crate::device::{Buffer, Recording};
-use crate::kernels::{SquaredDifferenceBackward, Tensor, View};
+use crate::kernels::{Tensor, View};
 
 /// The mean squared difference between a layer and a target of the same size.
 #[derive(Debug)]
@@ -41,7 +43,7 @@ impl Term for Content {
             recording,
             "content",
             x,
-            (target, self.view),
+            Target::new(target, self.view),
             self.per_element(),
             loss,
         );
@@ -56,14 +58,13 @@ impl Term for Content {
         dx: Tensor,
         accumulate: bool,
     ) {
-        let target = saved.0[0];
-        let gradient = SquaredDifferenceBackward {
-            a: x.view,
-            b: self.view,
-            da: dx.view,
-            alpha: (2.0 * self.per_element()) as f32,
-            accumulate,
-        };
-        recording.call("content gradient", gradient, &[x.value, target, dx.value]);
+        record_squared_difference_gradient(
+            recording,
+            "content",
+            x,
+            Target::new(saved.0[0], self.view),
+            self.per_element(),
+            (dx, accumulate),
+        );
     }
 }

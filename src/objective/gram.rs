@@ -2,7 +2,7 @@
 //!
 //! With D = G/N − A/N_s its gradient is dL/dF = D·F / (C²·N): a 1×1 convolution of F with D as its weights.
 
-use super::{Loss, Saved, Term, record_squared_difference};
+use super::{Loss, Saved, Target, Term, record_squared_difference};
 use crate::device::{Buffer, Kind, Recording};
 use crate::kernels::{
     Conv, Gram as GramKernel, GramReduce, SquaredDifferenceBackward, Tensor, View, record_conv,
@@ -68,13 +68,15 @@ impl Term for Gram {
         let view = View { n: 1, ..gram.view };
         let target = recording.given("gram target", self.target.clone());
         let scale = self.weight / (4.0 * f64::from(self.channels).powi(2));
-        record_squared_difference(recording, "gram", gram, (target, view), scale, loss);
+        let compared = Target::new(target, view);
+        record_squared_difference(recording, "gram", gram, compared, scale, loss);
         let difference = Tensor::transient(recording, "gram difference", gram.view);
         recording.call(
             "gram difference",
             SquaredDifferenceBackward {
                 a: gram.view,
                 b: view,
+                weighted: false,
                 da: gram.view,
                 alpha: 1.0,
                 accumulate: false,
