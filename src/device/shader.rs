@@ -94,6 +94,8 @@ const SHARED: &[(&str, &str)] = &[
     (
         "wgsl/shared/bounds.wgsl",
         include_str!("../../wgsl/shared/bounds.wgsl"),
+    ),
+    (
         "wgsl/shared/random.wgsl",
         include_str!("../../wgsl/shared/random.wgsl"),
     ),

@@ -6,9 +6,9 @@ pub mod adaptive_avg_pool;
 pub mod affine;
 pub mod alpha_norm;
 pub mod avg_pool;
-mod bounds;
 pub mod ball;
 pub mod blur;
+mod bounds;
 pub mod clip_small;
 pub mod colour;
 pub mod conv;
@@ -17,18 +17,19 @@ pub mod conv3x3;
 pub mod conv_naive;
 pub mod cross_entropy;
 mod decay;
+pub mod direction;
 pub mod elementwise;
 pub mod ema;
 mod flat;
-pub mod gradient_step;
 pub mod fourier;
+pub mod gradient_step;
 pub mod gram;
 pub mod guide;
+pub mod keep_best;
 pub mod lbfgs_direction;
 pub mod lbfgs_products;
 pub mod lbfgs_recursion;
 pub mod lbfgs_step;
-pub mod keep_best;
 pub mod lrn;
 pub mod margin;
 pub mod max_pool;
@@ -67,19 +68,18 @@ pub use conv_naive::ConvNaive;
 pub use conv1x1::Conv1x1;
 pub use conv3x3::Conv3x3;
 pub use cross_entropy::{CrossEntropy, CrossEntropyBackward};
-pub use elementwise::{Clamp, Combine, Fill};
-pub use ema::{Ema, EmaRead};
-pub use gradient_step::{GradientStep, StepSize};
+pub use direction::{Direction, DirectionBackward};
 pub use elementwise::{Clamp, Combine, Fill, Round};
 pub use ema::{Ema, EmaRead};
 pub use fourier::{FourierColumns, FourierRows, Spectrum, SpectrumScale, Twiddles};
+pub use gradient_step::{GradientStep, StepSize};
 pub use gram::{Gram, GramReduce};
 pub use guide::{Guide, GuideBackward, GuideMatch};
+pub use keep_best::{DecideBest, KeepBest};
 pub use lbfgs_direction::LbfgsDirection;
 pub use lbfgs_products::LbfgsProducts;
 pub use lbfgs_recursion::LbfgsRecursion;
 pub use lbfgs_step::LbfgsStep;
-pub use keep_best::{DecideBest, KeepBest};
 pub use lrn::{Lrn, LrnBackward};
 pub use margin::{Margin, MarginBackward};
 pub use max_pool::{MaxPool, MaxPoolBackward};
@@ -94,8 +94,8 @@ pub use record::Record;
 pub use relu::{Relu, ReluBackward};
 pub use rescale::{Normalization, Rescale};
 pub use resize::{Axis, Resize, ResizeFilter, record_resize};
-pub use select::{SELECTION_WORDS, Select, SelectBackward};
 pub use roll::Roll;
+pub use select::{SELECTION_WORDS, Select, SelectBackward};
 pub use softmax::{Softmax, SoftmaxBackward};
 pub use squared_difference::{SquaredDifference, SquaredDifferenceBackward};
 pub use sum::Sum;
@@ -124,6 +124,7 @@ pub const SOURCES: &[&Source] = &[
     &conv::SOURCE,
     &conv_naive::SOURCE,
     &cross_entropy::SOURCE,
+    &direction::SOURCE,
     &elementwise::SOURCE,
     &ema::SOURCE,
     &gradient_step::SOURCE,

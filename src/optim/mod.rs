@@ -4,24 +4,24 @@
 mod about_mean;
 mod adam;
 mod average;
-mod keep_best;
-mod lbfgs;
 mod ball;
 mod blur;
 mod clip_small;
 mod gradient_step;
+mod keep_best;
+mod lbfgs;
 mod momentum;
 mod normalize;
 
 pub use about_mean::{Decay, Norm};
 pub use adam::Adam;
 pub use average::Average;
-pub use lbfgs::Lbfgs;
-pub use keep_best::{Kept, record_keep_best};
 pub use ball::Ball;
 pub use blur::Blur;
 pub use clip_small::{ClipSmallContribution, ClipSmallNorm};
 pub use gradient_step::GradientStep;
+pub use keep_best::{Kept, record_keep_best};
+pub use lbfgs::Lbfgs;
 pub use momentum::Momentum;
 pub use normalize::Normalize;
 

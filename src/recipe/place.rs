@@ -12,8 +12,8 @@ use crate::device::{Buffer, Device, Kind};
 use crate::kernels::{View, pack};
 use crate::net::NodeId;
 use crate::objective::{
-    Activation, AlphaNorm, Content, CrossEntropy, Energy, Gram, Guide, Labels, Margin, Selection,
-    Term, Tv, TvBeta,
+    Activation, AlphaNorm, Content, CrossEntropy, Direction, Energy, Gram, Guide, Labels, Margin,
+    Selection, Term, Tv, TvBeta,
 };
 use crate::plan::{Network, Placed};
 
@@ -98,7 +98,22 @@ impl Placing<'_> {
                 let selections = self.selections(spec, name, shape(at.node)?)?;
                 Box::new(Activation::new(selections, spec.square, weight))
             }
-            TermKind::Direction => return Err(spec.wrong("is not there yet")),
+            TermKind::Direction => {
+                let layer = shape(at.node)?;
+                let vectors: Vec<f32> = spec
+                    .direction
+                    .iter()
+                    .flat_map(|seed| direction(*seed, layer.c))
+                    .collect();
+                let power = spec.cosine_power.unwrap_or(0.0) as f32;
+                Box::new(Direction::new(
+                    self.device(),
+                    layer,
+                    &vectors,
+                    power,
+                    weight,
+                )?)
+            }
             TermKind::Guide => {
                 let (buffer, view, _) = self.activations(at, "guide")?;
                 Box::new(Guide::new(buffer, view, weight))
