@@ -14,6 +14,7 @@ mod common;
 mod content;
 mod conv;
 mod cross_entropy;
+mod direction;
 mod elementwise;
 mod ema;
 mod engine;

@@ -17,6 +17,7 @@ pub mod conv3x3;
 pub mod conv_naive;
 pub mod cross_entropy;
 mod decay;
+pub mod direction;
 pub mod elementwise;
 pub mod ema;
 mod flat;
@@ -67,6 +68,7 @@ pub use conv_naive::ConvNaive;
 pub use conv1x1::Conv1x1;
 pub use conv3x3::Conv3x3;
 pub use cross_entropy::{CrossEntropy, CrossEntropyBackward};
+pub use direction::{Direction, DirectionBackward};
 pub use elementwise::{Clamp, Combine, Fill};
 pub use ema::{Ema, EmaRead};
 pub use gradient_step::{GradientStep, StepSize};
@@ -124,6 +126,7 @@ pub const SOURCES: &[&Source] = &[
     &conv::SOURCE,
     &conv_naive::SOURCE,
     &cross_entropy::SOURCE,
+    &direction::SOURCE,
     &elementwise::SOURCE,
     &ema::SOURCE,
     &gradient_step::SOURCE,

@@ -1,0 +1,115 @@
+//! `direction`: the mean over positions of ⟨φ, v⟩ for a direction v in the space of a layer's channels: Szegedy et al.
+//! 2013, section 3, who compare random directions with single units. With `cosine_power` p each product is multiplied by
+//! max(0.1, cos)^p: Carter et al. 2019, "Activation Atlas", and Lucid's `direction` objective.
+
+use super::{Loss, Saved, Term, record_sum};
+use crate::Error;
+use crate::device::{Buffer, Device, Kind, Recording};
+use crate::kernels::{self, DirectionBackward, Tensor, View};
+
+/// How far a layer's activations point in a direction.
+#[derive(Debug)]
+pub struct Direction {
+    directions: Buffer,
+    cosine_power: f32,
+    weight: f64,
+}
+
+impl Direction {
+    /// `directions`: one of `layer.c` numbers for all images, or one for each image, one after the other.
+    /// `cosine_power` is 0 or more; 0: the plain mean.
+    ///
+    /// # Errors
+    /// [`Error::Plan`] where there are not as many numbers, one is not finite, or the power is negative;
+    /// [`Error::Device`].
+    pub fn new(
+        device: &Device,
+        layer: View,
+        directions: &[f32],
+        cosine_power: f32,
+        weight: f64,
+    ) -> Result<Self, Error> {
+        let (n, c) = (layer.n as usize, layer.c as usize);
+        let fail = |reason: String| Err(Error::Plan(reason));
+        if directions.len() != c && directions.len() != n * c {
+            return fail(format!(
+                "a direction of {} numbers for a layer of {c} channels and {n} images: give {c}, or {} for one for each image",
+                directions.len(),
+                n * c
+            ));
+        }
+        if directions.iter().any(|v| !v.is_finite()) {
+            return fail("a direction's numbers must be finite".to_string());
+        }
+        if !(cosine_power >= 0.0 && cosine_power.is_finite()) {
+            return fail(format!(
+                "the cosine's power is {cosine_power}: it must be 0 or more"
+            ));
+        }
+        let padded: Vec<f32> = directions
+            .chunks(c)
+            .flat_map(|one| {
+                let padding = std::iter::repeat_n(0.0, layer.padded() - c);
+                one.iter().copied().chain(padding)
+            })
+            .collect();
+        Ok(Self {
+            directions: device.buffer_from("directions", &padded)?,
+            cosine_power,
+            weight,
+        })
+    }
+
+    fn kernel(&self, x: View) -> kernels::Direction {
+        kernels::Direction {
+            x,
+            directions: (self.directions.len() / x.padded()) as u32,
+            power: self.cosine_power,
+        }
+    }
+}
+
+impl Term for Direction {
+    fn forward(&self, recording: &mut Recording, x: Tensor, loss: Loss) -> Saved {
+        let kernel = self.kernel(x.view);
+        let directions = recording.given("directions", self.directions.clone());
+        let slopes = recording.transient("direction slopes", Kind::Real, kernel.slopes());
+        let parts = (x.view.n * kernel.parts()) as usize;
+        let partials = recording.transient("direction partial sums", Kind::Real, parts);
+        recording.call(
+            "direction",
+            kernel,
+            &[x.value, directions, slopes, partials],
+        );
+        record_sum(
+            recording,
+            "direction",
+            partials,
+            x.view.n,
+            self.weight,
+            loss,
+        );
+        Saved(vec![directions, slopes])
+    }
+
+    fn backward(
+        &self,
+        recording: &mut Recording,
+        x: Tensor,
+        saved: &Saved,
+        dx: Tensor,
+        accumulate: bool,
+    ) {
+        let gradient = DirectionBackward {
+            forward: self.kernel(x.view),
+            dx: dx.view,
+            alpha: self.weight as f32,
+            accumulate,
+        };
+        recording.call(
+            "direction gradient",
+            gradient,
+            &[x.value, saved.0[0], saved.0[1], dx.value],
+        );
+    }
+}
