@@ -160,13 +160,13 @@ fn plain_laplacian(image: &[f64], h: usize, w: usize, levels: u32) -> Vec<f64> {
         rms = rms.sqrt().max(1e-10);
         return image.iter().map(|v| v / rms).collect();
     }
-    let low = planes(image, h, w, pyramid::down);
-    let blurred = planes(&low, h, w, pyramid::up);
+    let low = planes(image, h, w, pyramid::plain_down);
+    let blurred = planes(&low, h, w, pyramid::plain_up);
     let high: Vec<f64> = image.iter().zip(&blurred).map(|(v, b)| v - b).collect();
     rms = high.iter().map(|v| v * v).sum::<f64>() / high.len() as f64;
     rms = rms.sqrt().max(1e-10);
     let rest = plain_laplacian(&low, h.div_ceil(2), w.div_ceil(2), levels - 1);
-    let rest = planes(&rest, h, w, pyramid::up);
+    let rest = planes(&rest, h, w, pyramid::plain_up);
     high.iter().zip(&rest).map(|(v, r)| v / rms + r).collect()
 }
 
