@@ -362,11 +362,12 @@ impl Run {
         super::texture_copy::record(&self.executor, encoder, texture)
     }
 
-    /// The GPU buffer of the image being optimized: `height·width` vec4s of f32, RGB in `[0,1]` and 0.
+    /// The GPU buffer of the images being optimized: `n·height·width` vec4s of f32, RGB in `[0,1]` and 0. None on the `cpu`
+    /// device, and none where the image is made of parameters: it is in memory only while the network reads it.
     #[must_use]
     pub fn image_buffer(&self) -> Option<&wgpu::Buffer> {
-        self.executor
-            .buffer(self.executor.plan().image.value)
-            .wgpu()
+        let plan = self.executor.plan();
+        let pixels = plan.parameterisation.is_empty();
+        pixels.then(|| self.executor.buffer(plan.image.value).wgpu())?
     }
 }

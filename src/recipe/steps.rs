@@ -10,8 +10,8 @@ use crate::Error;
 use crate::device::Buffer;
 use crate::kernels::{self, Normalization, StepSize, View};
 use crate::optim::{
-    Adam, Ball, Blur, ClipSmallContribution, ClipSmallNorm, Decay, Filter, GradientStep, Lbfgs,
-    Momentum, Norm, Normalize, Optimizer, Projection,
+    Adam, Ball, Blur, ClipSmallContribution, ClipSmallNorm, Decay, Filter, GradientStep, Laplacian,
+    Lbfgs, Momentum, Norm, Normalize, Optimizer, Projection,
 };
 use crate::param::{Chain, Colour, Fourier, Jitter, Map, Round, Tanh, Warp};
 
@@ -101,10 +101,7 @@ pub(super) fn filters(recipe: &Recipe) -> Vec<Box<dyn Filter>> {
                 epsilon,
             }),
             FilterSpec::Momentum { decay } => Box::new(Momentum { decay }),
-            FilterSpec::Laplacian { levels: _ } => Box::new(Normalize {
-                mode: Normalization::Rms,
-                epsilon: 1e-10,
-            }),
+            FilterSpec::Laplacian { levels } => Box::new(Laplacian { levels }),
         }
     };
     recipe.filters.iter().map(filter).collect()

@@ -1,0 +1,23 @@
+#!/usr/bin/env bash
+# Makes every picture of docs/methods with the commands that the pages print. Needs the release build; a few minutes on
+# two cores. Options are passed on: docs/methods/pictures.sh --device llvmpipe
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/../.."
+mkdir -p out
+device=("$@")
+[ ${#device[@]} -gt 0 ] || device=(--device cpu)
+pixgrad() { target/release/pixgrad "$@" "${device[@]}"; }
+
+pages=docs/methods
+images=samples/images
+pixgrad invert $images/chelsea.png --model vgg19 --layers relu1_1,relu2_1,relu3_1,relu4_1 -o $pages/invert.jpg
+pixgrad dream $images/coffee.jpg -o $pages/dream.jpg
+pixgrad dream $images/rocket.jpg --preset tf1-lapnorm --layer fire8/concat -o $pages/dream-lapnorm.jpg
+pixgrad dream $images/astronaut.jpg --guide $images/chelsea.png --layer fire8/concat -o $pages/dream-guided.jpg
+pixgrad visualize --class "Egyptian cat,flamingo,volcano,pizza" -o $pages/visualize-classes.jpg
+pixgrad visualize --unit fire5/concat:3,17,42,96 -s 128 -o $pages/visualize-channels.jpg
+pixgrad visualize --direction 1,2,3,4 --layer fire8/concat -s 160 -o $pages/visualize-directions.jpg
+for preset in erhan yosinski1 yosinski2 yosinski3 yosinski4; do
+    pixgrad visualize --class flamingo --preset $preset -o out/$preset.png
+done
+pixgrad fool --class "king penguin" -o $pages/fool.png

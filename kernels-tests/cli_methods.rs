@@ -1,0 +1,255 @@
+//! Every method of optimizing the picture, end to end on small pictures with the embedded network.
+
+use pixgrad::image::psnr;
+use pixgrad::recipe::classify::{Size, classify};
+use pixgrad::{Device, Network};
+
+use super::*;
+
+/// The part of the first loss that is left at the end, by a trace.
+fn losses(desk: &Desk, trace: &str) -> Vec<f64> {
+    let text = fs::read_to_string(desk.path(trace)).expect("a trace");
+    let trace: Value = serde_json::from_str(&text).expect("JSON");
+    let iterations = trace["iterations"].as_array().expect("iterations");
+    iterations
+        .iter()
+        .map(|i| i["loss"].as_f64().expect("a loss"))
+        .collect()
+}
+
+fn number(value: &Value) -> f64 {
+    value
+        .as_f64()
+        .unwrap_or_else(|| panic!("{value} is no number"))
+}
+
+#[test]
+fn invert_reconstructs_low_layers_almost_exactly_and_deep_ones_less() {
+    let desk = Desk::new();
+    let report = desk.json(
+        "invert content.png --model vgg19 --layers relu1_1,relu2_1,relu4_1 -i 80 -o sheet.png --json",
+    );
+    let layers = report["layers"].as_array().expect("layers");
+    let errors: Vec<f64> = layers.iter().map(|l| number(&l["error"])).collect();
+    let psnrs: Vec<f64> = layers.iter().map(|l| number(&l["psnr"])).collect();
+    assert!(errors[0] < 0.02 && errors[1] < 0.02, "{errors:?}");
+    assert!(psnrs[0] > psnrs[1] && psnrs[1] > psnrs[2], "{psnrs:?}");
+    assert!(psnrs[2] < 25.0 && psnrs[2] > 12.0, "{psnrs:?}");
+    // Four pictures of 64×48 with gaps of 8.
+    assert_eq!(desk.load("sheet.png").size(), (4 * 64 + 5 * 8, 48 + 2 * 8));
+}
+
+#[test]
+fn invert_of_one_layer_writes_the_picture_and_falls() {
+    let desk = Desk::new();
+    desk.done("invert content.png --layer fire2/concat -i 60 -o out.png --trace t.json --save-recipe r.toml");
+    let losses = losses(&desk, "t.json");
+    assert!(
+        losses[59] < losses[0] / 20.0,
+        "{} to {}",
+        losses[0],
+        losses[59]
+    );
+    let original = desk.load("content.png");
+    assert!(psnr(&desk.load("out.png"), &original).expect("one size") > 18.0);
+    // The recipe does the same.
+    desk.done("run r.toml -o again.png");
+    assert_eq!(desk.load("again.png"), desk.load("out.png"));
+}
+
+#[test]
+fn dreams_answer_more_in_every_preset_and_keep_the_picture() {
+    for preset in ["google", "tf1-lapnorm", "tf2", "plain"] {
+        let desk = Desk::new();
+        desk.done(&format!(
+            "dream content.png --preset {preset} --octaves 2 --jitter 4 -i 8 -o out.png --trace t.json"
+        ));
+        let losses = losses(&desk, "t.json");
+        assert_eq!(losses.len(), 16, "{preset}");
+        // Each octave begins at its own size; the objective is maximised.
+        assert!(losses[15] < losses[8] * 1.05, "{preset}: {losses:?}");
+        let likeness = psnr(&desk.load("out.png"), &desk.load("content.png")).expect("one size");
+        assert!((8.0..35.0).contains(&likeness), "{preset}: {likeness} dB");
+    }
+}
+
+#[test]
+fn a_dream_is_of_a_channel_or_guided() {
+    let desk = Desk::new();
+    for (name, options) in [
+        ("channel.png", "--layer fire5/concat --channel 3"),
+        ("guided.png", "--layer fire3/concat --guide style.png"),
+    ] {
+        desk.done(&format!(
+            "dream content.png {options} --octaves 1 --jitter 0 -i 10 -o {name} --trace t.json"
+        ));
+        let losses = losses(&desk, "t.json");
+        assert!(
+            losses[9] < losses[0] - 0.02 * losses[0].abs(),
+            "{name}: {losses:?}"
+        );
+        assert_ne!(desk.load(name), desk.load("content.png"));
+    }
+}
+
+#[test]
+fn a_zoom_writes_its_frames_and_an_animation() {
+    let desk = Desk::new();
+    let report = desk.json("dream content.png --octaves 1 -i 2 --zoom 2 -o d.png --json");
+    assert_eq!(report["frames"], 3);
+    assert_eq!(desk.load("d-000002.png").size(), (64, 48));
+    let gif = fs::read(desk.path("d.gif")).expect("an animation");
+    assert_eq!(&gif[..6], b"GIF89a");
+}
+
+#[test]
+fn every_preset_of_visualize_raises_its_class() {
+    let network = Network::load(&Device::cpu(), "squeezenet1_1").expect("embedded");
+    for preset in [
+        "lucid",
+        "erhan",
+        "yosinski1",
+        "yosinski2",
+        "yosinski3",
+        "yosinski4",
+    ] {
+        let desk = Desk::new();
+        let report = desk.json(&format!(
+            "visualize --class flamingo --preset {preset} -s 80 -i 60 -o v.png --json"
+        ));
+        let class = &report["classes"][0];
+        assert_eq!(class["class"], 130);
+        let scores = classify(&network, &desk.load("v.png"), Size::Native, 1000).expect("scores");
+        let place = scores.iter().position(|s| s.class == 130).expect("a place");
+        assert!(place < 5, "{preset}: flamingo is number {place}");
+        if preset == "lucid" {
+            assert_eq!(place, 0);
+            assert!(number(&class["probability"]) >= 0.9, "{class}");
+        }
+    }
+}
+
+#[test]
+fn units_directions_and_restarts_make_sheets() {
+    let desk = Desk::new();
+    let report = desk.json(
+        "visualize --unit fire3/concat:5:center --canvas receptive-field --restarts 4 -i 20 -o u.png --json",
+    );
+    let answers = report["answers"].as_array().expect("answers");
+    assert_eq!(answers.len(), 4);
+    // The receptive field is 23 pixels; two by two with gaps of 4.
+    assert_eq!(desk.load("u.png").size(), (2 * 23 + 12, 2 * 23 + 12));
+
+    let report = desk.json(
+        "visualize --direction 1,2 --layer fire5/concat -s 64 -i 30 -o v.png --json --trace t.json",
+    );
+    assert_eq!(report["answers"].as_array().map(Vec::len), Some(2));
+    let losses = losses(&desk, "t.json");
+    assert!(losses[29] < losses[0], "{losses:?}");
+    // The same seed gives the same pictures.
+    desk.done("visualize --direction 1,2 --layer fire5/concat -s 64 -i 30 -o w.png");
+    assert_eq!(desk.load("v.png"), desk.load("w.png"));
+}
+
+#[test]
+fn a_fooling_image_is_sure_and_tells_when() {
+    let desk = Desk::new();
+    let report = desk.json("fool --class 954 -s 96 -o f.png --json");
+    assert!(number(&report["probability"]) >= 0.99, "{report}");
+    assert_eq!(report["class"], 954);
+    let reached = &report["reached"];
+    let (half, sure) = (number(&reached["majority"]), number(&reached["0.99"]));
+    assert!(half <= sure && sure < 300.0, "{reached}");
+    // What the file holds fools as well.
+    let network = Network::load(&Device::cpu(), "squeezenet1_1").expect("embedded");
+    let top = classify(&network, &desk.load("f.png"), Size::Native, 1).expect("scores");
+    assert_eq!(top[0].class, 954);
+    assert!(top[0].probability > 0.9, "{top:?}");
+}
+
+#[test]
+fn style_by_lbfgs_takes_fewer_evaluations() {
+    let desk = Desk::new();
+    desk.done(
+        &format!("style content.png style.png -o a.png {SHORT} -i 60 --trace adam.json")
+            .replace("-i 5 ", ""),
+    );
+    desk.done(&format!(
+        "style content.png style.png -o l.png {SHORT} -i 30 --optimizer lbfgs --trace lbfgs.json"
+    ).replace("-i 5 ", ""));
+    let least = |losses: Vec<f64>| losses.into_iter().fold(f64::INFINITY, f64::min);
+    let (adam, lbfgs) = (losses(&desk, "adam.json"), losses(&desk, "lbfgs.json"));
+    let last = adam[adam.len() - 1];
+    assert!(least(lbfgs) <= last, "Adam comes to {last}");
+}
+
+#[test]
+fn methods_refuse_what_cannot_be() {
+    let desk = Desk::new();
+    for (line, code, words) in [
+        ("visualize --class 1000 -o o.png", 1, &["no class 1000"][..]),
+        (
+            "visualize --class cat -o o.png",
+            1,
+            &["tiger cat", "Egyptian cat"],
+        ),
+        ("visualize --class zzz -o o.png", 1, &["zzz"]),
+        (
+            "visualize --unit fire8/concat:9999 -o o.png -s 64",
+            1,
+            &["channel 9999", "512"],
+        ),
+        (
+            "visualize --unit fire8/concat:3:99,0 -o o.png -s 64",
+            1,
+            &["row 99"],
+        ),
+        (
+            "visualize --unit nosuch:3 -o o.png -s 64",
+            1,
+            &["nosuch", "fire8/concat"],
+        ),
+        (
+            "visualize --unit fire8/concat:x -o o.png",
+            2,
+            &["LAYER:CHANNEL"],
+        ),
+        ("visualize -o o.png", 2, &["--class"]),
+        (
+            "visualize --class 1 --model vgg19 -o o.png -s 64",
+            1,
+            &["no classifier"],
+        ),
+        (
+            "visualize --class 1 --restarts 2 --class 2 -o o.png",
+            2,
+            &["--restarts"],
+        ),
+        ("fool --class 5000 -o o.png", 1, &["no class 5000"]),
+        ("fool -o o.png", 2, &["--class"]),
+        ("dream missing.png -o o.png", 1, &["no such file"]),
+        (
+            "dream content.png --preset nosuch -o o.png",
+            2,
+            &["tf1-lapnorm"],
+        ),
+        (
+            "dream content.png --octave-scale 0.5 -o o.png",
+            2,
+            &["greater than 1"],
+        ),
+        (
+            "dream content.png --layer fire2/concat --channel 4000 -o o.png",
+            1,
+            &["channel 4000"],
+        ),
+        ("invert content.png -o o.png", 2, &["--layer"]),
+        (
+            "invert content.png --layer nosuch -o o.png",
+            1,
+            &["nosuch", "fire2/concat"],
+        ),
+    ] {
+        desk.refused(line, code, words);
+    }
+}
