@@ -37,4 +37,4 @@ pub use spec::{
 };
 pub use style::{default_content_layers, default_style_layers};
 pub use texture_copy::TEXTURE_FORMATS;
-pub use visualize::{Canvas, Subject, VisualizePreset};
+pub use visualize::{Canvas, Subject, VisualizePreset, stretched};

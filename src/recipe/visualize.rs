@@ -6,6 +6,7 @@ use super::{
     Class, FilterSpec, Init, MapSpec, Measure, OptimizerKind, Position, ProgressPolicy,
     ProjectionSpec, Recipe, TermKind, TermSpec,
 };
+use crate::image::Image;
 use crate::net::ReceptiveField;
 
 /// What is to answer.
@@ -66,6 +67,32 @@ impl FromStr for VisualizePreset {
     }
 }
 
+impl VisualizePreset {
+    /// Whether its pictures have so little contrast that they are shown stretched, as the authors do.
+    #[must_use]
+    pub fn is_faint(self) -> bool {
+        !matches!(self, Self::Lucid | Self::Erhan)
+    }
+}
+
+/// A picture with its differences from the `mean` colour enlarged so that all but a thousandth of the values are within
+/// the range; and by how much.
+#[must_use]
+pub fn stretched(image: &Image, mean: [f32; 3]) -> (Image, f32) {
+    let mut differences: Vec<f32> = (0..image.rgb.len())
+        .map(|i| (image.rgb[i] - mean[i % 3]).abs())
+        .collect();
+    let place = (differences.len() - 1) * 999 / 1000;
+    let (_, large, _) = differences.select_nth_unstable_by(place, f32::total_cmp);
+    // Never less contrast, and no noise of rounding blown up.
+    let factor = (0.5 / large.max(1e-4)).max(1.0);
+    let mut picture = image.clone();
+    for (i, value) in picture.rgb.iter_mut().enumerate() {
+        *value = (0.5 + (*value - mean[i % 3]) * factor).clamp(0.0, 1.0);
+    }
+    (picture, factor)
+}
+
 impl Recipe {
     /// A picture of `side`×`side` pixels that the subject answers to most; as many as the subject names.
     #[must_use]
@@ -112,12 +139,12 @@ impl Recipe {
         self.optimizer.iterations = 512;
     }
 
-    /// Steps of one length along the gradient; after each the norm is that of a natural picture.
+    /// Steps of one length along the gradient from a faint start; after each the norm is at most that of a natural picture.
     fn erhan(&mut self, side: u32) {
         // A mean-free photograph of 227×227 pixels has the norm 27098 in units of 0–255: 0.468 per pixel.
         let radius = 0.468 * side as f32;
         self.image.init = Init::Mean;
-        self.image.noise = 0.1;
+        self.image.noise = 0.01;
         self.optimizer.kind = OptimizerKind::Gradient;
         self.optimizer.step_size = 0.02 * radius;
         self.optimizer.iterations = 300;
@@ -127,7 +154,7 @@ impl Recipe {
         }];
         self.projections = vec![ProjectionSpec::Norm {
             radius,
-            at_most: false,
+            at_most: true,
         }];
     }
 
