@@ -8,7 +8,9 @@ use anyhow::bail;
 use clap::{ArgGroup, Args};
 use pixgrad::image::sheet;
 use pixgrad::recipe::classify::{Size, classify};
-use pixgrad::recipe::{Canvas, Class, Position, Progress, Recipe, Run, Subject, VisualizePreset};
+use pixgrad::recipe::{
+    Canvas, Class, Position, Progress, Recipe, Run, Subject, VisualizePreset, stretched,
+};
 use pixgrad::{Image, Network};
 use serde_json::json;
 
@@ -131,6 +133,8 @@ pub fn run(args: &VisualizeArgs, global: &Global) -> anyhow::Result<ExitCode> {
         args,
         best: Vec::new(),
         crop: None,
+        mean: [0.5; 3],
+        contrast: Vec::new(),
     };
     let output = PathBuf::from("visualize-pixgrad.png");
     optimize(recipe, &args.optimize, output, global, &mut visualize)
@@ -141,10 +145,15 @@ struct Visualize<'a> {
     /// For each picture the objective of the last iteration and the most that it has been, both as answers.
     best: Vec<(f32, f32)>,
     crop: Option<Canvas>,
+    /// The networks' mean colour.
+    mean: [f32; 3],
+    /// By how much the contrast of each picture was enlarged.
+    contrast: Vec<f32>,
 }
 
 impl Method for Visualize<'_> {
     fn complete(&mut self, recipe: &mut Recipe, network: &Network) -> anyhow::Result<()> {
+        self.mean = network.graph().preprocessing.mean.map(|v| v as f32);
         let (Some(_), Some(unit)) = (&self.args.canvas, &self.args.unit) else {
             return Ok(());
         };
@@ -174,6 +183,13 @@ impl Method for Visualize<'_> {
 
     fn picture(&mut self, run: &Run) -> anyhow::Result<Image> {
         let mut images = run.images()?;
+        if self.args.preset.is_faint() {
+            for image in &mut images {
+                let (picture, factor) = stretched(image, self.mean);
+                self.contrast.push(factor);
+                *image = picture;
+            }
+        }
         if let Some(canvas) = self.crop {
             images = images
                 .iter()
@@ -201,6 +217,14 @@ impl Method for Visualize<'_> {
         }
         let answers: Vec<_> = self.best.iter().map(|(last, _)| *last).collect();
         findings.lines.push(format!("answers: {answers:.3?}"));
+        if !self.contrast.is_empty() {
+            findings
+                .lines
+                .push(format!("contrast enlarged by {:.1?}", self.contrast));
+            findings
+                .fields
+                .insert("contrast".into(), json!(self.contrast));
+        }
         findings.fields.insert("answers".into(), json!(answers));
         findings.fields.insert("dead".into(), json!(dead));
         if self.args.class.is_empty() {
