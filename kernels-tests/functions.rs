@@ -149,11 +149,11 @@ impl Kernel for Evaluate {
     fn twin<T: Real>(&self, mut b: Bindings<'_, T>) {
         let (x, stiffness, rest) = (b.input(), b.input(), b.input());
         let (losses, g) = (b.output(), b.output());
-        for image in 0..self.n as usize {
+        for (image, loss) in losses[..self.n as usize].iter_mut().enumerate() {
             let own = image * self.len as usize..(image + 1) * self.len as usize;
             let (x, k, r) = (&x[own.clone()], &stiffness[own.clone()], &rest[own.clone()]);
             let (value, gradient) = self.function.at(x, k, r);
-            losses[image] = value;
+            *loss = value;
             g[own].copy_from_slice(&gradient);
         }
     }

@@ -66,6 +66,7 @@ fn content(network: &Network, layer: &str, pixels: &[f32], view: View, weight: f
             weight,
         )),
         group: 0,
+        labels: None,
     }
 }
 
@@ -89,6 +90,7 @@ fn gram(network: &Network, layer: &str, pixels: &[f32], view: View, weight: f64)
         node,
         term: Box::new(Gram::new(buffer, channels, weight)),
         group: 1,
+        labels: None,
     }
 }
 
@@ -97,6 +99,7 @@ fn tv(weight: f64) -> Placed {
         node: NodeId(0),
         term: Box::new(Tv::new(weight)),
         group: 2,
+        labels: None,
     }
 }
 

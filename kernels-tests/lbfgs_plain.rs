@@ -8,8 +8,7 @@ use crate::oracle::dot;
 pub struct Run {
     /// The value of every evaluation.
     pub values: Vec<f64>,
-    /// The last accepted point, and the least value of accepted ones.
-    pub base: Vec<f64>,
+    /// The least value of the accepted points.
     pub value: f64,
 }
 
@@ -103,11 +102,7 @@ pub fn minimize(
             d = steepest(&free(&g, &base, &g), radius);
         }
     }
-    Run {
-        values,
-        base,
-        value: f,
-    }
+    Run { values, value: f }
 }
 
 /// −H·q: Nocedal and Wright 2006, algorithm 7.4.

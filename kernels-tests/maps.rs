@@ -3,6 +3,8 @@
 
 use std::ops::ControlFlow;
 
+use std::sync::Arc;
+
 use pixgrad::Network;
 use pixgrad::device::{Device, Kind, Recording};
 use pixgrad::kernels::{Tensor, View, pack, unpack};
@@ -15,7 +17,7 @@ use pixgrad::schedule::Executor;
 use crate::common::{GPU, Output, TOLERANCE, random, same, tensor, uniform};
 use crate::oracle::{dot, wide};
 
-type Maps = Vec<Box<dyn Map>>;
+type Maps = Vec<Arc<dyn Map>>;
 
 fn warp(seed: u32, chain: &Chain) -> Warp {
     Warp::new(seed, chain).expect("a valid chain")
@@ -33,12 +35,12 @@ fn random_maps(shared: bool) -> Maps {
         ..chain.clone()
     };
     vec![
-        Box::new(Jitter {
+        Arc::new(Jitter {
             shared,
             ..Jitter::new(3, 4)
         }),
-        Box::new(warp(3, &chain)),
-        Box::new(warp(4, &larger)),
+        Arc::new(warp(3, &chain)),
+        Arc::new(warp(4, &larger)),
     ]
 }
 
@@ -50,17 +52,17 @@ fn fixed_maps(width: u32) -> Maps {
         sigmoid,
     };
     vec![
-        Box::new(Jitter {
+        Arc::new(Jitter {
             fixed: [2, -5],
             ..Jitter::new(3, 0)
         }),
-        Box::new(fourier(1.0)),
-        Box::new(fourier(0.85)),
-        Box::new(colour(false, false)),
-        Box::new(colour(false, true)),
-        Box::new(colour(true, false)),
-        Box::new(colour(true, true)),
-        Box::new(Tanh),
+        Arc::new(fourier(1.0)),
+        Arc::new(fourier(0.85)),
+        Arc::new(colour(false, false)),
+        Arc::new(colour(false, true)),
+        Arc::new(colour(true, false)),
+        Arc::new(colour(true, true)),
+        Arc::new(Tanh),
     ]
 }
 
@@ -164,7 +166,7 @@ fn assert_whole(map: &dyn Map, view: View, data: &[f64]) {
 fn devices_agree() {
     for &(n, h, w) in SHAPES {
         let mut maps = smooth_maps(w);
-        maps.push(Box::new(Round));
+        maps.push(Arc::new(Round));
         for (seed, map) in maps.iter().enumerate() {
             let (x, y) = views(&**map, n, h, w);
             let mut rng = random(seed as u64);
@@ -369,8 +371,8 @@ fn draws_repeat() {
         }
     }
     for (a, b) in random_maps(false).iter().zip([
-        Box::new(Jitter::new(9, 4)) as Box<dyn Map>,
-        Box::new(warp(9, &Chain::default())),
+        Arc::new(Jitter::new(9, 4)) as Arc<dyn Map>,
+        Arc::new(warp(9, &Chain::default())),
     ]) {
         let [a, b] = [a, &b].map(|map| forward(&GPU, &**map, one, 0, &values));
         assert_ne!(a, b, "another seed, another draw");
@@ -440,26 +442,28 @@ impl Plotted {
                 node,
                 term: Box::new(Content::new(target, view, 3.0)),
                 group: 0,
+                labels: None,
             },
             Placed {
                 node: NodeId(0),
                 term: Box::new(Tv::new(0.5)),
                 group: 1,
+                labels: None,
             },
         ];
         let parameterisation: Maps = vec![
-            Box::new(Fourier {
+            Arc::new(Fourier {
                 width: image.w,
                 decay: 1.0,
             }),
-            Box::new(Colour {
+            Arc::new(Colour {
                 decorrelate: true,
                 sigmoid: true,
             }),
         ];
         let transformations: Maps = vec![
-            Box::new(Jitter::new(1, 3)),
-            Box::new(warp(1, &Chain::default())),
+            Arc::new(Jitter::new(1, 3)),
+            Arc::new(warp(1, &Chain::default())),
         ];
         let problem = Problem {
             parameterisation: &parameterisation,

@@ -99,13 +99,13 @@ impl Case {
                 node,
                 term: Box::new(Content::new(target, view, 3.0)),
                 group: 0,
-                weights: None,
+                labels: None,
             },
             Placed {
                 node: NodeId(0),
                 term: Box::new(Tv::new(0.5)),
                 group: 1,
-                weights: None,
+                labels: None,
             },
         ];
         for layer in self.gram {
@@ -125,7 +125,7 @@ impl Case {
                 node,
                 term: Box::new(Gram::new(target, channels, 2.0)),
                 group: 2,
-                weights: None,
+                labels: None,
             });
         }
         terms

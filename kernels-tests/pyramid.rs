@@ -43,13 +43,13 @@ fn for_each_tap(h: usize, w: usize, mut visit: impl FnMut(usize, usize, f64)) {
     let columns = w.div_ceil(2);
     for row in 0..h.div_ceil(2) {
         for column in 0..columns {
-            for j in 0..5 {
-                for i in 0..5 {
+            for (j, down) in TAPS.iter().enumerate() {
+                for (i, across) in TAPS.iter().enumerate() {
                     let y = (2 * row + j) as isize - before(h) as isize;
                     let x = (2 * column + i) as isize - before(w) as isize;
                     if y >= 0 && x >= 0 && y < h as isize && x < w as isize {
                         let fine = y as usize * w + x as usize;
-                        visit(fine, row * columns + column, TAPS[j] * TAPS[i] / 256.0);
+                        visit(fine, row * columns + column, down * across / 256.0);
                     }
                 }
             }

@@ -170,7 +170,7 @@ pub fn run(args: &InvertArgs, global: &Global) -> anyhow::Result<ExitCode> {
 
 fn print(report: &Report<'_>, global: &Global) -> anyhow::Result<()> {
     if global.json {
-        return Ok(terminal::print_json(report)?);
+        return terminal::print_json(report);
     }
     let header = ["layer", "normalised error", "PSNR (dB)", "iterations"];
     let mut rows = vec![header.map(String::from).to_vec()];

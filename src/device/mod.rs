@@ -32,7 +32,7 @@ pub struct Device(Arc<Inner>);
 
 enum Inner {
     Cpu(Cpu),
-    Gpu(Gpu),
+    Gpu(Box<Gpu>),
 }
 
 impl std::fmt::Debug for Device {
@@ -49,7 +49,9 @@ impl Device {
     pub fn new(options: &DeviceOptions) -> Result<Self, DeviceError> {
         Ok(Self(Arc::new(match adapters::choose(options)? {
             None => Inner::Cpu(Cpu::new(Precision::F32)),
-            Some((index, adapter)) => Inner::Gpu(Gpu::open(&adapter, index, options.checked)?),
+            Some((index, adapter)) => {
+                Inner::Gpu(Box::new(Gpu::open(&adapter, index, options.checked)?))
+            }
         })))
     }
 
@@ -71,12 +73,8 @@ impl Device {
     /// are replaced: such an error, also one of the host's own making, then is the [`DeviceError::Lost`] of every call.
     #[must_use]
     pub fn from_wgpu(adapter: &wgpu::Adapter, device: wgpu::Device, queue: wgpu::Queue) -> Self {
-        Self(Arc::new(Inner::Gpu(Gpu::from_wgpu(
-            adapter.get_info(),
-            device,
-            queue,
-            false,
-        ))))
+        let gpu = Gpu::from_wgpu(adapter.get_info(), device, queue, false);
+        Self(Arc::new(Inner::Gpu(Box::new(gpu))))
     }
 
     /// Name, backend, driver and limits.
