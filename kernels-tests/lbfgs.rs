@@ -299,6 +299,8 @@ fn bounds_are_kept_and_the_minimum_within_them_is_found() {
         }
         let plain = case.plain(image, 100);
         assert!(plain.value <= least * (1.0 + 1e-12));
+        let apart = plain.base.iter().zip(&solution).map(|(a, b)| (a - b).abs());
+        assert!(apart.fold(0.0, f64::max) <= 1e-6, "the plain one");
         for (name, out) in &outs {
             let result = &out.result[140 * image..][..140];
             let x = &out.x[140 * image..][..140];

