@@ -193,7 +193,7 @@ fn numbers_that_make_no_sense_are_refused() {
         ("--save-every 0", "at least 1"),
         ("--precision f16", "not supported yet"),
         ("--style-loss mmd", "gram"),
-        ("--optimizer lbfgs", "adam"),
+        ("--optimizer sgd", "adam"),
         ("--init grey", "content, noise, gray, stats"),
     ] {
         desk.refused(

@@ -10,14 +10,11 @@ pixgrad() { target/release/pixgrad "$@" "${device[@]}"; }
 
 pages=docs/methods
 images=samples/images
-pixgrad invert $images/chelsea.png --model vgg19 --layers relu1_1,relu2_1,relu3_1,relu4_1 -o $pages/invert.jpg
 pixgrad dream $images/coffee.jpg -o $pages/dream.jpg
 pixgrad dream $images/rocket.jpg --preset tf1-lapnorm --layer fire8/concat -o $pages/dream-lapnorm.jpg
 pixgrad dream $images/astronaut.jpg --guide $images/chelsea.png --layer fire8/concat -o $pages/dream-guided.jpg
-pixgrad visualize --class "Egyptian cat,flamingo,volcano,pizza" -o $pages/visualize-classes.jpg
-pixgrad visualize --unit fire5/concat:3,17,42,96 -s 128 -o $pages/visualize-channels.jpg
-pixgrad visualize --direction 1,2,3,4 --layer fire8/concat -s 160 -o $pages/visualize-directions.jpg
-for preset in erhan yosinski1 yosinski2 yosinski3 yosinski4; do
-    pixgrad visualize --class flamingo --preset $preset -o out/$preset.png
-done
+pixgrad visualize --class "Egyptian cat,flamingo,volcano,pizza" -s 160 -i 256 -o $pages/visualize-classes.jpg
+pixgrad visualize --unit fire5/concat:3,17,42,96 -s 128 -i 256 -o $pages/visualize-channels.jpg
+pixgrad visualize --direction 1,2,3,4 --layer fire8/concat -s 128 -i 256 -o $pages/visualize-directions.jpg
 pixgrad fool --class "king penguin" -o $pages/fool.png
+pixgrad invert $images/chelsea.png --model vgg19 --layers relu1_1,relu2_1,relu3_1,relu4_1 -s 128 -i 150 -o $pages/invert.jpg
