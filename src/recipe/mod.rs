@@ -24,9 +24,7 @@ mod visualize;
 
 pub mod classify;
 
-pub use attack::{
-    Adversarial, Aim, Attack, AttackMethod, Distance, Goal, Watch, attack, top_one,
-};
+pub use attack::{Adversarial, Aim, Attack, AttackMethod, Distance, Goal, Watch, attack, top_one};
 pub use dream::{DreamPreset, DreamSubject, default_dream_layers, zoomed};
 pub use features::{Feature, features};
 pub use gradient::GradientReport;

@@ -11,7 +11,7 @@ use crate::device::{Buffer, Device, Kind};
 use crate::image::{Image, size_for_long_side};
 use crate::kernels::View;
 use crate::optim::Average;
-use crate::plan::{Network, Plan, Problem};
+use crate::plan::{Keep, Network, Plan, Problem};
 use crate::schedule::Executor;
 
 /// Pictures read, layers found, sizes known.
@@ -48,6 +48,7 @@ impl Prepared {
                     .to_string(),
             ));
         }
+        steps::check_keep(recipe, scales.len())?;
         // Of a long, narrow picture the coarsest scales may be too narrow for a layer: it starts finer then.
         let graph = network.graph();
         let reaches = |(w, h)| {
@@ -196,6 +197,12 @@ impl Prepared {
                 Vec::new()
             },
             average,
+            keep: recipe.keep.filter(|_| stepped).map(|keep| Keep {
+                // A term of classes, as those that are kept for are, has one slot.
+                slot: terms.iter().take_while(|t| t.group != keep.term).count() as u32,
+                threshold: keep.at_most,
+                origin: origin.clone(),
+            }),
         })
     }
 

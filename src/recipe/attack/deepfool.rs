@@ -9,8 +9,8 @@ use super::{Attack, Found, Goal, Recipe, Watch, rounded};
 use crate::Error;
 use crate::image::Image;
 use crate::plan::Network;
-use crate::recipe::gradient::Gradients;
 use crate::recipe::Progress;
+use crate::recipe::gradient::Gradients;
 
 /// Copies of pictures in a batch at most: those that are done are not waited for by many others.
 const COPIES: usize = 40;
@@ -104,6 +104,7 @@ fn batch(
             iterations: attack.steps(),
             loss: found.losses.iter().step_by(candidates).sum(),
             terms: Vec::new(),
+            images: Vec::new(),
             elapsed: begun.elapsed(),
             // It rarely takes more than a few steps.
             remaining: begun.elapsed().mul_f64(f64::from(u8::from(left > 0))),

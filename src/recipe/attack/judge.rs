@@ -116,7 +116,11 @@ pub(super) fn margins(
         let ahead = scores[*class] - other.map_or(0.0, |other| scores[*other]);
         // Of equal scores the first class wins.
         let tie = if ahead == 0.0 { f32::MIN_POSITIVE } else { 0.0 };
-        let ahead = if order[0] == *class { ahead + tie } else { ahead - tie };
+        let ahead = if order[0] == *class {
+            ahead + tie
+        } else {
+            ahead - tie
+        };
         if goal.targeted { -ahead } else { ahead }
     };
     let scores = logits(network, images)?;

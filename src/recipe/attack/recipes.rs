@@ -27,7 +27,11 @@ impl Recipe {
         recipe.image.batch = u32::try_from(images.len()).ok();
         recipe.optimizer.iterations = attack.steps();
         recipe.optimizer.step_size = attack.step_size();
-        let class: Vec<Class> = goal.classes.iter().map(|c| Class::Index(*c as u32)).collect();
+        let class: Vec<Class> = goal
+            .classes
+            .iter()
+            .map(|c| Class::Index(*c as u32))
+            .collect();
         let of_class = |kind, weight| TermSpec {
             class: class.clone(),
             ..TermSpec::new(kind).weight(weight)
@@ -142,7 +146,10 @@ mod tests {
         let at = |v: f32| Image::filled(1, 1, [v; 3]).expect("an image");
         assert_eq!(radius_of(at(0.5), &attack).ok(), Some(8.0 / 255.0));
         attack.survive_8bit = true;
-        assert_eq!(radius_of(at(100.0 / 255.0), &attack).ok(), Some(8.0 / 255.0));
+        assert_eq!(
+            radius_of(at(100.0 / 255.0), &attack).ok(),
+            Some(8.0 / 255.0)
+        );
         let smaller = radius_of(at(0.5), &attack).expect("a radius");
         assert!((smaller - 7.5 / 255.0).abs() < 1e-6, "{smaller}");
         attack.epsilon = 0.4 / 255.0;
