@@ -20,6 +20,7 @@ mod targets;
 mod terms;
 mod texture;
 mod texture_copy;
+mod transfer;
 mod visualize;
 
 pub mod classify;
@@ -39,4 +40,5 @@ pub use spec::{
 };
 pub use style::{default_content_layers, default_style_layers};
 pub use texture_copy::TEXTURE_FORMATS;
+pub use transfer::{TransferRow, TransferTable, transfer};
 pub use visualize::{Canvas, Subject, VisualizePreset, stretched};
