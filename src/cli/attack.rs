@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use clap::{Args, ValueEnum};
 use pixgrad::image::{self, SaveOptions, check_writable, side_by_side};
 use pixgrad::net;
@@ -197,12 +197,13 @@ impl AttackNumbers {
 /// Loads a network that tells classes apart; the error names those that do.
 pub fn load_classifier(device: &Device, model: &str) -> anyhow::Result<Network> {
     let network = network::load(device, model)?;
-    network.graph().logits().with_context(|| {
+    if let Err(error) = network.graph().logits() {
         let names = net::embedded().map(str::to_string).chain(net::installed());
         let has_one = |name: &String| net::Network::open(name).is_ok_and(|n| n.has_classifier());
         let names: Vec<String> = names.filter(has_one).collect();
-        format!("networks with a classifier here are {}", names.join(", "))
-    })?;
+        let names = names.join(", ");
+        bail!("{error}; of the networks here these have one: {names}");
+    }
     Ok(network)
 }
 
