@@ -1,5 +1,7 @@
 //! The command line tool as a user meets it: files, reports, messages, exit codes. On the `cpu` device, on small pictures.
 
+#[path = "attack.rs"]
+mod attack;
 #[path = "cli_methods.rs"]
 mod methods;
 #[path = "cli_refusals.rs"]

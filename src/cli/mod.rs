@@ -1,5 +1,6 @@
 //! The command line: one file per subcommand, each of which parses, calls a recipe and reports.
 
+mod attack;
 mod classify;
 mod devices;
 mod dream;
@@ -19,6 +20,7 @@ mod style;
 mod terminal;
 mod texture;
 mod trace;
+mod transfer;
 mod visualize;
 
 use std::process::ExitCode;
@@ -94,6 +96,8 @@ enum Command {
     Dream(dream::DreamArgs),
     Visualize(visualize::VisualizeArgs),
     Fool(fool::FoolArgs),
+    Attack(attack::AttackArgs),
+    Transfer(transfer::TransferArgs),
     Classify(classify::ClassifyArgs),
     Features(features::FeaturesArgs),
     Grad(grad::GradArgs),
@@ -117,6 +121,8 @@ pub fn main() -> ExitCode {
         Command::Dream(args) => dream::run(args, &global),
         Command::Visualize(args) => visualize::run(args, &global),
         Command::Fool(args) => fool::run(args, &global),
+        Command::Attack(args) => attack::run(args, &global),
+        Command::Transfer(args) => transfer::run(args, &global),
         Command::Classify(args) => classify::run(args, &global),
         Command::Features(args) => features::run(args, &global),
         Command::Grad(args) => grad::run(args, &global),

@@ -12,11 +12,11 @@ pub use passes::{Forward, Gradient};
 use std::sync::Arc;
 
 use crate::Error;
-use crate::device::{Device, Home, Kind, Recording, ValueId};
+use crate::device::{Buffer, Device, Home, Kind, Recording, ValueId};
 use crate::kernels::{MAX_TENSOR_BYTES, Record, Tensor, View};
 use crate::net::NodeId;
 use crate::objective::{Labels, Loss, Term};
-use crate::optim::{Average, Filter, Optimizer, Projection, Site, State};
+use crate::optim::{Average, Filter, Optimizer, Projection, Site, State, record_keep_best};
 use crate::param::{Map, Mapped};
 
 /// Iterations whose losses the ring holds: the most that one submission may run.
@@ -57,6 +57,19 @@ pub struct Problem<'a> {
     pub projections: &'a [Box<dyn Projection>],
     /// The average of the iterates.
     pub average: Option<Average>,
+    /// Which iterate of each image is the result; `None`: the last.
+    pub keep: Option<Keep>,
+}
+
+/// The result is, of each image of the batch, the iterate nearest to its origin among those where a loss is low enough.
+#[derive(Debug, Clone)]
+pub struct Keep {
+    /// The place of that loss among those of an image.
+    pub slot: u32,
+    /// The greatest value that is low enough.
+    pub threshold: f32,
+    /// The images that the distance is to, of the shape of the image.
+    pub origin: Buffer,
 }
 
 impl<'a> Problem<'a> {
@@ -73,6 +86,7 @@ impl<'a> Problem<'a> {
             optimizer: None,
             projections: &[],
             average: None,
+            keep: None,
         }
     }
 }
@@ -93,6 +107,8 @@ pub struct Plan {
     pub gradient: Tensor,
     /// The running average of the image.
     pub average: Option<(Average, Tensor)>,
+    /// The iterates that are the result, in the shape of the image.
+    pub kept: Option<Tensor>,
     /// The optimizer's memory.
     pub state: State,
     /// What makes the image of the parameter.
@@ -256,6 +272,25 @@ impl Plan {
             gradient,
             step,
         );
+        // Before the step: the losses are those of the image as it is now.
+        let kept = problem.keep.as_ref().map(|keep| {
+            let origin = Tensor {
+                value: recording.given("start pictures", keep.origin.clone()),
+                view: problem.image,
+            };
+            let (slot, threshold) = (keep.slot, keep.threshold);
+            record_keep_best(
+                &mut recording,
+                image,
+                origin,
+                losses,
+                slots,
+                slot,
+                threshold,
+                step,
+            )
+            .image
+        });
         let mut site = Site {
             x: parameter,
             gradient,
@@ -292,6 +327,7 @@ impl Plan {
             image,
             gradient: site.gradient,
             average,
+            kept,
             state,
             parameterisation: problem.parameterisation.to_vec(),
             labels: problem
@@ -335,6 +371,7 @@ impl Plan {
             image,
             gradient: image,
             average: None,
+            kept: None,
             state: State::default(),
             parameterisation: Vec::new(),
             labels: Vec::new(),

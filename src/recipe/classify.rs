@@ -13,6 +13,8 @@ pub enum Size {
     /// Short side 256 by antialiased bilinear resampling, then the central 224×224: as the networks were trained.
     #[default]
     Crop224,
+    /// The same in other proportion: the central square of that side, of the picture resampled to 256/224 of it.
+    Crop(u32),
     /// The image as it is.
     Native,
 }
@@ -41,6 +43,24 @@ fn middle(image: &Image) -> Result<Image, Error> {
     Ok(image.center_crop(side(image.width), side(image.height))?)
 }
 
+/// An image as it is brought to the network.
+///
+/// # Errors
+/// [`Error::Image`] for a size that no image has.
+pub fn prepared(image: &Image, size: Size) -> Result<Image, Error> {
+    let side = match size {
+        Size::Native => return Ok(image.clone()),
+        Size::Crop224 => 224,
+        Size::Crop(side) => side,
+    };
+    let short = (f64::from(side) * 256.0 / 224.0).round() as u32;
+    let image = middle(image)?;
+    let (w, h) = size_for_short_side(image.width, image.height, short);
+    Ok(image
+        .resize(w, h, Filter::Bilinear)?
+        .center_crop(side, side)?)
+}
+
 /// The `top` most probable classes of an image, most probable first.
 ///
 /// # Errors
@@ -53,16 +73,7 @@ pub fn classify(
 ) -> Result<Vec<Score>, Error> {
     let graph = network.graph();
     let nodes = [graph.logits()?, graph.find("prob")?];
-    let image = match size {
-        Size::Native => image.clone(),
-        Size::Crop224 => {
-            let image = middle(image)?;
-            let (w, h) = size_for_short_side(image.width, image.height, 256);
-            image
-                .resize(w, h, Filter::Bilinear)?
-                .center_crop(224, 224)?
-        }
-    };
+    let image = prepared(image, size)?;
     let answers = activations(network, std::slice::from_ref(&image), &nodes)?;
     let (logits, probabilities) = (&answers[0].1, &answers[1].1);
     let names = graph.class_names();

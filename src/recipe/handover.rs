@@ -8,14 +8,17 @@ use crate::kernels::{Clamp, Combine, ResizeFilter, Tensor, View, record_resize};
 use crate::plan::{Plan, RING_ROWS};
 use crate::schedule::Executor;
 
-/// The images that are the result of a scale: made of the average where there is one, else of the optimizer's own
-/// result or the last iterate.
+/// The images that are the result of a scale: those kept on the way where the recipe says so, else made of the average
+/// where there is one, else of the optimizer's own result or the last iterate.
 pub(super) fn result(executor: &Executor) -> Result<(Buffer, View), Error> {
     let plan = executor.plan();
     let device = executor.device();
     let mut recording = Recording::new();
     let step = recording.given("step", executor.buffer(plan.step).clone());
     let begun = executor.done() > 0;
+    if let Some(kept) = plan.kept.filter(|_| begun) {
+        return Ok((executor.buffer(kept.value).clone(), kept.view));
+    }
     let mut buffer = executor.buffer(plan.parameter.value).clone();
     if let Some(best) = plan.state.result.filter(|_| begun) {
         buffer = executor.buffer(best.value).clone();

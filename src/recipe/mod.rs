@@ -1,5 +1,6 @@
 //! Recipes: every method is a set of terms, a start image, an optimizer and a schedule for the one engine.
 
+mod attack;
 mod dream;
 mod features;
 mod fool;
@@ -19,10 +20,12 @@ mod targets;
 mod terms;
 mod texture;
 mod texture_copy;
+mod transfer;
 mod visualize;
 
 pub mod classify;
 
+pub use attack::{Adversarial, Aim, Attack, AttackMethod, Distance, Goal, Watch, attack, top_one};
 pub use dream::{DreamPreset, DreamSubject, default_dream_layers, zoomed};
 pub use features::{Feature, features};
 pub use gradient::GradientReport;
@@ -32,9 +35,10 @@ pub use picture::Picture;
 pub use run::{Outcome, Progress, Run, ScaleReport};
 pub use spec::Progress as ProgressPolicy;
 pub use spec::{
-    BallNorm, Carry, Class, FilterSpec, ImageSpec, Init, LayerWeight, MapSpec, Measure,
+    BallNorm, Carry, Class, FilterSpec, ImageSpec, Init, KeepSpec, LayerWeight, MapSpec, Measure,
     OptimizerKind, OptimizerSpec, Position, ProjectionSpec, Recipe, TermKind, TermSpec,
 };
 pub use style::{default_content_layers, default_style_layers};
 pub use texture_copy::TEXTURE_FORMATS;
+pub use transfer::{TransferRow, TransferTable, transfer};
 pub use visualize::{Canvas, Subject, VisualizePreset, stretched};

@@ -5,13 +5,13 @@ use super::start::{Pictures, batch, random_in_balls, scales, start};
 use super::steps;
 use super::targets::{Targets, packed};
 use super::terms::Layers;
-use super::{GradientReport, Recipe, ScaleReport};
+use super::{Recipe, ScaleReport};
 use crate::Error;
 use crate::device::{Buffer, Device, Kind};
 use crate::image::{Image, size_for_long_side};
 use crate::kernels::View;
 use crate::optim::Average;
-use crate::plan::{Network, Plan, Problem};
+use crate::plan::{Keep, Network, Plan, Problem};
 use crate::schedule::Executor;
 
 /// Pictures read, layers found, sizes known.
@@ -48,6 +48,7 @@ impl Prepared {
                     .to_string(),
             ));
         }
+        steps::check_keep(recipe, scales.len())?;
         // Of a long, narrow picture the coarsest scales may be too narrow for a layer: it starts finer then.
         let graph = network.graph();
         let reaches = |(w, h)| {
@@ -77,7 +78,7 @@ impl Prepared {
     }
 
     /// Size of the result.
-    fn last(&self) -> (u32, u32) {
+    pub fn last(&self) -> (u32, u32) {
         self.scales.last().copied().unwrap_or((1, 1))
     }
 
@@ -196,6 +197,12 @@ impl Prepared {
                 Vec::new()
             },
             average,
+            keep: recipe.keep.filter(|_| stepped).map(|keep| Keep {
+                // A term of classes, as those that are kept for are, has one slot.
+                slot: terms.iter().take_while(|t| t.group != keep.term).count() as u32,
+                threshold: keep.at_most,
+                origin: origin.clone(),
+            }),
         })
     }
 
@@ -258,36 +265,5 @@ impl Recipe {
         let prepared = Prepared::new(self, network)?;
         prepared.check_fits(device)?;
         prepared.reports()
-    }
-
-    /// The gradient of the objective at the start image, at the full size.
-    ///
-    /// # Errors
-    /// As [`Recipe::compile`].
-    pub fn gradient(&self, network: &Network) -> Result<GradientReport, Error> {
-        let prepared = Prepared::new(self, network)?;
-        let device = network.device();
-        prepared.check_fits(device)?;
-        let size = prepared.last();
-        let mut executor = prepared.executor(size, None)?;
-        device.upload(
-            executor.buffer(executor.plan().parameter.value),
-            &prepared.parameter(size)?,
-        )?;
-        let mut terms = vec![0.0; self.terms.len()];
-        let groups = executor.plan().groups.clone();
-        let _ = executor.run(1, &mut |step| {
-            for (group, loss) in groups.iter().zip(&step.losses) {
-                terms[*group] += loss;
-            }
-            std::ops::ControlFlow::Continue(())
-        })?;
-        Ok(GradientReport {
-            width: size.0,
-            height: size.1,
-            gradient: executor.read(executor.plan().gradient)?,
-            loss: terms.iter().sum(),
-            terms,
-        })
     }
 }

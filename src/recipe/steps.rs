@@ -251,6 +251,31 @@ pub(super) fn check(recipe: &Recipe) -> Result<(), Error> {
     Ok(())
 }
 
+/// Whether what a recipe keeps can be kept over that many scales.
+pub(super) fn check_keep(recipe: &Recipe, scales: usize) -> Result<(), Error> {
+    let Some(keep) = recipe.keep else {
+        return Ok(());
+    };
+    let wrong = match recipe.terms.get(keep.term) {
+        None => format!(
+            "there is no term {}: the recipe has {}, counted from 0",
+            keep.term,
+            recipe.terms.len()
+        ),
+        Some(term) if !term.kind.is_of_classes() => format!(
+            "term {} is {}; it must be logit, cross_entropy or margin",
+            keep.term,
+            term.kind.name()
+        ),
+        _ if scales > 1 => "is for one scale: leave `min_size` and `octaves` away".to_string(),
+        _ if recipe.optimizer.average > 0.0 => {
+            "the result is either an average or what is kept, not both".to_string()
+        }
+        _ => return Ok(()),
+    };
+    Err(Error::Recipe(format!("keep: {wrong}")))
+}
+
 fn check_optimizer(recipe: &Recipe) -> Result<(), Error> {
     let o = &recipe.optimizer;
     let unit = |v: f32| (0.0..1.0).contains(&v);

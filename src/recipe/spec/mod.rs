@@ -8,7 +8,7 @@ mod term;
 
 pub use image::{Carry, ImageSpec, Init};
 pub use optimizer::{OptimizerKind, OptimizerSpec, Progress};
-pub use steps::{BallNorm, FilterSpec, MapSpec, Measure, ProjectionSpec};
+pub use steps::{BallNorm, FilterSpec, KeepSpec, MapSpec, Measure, ProjectionSpec};
 pub use term::{Class, LayerWeight, Position, TermKind, TermSpec};
 
 use std::path::Path;
@@ -40,6 +40,9 @@ pub struct Recipe {
     /// What happens to the image after a step, first to last.
     #[serde(default, rename = "projection", skip_serializing_if = "Vec::is_empty")]
     pub projections: Vec<ProjectionSpec>,
+    /// Which of all images on the way is the result; absent: the last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub keep: Option<KeepSpec>,
     /// The objective: the sum of these.
     #[serde(default, rename = "term")]
     pub terms: Vec<TermSpec>,
@@ -60,6 +63,7 @@ impl Recipe {
             optimizer: OptimizerSpec::default(),
             filters: Vec::new(),
             projections: Vec::new(),
+            keep: None,
             terms: Vec::new(),
         }
     }

@@ -124,6 +124,17 @@ pub enum ProjectionSpec {
     },
 }
 
+/// The result is, of each image of a batch, the one nearest to the start picture among those at which a term's value is
+/// low enough; where there is none, the start picture.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct KeepSpec {
+    /// The index of the term, from 0.
+    pub term: usize,
+    /// The greatest weighted value that is low enough.
+    pub at_most: f32,
+}
+
 /// How the distance of two images is measured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

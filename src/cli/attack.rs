@@ -1,0 +1,524 @@
+//! `pixgrad attack`: pictures changed so that a network sees something else in them.
+
+use std::collections::HashSet;
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::{Context, bail};
+use clap::{Args, ValueEnum};
+use pixgrad::image::{self, SaveOptions, check_writable, side_by_side};
+use pixgrad::net;
+use pixgrad::recipe::classify::{Score, Size, prepared};
+use pixgrad::recipe::{
+    Adversarial, Aim, Attack, AttackMethod, BallNorm, Distance, Progress, attack, top_one,
+};
+use pixgrad::{Device, Image, Network};
+use serde::Serialize;
+
+use super::interrupt::Interrupt;
+use super::progress::Reporter;
+use super::{Global, Usage, network, parse, terminal};
+
+/// Change pictures so that a network sees something else in them
+///
+/// Of each picture NAME-adversarial.png, NAME-noise.png (the change, magnified, around grey) and NAME-panel.png (before,
+/// change, after) are written. An attack that does not succeed is reported and no failure.
+#[derive(Debug, Args)]
+pub struct AttackArgs {
+    /// The pictures
+    #[arg(value_name = "IMAGE", required = true)]
+    images: Vec<PathBuf>,
+
+    /// The class to be seen: a number, a name, or random (another for each picture) [default: any but the picture's own]
+    #[arg(short, long, value_name = "CLASS")]
+    target: Option<String>,
+
+    #[command(flatten)]
+    numbers: AttackNumbers,
+
+    /// How pictures are brought to the network: crop (short side 256 pixels, the central 224x224), native, or the side of
+    /// another central square
+    #[arg(short, long, value_name = "SIZE", default_value = "crop", value_parser = parse_size)]
+    size: Size,
+
+    /// The network: a name from `pixgrad models`, a .safetensors file, or auto (squeezenet1_1)
+    #[arg(long, value_name = "NAME|FILE", default_value = "auto")]
+    model: String,
+
+    /// The folder to write to, or for one picture the .png file of the result [default: the current folder]
+    #[arg(short, long, value_name = "DIR|FILE")]
+    output: Option<PathBuf>,
+}
+
+/// Options of `attack` and `transfer`.
+#[derive(Debug, Args)]
+pub struct AttackNumbers {
+    /// How the change is looked for
+    #[arg(short, long, value_enum, default_value_t = Method::Bim)]
+    method: Method,
+
+    /// pgd: what is bounded by ε, the largest difference or the root of the sum of squares
+    #[arg(long, value_enum)]
+    norm: Option<Norm>,
+
+    /// fgsm, bim, mi-fgsm, pgd: the largest change, in units of the `[0,1]` image [default: 8/255; 1 in l2]
+    #[arg(long, value_name = "X|A/B", value_parser = fraction, allow_negative_numbers = true)]
+    epsilon: Option<f32>,
+
+    /// Iterations, of lbfgs and cw in each round [default: bim, mi-fgsm 10; pgd 40, in l2 50; deepfool 50; lbfgs 100;
+    /// cw 150]
+    #[arg(long, value_name = "N", value_parser = parse::count, allow_negative_numbers = true)]
+    steps: Option<u64>,
+
+    /// Length of a step [default: bim, mi-fgsm ε/5; pgd ε/30, in l2 ε/40; cw 0.01; lbfgs, the first: 0.001]
+    #[arg(long, value_name = "X|A/B", value_parser = fraction, allow_negative_numbers = true)]
+    step_size: Option<f32>,
+
+    /// lbfgs, cw: the first weight of the class's term [default: lbfgs 0.1, cw 0.05]
+    #[arg(short, long, value_name = "C", value_parser = fraction, allow_negative_numbers = true)]
+    c: Option<f32>,
+
+    /// lbfgs, cw: how many weights are tried [default: 6]
+    #[arg(long, value_name = "N", value_parser = parse::count, allow_negative_numbers = true)]
+    rounds: Option<u64>,
+
+    /// cw: how far beyond the border to go, in logits [default: 0]
+    #[arg(long, value_name = "K", value_parser = parse::weight, allow_negative_numbers = true)]
+    confidence: Option<f64>,
+
+    /// Aim at what an 8-bit file holds
+    #[arg(long)]
+    survive_8bit: bool,
+
+    /// Seed of random starts and random targets
+    #[arg(long, value_name = "N", default_value = "0")]
+    seed: u64,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Method {
+    /// One step along the gradient's sign (Goodfellow et al. 2015)
+    Fgsm,
+    /// Several, within ε (Kurakin et al. 2017)
+    Bim,
+    /// With momentum (Dong et al. 2018)
+    MiFgsm,
+    /// From a random start (Madry et al. 2018)
+    Pgd,
+    /// The smallest change by box-constrained L-BFGS (Szegedy et al. 2013)
+    Lbfgs,
+    /// The smallest change by Adam in tanh space (Carlini and Wagner 2017)
+    Cw,
+    /// The nearest border (Moosavi-Dezfooli et al. 2016)
+    Deepfool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Norm {
+    Linf,
+    L2,
+}
+
+/// `8/255` or `0.03`, greater than 0.
+pub fn fraction(text: &str) -> Result<f32, String> {
+    let number = |text: &str| text.trim().parse::<f64>().ok();
+    let value = match text.split_once('/') {
+        None => number(text),
+        Some((a, b)) => number(a).and_then(|a| Some(a / number(b)?)),
+    };
+    value
+        .map(|v| v as f32)
+        .filter(|v| v.is_finite() && *v > 0.0)
+        .ok_or_else(|| "it must be a number or a fraction like 8/255, greater than 0".to_string())
+}
+
+/// `crop`, `native` or a side.
+pub fn parse_size(text: &str) -> Result<Size, String> {
+    match text {
+        "crop" => Ok(Size::Crop224),
+        "native" => Ok(Size::Native),
+        side => parse::side(side)
+            .map(Size::Crop)
+            .map_err(|why| format!("{why}, or crop, or native")),
+    }
+}
+
+impl AttackNumbers {
+    /// The attack that was asked for.
+    pub fn attack(&self) -> Result<Attack, Usage> {
+        let method = match self.method {
+            Method::Fgsm => AttackMethod::Fgsm,
+            Method::Bim => AttackMethod::Bim,
+            Method::MiFgsm => AttackMethod::MiFgsm,
+            Method::Pgd => AttackMethod::Pgd,
+            Method::Lbfgs => AttackMethod::Lbfgs,
+            Method::Cw => AttackMethod::Cw,
+            Method::Deepfool => AttackMethod::DeepFool,
+        };
+        let mut attack = Attack::new(method);
+        let (ball, search) = (method.has_ball(), method.has_search());
+        let cw = method == AttackMethod::Cw;
+        let steps = method != AttackMethod::Fgsm;
+        let lengths = steps && method != AttackMethod::DeepFool;
+        // Each option, whether it is given, and whether the method has it.
+        let options = [
+            ("epsilon", self.epsilon.is_some(), ball),
+            ("norm", self.norm.is_some(), method == AttackMethod::Pgd),
+            ("steps", self.steps.is_some(), steps),
+            ("step-size", self.step_size.is_some(), lengths),
+            ("c", self.c.is_some(), search),
+            ("rounds", self.rounds.is_some(), search),
+            ("confidence", self.confidence.is_some(), cw),
+        ];
+        if let Some((option, ..)) = options.iter().find(|(_, given, has)| *given && !has) {
+            let name = method.name();
+            return Err(Usage(format!("{name} takes no --{option}")));
+        }
+        if self.norm == Some(Norm::L2) {
+            attack.norm = BallNorm::L2;
+            attack.epsilon = 1.0;
+        }
+        attack.epsilon = self.epsilon.unwrap_or(attack.epsilon);
+        attack.steps = self.steps;
+        attack.step_size = self.step_size;
+        attack.initial_c = self.c.unwrap_or(attack.initial_c);
+        if let Some(rounds) = self.rounds {
+            attack.rounds = u32::try_from(rounds)
+                .map_err(|_| Usage("--rounds: there can be 4294967295".to_string()))?;
+        }
+        attack.confidence = self.confidence.unwrap_or(attack.confidence);
+        attack.survive_8bit = self.survive_8bit;
+        attack.seed = self.seed;
+        Ok(attack)
+    }
+}
+
+/// Loads a network that tells classes apart; the error names those that do.
+pub fn load_classifier(device: &Device, model: &str) -> anyhow::Result<Network> {
+    let network = network::load(device, model)?;
+    if let Err(error) = network.graph().logits() {
+        let names = net::embedded().map(str::to_string).chain(net::installed());
+        let has_one = |name: &String| net::Network::open(name).is_ok_and(|n| n.has_classifier());
+        let names: Vec<String> = names.filter(has_one).collect();
+        let names = names.join(", ");
+        bail!("{error}; of the networks here these have one: {names}");
+    }
+    Ok(network)
+}
+
+/// A picture as the network is to see it, without alpha.
+pub fn load_prepared(path: &Path, size: Size) -> anyhow::Result<Image> {
+    let image = prepared(&image::load(path)?, size)?;
+    Ok(Image {
+        alpha: None,
+        ..image
+    }
+    .clamp())
+}
+
+/// A progress report on stderr that Ctrl-C ends.
+pub struct Watcher {
+    quiet: bool,
+    interrupt: Interrupt,
+    reporter: Option<Reporter>,
+}
+
+impl Watcher {
+    pub fn new(quiet: bool) -> anyhow::Result<Self> {
+        Ok(Self {
+            quiet,
+            interrupt: Interrupt::listen(quiet)?,
+            reporter: None,
+        })
+    }
+
+    pub fn see(&mut self, progress: &Progress) -> ControlFlow<()> {
+        let new = || Reporter::new(self.quiet, progress.iterations);
+        self.reporter.get_or_insert_with(new).update(progress);
+        if self.interrupt.pressed() {
+            ControlFlow::Break(())
+        } else {
+            ControlFlow::Continue(())
+        }
+    }
+
+    /// The exit code so far.
+    pub fn finish(self) -> ExitCode {
+        if let Some(reporter) = self.reporter {
+            reporter.finish();
+        }
+        if self.interrupt.pressed() {
+            ExitCode::from(Interrupt::EXIT_CODE)
+        } else {
+            ExitCode::SUCCESS
+        }
+    }
+}
+
+/// The files of one picture.
+#[derive(Debug)]
+struct Files {
+    adversarial: PathBuf,
+    noise: PathBuf,
+    panel: PathBuf,
+}
+
+/// Where the results of each picture go; the folder is made.
+fn files(args: &AttackArgs) -> anyhow::Result<Vec<Files>> {
+    let output = args.output.as_deref().unwrap_or(Path::new("."));
+    let is_file = output.extension().is_some() && !output.is_dir();
+    if is_file {
+        if args.images.len() > 1 {
+            return Err(Usage(format!(
+                "'{}' is one file for {} pictures: give a folder",
+                output.display(),
+                args.images.len()
+            ))
+            .into());
+        }
+        if !output
+            .extension()
+            .is_some_and(|e| e.eq_ignore_ascii_case("png"))
+        {
+            return Err(Usage(format!(
+                "'{}': the result is written as .png, which loses nothing",
+                output.display()
+            ))
+            .into());
+        }
+    }
+    let mut taken = HashSet::new();
+    let mut all = Vec::new();
+    for path in &args.images {
+        let source = if is_file { output } else { path };
+        let stem = source.file_stem().unwrap_or("image".as_ref());
+        let stem = stem.to_string_lossy();
+        if !taken.insert(stem.to_string()) {
+            return Err(Usage(format!(
+                "two pictures are called {stem}: their results would overwrite each other"
+            ))
+            .into());
+        }
+        let folder = if is_file {
+            output.parent().unwrap_or(Path::new(""))
+        } else {
+            output
+        };
+        let named = |what: &str| folder.join(format!("{stem}-{what}.png"));
+        all.push(Files {
+            adversarial: if is_file {
+                output.to_path_buf()
+            } else {
+                named("adversarial")
+            },
+            noise: named("noise"),
+            panel: named("panel"),
+        });
+    }
+    Ok(all)
+}
+
+/// One picture, as `--json` tells it.
+#[derive(Serialize)]
+struct Answer<'a> {
+    image: &'a Path,
+    width: u32,
+    height: u32,
+    model: &'a str,
+    method: &'static str,
+    objective: &'static str,
+    /// The class to be seen; absent: any but the picture's own.
+    target: Option<Target>,
+    clean: &'a Score,
+    adversarial: &'a Score,
+    /// What the network sees in the file, written and read again.
+    adversarial_8bit: Score,
+    success: bool,
+    success_8bit: bool,
+    #[serde(flatten)]
+    distance: Distance,
+    iterations: u64,
+    /// The weight of the class's term.
+    c: Option<f32>,
+    /// What the change is magnified by in `noise`.
+    noise_factor: f64,
+    output: &'a Path,
+    noise: &'a Path,
+    panel: &'a Path,
+}
+
+#[derive(Serialize)]
+struct Target {
+    class: usize,
+    label: String,
+}
+
+pub fn run(args: &AttackArgs, global: &Global) -> anyhow::Result<ExitCode> {
+    let numbers = args.numbers.attack()?;
+    let files = files(args)?;
+    let device = global.open()?;
+    let network = load_classifier(&device, &args.model)?;
+    let aim = match args.target.as_deref() {
+        None => Aim::Leave,
+        Some("random") => Aim::Random,
+        Some(class) => Aim::Reach(vec![network.graph().class_index(class)?; args.images.len()]),
+    };
+    let images = args
+        .images
+        .iter()
+        .map(|path| load_prepared(path, args.size))
+        .collect::<anyhow::Result<Vec<_>>>()?;
+    if let Some(folder) = args.output.as_ref().filter(|o| o.extension().is_none()) {
+        std::fs::create_dir_all(folder)
+            .with_context(|| format!("the folder '{}' cannot be made", folder.display()))?;
+    }
+    for files in &files {
+        for path in [&files.adversarial, &files.noise, &files.panel] {
+            check_writable(path)?;
+        }
+    }
+    global.note(format_args!(
+        "{} by {} on {}: {} of {}",
+        network.graph().name,
+        numbers.method.name(),
+        device.info().name,
+        match images.len() {
+            1 => "1 picture".to_string(),
+            n => format!("{n} pictures"),
+        },
+        images
+            .first()
+            .map_or(String::new(), |i| format!("{}x{}", i.width, i.height)),
+    ));
+    let mut watcher = Watcher::new(global.quiet)?;
+    let results = attack(&network, &images, &aim, &numbers, &mut |p| watcher.see(p))?;
+    let code = watcher.finish();
+
+    let mut answers = Vec::new();
+    for ((path, files), (before, result)) in args
+        .images
+        .iter()
+        .zip(&files)
+        .zip(images.iter().zip(&results))
+    {
+        let noise_factor = write(files, before, &result.image)?;
+        let again = image::load(&files.adversarial)?;
+        let adversarial_8bit = top_one(&network, &[again])?.swap_remove(0);
+        answers.push(Answer {
+            image: path,
+            width: before.width,
+            height: before.height,
+            model: &network.graph().name,
+            method: numbers.method.name(),
+            objective: numbers.objective(result.target.is_some()),
+            target: result.target.map(|class| Target {
+                class,
+                label: label(&network, class),
+            }),
+            clean: &result.clean,
+            adversarial: &result.adversarial,
+            success: result.success,
+            success_8bit: result.is_success(&adversarial_8bit),
+            adversarial_8bit,
+            distance: result.distance,
+            iterations: result.iterations,
+            c: result.c,
+            noise_factor,
+            output: &files.adversarial,
+            noise: &files.noise,
+            panel: &files.panel,
+        });
+    }
+    if global.json {
+        terminal::print_json(&answers)?;
+    } else {
+        terminal::print(text(&answers, &results))?;
+    }
+    Ok(code)
+}
+
+fn label(network: &Network, class: usize) -> String {
+    let names = network.graph().class_names();
+    names
+        .and_then(|names| names.get(class))
+        .map_or_else(|| format!("class {class}"), |name| (*name).to_string())
+}
+
+/// Writes the pictures of one result; what its change is magnified by.
+fn write(files: &Files, before: &Image, after: &Image) -> anyhow::Result<f64> {
+    let largest = Distance::between(before, after).linf;
+    // The largest change reaches white or black.
+    let factor = if largest > 0.0 { 0.5 / largest } else { 1.0 };
+    let mut noise = before.clone();
+    for (value, after) in noise.rgb.iter_mut().zip(&after.rgb) {
+        *value = (0.5 + factor as f32 * (after - *value)).clamp(0.0, 1.0);
+    }
+    let panel = side_by_side(&[before, &noise, after], 4, [1.0; 3])?;
+    let pictures = [
+        (&files.adversarial, after),
+        (&files.noise, &noise),
+        (&files.panel, &panel),
+    ];
+    for (path, picture) in pictures {
+        let _ = image::save(path, picture, SaveOptions::default())?;
+    }
+    Ok(factor)
+}
+
+/// The table for people.
+fn text(answers: &[Answer<'_>], results: &[Adversarial]) -> String {
+    let headings = [
+        "image",
+        "before",
+        "after",
+        "success",
+        "8-bit",
+        "l2",
+        "linf",
+        "rms",
+        "iterations",
+        "noise",
+    ];
+    let seen = |score: &Score| format!("{} {:.3}", score.label, score.probability);
+    let yes = |success| if success { "yes" } else { "no" }.to_string();
+    let mut rows = vec![headings.map(str::to_string).to_vec()];
+    rows.extend(answers.iter().map(|a| {
+        let name = a.image.file_name().unwrap_or(a.image.as_os_str());
+        vec![
+            name.to_string_lossy().into_owned(),
+            seen(a.clean),
+            seen(a.adversarial),
+            yes(a.success),
+            yes(a.success_8bit),
+            format!("{:.4}", a.distance.l2),
+            format!("{:.4}", a.distance.linf),
+            format!("{:.6}", a.distance.rms),
+            a.iterations.to_string(),
+            format!("x{:.1}", a.noise_factor),
+        ]
+    }));
+    let count = |test: &dyn Fn(&Answer<'_>) -> bool| answers.iter().filter(|a| test(a)).count();
+    let objective = answers.first().map_or("", |a| a.objective);
+    format!(
+        "{}\n{} of {} succeed, {} in the file; minimised: {objective}",
+        terminal::table(&rows),
+        count(&|a| a.success),
+        results.len(),
+        count(&|a| a.success_8bit),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fractions() {
+        assert_eq!(fraction("8/255"), Ok(8.0 / 255.0));
+        assert_eq!(fraction("0.5"), Ok(0.5));
+        for wrong in ["", "0", "-1/255", "8/0", "8/", "nan", "1e60", "eight"] {
+            assert!(fraction(wrong).is_err(), "{wrong}");
+        }
+    }
+}

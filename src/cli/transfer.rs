@@ -1,0 +1,254 @@
+//! `pixgrad transfer`: whether images made to mislead one network mislead others.
+
+use std::fmt::Write as _;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::{Context, bail};
+use clap::Args;
+use pixgrad::image::{self, SaveOptions, check_file, check_writable, sheet, side_by_side};
+use pixgrad::recipe::classify::Size;
+use pixgrad::recipe::{TransferTable, transfer};
+use pixgrad::{Image, Network};
+use serde_json::json;
+
+use super::attack::{AttackNumbers, Watcher, load_classifier, load_prepared, parse_size};
+use super::output::write_text;
+use super::{Global, parse, terminal};
+
+/// Side of a cell of the heat map in pixels.
+const CELL: u32 = 48;
+
+/// Show images made to mislead one network to others
+///
+/// For each of the networks adversarial images are made of the folder's pictures, and shown to all of them. A cell is the
+/// fraction of the images made for its row in which its column sees something other than in the original. There are
+/// rows of noise of the same norm and of the originals, and a second table in which all changes have one root mean square.
+#[derive(Debug, Args)]
+pub struct TransferArgs {
+    /// The folder of pictures
+    #[arg(value_name = "DIR")]
+    folder: PathBuf,
+
+    /// The networks: names from `pixgrad models` or .safetensors files
+    #[arg(
+        long,
+        value_name = "NAME|FILE,...",
+        value_delimiter = ',',
+        required = true
+    )]
+    models: Vec<String>,
+
+    #[command(flatten)]
+    numbers: AttackNumbers,
+
+    /// Root mean square of all changes in the second table, in units of the `[0,1]` image
+    #[arg(long, value_name = "RMS", default_value = "0.03", value_parser = parse::positive, allow_negative_numbers = true)]
+    rms: f64,
+
+    /// How pictures are brought to the networks: crop (short side 256 pixels, the central 224x224), native, or the side of
+    /// another central square
+    #[arg(short, long, value_name = "SIZE", default_value = "crop", value_parser = parse_size)]
+    size: Size,
+
+    /// Write the tables as comma-separated values
+    #[arg(long, value_name = "FILE.csv")]
+    csv: Option<PathBuf>,
+
+    /// Draw the tables side by side, white for 0 to dark red for 1, in the order in which they are printed
+    #[arg(short, long, value_name = "FILE.png")]
+    output: Option<PathBuf>,
+}
+
+pub fn run(args: &TransferArgs, global: &Global) -> anyhow::Result<ExitCode> {
+    let numbers = args.numbers.attack()?;
+    args.csv.as_ref().map(check_file).transpose()?;
+    args.output.as_ref().map(check_writable).transpose()?;
+    let device = global.open()?;
+    let networks = args
+        .models
+        .iter()
+        .map(|model| Ok((model.clone(), load_classifier(&device, model)?)))
+        .collect::<anyhow::Result<Vec<(String, Network)>>>()?;
+
+    let (mut used, mut skipped, mut images) = (Vec::new(), Vec::new(), Vec::new());
+    for path in pictures(args)? {
+        match load_prepared(&path, args.size) {
+            Ok(image) => {
+                used.push(path);
+                images.push(image);
+            }
+            Err(error) => {
+                global.note(format_args!("skipped: {}", terminal::chain(&error)));
+                skipped.push(path);
+            }
+        }
+    }
+    if images.is_empty() {
+        bail!("'{}' holds no readable picture", args.folder.display());
+    }
+    let mut watcher = Watcher::new(global.quiet)?;
+    let method = numbers.method.name();
+    let mut begin = |name: &str| {
+        global.note(format_args!(
+            "{method} for {name}: {} pictures",
+            images.len()
+        ));
+    };
+    let tables = transfer(
+        &networks,
+        &images,
+        &numbers,
+        args.rms,
+        &mut begin,
+        &mut |p| watcher.see(p),
+    )?;
+    let code = watcher.finish();
+
+    if let Some(path) = &args.csv {
+        write_text(path, &csv(&args.models, &tables))?;
+    }
+    if let Some(path) = &args.output {
+        let maps = tables
+            .iter()
+            .map(heat_map)
+            .collect::<anyhow::Result<Vec<_>>>()?;
+        let _ = image::save(
+            path,
+            &side_by_side(&maps, 16, [0.5; 3])?,
+            SaveOptions::default(),
+        )?;
+    }
+    if global.json {
+        terminal::print_json(&json!({
+            "models": args.models,
+            "method": method,
+            "epsilon": numbers.method.has_ball().then_some(numbers.epsilon),
+            "device": device.info(),
+            "images": used,
+            "skipped": skipped,
+            "as_made": tables[0],
+            "at_one_rms": tables[1],
+            "csv": args.csv,
+            "output": args.output,
+        }))?;
+    } else {
+        let [first, second] = &tables;
+        terminal::print(format_args!(
+            "{} pictures, {method}; rows: made for, columns: shown to\n\n{}\n\nall changes at RMS {}\n\n{}",
+            images.len(),
+            text(&args.models, first),
+            args.rms,
+            text(&args.models, second),
+        ))?;
+    }
+    Ok(code)
+}
+
+/// The files of the folder that are not hidden, by name.
+fn pictures(args: &TransferArgs) -> anyhow::Result<Vec<PathBuf>> {
+    let folder = &args.folder;
+    let cannot = || format!("the folder '{}' cannot be read", folder.display());
+    let mut paths = Vec::new();
+    for entry in std::fs::read_dir(folder).with_context(cannot)? {
+        let entry = entry.with_context(cannot)?;
+        let hidden = entry.file_name().to_string_lossy().starts_with('.');
+        if !hidden && !entry.path().is_dir() {
+            paths.push(entry.path());
+        }
+    }
+    paths.sort();
+    Ok(paths)
+}
+
+/// A table for people.
+fn text(models: &[String], table: &TransferTable) -> String {
+    let headings = ["made for", "RMS"].map(String::from).into_iter();
+    let mut rows = vec![headings.chain(models.iter().cloned()).collect::<Vec<_>>()];
+    rows.extend(table.rows.iter().map(|row| {
+        let cells = row.fooled.iter().map(|f| format!("{:.1} %", 100.0 * f));
+        [row.made_for.clone(), format!("{:.5}", row.mean_rms)]
+            .into_iter()
+            .chain(cells)
+            .collect()
+    }));
+    terminal::table(&rows)
+}
+
+/// Both tables below each other, fractions from 0 to 1.
+fn csv(models: &[String], tables: &[TransferTable]) -> String {
+    let quoted = |text: &str| {
+        if text.contains([',', '"', '\n']) {
+            format!("\"{}\"", text.replace('"', "\"\""))
+        } else {
+            text.to_string()
+        }
+    };
+    let mut csv = String::from("rms,made_for,mean_rms");
+    for model in models {
+        let _ = write!(csv, ",{}", quoted(model));
+    }
+    csv.push('\n');
+    for table in tables {
+        let rms = table
+            .rms
+            .map_or("as made".to_string(), |rms| rms.to_string());
+        for row in &table.rows {
+            let _ = write!(csv, "{rms},{},{}", quoted(&row.made_for), row.mean_rms);
+            for fooled in &row.fooled {
+                let _ = write!(csv, ",{fooled}");
+            }
+            csv.push('\n');
+        }
+    }
+    csv
+}
+
+/// A table as squares.
+fn heat_map(table: &TransferTable) -> anyhow::Result<Image> {
+    let columns = table.rows.first().map_or(1, |row| row.fooled.len());
+    let cells = table
+        .rows
+        .iter()
+        .flat_map(|row| &row.fooled)
+        .map(|f| {
+            let f = *f as f32;
+            Ok(Image::filled(
+                CELL,
+                CELL,
+                [1.0 - 0.4 * f * f, 1.0 - f, (1.0 - f).powi(2)],
+            )?)
+        })
+        .collect::<anyhow::Result<Vec<_>>>()?;
+    Ok(sheet(&cells, columns, 2, [0.5; 3])?)
+}
+
+#[cfg(test)]
+mod tests {
+    use pixgrad::recipe::TransferRow;
+
+    use super::*;
+
+    #[test]
+    fn tables() {
+        let row = |made_for: &str, fooled: [f64; 2]| TransferRow {
+            made_for: made_for.to_string(),
+            mean_rms: 0.5,
+            fooled: fooled.to_vec(),
+        };
+        let table = TransferTable {
+            rms: None,
+            rows: vec![row("a,b", [1.0, 0.25]), row("c", [0.0, 0.5])],
+        };
+        let models = ["a,b".to_string(), "c".to_string()];
+        assert_eq!(
+            csv(&models, std::slice::from_ref(&table)),
+            "rms,made_for,mean_rms,\"a,b\",c\nas made,\"a,b\",0.5,1,0.25\nas made,c,0.5,0,0.5\n"
+        );
+        assert!(text(&models, &table).contains("25.0 %"));
+        let map = heat_map(&table).unwrap();
+        assert_eq!(map.size(), (2 * CELL + 6, 2 * CELL + 6));
+        assert_eq!(map.pixel(3, 3), [0.6, 0.0, 0.0]);
+        assert_eq!(map.pixel(3, CELL + 5), [1.0; 3]);
+    }
+}
