@@ -117,7 +117,11 @@ fn a_picture_of_a_batch_is_attacked_as_if_alone() {
     let alone = attacked(&images[1..], &reach(&images[1..]), &numbers);
     assert_eq!(together[1].image, alone[0].image);
     // Pictures of several sizes, too, and in their order.
-    let mixed = [images[0].clone(), sample("rocket.jpg", 80, 72), images[1].clone()];
+    let mixed = [
+        images[0].clone(),
+        sample("rocket.jpg", 80, 72),
+        images[1].clone(),
+    ];
     let results = attacked(&mixed, &reach(&mixed), &numbers);
     assert_eq!(results[2].image, alone[0].image);
     assert_eq!(results[1].image.size(), (80, 72));
@@ -164,7 +168,11 @@ fn deepfool_leaves_the_class_by_a_small_change() {
     for (result, fgsm) in results.iter().zip(fgsm) {
         assert!(result.success, "{result:?}");
         assert_ne!(class(&result.adversarial), class(&result.clean));
-        assert!((1..20).contains(&result.iterations), "{}", result.iterations);
+        assert!(
+            (1..20).contains(&result.iterations),
+            "{}",
+            result.iterations
+        );
         assert!(result.distance.l2 < 0.3 * fgsm.distance.l2);
     }
 }
@@ -251,10 +259,16 @@ fn the_report_tells_what_the_file_holds() {
             answer["adversarial_8bit"]["class"]
         );
         assert_eq!(desk.load(&path).size(), (64, 64));
-        assert_eq!(desk.load(&format!("out/{stem}-panel.png")).size(), (208, 72));
+        assert_eq!(
+            desk.load(&format!("out/{stem}-panel.png")).size(),
+            (208, 72)
+        );
         let noise = desk.load(&format!("out/{stem}-noise.png"));
         let extremes = noise.rgb.iter().filter(|v| **v < 0.01 || **v > 0.99);
-        assert!(extremes.count() > 0, "the largest change reaches the end of the range");
+        assert!(
+            extremes.count() > 0,
+            "the largest change reaches the end of the range"
+        );
     }
 }
 
@@ -290,14 +304,30 @@ fn attacks_that_cannot_be_are_refused() {
         desk.refused(&format!("attack {line}"), code, words);
     };
     refused("content.png --target 1000", 1, &["1000", "999"]);
-    refused("content.png --target cat", 1, &["Egyptian cat", "tiger cat"]);
+    refused(
+        "content.png --target cat",
+        1,
+        &["Egyptian cat", "tiger cat"],
+    );
     refused("content.png --target 1000000000000", 1, &["1000000000000"]);
     refused("content.png --epsilon 0", 2, &["greater than 0"]);
     refused("content.png --epsilon=-8/255", 2, &["greater than 0"]);
     refused("content.png --method cw --c 0", 2, &["greater than 0"]);
-    refused("content.png --method cw --epsilon 8/255", 2, &["cw takes no --epsilon"]);
-    refused("content.png --method fgsm --steps 3", 2, &["fgsm takes no --steps"]);
-    refused("content.png --model vgg19", 1, &["classifier", "squeezenet1_1"]);
+    refused(
+        "content.png --method cw --epsilon 8/255",
+        2,
+        &["cw takes no --epsilon"],
+    );
+    refused(
+        "content.png --method fgsm --steps 3",
+        2,
+        &["fgsm takes no --steps"],
+    );
+    refused(
+        "content.png --model vgg19",
+        1,
+        &["classifier", "squeezenet1_1"],
+    );
     refused("broken.png", 1, &["broken.png"]);
     refused("nothing.png", 1, &["nothing.png"]);
     refused("content.png style.png -o x.png", 2, &["folder"]);
@@ -374,5 +404,9 @@ fn transfers_that_cannot_be_are_refused() {
     refused("empty", 2, &["--models"]);
     refused("empty --models vgg19", 1, &["classifier", "squeezenet1_1"]);
     refused("empty --models vgg20", 1, &["vgg20"]);
-    refused("empty --models squeezenet1_1 --rms 0", 2, &["greater than 0"]);
+    refused(
+        "empty --models squeezenet1_1 --rms 0",
+        2,
+        &["greater than 0"],
+    );
 }

@@ -8,6 +8,8 @@ use crate::oracle::dot;
 pub struct Run {
     /// The value of every evaluation.
     pub values: Vec<f64>,
+    /// The last accepted point.
+    pub base: Vec<f64>,
     /// The least value of the accepted points.
     pub value: f64,
 }
@@ -102,7 +104,11 @@ pub fn minimize(
             d = steepest(&free(&g, &base, &g), radius);
         }
     }
-    Run { values, value: f }
+    Run {
+        values,
+        base,
+        value: f,
+    }
 }
 
 /// −H·q: Nocedal and Wright 2006, algorithm 7.4.

@@ -49,8 +49,11 @@ pub(super) fn by_size(images: &[Image]) -> Vec<Vec<usize>> {
     groups
 }
 
+/// Of one picture the scores and the probabilities of all classes.
+type Scores = (Vec<f32>, Vec<f32>);
+
 /// The scores before and after the softmax of each picture, of whatever sizes.
-fn scores(network: &Network, images: &[Image]) -> Result<Vec<(Vec<f32>, Vec<f32>)>, Error> {
+fn scores(network: &Network, images: &[Image]) -> Result<Vec<Scores>, Error> {
     let graph = network.graph();
     let nodes = [graph.logits()?, graph.find("prob")?];
     let mut all = vec![(Vec::new(), Vec::new()); images.len()];
