@@ -15,6 +15,7 @@ mod output;
 mod parse;
 mod progress;
 mod run;
+mod search;
 mod style;
 mod terminal;
 mod texture;
@@ -94,6 +95,7 @@ enum Command {
     Dream(dream::DreamArgs),
     Visualize(visualize::VisualizeArgs),
     Fool(fool::FoolArgs),
+    Search(search::SearchArgs),
     Classify(classify::ClassifyArgs),
     Features(features::FeaturesArgs),
     Grad(grad::GradArgs),
@@ -117,6 +119,7 @@ pub fn main() -> ExitCode {
         Command::Dream(args) => dream::run(args, &global),
         Command::Visualize(args) => visualize::run(args, &global),
         Command::Fool(args) => fool::run(args, &global),
+        Command::Search(args) => search::run(args, &global),
         Command::Classify(args) => classify::run(args, &global),
         Command::Features(args) => features::run(args, &global),
         Command::Grad(args) => grad::run(args, &global),
@@ -192,6 +195,7 @@ mod tests {
             ("texture a --size 10x", "WIDTHxHEIGHT"),
             ("texture a --size 0x10", "WIDTHxHEIGHT"),
             ("classify a --top 0", "at least 1"),
+            ("search a --layer b --unit 1 --top 0", "at least 1"),
         ] {
             let error = refusal(line);
             assert_eq!(error.exit_code(), 2, "{line}");
@@ -210,6 +214,8 @@ mod tests {
             "grad a",
             "features a",
             "run",
+            "search a --unit 1",
+            "search a --layer b",
         ] {
             assert_eq!(
                 refusal(line).kind(),

@@ -41,6 +41,15 @@ fn middle(image: &Image) -> Result<Image, Error> {
     Ok(image.center_crop(side(image.width), side(image.height))?)
 }
 
+/// The image as [`Size::Crop224`] brings it to the network.
+pub(super) fn crop224(image: &Image) -> Result<Image, Error> {
+    let image = middle(image)?;
+    let (w, h) = size_for_short_side(image.width, image.height, 256);
+    Ok(image
+        .resize(w, h, Filter::Bilinear)?
+        .center_crop(224, 224)?)
+}
+
 /// The `top` most probable classes of an image, most probable first.
 ///
 /// # Errors
@@ -55,13 +64,7 @@ pub fn classify(
     let nodes = [graph.logits()?, graph.find("prob")?];
     let image = match size {
         Size::Native => image.clone(),
-        Size::Crop224 => {
-            let image = middle(image)?;
-            let (w, h) = size_for_short_side(image.width, image.height, 256);
-            image
-                .resize(w, h, Filter::Bilinear)?
-                .center_crop(224, 224)?
-        }
+        Size::Crop224 => crop224(image)?,
     };
     let answers = activations(network, std::slice::from_ref(&image), &nodes)?;
     let (logits, probabilities) = (&answers[0].1, &answers[1].1);

@@ -22,6 +22,7 @@ mod texture_copy;
 mod visualize;
 
 pub mod classify;
+pub mod search;
 
 pub use dream::{DreamPreset, DreamSubject, default_dream_layers, zoomed};
 pub use features::{Feature, features};
