@@ -6,6 +6,8 @@ mod attack;
 mod methods;
 #[path = "cli_refusals.rs"]
 mod refusals;
+#[path = "cli_search.rs"]
+mod search;
 
 use std::fs;
 use std::io::{BufRead, BufReader};

@@ -16,6 +16,7 @@ mod output;
 mod parse;
 mod progress;
 mod run;
+mod search;
 mod style;
 mod terminal;
 mod texture;
@@ -98,6 +99,7 @@ enum Command {
     Fool(fool::FoolArgs),
     Attack(attack::AttackArgs),
     Transfer(transfer::TransferArgs),
+    Search(search::SearchArgs),
     Classify(classify::ClassifyArgs),
     Features(features::FeaturesArgs),
     Grad(grad::GradArgs),
@@ -123,6 +125,7 @@ pub fn main() -> ExitCode {
         Command::Fool(args) => fool::run(args, &global),
         Command::Attack(args) => attack::run(args, &global),
         Command::Transfer(args) => transfer::run(args, &global),
+        Command::Search(args) => search::run(args, &global),
         Command::Classify(args) => classify::run(args, &global),
         Command::Features(args) => features::run(args, &global),
         Command::Grad(args) => grad::run(args, &global),
@@ -198,6 +201,7 @@ mod tests {
             ("texture a --size 10x", "WIDTHxHEIGHT"),
             ("texture a --size 0x10", "WIDTHxHEIGHT"),
             ("classify a --top 0", "at least 1"),
+            ("search a --layer b --unit 1 --top 0", "at least 1"),
         ] {
             let error = refusal(line);
             assert_eq!(error.exit_code(), 2, "{line}");
@@ -216,6 +220,8 @@ mod tests {
             "grad a",
             "features a",
             "run",
+            "search a --unit 1",
+            "search a --layer b",
         ] {
             assert_eq!(
                 refusal(line).kind(),

@@ -24,6 +24,7 @@ mod transfer;
 mod visualize;
 
 pub mod classify;
+pub mod search;
 
 pub use attack::{Adversarial, Aim, Attack, AttackMethod, Distance, Goal, Watch, attack, top_one};
 pub use dream::{DreamPreset, DreamSubject, default_dream_layers, zoomed};
