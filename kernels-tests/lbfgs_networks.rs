@@ -163,7 +163,7 @@ fn a_feature_inversion_as_in_f64() {
     let target = picture("chelsea.png", 32);
     let start = vec![0.5; view.elements()];
     let lbfgs = Lbfgs::default();
-    let terms = |network: &Network| vec![content(network, "relu3_1", &target, view, 1.0), tv(0.05)];
+    let terms = |network: &Network| vec![content(network, "relu2_1", &target, view, 1.0), tv(0.5)];
     let oracle = Network::load(&Device::oracle(), "vgg19").expect("the embedded network");
     let oracle_terms = terms(&oracle);
     let plan = Plan::new(&Problem::new(&oracle, view, &oracle_terms)).expect("a plan");
