@@ -288,7 +288,7 @@ fn one_picture_may_go_to_a_file_and_people_get_a_table() {
 #[test]
 fn an_attack_is_also_a_recipe() {
     let mut recipe = Recipe::read(&samples().join("recipes/attack.toml")).expect("a recipe");
-    recipe.image.size = Some(SIDE);
+    recipe.image.size = Some(128);
     let network = network();
     let mut run = recipe.compile(network.device(), &network).expect("a run");
     run.run(|_| ControlFlow::Continue(())).expect("it runs");
@@ -303,7 +303,11 @@ fn attacks_that_cannot_be_are_refused() {
     let refused = |line: &str, code, words: &[&str]| {
         desk.refused(&format!("attack {line}"), code, words);
     };
-    refused("content.png --target 1000", 1, &["1000", "999"]);
+    refused(
+        "content.png --target 1000",
+        1,
+        &["1000 classes", "no class 1000"],
+    );
     refused(
         "content.png --target cat",
         1,
