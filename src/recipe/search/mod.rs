@@ -183,7 +183,7 @@ pub enum Event<'a> {
 
 /// The `top` images of a folder, not of its folders, for every query.
 ///
-/// Each image is brought to the network as [`Size::Crop224`](super::classify::Size::Crop224) does. What is kept of it,
+/// Each image is brought to the network as [`Size::Crop224`] does. What is kept of it,
 /// each channel's mean and maximum, lies in a hidden file of the folder for later searches. Hidden files and the file
 /// `except`, by which a sheet of findings may be meant, are no part of the folder.
 ///
