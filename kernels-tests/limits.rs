@@ -27,7 +27,7 @@ fn a_layer_with_more_elements_than_a_kernel_counts_is_refused() {
     let network = Network::load(&device, "vgg19").expect("the embedded network");
     let picture = Picture::from(noise(32, 32, 3));
     let recipe = Recipe::style(picture.clone(), [picture]).size(MAX_SIDE);
-    match recipe.dry_run(&device, &network) {
+    match recipe.dry_run(&network) {
         Err(Error::TooLarge {
             largest: Some(side),
             ..

@@ -61,6 +61,10 @@ struct Global {
     )]
     backend: Option<String>,
 
+    /// Take no more memory than this, for example 600M or 2G: a larger image goes through the network in bands
+    #[arg(long, global = true, value_name = "BYTES", value_parser = parse::bytes)]
+    memory: Option<u64>,
+
     /// Make stdout one JSON document and nothing else
     #[arg(long, global = true)]
     json: bool,
@@ -76,6 +80,7 @@ impl Global {
         let options = DeviceOptions {
             device: self.device.clone(),
             backend: self.backend.clone(),
+            memory: self.memory,
             ..DeviceOptions::default()
         };
         Ok(Device::new(&options)?)
@@ -198,6 +203,9 @@ mod tests {
             ("style a b --style-loss mmd", "gram"),
             ("style a b --precision f16", "not supported yet"),
             ("style a b --backend opengl", "vulkan"),
+            ("style a b --memory 0", "such as 600M"),
+            ("style a b --memory 3T", "such as 600M"),
+            ("style a b --memory M", "such as 600M"),
             ("texture a --size 10x", "WIDTHxHEIGHT"),
             ("texture a --size 0x10", "WIDTHxHEIGHT"),
             ("classify a --top 0", "at least 1"),

@@ -198,7 +198,7 @@ pub fn optimize(
     let (network, chosen) = load_network(&mut recipe, &device)?;
     method.complete(&mut recipe, &network)?;
     if args.dry_run {
-        let scales = recipe.dry_run(&device, &network)?;
+        let scales = recipe.dry_run(&network)?;
         save_recipe(&recipe, args)?;
         return report_plan(&device, &network, &scales, global);
     }
@@ -449,6 +449,7 @@ pub fn report_plan(
         "size",
         "iterations",
         "memory",
+        "bands",
         "GFLOP/iteration",
         "dispatches/iteration",
     ];
@@ -457,7 +458,8 @@ pub fn report_plan(
         vec![
             format!("{}x{}", s.width, s.height),
             s.iterations.to_string(),
-            terminal::bytes(s.cost.total_bytes()),
+            terminal::bytes(s.peak_bytes),
+            s.bands.to_string(),
             format!("{:.2}", s.cost.gflop),
             s.cost.dispatches.to_string(),
         ]

@@ -83,6 +83,24 @@ pub fn count(text: &str) -> Result<u64, String> {
     count.ok_or_else(|| "it must be a whole number, at least 1".to_string())
 }
 
+/// A number of bytes, with K, M or G for 2¹⁰, 2²⁰ or 2³⁰ of them.
+pub fn bytes(text: &str) -> Result<u64, String> {
+    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let unit = text[digits.len()..].to_ascii_uppercase();
+    let unit = unit.trim_end_matches('B').trim_end_matches('I');
+    let shift = match unit {
+        "" => Some(0),
+        "K" => Some(10),
+        "M" => Some(20),
+        "G" => Some(30),
+        _ => None,
+    };
+    let bytes = shift.and_then(|shift| digits.parse::<u64>().ok()?.checked_mul(1 << shift));
+    bytes
+        .filter(|bytes| *bytes > 0)
+        .ok_or_else(|| "it must be a number of bytes such as 600M or 2G".to_string())
+}
+
 /// A weight that pulls, never pushes.
 pub fn weight(text: &str) -> Result<f64, String> {
     number(text, |n| n >= 0.0).ok_or_else(|| "it must be a number, 0 or more".to_string())
@@ -167,6 +185,17 @@ pub fn precision(text: &str) -> Result<Precision, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn byte_counts() {
+        assert_eq!(bytes("600M"), Ok(600 << 20));
+        assert_eq!(bytes("600MiB"), Ok(600 << 20));
+        assert_eq!(bytes("2g"), Ok(2 << 30));
+        assert_eq!(bytes("4096"), Ok(4096));
+        for wrong in ["", "0", "M", "-1M", "1.5G", "3T", "99999999999G"] {
+            assert!(bytes(wrong).is_err(), "{wrong}");
+        }
+    }
 
     #[test]
     fn sizes() {

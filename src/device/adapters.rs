@@ -11,6 +11,8 @@ pub struct DeviceOptions {
     pub device: Option<String>,
     /// `vulkan`, `metal`, `dx12`, `gl` or `cpu`: only adapters of this backend.
     pub backend: Option<String>,
+    /// The most bytes that plans may take: larger images go through the network in bands. Absent: what there is.
+    pub memory: Option<u64>,
     /// Compiles shaders with bounds and loop checks: what the tests run with.
     pub checked: bool,
 }

@@ -3,6 +3,7 @@
 use std::sync::{Arc, LazyLock, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use super::DeviceError;
+use super::tally::Share;
 
 /// What the elements of a buffer are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -19,6 +20,8 @@ pub struct Buffer {
     kind: Kind,
     len: usize,
     memory: Memory,
+    /// Told when the last clone is dropped.
+    _share: Option<Arc<Share>>,
 }
 
 #[derive(Debug, Clone)]
@@ -40,7 +43,20 @@ pub(super) enum Storage {
 
 impl Buffer {
     pub(super) fn new(kind: Kind, len: usize, memory: Memory) -> Self {
-        Self { kind, len, memory }
+        Self {
+            kind,
+            len,
+            memory,
+            _share: None,
+        }
+    }
+
+    /// With its part of what the device counts.
+    pub(super) fn counted(self, share: Share) -> Self {
+        Self {
+            _share: Some(Arc::new(share)),
+            ..self
+        }
     }
 
     /// Reals or words.

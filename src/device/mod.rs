@@ -13,8 +13,11 @@ mod kernel;
 mod real;
 mod recording;
 mod shader;
+mod tally;
 
 use std::sync::Arc;
+
+use tally::Tally;
 
 pub use adapters::{DeviceInfo, DeviceKind, DeviceOptions, list};
 pub use buffer::{Buffer, Kind};
@@ -30,7 +33,14 @@ pub use shader::{Shader, Source, compose};
 #[derive(Clone)]
 pub struct Device(Arc<Inner>);
 
-enum Inner {
+struct Inner {
+    hardware: Hardware,
+    /// The most bytes that plans may take, where the host has set a limit.
+    memory: Option<u64>,
+    tally: Arc<Tally>,
+}
+
+enum Hardware {
     Cpu(Cpu),
     Gpu(Box<Gpu>),
 }
@@ -47,24 +57,33 @@ impl Device {
     /// # Errors
     /// [`DeviceError::NotFound`] lists the devices there are when a named one is not among them.
     pub fn new(options: &DeviceOptions) -> Result<Self, DeviceError> {
-        Ok(Self(Arc::new(match adapters::choose(options)? {
-            None => Inner::Cpu(Cpu::new(Precision::F32)),
+        let hardware = match adapters::choose(options)? {
+            None => Hardware::Cpu(Cpu::new(Precision::F32)),
             Some((index, adapter)) => {
-                Inner::Gpu(Box::new(Gpu::open(&adapter, index, options.checked)?))
+                Hardware::Gpu(Box::new(Gpu::open(&adapter, index, options.checked)?))
             }
-        })))
+        };
+        Ok(Self::of(hardware, options.memory))
+    }
+
+    fn of(hardware: Hardware, memory: Option<u64>) -> Self {
+        Self(Arc::new(Inner {
+            hardware,
+            memory,
+            tally: Arc::default(),
+        }))
     }
 
     /// The processor in f32: every kernel's twin, on all cores.
     #[must_use]
     pub fn cpu() -> Self {
-        Self(Arc::new(Inner::Cpu(Cpu::new(Precision::F32))))
+        Self::of(Hardware::Cpu(Cpu::new(Precision::F32)), None)
     }
 
     /// The processor in f64: slow and exact, what tests compare every other device with.
     #[must_use]
     pub fn oracle() -> Self {
-        Self(Arc::new(Inner::Cpu(Cpu::new(Precision::F64))))
+        Self::of(Hardware::Cpu(Cpu::new(Precision::F64)), None)
     }
 
     /// Runs on a GPU that the host program has opened, so that buffers and textures can be shared with it.
@@ -74,47 +93,56 @@ impl Device {
     #[must_use]
     pub fn from_wgpu(adapter: &wgpu::Adapter, device: wgpu::Device, queue: wgpu::Queue) -> Self {
         let gpu = Gpu::from_wgpu(adapter.get_info(), device, queue, false);
-        Self(Arc::new(Inner::Gpu(Box::new(gpu))))
+        Self::of(Hardware::Gpu(Box::new(gpu)), None)
     }
 
     /// Name, backend, driver and limits.
     #[must_use]
     pub fn info(&self) -> &DeviceInfo {
-        match &*self.0 {
-            Inner::Cpu(cpu) => cpu.info(),
-            Inner::Gpu(gpu) => gpu.info(),
+        match &self.0.hardware {
+            Hardware::Cpu(cpu) => cpu.info(),
+            Hardware::Gpu(gpu) => gpu.info(),
         }
     }
 
     /// The GPU behind this device, `None` on the processor.
     #[must_use]
     pub fn gpu(&self) -> Option<&Gpu> {
-        match &*self.0 {
-            Inner::Gpu(gpu) => Some(gpu),
-            Inner::Cpu(_) => None,
+        match &self.0.hardware {
+            Hardware::Gpu(gpu) => Some(gpu),
+            Hardware::Cpu(_) => None,
         }
     }
 
     /// The processor behind this device, `None` on a GPU.
     #[must_use]
     pub fn as_cpu(&self) -> Option<&Cpu> {
-        match &*self.0 {
-            Inner::Cpu(cpu) => Some(cpu),
-            Inner::Gpu(_) => None,
+        match &self.0.hardware {
+            Hardware::Cpu(cpu) => Some(cpu),
+            Hardware::Gpu(_) => None,
         }
     }
 
-    /// Bytes of memory that a plan may still take, where that can be known: on the processor and on software
-    /// adapters, which share its memory. A GPU's driver tells only by refusing.
+    /// Bytes of memory that plans may take, where that is known: what [`DeviceOptions::memory`] allows, and no more than
+    /// is free on the processor and on software adapters, which share its memory. A GPU's driver tells only by refusing.
     #[must_use]
-    pub fn free_memory(&self) -> Option<u64> {
-        let own = matches!(&*self.0, Inner::Cpu(_)) || self.info().is_software();
-        own.then(|| {
-            let mut system = sysinfo::System::new();
-            system.refresh_memory();
-            system.available_memory()
-        })
-        .filter(|bytes| *bytes > 0)
+    pub fn memory_limit(&self) -> Option<u64> {
+        let own = matches!(&self.0.hardware, Hardware::Cpu(_)) || self.info().is_software();
+        let free = own
+            .then(|| {
+                let mut system = sysinfo::System::new();
+                system.refresh_memory();
+                system.available_memory()
+            })
+            .filter(|bytes| *bytes > 0);
+        [free, self.0.memory].into_iter().flatten().min()
+    }
+
+    /// Bytes of all buffers that exist on this device, and the most there have been at one time. Not counted: what the
+    /// driver takes for itself, kernel parameters, and read-back.
+    #[must_use]
+    pub fn allocated(&self) -> (u64, u64) {
+        self.0.tally.read()
     }
 
     /// A zeroed buffer of `len` elements.
@@ -123,10 +151,12 @@ impl Device {
     /// [`DeviceError::TooLarge`] beyond the device's limit for one binding, [`DeviceError::OutOfMemory`] when
     /// the device has no room for it.
     pub fn buffer(&self, label: &str, kind: Kind, len: usize) -> Result<Buffer, DeviceError> {
-        match &*self.0 {
-            Inner::Cpu(cpu) => Ok(cpu.buffer(kind, len)),
-            Inner::Gpu(gpu) => gpu.buffer(label, kind, len),
-        }
+        let buffer = match &self.0.hardware {
+            Hardware::Cpu(cpu) => cpu.buffer(kind, len),
+            Hardware::Gpu(gpu) => gpu.buffer(label, kind, len)?,
+        };
+        let bytes = (len as u64 * 4).max(16).next_multiple_of(16);
+        Ok(buffer.counted(self.0.tally.take(bytes)))
     }
 
     /// A buffer of reals holding `data`.
@@ -145,9 +175,9 @@ impl Device {
     /// [`DeviceError::Mismatch`] when `data` is longer than the buffer or the buffer holds words.
     pub fn upload(&self, buffer: &Buffer, data: &[f32]) -> Result<(), DeviceError> {
         buffer.expect(Kind::Real, data.len())?;
-        match &*self.0 {
-            Inner::Cpu(_) => buffer.write_reals(data.iter().map(|&v| f64::from(v))),
-            Inner::Gpu(gpu) => gpu.write(buffer, bytemuck::cast_slice(data)),
+        match &self.0.hardware {
+            Hardware::Cpu(_) => buffer.write_reals(data.iter().map(|&v| f64::from(v))),
+            Hardware::Gpu(gpu) => gpu.write(buffer, bytemuck::cast_slice(data)),
         }
     }
 
@@ -157,9 +187,9 @@ impl Device {
     /// As [`Device::upload`].
     pub fn upload_words(&self, buffer: &Buffer, data: &[u32]) -> Result<(), DeviceError> {
         buffer.expect(Kind::Word, data.len())?;
-        match &*self.0 {
-            Inner::Cpu(_) => buffer.write_words(data),
-            Inner::Gpu(gpu) => gpu.write(buffer, bytemuck::cast_slice(data)),
+        match &self.0.hardware {
+            Hardware::Cpu(_) => buffer.write_words(data),
+            Hardware::Gpu(gpu) => gpu.write(buffer, bytemuck::cast_slice(data)),
         }
     }
 
@@ -169,9 +199,9 @@ impl Device {
     /// As [`Device::upload`].
     pub fn upload_f64(&self, buffer: &Buffer, data: &[f64]) -> Result<(), DeviceError> {
         buffer.expect(Kind::Real, data.len())?;
-        match &*self.0 {
-            Inner::Cpu(_) => buffer.write_reals(data.iter().copied()),
-            Inner::Gpu(_) => {
+        match &self.0.hardware {
+            Hardware::Cpu(_) => buffer.write_reals(data.iter().copied()),
+            Hardware::Gpu(_) => {
                 let narrow: Vec<f32> = data.iter().map(|&v| v as f32).collect();
                 self.upload(buffer, &narrow)
             }
@@ -184,9 +214,9 @@ impl Device {
     /// [`DeviceError::Lost`] when the device fails; [`DeviceError::Mismatch`] on a buffer of words.
     pub fn download(&self, buffer: &Buffer) -> Result<Vec<f32>, DeviceError> {
         buffer.expect(Kind::Real, 0)?;
-        match &*self.0 {
-            Inner::Cpu(_) => Ok(buffer.read_reals().into_iter().map(|v| v as f32).collect()),
-            Inner::Gpu(gpu) => Ok(bytemuck::pod_collect_to_vec(&gpu.read(buffer)?)),
+        match &self.0.hardware {
+            Hardware::Cpu(_) => Ok(buffer.read_reals().into_iter().map(|v| v as f32).collect()),
+            Hardware::Gpu(gpu) => Ok(bytemuck::pod_collect_to_vec(&gpu.read(buffer)?)),
         }
     }
 
@@ -196,9 +226,9 @@ impl Device {
     /// As [`Device::download`].
     pub fn download_f64(&self, buffer: &Buffer) -> Result<Vec<f64>, DeviceError> {
         buffer.expect(Kind::Real, 0)?;
-        match &*self.0 {
-            Inner::Cpu(_) => Ok(buffer.read_reals()),
-            Inner::Gpu(_) => Ok(self.download(buffer)?.into_iter().map(f64::from).collect()),
+        match &self.0.hardware {
+            Hardware::Cpu(_) => Ok(buffer.read_reals()),
+            Hardware::Gpu(_) => Ok(self.download(buffer)?.into_iter().map(f64::from).collect()),
         }
     }
 
@@ -208,9 +238,9 @@ impl Device {
     /// As [`Device::download`].
     pub fn download_words(&self, buffer: &Buffer) -> Result<Vec<u32>, DeviceError> {
         buffer.expect(Kind::Word, 0)?;
-        match &*self.0 {
-            Inner::Cpu(_) => Ok(buffer.read_words()),
-            Inner::Gpu(gpu) => Ok(bytemuck::pod_collect_to_vec(&gpu.read(buffer)?)),
+        match &self.0.hardware {
+            Hardware::Cpu(_) => Ok(buffer.read_words()),
+            Hardware::Gpu(gpu) => Ok(bytemuck::pod_collect_to_vec(&gpu.read(buffer)?)),
         }
     }
 
@@ -221,12 +251,12 @@ impl Device {
     /// # Errors
     /// [`DeviceError::Shader`] when the kernel does not compile on this device.
     pub fn run(&self, operation: &dyn Operation, buffers: &[&Buffer]) -> Result<(), DeviceError> {
-        match &*self.0 {
-            Inner::Cpu(cpu) => {
+        match &self.0.hardware {
+            Hardware::Cpu(cpu) => {
                 cpu.run(operation, buffers);
                 Ok(())
             }
-            Inner::Gpu(gpu) => gpu.run(operation, buffers),
+            Hardware::Gpu(gpu) => gpu.run(operation, buffers),
         }
     }
 }

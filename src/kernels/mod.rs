@@ -15,6 +15,7 @@ pub mod conv;
 pub mod conv1x1;
 pub mod conv3x3;
 pub mod conv_naive;
+pub mod copy_rows;
 pub mod cross_entropy;
 mod decay;
 pub mod direction;
@@ -67,6 +68,7 @@ pub use conv::Conv;
 pub use conv_naive::ConvNaive;
 pub use conv1x1::Conv1x1;
 pub use conv3x3::Conv3x3;
+pub use copy_rows::CopyRows;
 pub use cross_entropy::{CrossEntropy, CrossEntropyBackward};
 pub use direction::{Direction, DirectionBackward};
 pub use elementwise::{Clamp, Combine, Fill, Round};
@@ -123,6 +125,7 @@ pub const SOURCES: &[&Source] = &[
     &conv3x3::SOURCE,
     &conv::SOURCE,
     &conv_naive::SOURCE,
+    &copy_rows::SOURCE,
     &cross_entropy::SOURCE,
     &direction::SOURCE,
     &elementwise::SOURCE,

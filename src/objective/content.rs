@@ -4,7 +4,9 @@
 //! - `l2`: mean((x − x₀)²), the same of the image;
 //! - `inversion`: ‖Φ − Φ₀‖²/‖Φ₀‖², Mahendran & Vedaldi 2015, section 3.
 
-use super::{Loss, Saved, Term, record_squared_difference};
+use super::{
+    Band, Banded, Loss, Saved, Term, gather_value, record_squared_difference, record_sum, rows_of,
+};
 use crate::Error;
 use crate::device::{Buffer, Recording};
 use crate::kernels::{SquaredDifferenceBackward, Tensor, View};
@@ -79,18 +81,47 @@ impl Content {
     }
 }
 
+impl Content {
+    fn target(&self, recording: &mut Recording) -> Tensor {
+        Tensor {
+            value: recording.given(format!("{} target", self.name), self.target.clone()),
+            view: self.view,
+        }
+    }
+
+    fn record_value(&self, recording: &mut Recording, x: Tensor, target: Tensor, loss: Loss) {
+        let target = (target.value, target.view);
+        record_squared_difference(recording, self.name, x, target, self.scale, loss);
+    }
+
+    fn record_gradient(
+        &self,
+        recording: &mut Recording,
+        x: Tensor,
+        target: Tensor,
+        dx: Tensor,
+        accumulate: bool,
+    ) {
+        let gradient = SquaredDifferenceBackward {
+            a: x.view,
+            b: target.view,
+            da: dx.view,
+            alpha: (2.0 * self.scale) as f32,
+            accumulate,
+        };
+        recording.call(
+            format!("{} gradient", self.name),
+            gradient,
+            &[x.value, target.value, dx.value],
+        );
+    }
+}
+
 impl Term for Content {
     fn forward(&self, recording: &mut Recording, x: Tensor, loss: Loss) -> Saved {
-        let target = recording.given(format!("{} target", self.name), self.target.clone());
-        record_squared_difference(
-            recording,
-            self.name,
-            x,
-            (target, self.view),
-            self.scale,
-            loss,
-        );
-        Saved(vec![target])
+        let target = self.target(recording);
+        self.record_value(recording, x, target, loss);
+        Saved(vec![target.value])
     }
 
     fn backward(
@@ -101,18 +132,51 @@ impl Term for Content {
         dx: Tensor,
         accumulate: bool,
     ) {
-        let target = saved.0[0];
-        let gradient = SquaredDifferenceBackward {
-            a: x.view,
-            b: self.view,
-            da: dx.view,
-            alpha: (2.0 * self.scale) as f32,
-            accumulate,
+        let target = Tensor {
+            value: saved.0[0],
+            view: self.view,
         };
-        recording.call(
-            format!("{} gradient", self.name),
-            gradient,
-            &[x.value, target, dx.value],
-        );
+        self.record_gradient(recording, x, target, dx, accumulate);
+    }
+
+    fn banded(&self) -> Option<&dyn Banded> {
+        Some(self)
+    }
+}
+
+impl Banded for Content {
+    fn gather(&self, recording: &mut Recording, x: Tensor, band: Band, gathered: &mut Saved) {
+        let target = self.target(recording);
+        let rows = rows_of(recording, target, band, x.view);
+        let value = gather_value(recording, x.view.n, band, gathered);
+        self.record_value(recording, x, rows, value);
+    }
+
+    fn conclude(
+        &self,
+        recording: &mut Recording,
+        layer: View,
+        gathered: Saved,
+        loss: Loss,
+    ) -> Saved {
+        record_sum(recording, self.name, gathered.0[0], layer.n, 1.0, loss);
+        Saved(vec![self.target(recording).value])
+    }
+
+    fn backward_band(
+        &self,
+        recording: &mut Recording,
+        x: Tensor,
+        band: Band,
+        saved: &Saved,
+        dx: Tensor,
+        accumulate: bool,
+    ) {
+        let target = Tensor {
+            value: saved.0[0],
+            view: self.view,
+        };
+        let rows = rows_of(recording, target, band, x.view);
+        self.record_gradient(recording, x, rows, dx, accumulate);
     }
 }

@@ -2,10 +2,11 @@
 //!
 //! With D = G/N − A/N_s its gradient is dL/dF = D·F / (C²·N): a 1×1 convolution of F with D as its weights.
 
-use super::{Loss, Saved, Term, record_squared_difference};
+use super::{Band, Banded, Loss, Saved, Term, record_squared_difference};
 use crate::device::{Buffer, Kind, Recording};
 use crate::kernels::{
-    Conv, Gram as GramKernel, GramReduce, SquaredDifferenceBackward, Tensor, View, record_conv,
+    Combine, Conv, Gram as GramKernel, GramReduce, SquaredDifferenceBackward, Tensor, View,
+    record_conv,
 };
 
 /// The difference between a layer's Gram matrix and a target's.
@@ -18,18 +19,31 @@ pub struct Gram {
 
 /// Records the Gram matrix FᵀF/N of every image: a tensor `[n, 1, C⁺, C⁺]`, C⁺ being C rounded up to a multiple of 4.
 pub fn record_gram(recording: &mut Recording, x: Tensor, keep: bool) -> Tensor {
+    let mut sum = None;
+    gather_gram(recording, x, Band::whole(x.view), keep, &mut sum)
+}
+
+/// Adds what the rows `x` of a layer of N positions contribute to its Gram matrix FᵀF/N, which it returns; the first band
+/// makes `sum`.
+pub fn gather_gram(
+    recording: &mut Recording,
+    x: Tensor,
+    band: Band,
+    keep: bool,
+    sum: &mut Option<Tensor>,
+) -> Tensor {
     let padded = x.view.quads * 4;
     let splits = GramKernel::splits_for(x.view);
     let partial = GramKernel { f: x.view, splits };
     let partials = recording.transient("gram partial sums", Kind::Real, partial.partial_len());
     recording.call("gram", partial, &[x.value, partials]);
     let view = View::new(x.view.n, 1, padded, padded);
-    let gram = if keep {
+    let gram = if keep && sum.is_none() {
         Tensor::persistent(recording, "gram", view)
     } else {
         Tensor::transient(recording, "gram", view)
     };
-    let scale = 1.0 / (x.view.h * x.view.w) as f32;
+    let scale = 1.0 / (band.layer.h * band.layer.w) as f32;
     recording.call(
         "gram reduction",
         GramReduce {
@@ -40,7 +54,17 @@ pub fn record_gram(recording: &mut Recording, x: Tensor, keep: bool) -> Tensor {
         },
         &[partials, gram.value],
     );
-    gram
+    let Some(sum) = *sum else {
+        *sum = Some(gram);
+        return gram;
+    };
+    let add = Combine {
+        len: view.len() as u32,
+        alpha: 1.0,
+        beta: 1.0,
+    };
+    recording.call("gram of a band", add, &[gram.value, sum.value]);
+    sum
 }
 
 impl Gram {
@@ -62,9 +86,9 @@ impl Gram {
     }
 }
 
-impl Term for Gram {
-    fn forward(&self, recording: &mut Recording, x: Tensor, loss: Loss) -> Saved {
-        let gram = record_gram(recording, x, false);
+impl Gram {
+    /// The value and the difference of the matrices, from the Gram matrix.
+    fn compare(&self, recording: &mut Recording, gram: Tensor, loss: Loss) -> Saved {
         let view = View { n: 1, ..gram.view };
         let target = recording.given("gram target", self.target.clone());
         let scale = self.weight / (4.0 * f64::from(self.channels).powi(2));
@@ -83,6 +107,13 @@ impl Term for Gram {
         );
         Saved(vec![difference.value])
     }
+}
+
+impl Term for Gram {
+    fn forward(&self, recording: &mut Recording, x: Tensor, loss: Loss) -> Saved {
+        let gram = record_gram(recording, x, false);
+        self.compare(recording, gram, loss)
+    }
 
     fn backward(
         &self,
@@ -92,7 +123,49 @@ impl Term for Gram {
         dx: Tensor,
         accumulate: bool,
     ) {
-        let pixels = f64::from(x.view.h * x.view.w);
+        let band = Band::whole(x.view);
+        self.backward_band(recording, x, band, saved, dx, accumulate);
+    }
+
+    fn banded(&self) -> Option<&dyn Banded> {
+        Some(self)
+    }
+}
+
+impl Banded for Gram {
+    fn gather(&self, recording: &mut Recording, x: Tensor, band: Band, gathered: &mut Saved) {
+        let view = View::new(x.view.n, 1, x.view.quads * 4, x.view.quads * 4);
+        let mut sum = gathered.0.first().map(|value| Tensor {
+            value: *value,
+            view,
+        });
+        gathered.0 = vec![gather_gram(recording, x, band, false, &mut sum).value];
+    }
+
+    fn conclude(
+        &self,
+        recording: &mut Recording,
+        layer: View,
+        gathered: Saved,
+        loss: Loss,
+    ) -> Saved {
+        let gram = Tensor {
+            value: gathered.0[0],
+            view: View::new(layer.n, 1, layer.quads * 4, layer.quads * 4),
+        };
+        self.compare(recording, gram, loss)
+    }
+
+    fn backward_band(
+        &self,
+        recording: &mut Recording,
+        x: Tensor,
+        band: Band,
+        saved: &Saved,
+        dx: Tensor,
+        accumulate: bool,
+    ) {
+        let pixels = f64::from(band.layer.h * band.layer.w);
         let product = Conv {
             alpha: (self.weight / (f64::from(self.channels).powi(2) * pixels)) as f32,
             accumulate,

@@ -22,7 +22,7 @@ pub use content::Content;
 pub use cross_entropy::CrossEntropy;
 pub use direction::Direction;
 pub use energy::Energy;
-pub use gram::{Gram, record_gram};
+pub use gram::{Gram, gather_gram, record_gram};
 pub use guide::Guide;
 pub use labels::Labels;
 pub use margin::Margin;
@@ -30,7 +30,7 @@ pub use tv::Tv;
 pub use tv_beta::TvBeta;
 
 use crate::device::{Kind, Recording, ValueId};
-use crate::kernels::{SquaredDifference, Sum, Tensor, View};
+use crate::kernels::{CopyRows, SquaredDifference, Sum, Tensor, View};
 
 /// One term at one tensor.
 pub trait Term: std::fmt::Debug + Send + Sync {
@@ -46,6 +46,64 @@ pub trait Term: std::fmt::Debug + Send + Sync {
         dx: Tensor,
         accumulate: bool,
     );
+
+    /// The term over a layer that is seen in bands of rows; `None` where it needs all of the layer at once.
+    fn banded(&self) -> Option<&dyn Banded> {
+        None
+    }
+}
+
+/// A term that needs of a layer only sums over its positions, so that it can be computed band after band: first every
+/// band's part of the sums is gathered, then the value concluded from them, then each band gets its gradient.
+pub trait Banded {
+    /// Adds what the rows `x` of the layer contribute to what has been gathered; the first band begins it.
+    fn gather(&self, recording: &mut Recording, x: Tensor, band: Band, gathered: &mut Saved);
+
+    /// Records the value as [`Term::forward`] does, from what all bands have gathered.
+    fn conclude(
+        &self,
+        recording: &mut Recording,
+        layer: View,
+        gathered: Saved,
+        loss: Loss,
+    ) -> Saved;
+
+    /// As [`Term::backward`] for the rows `x` of the layer.
+    fn backward_band(
+        &self,
+        recording: &mut Recording,
+        x: Tensor,
+        band: Band,
+        saved: &Saved,
+        dx: Tensor,
+        accumulate: bool,
+    );
+}
+
+/// Some rows of a layer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Band {
+    /// The whole layer.
+    pub layer: View,
+    /// The band's first row in it.
+    pub first: u32,
+    /// Its number.
+    pub index: u32,
+    /// How many bands the layer is seen in.
+    pub count: u32,
+}
+
+impl Band {
+    /// The whole layer as one band.
+    #[must_use]
+    pub fn whole(layer: View) -> Self {
+        Self {
+            layer,
+            first: 0,
+            index: 0,
+            count: 1,
+        }
+    }
 }
 
 /// Where a term's weighted value goes.
@@ -62,6 +120,38 @@ pub struct Loss {
 /// What a forward pass leaves for the backward pass.
 #[derive(Debug, Clone, Default)]
 pub struct Saved(Vec<ValueId>);
+
+/// Gathers a value that is a sum over positions: each band's own is kept until the sum is concluded. Returns where this
+/// band's goes.
+fn gather_value(recording: &mut Recording, n: u32, band: Band, gathered: &mut Saved) -> Loss {
+    if gathered.0.is_empty() {
+        let len = (n * band.count) as usize;
+        gathered
+            .0
+            .push(recording.transient("values of the bands", Kind::Real, len));
+    }
+    Loss {
+        losses: gathered.0[0],
+        slots: band.count,
+        slot: band.index,
+    }
+}
+
+/// Records the rows of `target`, a tensor of `band.layer`'s height, that `x` is compared with.
+fn rows_of(recording: &mut Recording, target: Tensor, band: Band, x: View) -> Tensor {
+    let view = View::new(target.view.n, x.h, x.w, x.c);
+    let rows = Tensor::transient(recording, "rows of the target", view);
+    let copy = CopyRows {
+        x: target.view,
+        y: view,
+        from: band.first,
+        to: 0,
+        rows: x.h,
+        accumulate: false,
+    };
+    recording.call("rows of the target", copy, &[target.value, rows.value]);
+    rows
+}
 
 /// Records `losses[i, slot] = scale · Σ (aᵢ − bᵢ)²` for every image i.
 fn record_squared_difference(

@@ -1,10 +1,12 @@
 //! A plan: one iteration of an objective on a network at one size, as a list of kernel calls and a slot of memory
 //! for every value. Making one touches no device memory but the network's weights.
 
+mod bands;
 mod memory;
 mod network;
 mod passes;
 
+pub use bands::{Bands, fewest_bands};
 pub use memory::Layout;
 pub use network::Network;
 pub use passes::{Forward, Gradient};
@@ -59,6 +61,8 @@ pub struct Problem<'a> {
     pub average: Option<Average>,
     /// Which iterate of each image is the result; `None`: the last.
     pub keep: Option<Keep>,
+    /// In how many bands of rows the network sees the image: 1, or as many as memory makes necessary.
+    pub bands: u32,
 }
 
 /// The result is, of each image of the batch, the iterate nearest to its origin among those where a loss is low enough.
@@ -87,6 +91,7 @@ impl<'a> Problem<'a> {
             projections: &[],
             average: None,
             keep: None,
+            bands: 1,
         }
     }
 }
@@ -179,6 +184,34 @@ fn pull_back(
         })
 }
 
+/// Records the values of terms of layers and the gradient with respect to what the network sees.
+fn through_network(
+    recording: &mut Recording,
+    network: &Network,
+    input: Tensor,
+    terms: &[(&Placed, Loss)],
+) -> Result<Tensor, Error> {
+    let wanted: Vec<NodeId> = terms.iter().map(|(placed, _)| placed.node).collect();
+    let forward = Forward::record(recording, network, input, &wanted, &[])?;
+    let saved: Vec<_> = terms
+        .iter()
+        .map(|(placed, loss)| {
+            let x = forward.tensor(placed.node);
+            placed.term.forward(recording, x, *loss)
+        })
+        .collect();
+    forward.record_backward(recording, |recording, node, x, gradient| {
+        let own = terms
+            .iter()
+            .zip(&saved)
+            .filter(|((t, _), _)| t.node == node);
+        for ((placed, _), saved) in own {
+            let (dx, accumulate) = gradient.target(recording);
+            placed.term.backward(recording, x, saved, dx, accumulate);
+        }
+    })
+}
+
 impl Plan {
     /// Plans one iteration: the image from its parameters, forward pass, losses, backward pass, filters of the gradient,
     /// optimizer step, projections, record of the losses.
@@ -211,41 +244,31 @@ impl Plan {
         let seen = apply(&mut recording, problem.transformations, image, step);
         let input = seen.last().map_or(image, |mapped| mapped.y);
 
-        let of_image = |placed: &Placed| placed.node == NodeId(0);
-        let wanted: Vec<NodeId> = problem.terms.iter().map(|t| t.node).collect();
-        let forward = Forward::record(&mut recording, problem.network, input, &wanted, &[])?;
-        let saved: Vec<_> = problem
+        // Terms of the image itself see it before the transformations, the others through the network.
+        let loss = |slot| Loss {
+            losses,
+            slots,
+            slot,
+        };
+        let (of_image, of_layers): (Vec<_>, Vec<_>) = problem
             .terms
             .iter()
-            .zip(0..)
-            .map(|(placed, slot)| {
-                let x = if of_image(placed) {
-                    image
-                } else {
-                    forward.tensor(placed.node)
-                };
-                let loss = Loss {
-                    losses,
-                    slots,
-                    slot,
-                };
-                placed.term.forward(&mut recording, x, loss)
-            })
-            .collect();
-        let terms = || problem.terms.iter().zip(&saved);
-        // Through the network, unless all terms read the image itself.
-        let through = problem.terms.iter().any(|placed| !of_image(placed));
+            .zip((0..).map(loss))
+            .partition(|(placed, _)| placed.node == NodeId(0));
         let mut gradient = None;
-        if through {
-            let from_network =
-                forward.record_backward(&mut recording, |recording, node, x, gradient| {
-                    for (placed, saved) in
-                        terms().filter(|(placed, _)| placed.node == node && !of_image(placed))
-                    {
-                        let (dx, accumulate) = gradient.target(recording);
-                        placed.term.backward(recording, x, saved, dx, accumulate);
-                    }
-                })?;
+        if !of_layers.is_empty() {
+            let from_network = if problem.bands > 1 {
+                let nodes: Vec<NodeId> = of_layers.iter().map(|(t, _)| t.node).collect();
+                let graph = problem.network.graph();
+                Bands::new(graph, &nodes, input.view, problem.bands)?.record(
+                    &mut recording,
+                    problem.network,
+                    input,
+                    &of_layers,
+                )?
+            } else {
+                through_network(&mut recording, problem.network, input, &of_layers)?
+            };
             gradient = Some(pull_back(
                 &mut recording,
                 problem.transformations,
@@ -254,13 +277,14 @@ impl Plan {
                 step,
             ));
         }
-        for (placed, saved) in terms().filter(|(placed, _)| of_image(placed)) {
+        for (placed, loss) in of_image {
+            let saved = placed.term.forward(&mut recording, image, loss);
             let accumulate = gradient.is_some();
             let dx = *gradient
                 .get_or_insert_with(|| Tensor::transient(&mut recording, "gradient", image.view));
             placed
                 .term
-                .backward(&mut recording, image, saved, dx, accumulate);
+                .backward(&mut recording, image, &saved, dx, accumulate);
         }
         let Some(gradient) = gradient else {
             return Err(Error::Plan("no term depends on the image".to_string()));
@@ -390,7 +414,12 @@ impl Plan {
             buffer_bytes: self.layout.slot_bytes().sum(),
             given_bytes: given,
             parameter_bytes: self.recording.calls().len() as u64 * crate::device::PARAMS_SLOT,
-            largest_buffer_bytes: self.layout.slot_bytes().max().unwrap_or(0),
+            largest_buffer_bytes: self
+                .layout
+                .slot_bytes()
+                .chain(self.given_buffers().map(|len| len as u64 * 4))
+                .max()
+                .unwrap_or(0),
             gflop: work.flop as f64 / 1e9,
             dispatches: self.recording.calls().len(),
         }
@@ -410,11 +439,12 @@ impl Plan {
             })
     }
 
-    /// Whether every buffer of the plan is within the device's limits and its memory.
+    /// Whether every buffer of the plan is within the device's limits, and the plan within its memory beside `beside` bytes
+    /// of others.
     ///
     /// # Errors
     /// [`Error::TooLarge`] names what does not fit.
-    pub fn check_fits(&self, device: &Device) -> Result<(), Error> {
+    pub fn check_fits(&self, device: &Device, beside: u64) -> Result<(), Error> {
         let info = device.info();
         let limit = info
             .max_binding_bytes
@@ -430,13 +460,14 @@ impl Plan {
                 largest: None,
             });
         }
-        if let Some(free) = device.free_memory()
-            && cost.total_bytes() > free
+        let needed = cost.total_bytes() + beside;
+        if let Some(most) = device.memory_limit()
+            && needed > most
         {
             return Err(Error::TooLarge {
                 what: "the plan".to_string(),
-                needed: cost.total_bytes(),
-                limit: free,
+                needed,
+                limit: most,
                 device: info.name.clone(),
                 largest: None,
             });

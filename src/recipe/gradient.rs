@@ -44,7 +44,6 @@ pub(super) struct At {
 impl Gradients {
     pub fn new(recipe: &Recipe, network: &Network) -> Result<Self, Error> {
         let prepared = Prepared::new(recipe, network)?;
-        prepared.check_fits(network.device())?;
         let executor = prepared.executor(prepared.last(), None)?;
         Ok(Self { prepared, executor })
     }

@@ -52,8 +52,7 @@ pub(super) fn result(executor: &Executor) -> Result<(Buffer, View), Error> {
 }
 
 /// The values of a scale that the next one, and whoever asks for the image meanwhile, still need.
-pub(super) fn survivors(executor: &Executor) -> Vec<ValueId> {
-    let plan = executor.plan();
+pub(super) fn survivors(plan: &Plan) -> Vec<ValueId> {
     [plan.parameter.value, plan.step]
         .into_iter()
         .chain(plan.average.map(|(_, tensor)| tensor.value))
@@ -64,6 +63,18 @@ pub(super) fn survivors(executor: &Executor) -> Vec<ValueId> {
                 .map(|tensor| tensor.value),
         )
         .collect()
+}
+
+/// Bytes that stand beside the plan of an image of the shape `next` while it takes over from `plan`: what survives of
+/// it, its result, and one pass of the resampling.
+pub(super) fn bytes_beside(plan: &Plan, next: View) -> u64 {
+    let survivors: usize = survivors(plan)
+        .iter()
+        .map(|id| plan.recording.value(*id).len)
+        .sum();
+    let image = plan.image.view;
+    let between = View { w: next.w, ..image };
+    (survivors + image.len() + between.len()) as u64 * 4
 }
 
 /// Starts `to` where `from` has come to: its result becomes the image, its optimizer's moments the moments. With

@@ -4,12 +4,12 @@ use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, StandardNormal};
 
-use super::targets::Targets;
+use super::targets::{Activations, Targets};
 use super::terms::Layers;
 use super::{Position, Recipe, TermKind, TermSpec};
 use crate::Error;
 use crate::device::{Buffer, Device, Kind};
-use crate::kernels::{View, pack};
+use crate::kernels::View;
 use crate::net::NodeId;
 use crate::objective::{
     Activation, AlphaNorm, Content, CrossEntropy, Direction, Energy, Gram, Guide, Labels, Margin,
@@ -119,15 +119,20 @@ impl Placing<'_> {
                 Box::new(Guide::new(buffer, view, weight))
             }
             TermKind::Inversion => {
-                let (buffer, view, values) = self.activations(at, "inversion")?;
-                let square = |v: &f32| f64::from(*v).powi(2);
-                let norm = values.map_or(1.0, |values| values.iter().map(square).sum());
-                Box::new(Content::inversion(buffer, view, norm, weight)?)
+                let (buffer, view, squares) = self.activations(at, "inversion")?;
+                Box::new(Content::inversion(
+                    buffer,
+                    view,
+                    squares.unwrap_or(1.0),
+                    weight,
+                )?)
             }
             TermKind::Content => {
-                let (buffer, view, values) = self.activations(at, "content")?;
-                let weight = match values {
-                    Some(values) => relative(spec, name, weight, Content::at_zero(values))?,
+                let (buffer, view, squares) = self.activations(at, "content")?;
+                let weight = match squares {
+                    Some(squares) => {
+                        relative(spec, name, weight, squares / view.elements() as f64)?
+                    }
                     None => weight,
                 };
                 Box::new(Content::new(buffer, view, weight))
@@ -215,16 +220,15 @@ impl Placing<'_> {
         Selection::upload(self.device(), layer, &selections)
     }
 
-    /// A target's activations on the device.
-    fn activations(&self, at: At, what: &str) -> Result<(Buffer, View, Option<&[f32]>), Error> {
-        let (shape, values) = self.targets.activations(at.group, at.index);
-        let view = View::new(1, shape.height, shape.width, shape.channels);
+    /// A target's activations on the device, and the sum of their squares; without it in a dry plan.
+    fn activations(&self, at: At, what: &str) -> Result<(Buffer, View, Option<f64>), Error> {
+        let Activations { view, values } = self.targets.activations(at.group, at.index);
+        if let Some((buffer, squares)) = values {
+            return Ok((buffer.clone(), *view, Some(*squares)));
+        }
         let label = format!("{what} of {}", self.name(at.node));
-        let buffer = match values {
-            Some(values) => self.device().buffer_from(&label, &pack(view, values))?,
-            None => self.device().buffer(&label, Kind::Real, view.len())?,
-        };
-        Ok((buffer, view, values))
+        let buffer = self.device().buffer(&label, Kind::Real, view.len())?;
+        Ok((buffer, *view, None))
     }
 }
 

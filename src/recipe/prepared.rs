@@ -1,5 +1,6 @@
 //! A recipe with everything resolved that needs no device memory: what runs, dry runs and gradients begin with.
 
+use super::handover::bytes_beside;
 use super::place::Placing;
 use super::start::{Pictures, batch, random_in_balls, scales, start};
 use super::steps;
@@ -7,11 +8,11 @@ use super::targets::{Targets, packed};
 use super::terms::Layers;
 use super::{Recipe, ScaleReport};
 use crate::Error;
-use crate::device::{Buffer, Device, Kind};
+use crate::device::{Buffer, Kind};
 use crate::image::{Image, size_for_long_side};
 use crate::kernels::View;
 use crate::optim::Average;
-use crate::plan::{Keep, Network, Plan, Problem};
+use crate::plan::{Keep, Network, Plan, Problem, fewest_bands};
 use crate::schedule::Executor;
 
 /// Pictures read, layers found, sizes known.
@@ -22,6 +23,8 @@ pub(super) struct Prepared {
     pub pictures: Pictures,
     layers: Vec<Layers>,
     scales: Vec<(u32, u32)>,
+    /// In how many bands the network sees the image of each scale.
+    bands: Vec<u32>,
     /// Images optimized at once.
     batch: u32,
 }
@@ -57,14 +60,17 @@ impl Prepared {
         };
         let narrow = scales.iter().take_while(|s| !reaches(**s)).count();
         scales.drain(..narrow.min(scales.len() - 1));
-        Ok(Self {
+        let mut prepared = Self {
             recipe: recipe.clone(),
             network: network.clone(),
             pictures,
             layers,
             scales,
+            bands: Vec::new(),
             batch,
-        })
+        };
+        prepared.bands = prepared.fit()?;
+        Ok(prepared)
     }
 
     /// The shape of the images at a size.
@@ -93,63 +99,79 @@ impl Prepared {
 
     /// What every scale is and costs, coarsest first.
     pub fn reports(&self) -> Result<Vec<ScaleReport>, Error> {
-        let cost = |size| Ok::<_, Error>(self.dry_plan(size)?.cost());
-        self.scales
-            .iter()
-            .enumerate()
-            .map(|(i, &(width, height))| {
-                let iterations = self.iterations(i == 0);
-                Ok(ScaleReport {
-                    width,
-                    height,
-                    iterations,
-                    cost: cost((width, height))?,
-                })
-            })
-            .collect()
+        let mut before: Option<Plan> = None;
+        let mut reports = Vec::new();
+        for (i, (&(width, height), &bands)) in self.scales.iter().zip(&self.bands).enumerate() {
+            let plan = self.dry_plan((width, height), bands)?;
+            let cost = plan.cost();
+            let beside = before.map_or(0, |p| bytes_beside(&p, plan.image.view));
+            reports.push(ScaleReport {
+                width,
+                height,
+                iterations: self.iterations(i == 0),
+                bands,
+                peak_bytes: cost.total_bytes() + beside,
+                cost,
+            });
+            before = Some(plan);
+        }
+        Ok(reports)
     }
 
-    /// Whether the largest scale fits the device; the error tells the largest size that does.
-    pub fn check_fits(&self, device: &Device) -> Result<(), Error> {
-        let last = self.last();
-        let fits = |size| self.dry_plan(size).and_then(|plan| plan.check_fits(device));
-        match fits(last) {
-            Err(Error::TooLarge {
-                what,
-                needed,
-                limit,
-                device,
-                ..
-            }) => {
-                let (mut good, mut bad) = (0, last.0.max(last.1));
-                while bad - good > 1 {
-                    let side = good.midpoint(bad);
-                    if fits(size_for_long_side(last.0, last.1, side)).is_ok() {
-                        good = side
-                    } else {
-                        bad = side
-                    }
+    /// In as few bands as possible for every scale; where the largest does not fit in any, the error tells the largest size
+    /// that does.
+    fn fit(&self) -> Result<Vec<u32>, Error> {
+        let device = self.network.device();
+        let fit = |size: (u32, u32), before: Option<&Plan>| {
+            let beside = before.map_or(0, |p| bytes_beside(p, self.view(size)));
+            fewest_bands(device, beside, |bands| self.dry_plan(size, bands))
+        };
+        let mut before: Option<Plan> = None;
+        let mut bands = Vec::new();
+        for &size in &self.scales {
+            match fit(size, before.as_ref()) {
+                Ok((count, plan)) => {
+                    bands.push(count);
+                    before = Some(plan);
                 }
                 Err(Error::TooLarge {
                     what,
                     needed,
                     limit,
                     device,
-                    largest: (good > 0).then_some(good),
-                })
+                    ..
+                }) => {
+                    let (mut good, mut bad) = (0, size.0.max(size.1));
+                    while bad - good > 1 {
+                        let side = good.midpoint(bad);
+                        if fit(size_for_long_side(size.0, size.1, side), None).is_ok() {
+                            good = side
+                        } else {
+                            bad = side
+                        }
+                    }
+                    return Err(Error::TooLarge {
+                        what,
+                        needed,
+                        limit,
+                        device,
+                        largest: (good > 0).then_some(good),
+                    });
+                }
+                Err(other) => return Err(other),
             }
-            other => other,
         }
+        Ok(bands)
     }
 
     /// The plan of a scale without its targets' values: same memory, same work.
-    fn dry_plan(&self, size: (u32, u32)) -> Result<Plan, Error> {
+    fn dry_plan(&self, size: (u32, u32), bands: u32) -> Result<Plan, Error> {
         let outline = self.network.outline();
         let pictures = &self.pictures.targets;
         let targets = Targets::shapes_only(&self.recipe, &self.layers, &outline, pictures, size)?;
         let len = self.view(size).len();
         let origin = outline.device().buffer("start pictures", Kind::Real, len)?;
-        self.plan(&outline, &targets, &origin, size, Some(0))
+        self.plan(&outline, &targets, &origin, size, bands, Some(0))
     }
 
     /// The plan of a scale; `earlier` is the number of steps taken before it, `None` plans the gradient only.
@@ -159,6 +181,7 @@ impl Prepared {
         targets: &Targets,
         origin: &Buffer,
         size: (u32, u32),
+        bands: u32,
         earlier: Option<u64>,
     ) -> Result<Plan, Error> {
         let recipe = &self.recipe;
@@ -203,6 +226,7 @@ impl Prepared {
                 threshold: keep.at_most,
                 origin: origin.clone(),
             }),
+            bands,
         })
     }
 
@@ -221,10 +245,15 @@ impl Prepared {
     /// A scale with its targets and memory; `earlier` as for its plan.
     pub fn executor(&self, size: (u32, u32), earlier: Option<u64>) -> Result<Executor, Error> {
         let device = self.network.device();
-        let origin = self.start(size)?;
-        let origin = device.buffer_from("start pictures", &packed(&origin).1)?;
-        let targets = self.targets(size)?;
-        let plan = self.plan(&self.network, &targets, &origin, size, earlier)?;
+        let scale = self.scales.iter().position(|scale| *scale == size);
+        let bands = scale.map_or(1, |scale| self.bands[scale]);
+        let plan = {
+            let targets = self.targets(size)?;
+            let origin = packed(&self.start(size)?).1;
+            let origin = device.buffer_from("start pictures", &origin)?;
+            self.plan(&self.network, &targets, &origin, size, bands, earlier)?
+            // Targets and start pictures that no call reads are gone from here on.
+        };
         Executor::new(device, plan)
     }
 
@@ -261,9 +290,7 @@ impl Recipe {
     ///
     /// # Errors
     /// As [`Recipe::compile`].
-    pub fn dry_run(&self, device: &Device, network: &Network) -> Result<Vec<ScaleReport>, Error> {
-        let prepared = Prepared::new(self, network)?;
-        prepared.check_fits(device)?;
-        prepared.reports()
+    pub fn dry_run(&self, network: &Network) -> Result<Vec<ScaleReport>, Error> {
+        Prepared::new(self, network)?.reports()
     }
 }

@@ -26,6 +26,10 @@ pub struct ScaleReport {
     pub height: u32,
     /// Iterations of the optimizer.
     pub iterations: u64,
+    /// In how many bands of rows the network sees the image.
+    pub bands: u32,
+    /// The most bytes on the device at one time: the plan, and what it takes over from the scale before.
+    pub peak_bytes: u64,
     /// Memory and work of its plan.
     #[serde(flatten)]
     pub cost: Cost,
@@ -82,7 +86,6 @@ impl Recipe {
     /// does not fit the device, with the largest size that would.
     pub fn compile(&self, device: &Device, network: &Network) -> Result<Run, Error> {
         let prepared = Prepared::new(self, network)?;
-        prepared.check_fits(device)?;
         let reports = prepared.reports()?;
         let first = (reports[0].width, reports[0].height);
         let executor = prepared.executor(first, Some(0))?;
@@ -230,7 +233,7 @@ impl Run {
         let earlier = self.before() + self.executor.done();
         let report = self.reports[self.scale + 1];
         // The coarser scale's activations make room for the finer one's.
-        self.executor.release(&survivors(&self.executor));
+        self.executor.release(&survivors(self.executor.plan()));
         let next = self
             .prepared
             .executor((report.width, report.height), Some(earlier))?;

@@ -5,21 +5,28 @@ use std::collections::HashMap;
 use super::terms::Layers;
 use super::{Recipe, TermKind, TermSpec};
 use crate::Error;
-use crate::device::{Kind, Recording};
+use crate::device::{Buffer, Kind, Recording};
 use crate::image::{Filter, Image, size_for_long_side};
-use crate::kernels::{Tensor, View, pack};
+use crate::kernels::{CopyRows, Tensor, View, pack};
 use crate::net::{NetError, NodeId, Shape};
-use crate::objective::record_gram;
-use crate::plan::{Forward, Network, Plan, RING_ROWS};
+use crate::objective::{Band, gather_gram};
+use crate::plan::{Bands, Network, Plan, RING_ROWS, fewest_bands};
 use crate::schedule::Executor;
 
-/// A layer's values; none where only its size matters, which may be beyond any memory.
-type Values = Option<Vec<f32>>;
+/// A target's activations at a layer.
+#[derive(Debug)]
+pub(super) struct Activations {
+    /// Their shape: one image.
+    pub view: View,
+    /// Where they are on the device, and the sum of their squares; none where only the size matters, which may be beyond
+    /// any memory.
+    pub values: Option<(Buffer, f64)>,
+}
 
 /// Targets of every term and layer of a recipe at one scale.
 #[derive(Debug, Default)]
 pub(super) struct Targets {
-    activations: HashMap<(usize, usize), (Shape, Values)>,
+    activations: HashMap<(usize, usize), Activations>,
     gram: HashMap<(usize, usize), Vec<f32>>,
 }
 
@@ -50,13 +57,9 @@ impl Targets {
                     } else {
                         resized(&pictures[0], size)?
                     };
-                    let answers = activations(network, std::slice::from_ref(&picture), &nodes);
-                    for (index, (shape, values)) in
-                        named(answers, spec, &picture)?.into_iter().enumerate()
-                    {
-                        targets
-                            .activations
-                            .insert((group, index), (shape, Some(values)));
+                    let answers = named(answers(network, &picture, &nodes), spec, &picture)?;
+                    for (index, answers) in answers.into_iter().enumerate() {
+                        targets.activations.insert((group, index), answers);
                     }
                 }
                 TermKind::Gram => {
@@ -107,14 +110,18 @@ impl Targets {
             for (index, (node, _)) in layers.0.iter().enumerate() {
                 let shape = graph.shape(*node, size.1, size.0)?;
                 let padded = shape.channels.next_multiple_of(4) as usize;
+                let unread = |shape: Shape| Activations {
+                    view: View::new(1, shape.height, shape.width, shape.channels),
+                    values: None,
+                };
                 match spec.kind {
                     TermKind::Content | TermKind::Inversion => {
-                        targets.activations.insert((group, index), (shape, None));
+                        targets.activations.insert((group, index), unread(shape));
                     }
                     TermKind::Guide => {
                         let (w, h) = size_not_enlarged(&pictures[group][0], size.0.max(size.1));
                         let shape = graph.shape(*node, h, w)?;
-                        targets.activations.insert((group, index), (shape, None));
+                        targets.activations.insert((group, index), unread(shape));
                     }
                     TermKind::Gram => {
                         targets
@@ -128,10 +135,9 @@ impl Targets {
         Ok(targets)
     }
 
-    /// A target's activations, `[C,H,W]`; without values in a dry plan.
-    pub fn activations(&self, group: usize, index: usize) -> (Shape, Option<&[f32]>) {
-        let (shape, values) = &self.activations[&(group, index)];
-        (*shape, values.as_deref())
+    /// A target's activations; without values in a dry plan.
+    pub fn activations(&self, group: usize, index: usize) -> &Activations {
+        &self.activations[&(group, index)]
     }
 
     pub fn gram(&self, group: usize, index: usize) -> &[f32] {
@@ -214,24 +220,74 @@ pub(super) fn activations(
         .collect()
 }
 
+/// A picture's activations at `nodes`, left on the device.
+fn answers(network: &Network, image: &Image, nodes: &[NodeId]) -> Result<Vec<Activations>, Error> {
+    let (executor, outputs) = visited(network, image, nodes, |recording, x, band, output| {
+        let whole =
+            *output.get_or_insert_with(|| Tensor::persistent(recording, "target", band.layer));
+        let copy = CopyRows {
+            x: x.view,
+            y: whole.view,
+            from: 0,
+            to: band.first,
+            rows: x.view.h,
+            accumulate: false,
+        };
+        recording.call("target", copy, &[x.value, whole.value]);
+    })?;
+    outputs
+        .into_iter()
+        .map(|output| {
+            let buffer = executor.buffer(output.value).clone();
+            let values = executor.device().download(&buffer)?;
+            let squares = values.iter().map(|v| f64::from(*v).powi(2)).sum();
+            Ok(Activations {
+                view: output.view,
+                values: Some((buffer, squares)),
+            })
+        })
+        .collect()
+}
+
 /// The Gram matrices of `nodes` for an image, as `[C⁺, C⁺]`.
 fn grams(network: &Network, image: &Image, nodes: &[NodeId]) -> Result<Vec<Vec<f32>>, Error> {
-    let (view, pixels) = packed(std::slice::from_ref(image));
-    let mut recording = Recording::new();
-    let input = Tensor::persistent(&mut recording, "image", view);
-    let ring = recording.persistent("loss ring", Kind::Real, RING_ROWS as usize);
-    let step = recording.persistent("step", Kind::Word, 1);
-    let forward = Forward::record(&mut recording, network, input, nodes, &[])?;
-    let outputs: Vec<Tensor> = nodes
-        .iter()
-        .map(|node| record_gram(&mut recording, forward.tensor(*node), true))
-        .collect();
-    let plan = Plan::finished(recording, input, step, ring);
-    let executor = run_once(network, plan, &pixels)?;
+    let (executor, outputs) = visited(network, image, nodes, |recording, x, band, sum| {
+        gather_gram(recording, x, band, true, sum);
+    })?;
     outputs
         .into_iter()
         .map(|gram| executor.read(gram))
         .collect()
+}
+
+/// Runs an image through the network, in as few bands as fit the device: `visit` sees each band's rows of each of `nodes`, and
+/// makes and fills the tensor that is kept of the layer.
+fn visited(
+    network: &Network,
+    image: &Image,
+    nodes: &[NodeId],
+    visit: impl Fn(&mut Recording, Tensor, Band, &mut Option<Tensor>),
+) -> Result<(Executor, Vec<Tensor>), Error> {
+    let (view, pixels) = packed(std::slice::from_ref(image));
+    let record = |count| {
+        let mut recording = Recording::new();
+        let input = Tensor::persistent(&mut recording, "image", view);
+        let ring = recording.persistent("loss ring", Kind::Real, RING_ROWS as usize);
+        let step = recording.persistent("step", Kind::Word, 1);
+        let mut kept: HashMap<NodeId, Option<Tensor>> = HashMap::new();
+        Bands::new(network.graph(), nodes, view, count)?.visit(
+            &mut recording,
+            network,
+            input,
+            |recording, node, x, band| visit(recording, x, band, kept.entry(node).or_default()),
+        )?;
+        let outputs: Vec<Tensor> = nodes.iter().filter_map(|node| kept[node]).collect();
+        Ok::<_, Error>((Plan::finished(recording, input, step, ring), outputs))
+    };
+    let device = network.device();
+    let (bands, plan) = fewest_bands(device, 0, |count| Ok(record(count)?.0))?;
+    let executor = run_once(network, plan, &pixels)?;
+    Ok((executor, record(bands)?.1))
 }
 
 fn run_once(network: &Network, plan: Plan, pixels: &[f32]) -> Result<Executor, Error> {

@@ -42,7 +42,7 @@ impl Executor {
     /// # Errors
     /// [`Error::TooLarge`] before anything is allocated, [`Error::Device`] when the driver refuses.
     pub fn new(device: &Device, plan: Plan) -> Result<Self, Error> {
-        plan.check_fits(device)?;
+        plan.check_fits(device, 0)?;
         let slots = plan
             .layout
             .slots

@@ -1,0 +1,367 @@
+//! An image too large to be seen whole goes through the network in bands of rows, and nothing but rounding changes.
+//!
+//! Each band is cut with so much of its surroundings (its *halo*) that all layers are exact in the rows that belong to the
+//! band: what the cut falsifies lies in the halo, and is not looked at. One pass over the bands gathers what the terms need of
+//! the whole layers, sums over positions; a second one, with the values that follow from them, makes every band's gradient,
+//! and these add up to the image's. Memory is that of one band, the work is half as much again, and the halos.
+
+use std::ops::Range;
+
+use super::{Forward, Network, Placed, Plan};
+use crate::Error;
+use crate::device::{Device, Recording};
+use crate::kernels::{CopyRows, Fill, Tensor, View};
+use crate::net::{self, NodeId, Op, ReceptiveField};
+use crate::objective::{Band, Banded, Loss, Saved};
+
+/// How an image is cut.
+#[derive(Debug, Clone)]
+pub struct Bands {
+    pieces: Vec<Piece>,
+    /// The layers that are looked at.
+    layers: Vec<Layer>,
+}
+
+/// One band: rows of the image.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Piece {
+    /// Those that belong to it.
+    own: Range<u32>,
+    /// With the halo.
+    cut: Range<u32>,
+}
+
+/// A layer that is looked at.
+#[derive(Debug, Clone, Copy)]
+struct Layer {
+    node: NodeId,
+    /// Rows of the image from one of the layer's to the next.
+    stride: u32,
+    /// Its shape over the whole image.
+    whole: View,
+}
+
+impl Layer {
+    /// The layer's rows that belong to a band; the last band has all that are left.
+    fn rows(&self, piece: &Piece, last: bool) -> Range<u32> {
+        let end = if last {
+            self.whole.h
+        } else {
+            (piece.own.end / self.stride).min(self.whole.h)
+        };
+        piece.own.start / self.stride..end
+    }
+}
+
+impl Bands {
+    /// Cuts an image of the shape `image` into at most `count` bands for reading `nodes`.
+    ///
+    /// # Errors
+    /// [`Error::Plan`] where a node sees the whole image at once, or bands would be thinner than the layers' rows.
+    pub fn new(
+        network: &net::Network,
+        nodes: &[NodeId],
+        image: View,
+        count: u32,
+    ) -> Result<Self, Error> {
+        let mut layers: Vec<Layer> = Vec::new();
+        // Rows of the image above and below a band's own that its layers see.
+        let (mut above, mut below, mut stride) = (0.0f64, 0.0f64, 1);
+        for &node in nodes {
+            if layers.iter().any(|layer| layer.node == node) {
+                continue;
+            }
+            let shape = network.shape(node, image.h, image.w)?;
+            let mut layer = Layer {
+                node,
+                stride: 1,
+                whole: View::new(image.n, shape.height, shape.width, shape.channels),
+            };
+            // One band is the image itself, whatever the layer sees of it.
+            if count > 1 {
+                let field = field(network, node).ok_or_else(|| {
+                    let name = &network.node(node).name;
+                    Error::Plan(format!(
+                        "layer `{name}` sees the whole image: it cannot be seen in bands"
+                    ))
+                })?;
+                let reach = f64::from(field.size - 1) / 2.0;
+                above = above.max((reach - field.start).ceil());
+                below = below.max((field.start + reach).ceil() + 1.0 - f64::from(field.stride));
+                stride = stride.max(field.stride);
+                layer.stride = field.stride;
+            }
+            layers.push(layer);
+        }
+        let up = |rows: f64| (rows.max(0.0) as u32).next_multiple_of(stride);
+        let (above, below) = (up(above), up(below));
+        let rows = image.h.div_ceil(count.max(1)).next_multiple_of(stride);
+        let pieces: Vec<Piece> = (0..image.h)
+            .step_by(rows as usize)
+            .map(|start| {
+                let end = (start + rows).min(image.h);
+                Piece {
+                    own: start..end,
+                    cut: start.saturating_sub(above)..end.saturating_add(below).min(image.h),
+                }
+            })
+            .collect();
+        let bands = Self { pieces, layers };
+        let empty = |layer: &Layer| {
+            let mut rows = bands
+                .numbered()
+                .map(|(i, piece)| bands.rows(layer, i, piece));
+            rows.any(|rows| rows.is_empty())
+        };
+        if bands.layers.iter().any(empty) {
+            return Err(Error::Plan(format!(
+                "an image of {} rows cannot be cut into {count} bands for these layers",
+                image.h
+            )));
+        }
+        Ok(bands)
+    }
+
+    /// How many there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.pieces.len()
+    }
+
+    /// Whether there is none: never, an image has rows.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.pieces.is_empty()
+    }
+
+    fn numbered(&self) -> impl DoubleEndedIterator<Item = (usize, &Piece)> + ExactSizeIterator {
+        self.pieces.iter().enumerate()
+    }
+
+    fn rows(&self, layer: &Layer, index: usize, piece: &Piece) -> Range<u32> {
+        layer.rows(piece, index + 1 == self.pieces.len())
+    }
+
+    /// The forward pass of one band.
+    fn forward<'a>(
+        &self,
+        recording: &mut Recording,
+        network: &'a Network,
+        image: Tensor,
+        piece: &Piece,
+    ) -> Result<Forward<'a>, Error> {
+        let rows = piece.cut.end - piece.cut.start;
+        let band = copied(recording, "band", image, piece.cut.start, rows);
+        let wanted: Vec<NodeId> = self.layers.iter().map(|layer| layer.node).collect();
+        Forward::record(recording, network, band, &wanted, &[])
+    }
+
+    /// The rows of a layer that belong to a band, out of the band's forward pass.
+    fn window(
+        &self,
+        recording: &mut Recording,
+        forward: &Forward<'_>,
+        layer: &Layer,
+        index: usize,
+    ) -> (Tensor, Band, u32) {
+        let piece = &self.pieces[index];
+        let rows = self.rows(layer, index, piece);
+        let offset = rows.start - piece.cut.start / layer.stride;
+        let x = forward.tensor(layer.node);
+        let window = copied(recording, "rows", x, offset, rows.end - rows.start);
+        let band = Band {
+            layer: layer.whole,
+            first: rows.start,
+            index: index as u32,
+            count: self.pieces.len() as u32,
+        };
+        (window, band, offset)
+    }
+
+    /// Records the forward pass of band after band; `visit` sees the rows of every layer that belong to the band.
+    ///
+    /// # Errors
+    /// As [`Forward::record`].
+    pub fn visit(
+        &self,
+        recording: &mut Recording,
+        network: &Network,
+        image: Tensor,
+        mut visit: impl FnMut(&mut Recording, NodeId, Tensor, Band),
+    ) -> Result<(), Error> {
+        for (index, piece) in self.numbered() {
+            let forward = self.forward(recording, network, image, piece)?;
+            for layer in &self.layers {
+                let (x, band, _) = self.window(recording, &forward, layer, index);
+                visit(recording, layer.node, x, band);
+            }
+        }
+        Ok(())
+    }
+
+    /// Records the values of terms of the network's layers and the gradient with respect to the image.
+    ///
+    /// # Errors
+    /// As [`Forward::record`]; [`Error::Plan`] where a term needs a whole layer at once.
+    pub fn record(
+        &self,
+        recording: &mut Recording,
+        network: &Network,
+        image: Tensor,
+        terms: &[(&Placed, Loss)],
+    ) -> Result<Tensor, Error> {
+        let banded: Vec<(NodeId, &dyn Banded, Loss)> = terms
+            .iter()
+            .map(|(placed, loss)| {
+                let banded = placed.term.banded().ok_or_else(|| {
+                    let (term, layer) = (&placed.term, &network.graph().node(placed.node).name);
+                    Error::Plan(format!(
+                        "a term at `{layer}` needs the whole layer at once, which does not fit: {term:?}"
+                    ))
+                })?;
+                Ok((placed.node, banded, *loss))
+            })
+            .collect::<Result<_, Error>>()?;
+        let mut gathered = vec![Saved::default(); banded.len()];
+        let mut last = None;
+        for (index, piece) in self.numbered() {
+            let forward = self.forward(recording, network, image, piece)?;
+            for layer in &self.layers {
+                let (x, band, _) = self.window(recording, &forward, layer, index);
+                for ((_, term, _), gathered) in banded
+                    .iter()
+                    .zip(&mut gathered)
+                    .filter(|((node, ..), _)| *node == layer.node)
+                {
+                    term.gather(recording, x, band, gathered);
+                }
+            }
+            last = Some(forward);
+        }
+        let saved: Vec<Saved> = banded
+            .iter()
+            .zip(gathered)
+            .map(|((node, term, loss), gathered)| {
+                let layer = self.layers.iter().find(|layer| layer.node == *node);
+                let whole = layer.map_or(image.view, |layer| layer.whole);
+                term.conclude(recording, whole, gathered, *loss)
+            })
+            .collect();
+        let gradient = Tensor::transient(recording, "gradient", image.view);
+        zero(recording, gradient);
+        // The forward pass of the last band still stands: its gradient comes first.
+        for (index, piece) in self.numbered().rev() {
+            let forward = match last.take() {
+                Some(forward) => forward,
+                None => self.forward(recording, network, image, piece)?,
+            };
+            let of_band = forward.record_backward(recording, |recording, node, _, gradient| {
+                let Some(layer) = self.layers.iter().find(|layer| layer.node == node) else {
+                    return;
+                };
+                let (x, band, offset) = self.window(recording, &forward, layer, index);
+                let dx = Tensor::transient(recording, "gradient of rows", x.view);
+                let terms = banded
+                    .iter()
+                    .zip(&saved)
+                    .filter(|((at, ..), _)| *at == node);
+                let mut count = 0;
+                for ((_, term, _), saved) in terms {
+                    term.backward_band(recording, x, band, saved, dx, count > 0);
+                    count += 1;
+                }
+                let (whole, accumulate) = gradient.target(recording);
+                if !accumulate {
+                    zero(recording, whole);
+                }
+                let add = CopyRows {
+                    x: dx.view,
+                    y: whole.view,
+                    from: 0,
+                    to: offset,
+                    rows: dx.view.h,
+                    accumulate: true,
+                };
+                recording.call("gradient of rows", add, &[dx.value, whole.value]);
+            })?;
+            let add = CopyRows {
+                x: of_band.view,
+                y: image.view,
+                from: 0,
+                to: piece.cut.start,
+                rows: of_band.view.h,
+                accumulate: true,
+            };
+            recording.call(
+                "gradient of the band",
+                add,
+                &[of_band.value, gradient.value],
+            );
+        }
+        Ok(gradient)
+    }
+}
+
+/// What a unit of the layer sees; `None` where that depends on the image's size.
+fn field(network: &net::Network, node: NodeId) -> Option<ReceptiveField> {
+    let mut needed = vec![node];
+    while let Some(id) = needed.pop() {
+        let node = network.node(id);
+        if matches!(node.op, Op::AdaptiveAvgPool { .. } | Op::GlobalAvgPool) {
+            return None;
+        }
+        needed.extend(&node.inputs);
+    }
+    network.receptive_field(node)
+}
+
+/// Numbers of bands that are tried, fewest first.
+const COUNTS: [u32; 15] = [1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192];
+
+/// The plan with the fewest bands that fits the device beside `beside` bytes, and how many those are.
+///
+/// # Errors
+/// Those of `plan` with one band; else [`Error::TooLarge`] where it does not fit in any number of bands.
+pub fn fewest_bands(
+    device: &Device,
+    beside: u64,
+    plan: impl Fn(u32) -> Result<Plan, Error>,
+) -> Result<(u32, Plan), Error> {
+    let mut too_large = None;
+    for count in COUNTS {
+        let plan = match (plan(count), too_large.take()) {
+            (Ok(plan), _) => plan,
+            // It cannot be cut so, or no finer.
+            (Err(_), Some(error)) => return Err(error),
+            (Err(error), None) => return Err(error),
+        };
+        match plan.check_fits(device, beside) {
+            Ok(()) => return Ok((count, plan)),
+            Err(error) => too_large = Some(error),
+        }
+    }
+    Err(too_large.unwrap_or_else(|| Error::Plan("no number of bands was tried".to_string())))
+}
+
+fn copied(recording: &mut Recording, label: &str, x: Tensor, from: u32, rows: u32) -> Tensor {
+    let view = View::new(x.view.n, rows, x.view.w, x.view.c);
+    let y = Tensor::transient(recording, label, view);
+    let copy = CopyRows {
+        x: x.view,
+        y: view,
+        from,
+        to: 0,
+        rows,
+        accumulate: false,
+    };
+    recording.call(label, copy, &[x.value, y.value]);
+    y
+}
+
+fn zero(recording: &mut Recording, x: Tensor) {
+    let fill = Fill {
+        len: x.view.len() as u32,
+        value: 0.0,
+    };
+    recording.call("no gradient yet", fill, &[x.value]);
+}
