@@ -116,6 +116,15 @@ impl Recording {
         });
     }
 
+    /// Lets go of the buffers that existed before: their values have no memory any more.
+    pub fn release_given(&mut self) {
+        for value in &mut self.values {
+            if matches!(value.home, Home::Given(_)) {
+                value.home = Home::Transient;
+            }
+        }
+    }
+
     /// A value's description.
     #[must_use]
     pub fn value(&self, id: ValueId) -> &Value {

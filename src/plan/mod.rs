@@ -425,6 +425,17 @@ impl Plan {
         }
     }
 
+    /// The most bytes at one time: the whole plan; or, before it is complete, what it keeps from one iteration to the next
+    /// together with `beside` bytes that hand over to it.
+    #[must_use]
+    pub fn peak_bytes(&self, beside: u64) -> u64 {
+        let cost = self.cost();
+        let kept = self.recording.values().iter();
+        let kept = kept.filter(|value| matches!(value.home, Home::Persistent));
+        let kept: u64 = kept.map(|value| value.len as u64 * 4).sum();
+        cost.total_bytes().max(kept + cost.given_bytes + beside)
+    }
+
     /// Lengths of the distinct buffers that existed before the plan and are touched by it.
     fn given_buffers(&self) -> impl Iterator<Item = usize> + '_ {
         // A term binds its target once per pass; the label and length identify it well enough for a sum of bytes
@@ -439,8 +450,8 @@ impl Plan {
             })
     }
 
-    /// Whether every buffer of the plan is within the device's limits, and the plan within its memory beside `beside` bytes
-    /// of others.
+    /// Whether every buffer of the plan is within the device's limits, and the plan within its memory, with `beside`
+    /// bytes that hand over to it.
     ///
     /// # Errors
     /// [`Error::TooLarge`] names what does not fit.
@@ -460,7 +471,7 @@ impl Plan {
                 largest: None,
             });
         }
-        let needed = cost.total_bytes() + beside;
+        let needed = self.peak_bytes(beside);
         if let Some(most) = device.memory_limit()
             && needed > most
         {

@@ -110,7 +110,7 @@ impl Prepared {
                 height,
                 iterations: self.iterations(i == 0),
                 bands,
-                peak_bytes: cost.total_bytes() + beside,
+                peak_bytes: plan.peak_bytes(beside),
                 cost,
             });
             before = Some(plan);
@@ -244,17 +244,22 @@ impl Prepared {
 
     /// A scale with its targets and memory; `earlier` as for its plan.
     pub fn executor(&self, size: (u32, u32), earlier: Option<u64>) -> Result<Executor, Error> {
+        Executor::new(self.network.device(), self.full_plan(size, earlier)?)
+    }
+
+    /// A scale for the one before to hand over to, `earlier` steps after the first; it is not complete yet.
+    pub fn next_executor(&self, size: (u32, u32), earlier: u64) -> Result<Executor, Error> {
+        Executor::with_state(self.network.device(), self.full_plan(size, Some(earlier))?)
+    }
+
+    fn full_plan(&self, size: (u32, u32), earlier: Option<u64>) -> Result<Plan, Error> {
         let device = self.network.device();
         let scale = self.scales.iter().position(|scale| *scale == size);
         let bands = scale.map_or(1, |scale| self.bands[scale]);
-        let plan = {
-            let targets = self.targets(size)?;
-            let origin = packed(&self.start(size)?).1;
-            let origin = device.buffer_from("start pictures", &origin)?;
-            self.plan(&self.network, &targets, &origin, size, bands, earlier)?
-            // Targets and start pictures that no call reads are gone from here on.
-        };
-        Executor::new(device, plan)
+        let targets = self.targets(size)?;
+        let origin = packed(&self.start(size)?).1;
+        let origin = device.buffer_from("start pictures", &origin)?;
+        self.plan(&self.network, &targets, &origin, size, bands, earlier)
     }
 
     /// The start images at `size`.

@@ -236,7 +236,7 @@ impl Run {
         self.executor.release(&survivors(self.executor.plan()));
         let next = self
             .prepared
-            .executor((report.width, report.height), Some(earlier))?;
+            .next_executor((report.width, report.height), earlier)?;
         let detail = match self.prepared.recipe.image.carry {
             Carry::Image => None,
             Carry::Detail => {
@@ -251,7 +251,7 @@ impl Run {
         hand_over(&self.executor, &next, detail)?;
         self.executor = next;
         self.scale += 1;
-        Ok(())
+        self.executor.complete()
     }
 
     /// The image as it is now, with the alpha channel of the picture that gave the shape; the first of a batch.

@@ -3,6 +3,8 @@
 mod gpu;
 mod slices;
 
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
@@ -31,8 +33,8 @@ pub struct Executor {
     buffers: Vec<Option<Buffer>>,
     program: Option<GpuProgram>,
     done: u64,
-    /// Whether most of the memory has been given back.
-    released: bool,
+    /// Whether all memory is there: not yet, or no more.
+    ready: bool,
 }
 
 impl Executor {
@@ -42,51 +44,73 @@ impl Executor {
     /// # Errors
     /// [`Error::TooLarge`] before anything is allocated, [`Error::Device`] when the driver refuses.
     pub fn new(device: &Device, plan: Plan) -> Result<Self, Error> {
+        let mut executor = Self::with_state(device, plan)?;
+        executor.complete()?;
+        Ok(executor)
+    }
+
+    /// Allocates only what is kept from one iteration to the next, for a coarser scale to hand over to while it still has
+    /// memory itself. Nothing runs before [`Executor::complete`].
+    ///
+    /// # Errors
+    /// As [`Executor::new`].
+    pub fn with_state(device: &Device, plan: Plan) -> Result<Self, Error> {
         plan.check_fits(device, 0)?;
-        let slots = plan
-            .layout
-            .slots
-            .iter()
-            .enumerate()
-            .map(|(i, (kind, len))| device.buffer(&format!("slot {i}"), *kind, *len))
-            .collect::<Result<Vec<_>, _>>()?;
-        let buffers: Vec<Option<Buffer>> = plan
-            .recording
-            .values()
-            .iter()
-            .zip(&plan.layout.slot_of)
-            .map(|(value, slot)| match &value.home {
-                Home::Given(buffer) => Some(buffer.clone()),
-                Home::Transient | Home::Persistent => slot.map(|slot| slots[slot].clone()),
-            })
-            .collect();
         let mut executor = Self {
             device: device.clone(),
+            buffers: vec![None; plan.recording.values().len()],
             plan,
-            buffers,
             program: None,
             done: 0,
-            released: false,
+            ready: false,
         };
-        // Without a call (only the image is asked for) there is nothing to submit.
-        let calls = !executor.plan.recording.calls().is_empty();
-        if let Some(gpu) = device.gpu().filter(|_| calls) {
-            let bound: Vec<Vec<&Buffer>> = executor
-                .plan
-                .recording
-                .calls()
-                .iter()
-                .map(|call| executor.bound(&call.values))
-                .collect();
-            let slots = executor.plan.groups.len().max(1);
-            executor.program = Some(GpuProgram::new(
-                gpu,
-                &executor.plan.recording,
-                &bound,
-                slots,
-            )?);
-        }
+        executor.allocate(|home| matches!(home, Home::Persistent))?;
         Ok(executor)
+    }
+
+    /// Allocates the rest and makes everything ready to run.
+    ///
+    /// # Errors
+    /// [`Error::Device`] when the driver refuses.
+    pub fn complete(&mut self) -> Result<(), Error> {
+        self.allocate(|home| matches!(home, Home::Transient))?;
+        // Without a call (only the image is asked for) there is nothing to submit.
+        let calls = self.plan.recording.calls();
+        if let Some(gpu) = self.device.gpu().filter(|_| !calls.is_empty()) {
+            let bound: Vec<Vec<&Buffer>> =
+                calls.iter().map(|call| self.bound(&call.values)).collect();
+            let slots = self.plan.groups.len().max(1);
+            let program = GpuProgram::new(gpu, &self.plan.recording, &bound, slots)?;
+            self.program = Some(program);
+        }
+        self.ready = true;
+        Ok(())
+    }
+
+    /// Memory for the values whose home is `wanted`; values that live in given buffers have theirs.
+    fn allocate(&mut self, wanted: impl Fn(&Home) -> bool) -> Result<(), Error> {
+        let mut slots: HashMap<usize, Buffer> = HashMap::new();
+        let values = self.plan.recording.values().iter();
+        for (i, (value, slot)) in values.zip(&self.plan.layout.slot_of).enumerate() {
+            let Some(slot) = *slot else {
+                if let Home::Given(buffer) = &value.home {
+                    self.buffers[i] = Some(buffer.clone());
+                }
+                continue;
+            };
+            if !wanted(&value.home) {
+                continue;
+            }
+            let (kind, len) = self.plan.layout.slots[slot];
+            let buffer = match slots.entry(slot) {
+                Entry::Occupied(made) => made.into_mut(),
+                Entry::Vacant(empty) => {
+                    empty.insert(self.device.buffer(&format!("slot {slot}"), kind, len)?)
+                }
+            };
+            self.buffers[i] = Some(buffer.clone());
+        }
+        Ok(())
     }
 
     fn bound(&self, values: &[ValueId]) -> Vec<&Buffer> {
@@ -150,7 +174,9 @@ impl Executor {
     /// Gives back all memory but that of `keep`, for a finer scale to take: values can then be read, but nothing runs.
     pub fn release(&mut self, keep: &[ValueId]) {
         self.program = None;
-        self.released = true;
+        self.ready = false;
+        // The recording holds weights and targets, too.
+        self.plan.recording.release_given();
         let addresses: Vec<usize> = keep.iter().map(|id| self.buffer(*id).address()).collect();
         for buffer in &mut self.buffers {
             if buffer
@@ -181,9 +207,9 @@ impl Executor {
         iterations: u64,
         progress: &mut dyn FnMut(&Step) -> ControlFlow<()>,
     ) -> Result<ControlFlow<()>, Error> {
-        if self.released {
+        if !self.ready {
             return Err(Error::Plan(
-                "this scale has given its memory to the next".to_string(),
+                "this scale has no memory to run in".to_string(),
             ));
         }
         match (&mut self.program, self.device.gpu()) {
