@@ -3,11 +3,13 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use anyhow::bail;
 use clap::Args;
 use pixgrad::image::size_of;
-use pixgrad::recipe::{LayerWeight, Recipe, TermKind};
+use pixgrad::recipe::{LayerWeight, Picture, Recipe, TermKind};
 
-use super::optimize::{OptimizeArgs, Plain, optimize};
+use super::checkpoint::{Beginning, CheckpointArgs};
+use super::optimize::{OptimizeArgs, Plain, optimize_from};
 use super::output::default_path;
 use super::parse::{self, LongSide};
 use super::{Global, Usage};
@@ -19,11 +21,11 @@ const SIZE: u32 = 512;
 #[derive(Debug, Args)]
 pub struct StyleArgs {
     /// The picture to paint
-    #[arg(value_name = "CONTENT")]
-    pub content: PathBuf,
+    #[arg(value_name = "CONTENT", required_unless_present = "resume")]
+    content: Option<PathBuf>,
 
     /// The pictures whose style it gets
-    #[arg(value_name = "STYLE", required = true)]
+    #[arg(value_name = "STYLE", required_unless_present = "resume")]
     pub styles: Vec<PathBuf>,
 
     /// Long side of the result in pixels, or native [default: 512, or the content's if that is less]
@@ -43,6 +45,9 @@ pub struct StyleArgs {
 
     #[command(flatten)]
     optimize: OptimizeArgs,
+
+    #[command(flatten)]
+    checkpoints: CheckpointArgs,
 }
 
 /// Options of `style` and `texture`.
@@ -117,23 +122,44 @@ fn plural(count: usize, noun: &str) -> String {
 }
 
 pub fn run(args: &StyleArgs, global: &Global) -> anyhow::Result<ExitCode> {
-    let mut recipe = Recipe::style(
-        args.content.as_path(),
-        args.styles.iter().map(PathBuf::as_path),
-    );
-    args.paint.apply(&mut recipe, args.styles.len())?;
+    let (beginning, named) = match (args.checkpoints.resumed()?, &args.content) {
+        (Some(resumed), _) => resumed,
+        (None, Some(content)) => {
+            let size = size_of(content)?;
+            let recipe = recipe(args, content.as_path().into(), size, &args.styles)?;
+            (Beginning::Recipe(recipe), content.as_path())
+        }
+        (None, None) => bail!(Usage("a content picture is needed".into())),
+    };
+    optimize_from(
+        beginning,
+        &args.checkpoints,
+        &args.optimize,
+        default_path(named),
+        global,
+        &mut Plain,
+    )
+}
+
+/// The recipe for a content picture of a size in pixels.
+fn recipe(
+    args: &StyleArgs,
+    content: Picture,
+    (width, height): (u32, u32),
+    styles: &[PathBuf],
+) -> anyhow::Result<Recipe> {
+    let mut recipe = Recipe::style(content, styles.iter().map(PathBuf::as_path));
+    args.paint.apply(&mut recipe, styles.len())?;
     if let Some(content) = recipe.term_mut(TermKind::Content) {
         content.weight = args.content_weight;
         content.layers.clone_from(&args.content_layers);
     }
-    let (width, height) = size_of(&args.content)?;
     recipe.image.size = match args.size {
         Some(LongSide::Native) => None,
         Some(LongSide::Pixels(side)) => Some(side),
         None => Some(SIZE.min(width.max(height))),
     };
-    let output = default_path(&args.content);
-    optimize(recipe, &args.optimize, output, global, &mut Plain)
+    Ok(recipe)
 }
 
 #[cfg(test)]

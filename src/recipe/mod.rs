@@ -1,8 +1,10 @@
 //! Recipes: every method is a set of terms, a start image, an optimizer and a schedule for the one engine.
 
 mod attack;
+mod checkpoint;
 mod dream;
 mod features;
+mod fingerprint;
 mod fool;
 mod gradient;
 mod handover;
@@ -27,6 +29,7 @@ pub mod classify;
 pub mod search;
 
 pub use attack::{Adversarial, Aim, Attack, AttackMethod, Distance, Goal, Watch, attack, top_one};
+pub use checkpoint::Checkpoint;
 pub use dream::{DreamPreset, DreamSubject, default_dream_layers, zoomed};
 pub use features::{Feature, features};
 pub use gradient::GradientReport;

@@ -1,10 +1,12 @@
 //! A compiled recipe: its scales one after the other, each a plan with its memory.
 
 use std::ops::ControlFlow;
+use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
+use super::checkpoint::{Stamp, Standing};
 use super::handover::{hand_over, result, survivors};
 use super::prepared::Prepared;
 use super::targets::{packed, resized};
@@ -70,12 +72,16 @@ pub enum Outcome {
 /// A recipe compiled for a device and a network. Made by [`Recipe::compile`].
 #[derive(Debug)]
 pub struct Run {
-    prepared: Prepared,
+    pub(super) prepared: Prepared,
     reports: Vec<ScaleReport>,
     scale: usize,
     executor: Executor,
+    /// Steps of the optimizer before this scale.
+    earlier: u64,
     /// Time in which how much work was done, for the estimate.
     spent: (Duration, f64),
+    /// What a checkpoint says of the pictures, once one has been written.
+    pub(super) stamps: OnceLock<Vec<Stamp>>,
 }
 
 impl Recipe {
@@ -87,23 +93,55 @@ impl Recipe {
     pub fn compile(&self, device: &Device, network: &Network) -> Result<Run, Error> {
         let prepared = Prepared::new(self, network)?;
         let reports = prepared.reports()?;
-        let first = (reports[0].width, reports[0].height);
-        let executor = prepared.executor(first, Some(0))?;
-        device.upload(
-            executor.buffer(executor.plan().parameter.value),
-            &prepared.parameter(first)?,
-        )?;
-        Ok(Run {
-            prepared,
-            reports,
-            scale: 0,
-            executor,
-            spent: (Duration::ZERO, 0.0),
-        })
+        let first = Standing {
+            width: reports[0].width,
+            height: reports[0].height,
+            ..Standing::default()
+        };
+        let run = Run::at(prepared, reports, &first)?;
+        let start = run.prepared.parameter((first.width, first.height))?;
+        let parameter = run.executor.plan().parameter.value;
+        device.upload(run.executor.buffer(parameter), &start)?;
+        Ok(run)
     }
 }
 
 impl Run {
+    /// A run that stands somewhere, with its memory still empty.
+    pub(super) fn at(
+        prepared: Prepared,
+        reports: Vec<ScaleReport>,
+        standing: &Standing,
+    ) -> Result<Self, Error> {
+        let size = (standing.width, standing.height);
+        let mut executor = prepared.executor(size, Some(standing.earlier))?;
+        executor.set_done(standing.iteration);
+        let seconds = Duration::try_from_secs_f64(standing.seconds).unwrap_or_default();
+        Ok(Self {
+            prepared,
+            reports,
+            scale: standing.scale,
+            executor,
+            earlier: standing.earlier,
+            spent: (seconds, standing.gflop),
+            stamps: OnceLock::new(),
+        })
+    }
+
+    /// Where the run stands.
+    pub(super) fn standing(&self) -> Standing {
+        let report = self.reports[self.scale];
+        Standing {
+            scale: self.scale,
+            width: report.width,
+            height: report.height,
+            iteration: self.executor.done(),
+            earlier: self.earlier,
+            seconds: self.spent.0.as_secs_f64(),
+            gflop: self.spent.1,
+        }
+    }
+
     /// Every scale's size, iterations, memory and work, coarsest first.
     #[must_use]
     pub fn plan(&self) -> &[ScaleReport] {
@@ -250,6 +288,7 @@ impl Run {
         };
         hand_over(&self.executor, &next, detail)?;
         self.executor = next;
+        self.earlier = earlier;
         self.scale += 1;
         Ok(())
     }

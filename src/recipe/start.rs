@@ -39,6 +39,11 @@ impl Pictures {
         Ok(Self { targets, starts })
     }
 
+    /// All of them, in the order in which the recipe names its pictures.
+    pub fn all(&self) -> impl Iterator<Item = &Arc<Image>> {
+        self.starts.iter().chain(self.targets.iter().flatten())
+    }
+
     /// The target of the term that compares position by position.
     pub fn content(&self, recipe: &Recipe) -> Option<&Arc<Image>> {
         let index = recipe.terms.iter().position(|t| t.kind.is_spatial())?;

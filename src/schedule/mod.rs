@@ -3,6 +3,7 @@
 mod gpu;
 mod slices;
 
+use std::collections::HashMap;
 use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
@@ -129,16 +130,37 @@ impl Executor {
         }
     }
 
+    /// Everything that is kept from one iteration to the next, each value under a name of its own: its label, with a
+    /// number where others have the same.
+    pub fn persistent(&self) -> impl Iterator<Item = (String, &Buffer)> {
+        let mut seen: HashMap<&str, u32> = HashMap::new();
+        let values = self.plan.recording.values().iter().zip(&self.buffers);
+        values.filter_map(move |(value, buffer)| {
+            let (Home::Persistent, Some(buffer)) = (&value.home, buffer) else {
+                return None;
+            };
+            let count = seen.entry(&value.label).or_default();
+            *count += 1;
+            let name = match *count {
+                1 => value.label.clone(),
+                n => format!("{} {n}", value.label),
+            };
+            Some((name, buffer))
+        })
+    }
+
+    /// Goes on as after `done` iterations: for whoever fills the memory of [`Executor::persistent`] with what it was then.
+    pub fn set_done(&mut self, done: u64) {
+        self.done = done;
+    }
+
     /// Sets everything that is kept from one iteration to the next to zero, as it was before the first.
     ///
     /// # Errors
     /// [`Error::Device`] when the device has failed.
     pub fn reset(&mut self) -> Result<(), Error> {
-        for (value, buffer) in self.plan.recording.values().iter().zip(&self.buffers) {
-            let (Home::Persistent, Some(buffer)) = (&value.home, buffer) else {
-                continue;
-            };
-            match value.kind {
+        for (_, buffer) in self.persistent() {
+            match buffer.kind() {
                 Kind::Real => self.device.upload(buffer, &vec![0.0; buffer.len()])?,
                 Kind::Word => self.device.upload_words(buffer, &vec![0; buffer.len()])?,
             }
