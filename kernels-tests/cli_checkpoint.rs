@@ -12,7 +12,11 @@ fn losses(desk: &Desk, name: &str) -> Vec<(u64, Value, f64)> {
     let iterations = trace["iterations"].as_array().expect("iterations");
     let each = iterations.iter().map(|i| {
         let number = i["i"].as_u64().expect("a number");
-        (number, i["scale"].clone(), i["loss"].as_f64().expect("a loss"))
+        (
+            number,
+            i["scale"].clone(),
+            i["loss"].as_f64().expect("a loss"),
+        )
     });
     each.collect()
 }
@@ -29,7 +33,10 @@ fn end(desk: &Desk, line: &str, checkpoint: &str, signal: &str) -> Output {
     let begun = std::time::Instant::now();
     while !desk.path(checkpoint).exists() {
         let ended = child.try_wait().expect("a process");
-        assert!(ended.is_none() && begun.elapsed().as_secs() < 60, "{line}: no checkpoint");
+        assert!(
+            ended.is_none() && begun.elapsed().as_secs() < 60,
+            "{line}: no checkpoint"
+        );
         std::thread::sleep(std::time::Duration::from_millis(2));
     }
     let kill = Command::new("kill")
@@ -62,8 +69,18 @@ fn a_killed_run_goes_on_bit_for_bit() {
 
         // A checkpoint after every iteration.
         let keep = "--checkpoint c.pixgrad --checkpoint-every 1e-9";
-        let killed = end(&desk, &format!("{style} -o out.png {keep}"), "c.pixgrad", "-KILL");
-        assert_eq!(killed.status.code(), None, "killed: {}", text(&killed.stderr));
+        let killed = end(
+            &desk,
+            &format!("{style} -o out.png {keep}"),
+            "c.pixgrad",
+            "-KILL",
+        );
+        assert_eq!(
+            killed.status.code(),
+            None,
+            "killed: {}",
+            text(&killed.stderr)
+        );
         let progress = metadata(&desk, "c.pixgrad", "progress");
         let done = progress["iteration"].as_u64().expect("a number")
             + progress["earlier"].as_u64().expect("a number");
@@ -76,7 +93,11 @@ fn a_killed_run_goes_on_bit_for_bit() {
             fs::read(desk.path("whole.png")).expect("a picture"),
             "{options}: from iteration {done}"
         );
-        assert_eq!(losses(&desk, "rest.json"), whole[done as usize..], "{options}");
+        assert_eq!(
+            losses(&desk, "rest.json"),
+            whole[done as usize..],
+            "{options}"
+        );
     }
 }
 
@@ -90,7 +111,10 @@ fn ctrl_c_writes_a_checkpoint() {
     let stopped = end(&desk, &line, "c.pixgrad", "-INT");
     let report: Value = serde_json::from_slice(&stopped.stdout).expect("JSON");
     let done = metadata(&desk, "c.pixgrad", "progress")["iteration"].clone();
-    assert_eq!(report["iterations"], done, "the last checkpoint is the image that was written");
+    assert_eq!(
+        report["iterations"], done,
+        "the last checkpoint is the image that was written"
+    );
     let code = if done == 30 { 0 } else { 130 };
     assert_eq!(stopped.status.code(), Some(code));
     desk.done("run --resume c.pixgrad -o out.png");
@@ -119,7 +143,10 @@ fn a_run_goes_on_from_anywhere() {
     assert_eq!(metadata(&desk, "end.pixgrad", "device"), "cpu");
     let pictures = metadata(&desk, "end.pixgrad", "pictures");
     let path = pictures[0]["path"].as_str().expect("a path");
-    assert!(Path::new(path).is_absolute() && path.ends_with("style.png"), "{path}");
+    assert!(
+        Path::new(path).is_absolute() && path.ends_with("style.png"),
+        "{path}"
+    );
 }
 
 #[test]
@@ -141,17 +168,45 @@ fn what_is_no_checkpoint_is_refused() {
     fs::create_dir(desk.path("folder.pixgrad")).expect("a folder");
     for (name, bytes, words) in [
         ("empty", vec![], "not a checkpoint"),
-        ("text", b"not a checkpoint, but longer than nine bytes".to_vec(), "not a checkpoint"),
+        (
+            "text",
+            b"not a checkpoint, but longer than nine bytes".to_vec(),
+            "not a checkpoint",
+        ),
         ("weights", another, "not a checkpoint"),
         ("header", whole[..100].to_vec(), "truncated"),
         ("data", whole[..whole.len() - 1].to_vec(), "truncated"),
         ("long", [&whole[..], &[0]].concat(), "damaged"),
-        ("version", changed(r#""checkpoint":"1""#, r#""checkpoint":"2""#), "version 2"),
-        ("progress", changed(r#"\"scale\":0"#, r#"\"scale\":\"x\""#), "damaged"),
-        ("scale", changed(r#"\"scale\":0"#, r#"\"scale\":7"#), "its sizes are not those"),
-        ("state", changed("adam first moment", "adam third moment"), "adam first moment"),
-        ("shape", changed(r#""U32","shape":[1]"#, r#""U32","shape":[2]"#), "damaged"),
-        ("recipe", changed("seed = 0", "sead = 0"), "recipe cannot be read"),
+        (
+            "version",
+            changed(r#""checkpoint":"1""#, r#""checkpoint":"2""#),
+            "version 2",
+        ),
+        (
+            "progress",
+            changed(r#"\"scale\":0"#, r#"\"scale\":\"x\""#),
+            "damaged",
+        ),
+        (
+            "scale",
+            changed(r#"\"scale\":0"#, r#"\"scale\":7"#),
+            "its sizes are not those",
+        ),
+        (
+            "state",
+            changed("adam first moment", "adam third moment"),
+            "adam first moment",
+        ),
+        (
+            "shape",
+            changed(r#""U32","shape":[1]"#, r#""U32","shape":[2]"#),
+            "damaged",
+        ),
+        (
+            "recipe",
+            changed("seed = 0", "sead = 0"),
+            "recipe cannot be read",
+        ),
     ] {
         let file = format!("{name}.pixgrad");
         fs::write(desk.path(&file), bytes).expect("written");
@@ -161,8 +216,16 @@ fn what_is_no_checkpoint_is_refused() {
             &[&format!("checkpoint '{file}'"), words],
         );
     }
-    desk.refused("run --resume none.pixgrad -o new.png", 1, &["'none.pixgrad'", "no such file"]);
-    desk.refused("run --resume folder.pixgrad -o new.png", 1, &["is a directory"]);
+    desk.refused(
+        "run --resume none.pixgrad -o new.png",
+        1,
+        &["'none.pixgrad'", "no such file"],
+    );
+    desk.refused(
+        "run --resume folder.pixgrad -o new.png",
+        1,
+        &["is a directory"],
+    );
 }
 
 #[test]
@@ -171,15 +234,25 @@ fn a_checkpoint_of_something_else_is_refused() {
     let mine = samples().join("models/squeezenet1_1.safetensors");
     fs::copy(&mine, desk.path("mine.safetensors")).expect("copied");
     let line = format!("style content.png style.png {SHORT} -o out.png");
-    desk.done(&format!("{line} --model mine.safetensors --checkpoint c.pixgrad"));
+    desk.done(&format!(
+        "{line} --model mine.safetensors --checkpoint c.pixgrad"
+    ));
     desk.done("style --resume c.pixgrad -o new.png");
 
     // Another picture under the old name, and none at all.
     let style = fs::read(desk.path("style.png")).expect("a picture");
     desk.picture("style.png", &sample("gravel.png", 64, 64));
-    desk.refused("style --resume c.pixgrad -o new.png", 1, &["style.png' has changed"]);
+    desk.refused(
+        "style --resume c.pixgrad -o new.png",
+        1,
+        &["style.png' has changed"],
+    );
     fs::remove_file(desk.path("style.png")).expect("removed");
-    desk.refused("style --resume c.pixgrad -o new.png", 1, &["style.png", "no such file"]);
+    desk.refused(
+        "style --resume c.pixgrad -o new.png",
+        1,
+        &["style.png", "no such file"],
+    );
     fs::write(desk.path("style.png"), style).expect("written");
 
     // Other weights under the old name.
@@ -225,7 +298,11 @@ fn options_that_the_checkpoint_answers_are_refused() {
         &["--checkpoint"],
     );
     let style = "style content.png style.png -i 1000000 --checkpoint c.pixgrad -o new.png";
-    desk.refused(&format!("{style} --checkpoint-every 0"), 2, &["greater than 0"]);
+    desk.refused(
+        &format!("{style} --checkpoint-every 0"),
+        2,
+        &["greater than 0"],
+    );
     let nowhere = style.replace("c.pixgrad", "none/c.pixgrad");
     desk.refused(&nowhere, 1, &["there is no directory 'none'"]);
 }

@@ -30,7 +30,7 @@ pub struct CheckpointArgs {
 }
 
 /// What may stand beside --resume: everything else belongs to the recipe, which is in the checkpoint.
-const BESIDE_RESUME: [&str; 14] = [
+const BESIDE_RESUME: [&str; 16] = [
     "resume",
     "checkpoint",
     "checkpoint_every",
@@ -40,6 +40,8 @@ const BESIDE_RESUME: [&str; 14] = [
     "save_recipe",
     "dry_run",
     "precision",
+    "zoom",
+    "zoom_step",
     "device",
     "backend",
     "json",

@@ -1,6 +1,7 @@
 //! The command line: one file per subcommand, each of which parses, calls a recipe and reports.
 
 mod attack;
+mod batch;
 mod checkpoint;
 mod classify;
 mod devices;

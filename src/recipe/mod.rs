@@ -14,6 +14,7 @@ mod picture;
 mod place;
 mod prepared;
 mod run;
+mod series;
 mod spec;
 mod start;
 mod steps;
@@ -37,6 +38,7 @@ pub use invert::inversion_tv;
 pub use model::auto_model;
 pub use picture::Picture;
 pub use run::{Outcome, Progress, Run, ScaleReport};
+pub use series::Series;
 pub use spec::Progress as ProgressPolicy;
 pub use spec::{
     BallNorm, Carry, Class, FilterSpec, ImageSpec, Init, KeepSpec, LayerWeight, MapSpec, Measure,

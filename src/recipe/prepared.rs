@@ -1,7 +1,10 @@
 //! A recipe with everything resolved that needs no device memory: what runs, dry runs and gradients begin with.
 
+use std::sync::Arc;
+
 use super::handover::bytes_beside;
 use super::place::Placing;
+use super::series::{Memo, Spare};
 use super::start::{Pictures, batch, random_in_balls, scales, start};
 use super::steps;
 use super::targets::{Targets, packed};
@@ -24,13 +27,22 @@ pub(super) struct Prepared {
     layers: Vec<Layers>,
     scales: Vec<(u32, u32)>,
     /// In how many bands the network sees the image of each scale.
-    bands: Vec<u32>,
+    pub bands: Vec<u32>,
     /// Images optimized at once.
     batch: u32,
+    /// What is known of the style pictures from other runs.
+    pub memo: Option<Arc<Memo>>,
 }
 
 impl Prepared {
     pub fn new(recipe: &Recipe, network: &Network) -> Result<Self, Error> {
+        let mut prepared = Self::read(recipe, network)?;
+        prepared.bands = prepared.fit()?;
+        Ok(prepared)
+    }
+
+    /// As [`Prepared::new`] without a look at memory: the bands are the caller's to set.
+    pub fn read(recipe: &Recipe, network: &Network) -> Result<Self, Error> {
         if recipe.terms.is_empty() {
             return Err(Error::Recipe(
                 "the recipe has no [[term]]: there is nothing to optimize".to_string(),
@@ -60,7 +72,7 @@ impl Prepared {
         };
         let narrow = scales.iter().take_while(|s| !reaches(**s)).count();
         scales.drain(..narrow.min(scales.len() - 1));
-        let mut prepared = Self {
+        Ok(Self {
             recipe: recipe.clone(),
             network: network.clone(),
             pictures,
@@ -68,9 +80,8 @@ impl Prepared {
             scales,
             bands: Vec::new(),
             batch,
-        };
-        prepared.bands = prepared.fit()?;
-        Ok(prepared)
+            memo: None,
+        })
     }
 
     /// The shape of the images at a size.
@@ -81,6 +92,11 @@ impl Prepared {
     /// The networks' mean colour.
     fn mean(&self) -> [f32; 3] {
         self.network.graph().preprocessing.mean.map(|v| v as f32)
+    }
+
+    /// Size of every scale in pixels, coarsest first.
+    pub fn scales(&self) -> &[(u32, u32)] {
+        &self.scales
     }
 
     /// Size of the result.
@@ -120,7 +136,7 @@ impl Prepared {
 
     /// In as few bands as possible for every scale; where the largest does not fit in any, the error tells the largest size
     /// that does.
-    fn fit(&self) -> Result<Vec<u32>, Error> {
+    pub fn fit(&self) -> Result<Vec<u32>, Error> {
         let device = self.network.device();
         let fit = |size: (u32, u32), before: Option<&Plan>| {
             let beside = before.map_or(0, |p| bytes_beside(p, self.view(size)));
@@ -239,11 +255,17 @@ impl Prepared {
             &self.pictures.targets,
             size,
             native.then(|| self.last()),
+            self.memo.as_deref(),
         )
     }
 
-    /// A scale with its targets and memory; `earlier` as for its plan.
-    pub fn executor(&self, size: (u32, u32), earlier: Option<u64>) -> Result<Executor, Error> {
+    /// A scale with its targets and memory, taken from `spare` if there is any of its kind; `earlier` as for its plan.
+    pub fn executor(
+        &self,
+        size: (u32, u32),
+        earlier: Option<u64>,
+        spare: Option<&mut Spare>,
+    ) -> Result<Executor, Error> {
         let device = self.network.device();
         let scale = self.scales.iter().position(|scale| *scale == size);
         let bands = scale.map_or(1, |scale| self.bands[scale]);
@@ -254,7 +276,17 @@ impl Prepared {
             self.plan(&self.network, &targets, &origin, size, bands, earlier)?
             // Targets and start pictures that no call reads are gone from here on.
         };
-        Executor::new(device, plan)
+        let Some(spare) = spare else {
+            return Executor::new(device, plan);
+        };
+        match spare.take(&plan.layout.slots) {
+            Some(memory) => Executor::in_memory(device, plan, &memory),
+            None => {
+                // Beside all that is kept.
+                plan.check_fits(device, device.allocated().0)?;
+                Executor::new(device, plan)
+            }
+        }
     }
 
     /// The start images at `size`.

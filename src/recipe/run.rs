@@ -9,6 +9,7 @@ use serde::Serialize;
 use super::checkpoint::{Stamp, Standing};
 use super::handover::{hand_over, result, survivors};
 use super::prepared::Prepared;
+use super::series::Spare;
 use super::targets::{packed, resized};
 use super::{Carry, Recipe};
 use crate::Error;
@@ -82,6 +83,8 @@ pub struct Run {
     spent: (Duration, f64),
     /// What a checkpoint says of the pictures, once one has been written.
     pub(super) stamps: OnceLock<Vec<Stamp>>,
+    /// The memory of scales that are done, where another run is to follow.
+    spare: Option<Spare>,
 }
 
 impl Recipe {
@@ -93,28 +96,56 @@ impl Recipe {
     pub fn compile(&self, device: &Device, network: &Network) -> Result<Run, Error> {
         let prepared = Prepared::new(self, network)?;
         let reports = prepared.reports()?;
-        let first = Standing {
-            width: reports[0].width,
-            height: reports[0].height,
-            ..Standing::default()
-        };
-        let run = Run::at(prepared, reports, &first)?;
-        let start = run.prepared.parameter((first.width, first.height))?;
-        let parameter = run.executor.plan().parameter.value;
-        device.upload(run.executor.buffer(parameter), &start)?;
-        Ok(run)
+        Run::first(prepared, reports, None)
     }
 }
 
 impl Run {
+    /// A run before its first iteration; with `spare` it takes memory from there, and gives none back until it ends.
+    pub(super) fn first(
+        prepared: Prepared,
+        reports: Vec<ScaleReport>,
+        spare: Option<Spare>,
+    ) -> Result<Self, Error> {
+        let standing = Standing {
+            width: reports[0].width,
+            height: reports[0].height,
+            ..Standing::default()
+        };
+        let run = Self::at(prepared, reports, &standing, spare)?;
+        let start = run.prepared.parameter((standing.width, standing.height))?;
+        let parameter = run.executor.buffer(run.executor.plan().parameter.value);
+        run.executor.device().upload(parameter, &start)?;
+        Ok(run)
+    }
+
+    /// The memory of its scales.
+    pub(super) fn into_spare(self) -> Spare {
+        let mut spare = self.spare.unwrap_or_default();
+        spare.put(self.executor);
+        spare
+    }
+
     /// A run that stands somewhere, with its memory still empty.
     pub(super) fn at(
         prepared: Prepared,
         reports: Vec<ScaleReport>,
         standing: &Standing,
+        mut spare: Option<Spare>,
     ) -> Result<Self, Error> {
         let size = (standing.width, standing.height);
-        let mut executor = prepared.executor(size, Some(standing.earlier))?;
+        let earlier = Some(standing.earlier);
+        let kept = spare
+            .as_mut()
+            .and_then(|spare| prepared.executor(size, earlier, Some(spare)).ok());
+        let mut executor = match kept {
+            Some(executor) => executor,
+            // Where there is not as much memory as a series would like, what it keeps goes first.
+            None => {
+                spare = None;
+                prepared.executor(size, earlier, None)?
+            }
+        };
         executor.set_done(standing.iteration);
         let seconds = Duration::try_from_secs_f64(standing.seconds).unwrap_or_default();
         Ok(Self {
@@ -125,6 +156,7 @@ impl Run {
             earlier: standing.earlier,
             spent: (seconds, standing.gflop),
             stamps: OnceLock::new(),
+            spare,
         })
     }
 
@@ -270,11 +302,20 @@ impl Run {
     fn next_scale(&mut self) -> Result<(), Error> {
         let earlier = self.before() + self.executor.done();
         let report = self.reports[self.scale + 1];
-        // The coarser scale's activations make room for the finer one's.
-        self.executor.release(&survivors(self.executor.plan()));
-        let next = self
-            .prepared
-            .executor((report.width, report.height), Some(earlier))?;
+        let size = (report.width, report.height);
+        let kept = self
+            .spare
+            .as_mut()
+            .map(|spare| self.prepared.executor(size, Some(earlier), Some(spare)));
+        let next = match kept {
+            Some(Ok(next)) => next,
+            // The coarser scale's activations make room for the finer one's, also where both were to be kept.
+            _ => {
+                self.spare = None;
+                self.executor.release(&survivors(self.executor.plan()));
+                self.prepared.executor(size, Some(earlier), None)?
+            }
+        };
         let detail = match self.prepared.recipe.image.carry {
             Carry::Image => None,
             Carry::Detail => {
@@ -287,7 +328,10 @@ impl Run {
             }
         };
         hand_over(&self.executor, &next, detail)?;
-        self.executor = next;
+        let done = std::mem::replace(&mut self.executor, next);
+        if let Some(spare) = &mut self.spare {
+            spare.put(done);
+        }
         self.earlier = earlier;
         self.scale += 1;
         Ok(())

@@ -51,6 +51,43 @@ impl Executor {
             .enumerate()
             .map(|(i, (kind, len))| device.buffer(&format!("slot {i}"), *kind, *len))
             .collect::<Result<Vec<_>, _>>()?;
+        Self::on(device, plan, &slots)
+    }
+
+    /// As [`Executor::new`] in the memory of an earlier executor, see [`Executor::into_memory`], whose plan had the same slots:
+    /// no memory is allocated.
+    ///
+    /// # Errors
+    /// [`Error::Plan`] where the slots were others, [`Error::Device`] when the driver refuses.
+    pub fn in_memory(device: &Device, plan: Plan, slots: &[Buffer]) -> Result<Self, Error> {
+        let same = |((kind, len), buffer): (&(Kind, usize), &Buffer)| {
+            (*kind, *len) == (buffer.kind(), buffer.len())
+        };
+        let planned = &plan.layout.slots;
+        if planned.len() != slots.len() || !planned.iter().zip(slots).all(same) {
+            return Err(Error::Plan(
+                "the memory is that of a plan with other slots".to_string(),
+            ));
+        }
+        let mut executor = Self::on(device, plan, slots)?;
+        executor.reset()?;
+        Ok(executor)
+    }
+
+    /// The memory of the plan's slots, in their order, for [`Executor::in_memory`]; none where it has been given back.
+    #[must_use]
+    pub fn into_memory(self) -> Option<Vec<Buffer>> {
+        let mut slots = vec![None; self.plan.layout.slots.len()];
+        for (slot, buffer) in self.plan.layout.slot_of.iter().zip(self.buffers) {
+            if let Some(slot) = slot {
+                slots[*slot] = buffer;
+            }
+        }
+        slots.into_iter().collect()
+    }
+
+    /// The plan on buffers for its slots.
+    fn on(device: &Device, plan: Plan, slots: &[Buffer]) -> Result<Self, Error> {
         let buffers: Vec<Option<Buffer>> = plan
             .recording
             .values()

@@ -269,7 +269,7 @@ impl Recipe {
                 "its sizes are not those that this version of pixgrad makes of its recipe; go on with the version that wrote it",
             ));
         }
-        let run = Run::at(prepared, reports, &standing)?;
+        let run = Run::at(prepared, reports, &standing, None)?;
         checkpoint.stored.load(device, &state(&run))?;
         Ok(run)
     }
