@@ -363,7 +363,11 @@ pub fn iterate(
 ) -> anyhow::Result<Journal> {
     let interrupt = Interrupt::listen(global.quiet)?;
     let mut reporter = Reporter::new(global.quiet, run.iterations());
-    let mut journal = Journal::default();
+    let mut journal = Journal {
+        // Of a checkpoint after which no iteration is left.
+        loss: f32::NAN,
+        ..Journal::default()
+    };
     let mut diverged = None;
     let mut enough = false;
     loop {

@@ -1,6 +1,6 @@
 //! A recipe with everything resolved that needs no device memory: what runs, dry runs and gradients begin with.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use super::handover::bytes_beside;
 use super::place::Placing;
@@ -32,7 +32,12 @@ pub(super) struct Prepared {
     batch: u32,
     /// What is known of the style pictures from other runs.
     pub memo: Option<Arc<Memo>>,
+    /// The pictures with those that are compared position by position brought to a size, the last one asked for.
+    scaled: Mutex<Option<Scaled>>,
 }
+
+/// A size in pixels, and pictures for it.
+type Scaled = ((u32, u32), Arc<Pictures>);
 
 impl Prepared {
     pub fn new(recipe: &Recipe, network: &Network) -> Result<Self, Error> {
@@ -81,6 +86,7 @@ impl Prepared {
             bands: Vec::new(),
             batch,
             memo: None,
+            scaled: Mutex::default(),
         })
     }
 
@@ -246,13 +252,24 @@ impl Prepared {
         })
     }
 
+    /// The pictures for a scale: a large one is brought to its size once, and not for every use.
+    fn pictures_at(&self, size: (u32, u32)) -> Result<Arc<Pictures>, Error> {
+        let mut scaled = self.scaled.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, pictures)) = scaled.as_ref().filter(|(of, _)| *of == size) {
+            return Ok(Arc::clone(pictures));
+        }
+        let pictures = Arc::new(self.pictures.at(&self.recipe, size)?);
+        *scaled = Some((size, Arc::clone(&pictures)));
+        Ok(pictures)
+    }
+
     fn targets(&self, size: (u32, u32)) -> Result<Targets, Error> {
         let native = self.recipe.image.size.is_none() && self.recipe.image.width.is_none();
         Targets::extract(
             &self.recipe,
             &self.layers,
             &self.network,
-            &self.pictures.targets,
+            &self.pictures_at(size)?.targets,
             size,
             native.then(|| self.last()),
             self.memo.as_deref(),
@@ -291,7 +308,8 @@ impl Prepared {
 
     /// The start images at `size`.
     pub fn start(&self, size: (u32, u32)) -> Result<Vec<Image>, Error> {
-        start(&self.recipe, &self.pictures, size, self.batch, self.mean())
+        let pictures = self.pictures_at(size)?;
+        start(&self.recipe, &pictures, size, self.batch, self.mean())
     }
 
     /// What the optimization begins with, in the engine's layout: the start images, a random point of the ball around
