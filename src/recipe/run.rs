@@ -96,13 +96,14 @@ impl Recipe {
     pub fn compile(&self, device: &Device, network: &Network) -> Result<Run, Error> {
         let prepared = Prepared::new(self, network)?;
         let reports = prepared.reports()?;
-        Run::first(prepared, reports, None)
+        Run::first(device, prepared, reports, None)
     }
 }
 
 impl Run {
     /// A run before its first iteration; with `spare` it takes memory from there, and gives none back until it ends.
     pub(super) fn first(
+        device: &Device,
         prepared: Prepared,
         reports: Vec<ScaleReport>,
         spare: Option<Spare>,
@@ -115,7 +116,7 @@ impl Run {
         let run = Self::at(prepared, reports, &standing, spare)?;
         let start = run.prepared.parameter((standing.width, standing.height))?;
         let parameter = run.executor.buffer(run.executor.plan().parameter.value);
-        run.executor.device().upload(parameter, &start)?;
+        device.upload(parameter, &start)?;
         Ok(run)
     }
 
@@ -171,6 +172,7 @@ impl Run {
             earlier: self.earlier,
             seconds: self.spent.0.as_secs_f64(),
             gflop: self.spent.1,
+            bands: self.prepared.bands.clone(),
         }
     }
 

@@ -122,7 +122,12 @@ impl Series {
                 (prepared.reports()?, Spare::default())
             }
         };
-        Ok(self.run.insert(Run::first(prepared, reports, Some(spare))?))
+        Ok(self.run.insert(Run::first(
+            self.network.device(),
+            prepared,
+            reports,
+            Some(spare),
+        )?))
     }
 }
 

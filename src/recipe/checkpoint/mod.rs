@@ -25,7 +25,7 @@ const VERSION: &str = "1";
 const IN_MEMORY: &str = "picture in memory ";
 
 /// Where a run stands.
-#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub(super) struct Standing {
     /// Index of the scale at work.
     pub scale: usize,
@@ -41,6 +41,8 @@ pub(super) struct Standing {
     pub seconds: f64,
     /// Work that was done in that time, in units of 10⁹ floating-point operations.
     pub gflop: f64,
+    /// In how many bands the network sees the image of each scale; sums of others are rounded in another order.
+    pub bands: Vec<u32>,
 }
 
 /// A picture of the recipe.
@@ -258,18 +260,20 @@ impl Recipe {
         checkpoint: &Checkpoint,
     ) -> Result<Run, Error> {
         checkpoint.check(self, network)?;
-        let prepared = Prepared::new(self, network)?;
+        let mut prepared = Prepared::read(self, network)?;
         checkpoint.check_pictures(&prepared)?;
-        prepared.check_fits(device)?;
-        let standing = checkpoint.standing;
-        let reports = prepared.reports()?;
-        let at = reports.get(standing.scale).map(|r| (r.width, r.height));
-        if at != Some((standing.width, standing.height)) {
+        let standing = &checkpoint.standing;
+        let size = prepared.scales().get(standing.scale);
+        if size != Some(&(standing.width, standing.height))
+            || standing.bands.len() != prepared.scales().len()
+        {
             return Err(checkpoint.stored.fail(
                 "its sizes are not those that this version of pixgrad makes of its recipe; go on with the version that wrote it",
             ));
         }
-        let run = Run::at(prepared, reports, &standing, None)?;
+        prepared.bands.clone_from(&standing.bands);
+        let reports = prepared.reports()?;
+        let run = Run::at(prepared, reports, standing, None)?;
         checkpoint.stored.load(device, &state(&run))?;
         Ok(run)
     }
