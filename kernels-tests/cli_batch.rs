@@ -71,10 +71,8 @@ fn a_folder_is_painted_as_each_picture_by_itself() {
 fn a_batch_goes_on_where_it_was_stopped_and_names_what_it_cannot_read() {
     let desk = folder();
     fs::write(desk.path("in/notes.txt"), "not a picture").expect("written");
-    desk.picture(
-        "in/dot.png",
-        &Image::filled(1, 1, [0.5; 3]).expect("a picture"),
-    );
+    let jpeg = fs::read(desk.path("in/b.jpg")).expect("a picture");
+    fs::write(desk.path("in/cut.jpg"), &jpeg[..jpeg.len() / 2]).expect("written");
     fs::create_dir(desk.path("out")).expect("a folder");
     fs::write(desk.path("out/b.png"), "mine").expect("written");
     let output = desk.run(&format!("{FOLDER} --json"));
@@ -87,12 +85,12 @@ fn a_batch_goes_on_where_it_was_stopped_and_names_what_it_cannot_read() {
     );
     let reason = |i: usize| report["pictures"][i]["reason"].as_str().expect("a reason");
     assert!(
-        reason(3).contains("too small") && reason(4).contains("not an image"),
+        reason(3).contains("truncated") && reason(4).contains("not an image"),
         "{report}"
     );
     for word in [
         "skipped 'in/b.jpg': 'out/b.png' is there",
-        "failed 'in/dot.png'",
+        "failed 'in/cut.jpg'",
         "failed 'in/notes.txt'",
     ] {
         assert!(stderr.contains(word), "{word}: {stderr}");
@@ -101,7 +99,7 @@ fn a_batch_goes_on_where_it_was_stopped_and_names_what_it_cannot_read() {
     assert_eq!(outputs(&desk), ["a.png", "b.png", "c.png"]);
 
     fs::remove_file(desk.path("in/notes.txt")).expect("removed");
-    fs::remove_file(desk.path("in/dot.png")).expect("removed");
+    fs::remove_file(desk.path("in/cut.jpg")).expect("removed");
     let report = desk.json(&format!("{FOLDER} --json"));
     assert_eq!(statuses(&report), ["skipped"; 3]);
     assert!(desk.done(FOLDER).contains("0 painted, 3 skipped, 0 failed"));

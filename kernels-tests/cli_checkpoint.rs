@@ -149,6 +149,19 @@ fn a_run_goes_on_from_anywhere() {
     );
 }
 
+/// A dream, and the checkpoint of one command in the hands of another.
+#[test]
+fn every_command_goes_on_from_every_checkpoint() {
+    let desk = Desk::new();
+    desk.done("dream content.png -s 64 --octaves 2 -i 2 -o whole.png --checkpoint c.pixgrad");
+    for command in ["dream", "style", "texture", "run"] {
+        desk.done(&format!("{command} --resume c.pixgrad -o again.png"));
+        assert_eq!(desk.load("again.png"), desk.load("whole.png"), "{command}");
+    }
+    desk.done("dream --resume c.pixgrad");
+    assert!(desk.path("c-pixgrad.png").exists(), "{:?}", desk.files());
+}
+
 #[test]
 fn what_is_no_checkpoint_is_refused() {
     let desk = Desk::new();

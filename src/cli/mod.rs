@@ -122,9 +122,11 @@ struct Usage(String);
 
 /// Runs the command line of this process.
 pub fn main() -> ExitCode {
-    let matches = Cli::command().get_matches();
+    let mut described = Cli::command();
+    described.build();
+    let matches = described.clone().get_matches();
     let Cli { global, command } = Cli::from_arg_matches(&matches).unwrap_or_else(|e| e.exit());
-    let conflicts = checkpoint::check_conflicts(&Cli::command(), &matches);
+    let conflicts = checkpoint::check_conflicts(&described, &matches);
     let result = match &command {
         _ if conflicts.is_err() => conflicts.map(|()| ExitCode::SUCCESS).map_err(Into::into),
         Command::Style(args) => style::run(args, &global),

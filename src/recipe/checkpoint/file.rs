@@ -18,6 +18,9 @@ const MAX_HEADER: u64 = 100_000_000;
 /// The key of the header's metadata.
 const METADATA: &str = "__metadata__";
 
+/// The metadata that tells a checkpoint from other files: the version of its format.
+pub(super) const VERSION_KEY: &str = "checkpoint";
+
 /// What the header says of a tensor.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 struct Entry {
@@ -142,7 +145,11 @@ impl Stored {
         let mut header: serde_json::Map<String, serde_json::Value> =
             serde_json::from_slice(&header).map_err(|_| not())?;
         let metadata = header.remove(METADATA).ok_or_else(not)?;
-        let metadata = serde_json::from_value(metadata).map_err(|_| not())?;
+        let metadata: BTreeMap<String, String> =
+            serde_json::from_value(metadata).map_err(|_| not())?;
+        if !metadata.contains_key(VERSION_KEY) {
+            return Err(not());
+        }
         let entries = serde_json::Value::Object(header);
         let entries: BTreeMap<String, Entry> =
             serde_json::from_value(entries).map_err(|_| not())?;

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use self::file::Stored;
+use self::file::{Stored, VERSION_KEY};
 use super::fingerprint::Fingerprint;
 use super::prepared::Prepared;
 use super::{Picture, Recipe, Run};
@@ -121,7 +121,7 @@ impl Run {
         let json =
             |value: serde_json::Result<String>| value.map_err(|e| Error::Recipe(e.to_string()));
         let metadata = BTreeMap::from([
-            ("checkpoint", VERSION.to_string()),
+            (VERSION_KEY, VERSION.to_string()),
             ("pixgrad", env!("CARGO_PKG_VERSION").to_string()),
             ("device", network.device().info().name.clone()),
             ("model", network.graph().name.clone()),
@@ -149,16 +149,13 @@ impl Checkpoint {
     /// [`Error::Checkpoint`]: there is no such file, it is none of ours, truncated, damaged, or of another version.
     pub fn read(path: &Path) -> Result<Self, Error> {
         let stored = Stored::read(path)?;
-        match stored.metadata.get("checkpoint") {
-            None => return Err(stored.fail("it is not a checkpoint of pixgrad")),
-            Some(version) if version != VERSION => {
-                return Err(stored.fail(format!(
-                    "it is of version {version} of the format, written by pixgrad {}; this is pixgrad {}, which reads version {VERSION}",
-                    stored.metadata.get("pixgrad").map_or("?", String::as_str),
-                    env!("CARGO_PKG_VERSION")
-                )));
-            }
-            Some(_) => {}
+        let version = &stored.metadata[VERSION_KEY];
+        if version != VERSION {
+            return Err(stored.fail(format!(
+                "it is of version {version} of the format, written by pixgrad {}; this is pixgrad {}, which reads version {VERSION}",
+                stored.metadata.get("pixgrad").map_or("?", String::as_str),
+                env!("CARGO_PKG_VERSION")
+            )));
         }
         let damaged = || stored.fail("it is damaged: its metadata cannot be read");
         let json = |key: &str| {
