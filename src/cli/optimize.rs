@@ -400,7 +400,10 @@ pub fn iterate(
             journal.stopped = !enough && run.done() < run.iterations();
             break;
         }
-        if args.save_every.is_some_and(|every| run.done() % every == 0) {
+        if args
+            .save_every
+            .is_some_and(|every| run.done().is_multiple_of(every))
+        {
             // The final image has the same warnings, and tells them.
             let _ = image::save(
                 numbered(output, run.done()),
