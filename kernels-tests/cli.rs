@@ -2,6 +2,10 @@
 
 #[path = "attack.rs"]
 mod attack;
+#[path = "cli_batch.rs"]
+mod batch;
+#[path = "cli_checkpoint.rs"]
+mod checkpoint;
 #[path = "cli_methods.rs"]
 mod methods;
 #[path = "cli_refusals.rs"]

@@ -9,7 +9,7 @@ use pixgrad::{Network, Recipe};
 
 use crate::common::{GPU, open_gpu, random, uniform};
 
-fn sample(name: &str, width: u32, height: u32) -> Image {
+pub fn sample(name: &str, width: u32, height: u32) -> Image {
     let path = format!("{}/samples/images/{name}", env!("CARGO_MANIFEST_DIR"));
     load(path)
         .expect("a sample")

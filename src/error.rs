@@ -50,6 +50,14 @@ pub enum Error {
     /// The terms and layers of a plan do not fit together.
     #[error("{0}")]
     Plan(String),
+    /// A checkpoint cannot be written, read, or gone on from.
+    #[error("checkpoint '{}': {reason}", .path.display())]
+    Checkpoint {
+        /// The file.
+        path: std::path::PathBuf,
+        /// What is wrong, and what would be right.
+        reason: String,
+    },
     /// A results file cannot be written.
     #[error("cannot write {}: {reason}", .path.display())]
     Output {

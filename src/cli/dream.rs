@@ -4,6 +4,7 @@ use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use anyhow::bail;
 use clap::Args;
 use pixgrad::image::{self, SaveOptions, save_gif, size_of};
 use pixgrad::recipe::{
@@ -12,8 +13,9 @@ use pixgrad::recipe::{
 };
 use pixgrad::{Image, Network};
 
+use super::checkpoint::{Beginning, CheckpointArgs};
 use super::interrupt::Interrupt;
-use super::optimize::{Findings, Method, OptimizeArgs, optimize};
+use super::optimize::{Findings, Method, OptimizeArgs, optimize_from};
 use super::output::{default_path, numbered};
 use super::parse::{self, LongSide};
 use super::{Global, Usage};
@@ -25,8 +27,8 @@ const SIZE: u32 = 512;
 #[derive(Debug, Args)]
 pub struct DreamArgs {
     /// The picture
-    #[arg(value_name = "IMAGE")]
-    picture: PathBuf,
+    #[arg(value_name = "IMAGE", required_unless_present = "resume")]
+    picture: Option<PathBuf>,
 
     /// Long side of the result in pixels, or native [default: 512, or the picture's if that is less]
     #[arg(short, long, value_name = "PIXELS", value_parser = parse::long_side, allow_negative_numbers = true)]
@@ -70,27 +72,50 @@ pub struct DreamArgs {
 
     #[command(flatten)]
     optimize: OptimizeArgs,
+
+    #[command(flatten)]
+    checkpoints: CheckpointArgs,
 }
 
 pub fn run(args: &DreamArgs, global: &Global) -> anyhow::Result<ExitCode> {
+    let (beginning, source) = match (args.checkpoints.resumed()?, &args.picture) {
+        (Some(resumed), _) => resumed,
+        (None, Some(picture)) => (Beginning::Recipe(recipe(args, picture)?), picture.as_path()),
+        (None, None) => bail!(Usage("a picture is needed".into())),
+    };
+    let named = args.optimize.output.clone();
+    let output = named.unwrap_or_else(|| default_path(source));
+    let mut dream = Dream {
+        zoom: args.zoom.unwrap_or(0),
+        step: f64::from(args.zoom_step),
+        output: output.clone(),
+        quiet: global.quiet,
+    };
+    optimize_from(
+        beginning,
+        &args.checkpoints,
+        &args.optimize,
+        output,
+        global,
+        &mut dream,
+    )
+}
+
+/// The recipe for a picture.
+fn recipe(args: &DreamArgs, picture: &Path) -> anyhow::Result<Recipe> {
     let subject = match (&args.guide, args.channel) {
         (Some(guide), _) => DreamSubject::Guide(guide.as_path().into()),
         (None, Some(channel)) => DreamSubject::Channel(channel),
         (None, None) => DreamSubject::Layers,
     };
-    let mut recipe = Recipe::dream(
-        args.picture.as_path(),
-        args.layers.clone(),
-        subject,
-        args.preset,
-    );
+    let mut recipe = Recipe::dream(picture, args.layers.clone(), subject, args.preset);
     recipe.model = "squeezenet1_1".to_string();
     if args.octaves.is_some() {
         recipe.image.octaves = args.octaves;
     }
     if let Some(factor) = args.octave_scale {
         if factor <= 1.0 {
-            anyhow::bail!(Usage("--octave-scale must be greater than 1".into()));
+            bail!(Usage("--octave-scale must be greater than 1".into()));
         }
         recipe.image.scale_factor = factor;
     }
@@ -100,24 +125,13 @@ pub fn run(args: &DreamArgs, global: &Global) -> anyhow::Result<ExitCode> {
             recipe.image.transformation.clear();
         }
     }
-    let (width, height) = size_of(&args.picture)?;
+    let (width, height) = size_of(picture)?;
     recipe.image.size = match args.size {
         Some(LongSide::Native) => None,
         Some(LongSide::Pixels(side)) => Some(side),
         None => Some(SIZE.min(width.max(height))),
     };
-    let output = args
-        .optimize
-        .output
-        .clone()
-        .unwrap_or_else(|| default_path(&args.picture));
-    let mut dream = Dream {
-        zoom: args.zoom.unwrap_or(0),
-        step: f64::from(args.zoom_step),
-        output: output.clone(),
-        quiet: global.quiet,
-    };
-    optimize(recipe, &args.optimize, output, global, &mut dream)
+    Ok(recipe)
 }
 
 struct Dream {

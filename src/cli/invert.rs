@@ -12,6 +12,7 @@ use pixgrad::recipe::{Picture, Recipe, features, inversion_tv};
 use pixgrad::{Image, Network};
 use serde::Serialize;
 
+use super::checkpoint::Keeper;
 use super::interrupt::Interrupt;
 use super::optimize::{OptimizeArgs, Plain, iterate, report_plan, save_recipe};
 use super::output::default_path;
@@ -129,7 +130,14 @@ pub fn run(args: &InvertArgs, global: &Global) -> anyhow::Result<ExitCode> {
             device.info().name
         ));
         let mut run = recipe.compile(&device, &network)?;
-        let journal = iterate(&mut run, options, &output, global, &mut Plain)?;
+        let journal = iterate(
+            &mut run,
+            options,
+            &output,
+            &mut Keeper::default(),
+            global,
+            &mut Plain,
+        )?;
         stopped |= journal.stopped;
         if let Some(path) = &options.trace {
             journal.write_trace(path, &device, recipe)?;

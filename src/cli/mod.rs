@@ -1,6 +1,8 @@
 //! The command line: one file per subcommand, each of which parses, calls a recipe and reports.
 
 mod attack;
+mod batch;
+mod checkpoint;
 mod classify;
 mod devices;
 mod dream;
@@ -27,7 +29,7 @@ mod visualize;
 use std::process::ExitCode;
 
 use clap::builder::PossibleValuesParser;
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 use pixgrad::{Device, DeviceOptions};
 
 /// Optimizes the pixels of an image against a fixed, trained CNN, on any GPU.
@@ -120,8 +122,13 @@ struct Usage(String);
 
 /// Runs the command line of this process.
 pub fn main() -> ExitCode {
-    let Cli { global, command } = Cli::parse();
+    let mut described = Cli::command();
+    described.build();
+    let matches = described.clone().get_matches();
+    let Cli { global, command } = Cli::from_arg_matches(&matches).unwrap_or_else(|e| e.exit());
+    let conflicts = checkpoint::check_conflicts(&described, &matches);
     let result = match &command {
+        _ if conflicts.is_err() => conflicts.map(|()| ExitCode::SUCCESS).map_err(Into::into),
         Command::Style(args) => style::run(args, &global),
         Command::Texture(args) => texture::run(args, &global),
         Command::Invert(args) => invert::run(args, &global),

@@ -9,10 +9,13 @@ use anyhow::bail;
 use clap::Args;
 use pixgrad::device::DeviceInfo;
 use pixgrad::image::{self, OutputFormat, SaveOptions, check_file, check_writable};
-use pixgrad::recipe::{Init, OptimizerKind, Outcome, Progress, Recipe, Run, ScaleReport};
+use pixgrad::recipe::{
+    Checkpoint, Init, OptimizerKind, Outcome, Progress, Recipe, Run, ScaleReport,
+};
 use pixgrad::{Device, Image, Network};
 use serde::Serialize;
 
+use super::checkpoint::{Beginning, CheckpointArgs, Keeper};
 use super::interrupt::Interrupt;
 use super::output::{numbered, write_json, write_text};
 use super::progress::Reporter;
@@ -183,14 +186,32 @@ impl Method for Plain {}
 ///
 /// `default_output` is where the image goes if the options do not say.
 pub fn optimize(
-    mut recipe: Recipe,
+    recipe: Recipe,
+    args: &OptimizeArgs,
+    default_output: PathBuf,
+    global: &Global,
+    method: &mut dyn Method,
+) -> anyhow::Result<ExitCode> {
+    let (beginning, never) = (Beginning::Recipe(recipe), CheckpointArgs::default());
+    optimize_from(beginning, &never, args, default_output, global, method)
+}
+
+/// As [`optimize`], from a recipe or a checkpoint, and with checkpoints as the options say.
+pub fn optimize_from(
+    beginning: Beginning,
+    checkpoints: &CheckpointArgs,
     args: &OptimizeArgs,
     default_output: PathBuf,
     global: &Global,
     method: &mut dyn Method,
 ) -> anyhow::Result<ExitCode> {
     let start = Instant::now();
+    let (mut recipe, resumed) = match beginning {
+        Beginning::Recipe(recipe) => (recipe, None),
+        Beginning::Checkpoint(checkpoint) => (checkpoint.recipe()?, Some(checkpoint)),
+    };
     args.apply(&mut recipe);
+    let mut keeper = Keeper::new(checkpoints, &recipe)?;
     let output = args.output.clone().unwrap_or(default_output);
     args.check_outputs(&output)?;
 
@@ -202,14 +223,20 @@ pub fn optimize(
         save_recipe(&recipe, args)?;
         return report_plan(&device, &network, &scales, global);
     }
-    let mut run = recipe.compile(&device, &network)?;
+    let mut run = match &resumed {
+        Some(checkpoint) => recipe.resume(&device, &network, checkpoint)?,
+        None => recipe.compile(&device, &network)?,
+    };
     if let Some(last) = run.plan().last() {
         OutputFormat::from_path(&output)?.check_size(&output, last.width, last.height)?;
     }
     save_recipe(&recipe, args)?;
     global.note(announcement(&device, &network, chosen, run.plan()));
 
-    let journal = iterate(&mut run, args, &output, global, method)?;
+    if let Some(checkpoint) = &resumed {
+        global.note(resumption(&run, checkpoint, &device));
+    }
+    let journal = iterate(&mut run, args, &output, &mut keeper, global, method)?;
     let picture = method.picture(&run)?;
     if let Some(warning) = image::save(&output, &picture, SaveOptions::default())? {
         global.note(format_args!("warning: {warning}"));
@@ -219,6 +246,8 @@ pub fn optimize(
     }
 
     let findings = method.findings(&run, &picture)?;
+    let before = resumed.map(|checkpoint| checkpoint.elapsed());
+    let before = before.unwrap_or_default();
     let report = Report {
         output: &output,
         width: picture.width,
@@ -226,7 +255,7 @@ pub fn optimize(
         model: &network.graph().name,
         device: device.info(),
         iterations: run.done(),
-        seconds: start.elapsed().as_secs_f64(),
+        seconds: (before + start.elapsed()).as_secs_f64(),
         loss: journal.loss,
         terms: recipe
             .terms
@@ -292,6 +321,16 @@ fn announcement(
     )
 }
 
+/// How far a run has come that goes on.
+fn resumption(run: &Run, checkpoint: &Checkpoint, device: &Device) -> String {
+    let elsewhere = match checkpoint.device() {
+        same if same == device.info().name => String::new(),
+        other => format!("; it was made on {other}, so that roundings will differ"),
+    };
+    let (done, all) = (run.done(), run.iterations());
+    format!("going on after iteration {done}/{all}{elsewhere}")
+}
+
 /// What is remembered of a run.
 #[derive(Default)]
 pub struct Journal {
@@ -318,16 +357,23 @@ pub fn iterate(
     run: &mut Run,
     args: &OptimizeArgs,
     output: &Path,
+    keeper: &mut Keeper<'_>,
     global: &Global,
     method: &mut dyn Method,
 ) -> anyhow::Result<Journal> {
     let interrupt = Interrupt::listen(global.quiet)?;
     let mut reporter = Reporter::new(global.quiet, run.iterations());
-    let mut journal = Journal::default();
+    let mut journal = Journal {
+        // Of a checkpoint after which no iteration is left.
+        loss: f32::NAN,
+        ..Journal::default()
+    };
     let mut diverged = None;
     let mut enough = false;
     loop {
-        let outcome = match run.run_for(args.save_every.unwrap_or(u64::MAX), |progress| {
+        let mut due = false;
+        let to_save = args.save_every.map(|every| every - run.done() % every);
+        let outcome = match run.run_for(to_save.unwrap_or(u64::MAX), |progress| {
             reporter.update(progress);
             (journal.loss, journal.terms) = (progress.loss, progress.terms.clone());
             if args.trace.is_some() {
@@ -337,7 +383,8 @@ pub fn iterate(
                 diverged.get_or_insert(progress.iteration);
             }
             enough |= method.observe(progress).is_break();
-            if diverged.is_some() || enough || interrupt.pressed() {
+            due = keeper.is_due();
+            if diverged.is_some() || enough || interrupt.pressed() || due {
                 ControlFlow::Break(())
             } else {
                 ControlFlow::Continue(())
@@ -346,20 +393,26 @@ pub fn iterate(
             Ok(outcome) => outcome,
             Err(error) => return Err(rescue(run, output, error)),
         };
-        match outcome {
-            Outcome::Paused => {
-                // The final image has the same warnings, and tells them.
-                let _ = image::save(
-                    numbered(output, run.done()),
-                    &run.image()?,
-                    SaveOptions::default(),
-                )?;
-            }
-            Outcome::Stopped => {
-                journal.stopped = !enough && run.done() < run.iterations();
-                break;
-            }
-            Outcome::Finished => break,
+        if outcome == Outcome::Finished {
+            break;
+        }
+        if diverged.is_some() || enough || interrupt.pressed() {
+            journal.stopped = !enough && run.done() < run.iterations();
+            break;
+        }
+        if args
+            .save_every
+            .is_some_and(|every| run.done().is_multiple_of(every))
+        {
+            // The final image has the same warnings, and tells them.
+            let _ = image::save(
+                numbered(output, run.done()),
+                &run.image()?,
+                SaveOptions::default(),
+            )?;
+        }
+        if due {
+            keeper.write(run)?;
         }
     }
     reporter.finish();
@@ -368,6 +421,7 @@ pub fn iterate(
             "the loss of iteration {iteration} is not a finite number: a smaller --step-size, or smaller weights, help"
         );
     }
+    keeper.write(run)?;
     Ok(journal)
 }
 

@@ -77,6 +77,15 @@ pub fn size(text: &str) -> Result<Size, String> {
     })
 }
 
+/// `2/4`: the second of four shares.
+pub fn shard(text: &str) -> Result<(usize, usize), String> {
+    let number = |text: &str| text.trim().parse::<usize>().ok();
+    text.split_once('/')
+        .and_then(|(index, of)| Some((number(index)?, number(of)?)))
+        .filter(|(index, of)| (1..=*of).contains(index))
+        .ok_or_else(|| "it must be I/N, I from 1 to N: 1/4 to 4/4 for four machines".to_string())
+}
+
 /// A number of things, at least one.
 pub fn count(text: &str) -> Result<u64, String> {
     let count = text.parse().ok().filter(|count| *count >= 1);

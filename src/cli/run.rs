@@ -3,20 +3,22 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use anyhow::bail;
 use clap::Args;
 use pixgrad::Recipe;
 
-use super::Global;
-use super::optimize::{OptimizeArgs, Plain, optimize};
+use super::checkpoint::{Beginning, CheckpointArgs};
+use super::optimize::{OptimizeArgs, Plain, optimize_from};
 use super::output::default_path;
 use super::parse::{self, Size};
+use super::{Global, Usage};
 
 /// Run a recipe file
 #[derive(Debug, Args)]
 pub struct RunArgs {
     /// The recipe; paths in it start at its folder
-    #[arg(value_name = "RECIPE.toml")]
-    recipe: PathBuf,
+    #[arg(value_name = "RECIPE.toml", required_unless_present = "resume")]
+    recipe: Option<PathBuf>,
 
     /// Size of the result in pixels: its long side, or WIDTHxHEIGHT where no picture gives it a shape
     /// [default: the recipe's]
@@ -25,13 +27,29 @@ pub struct RunArgs {
 
     #[command(flatten)]
     optimize: OptimizeArgs,
+
+    #[command(flatten)]
+    checkpoints: CheckpointArgs,
 }
 
 pub fn run(args: &RunArgs, global: &Global) -> anyhow::Result<ExitCode> {
-    let mut recipe = Recipe::read(&args.recipe)?;
-    if let Some(size) = args.size {
-        size.apply(&mut recipe.image);
-    }
-    let output = default_path(&args.recipe);
-    optimize(recipe, &args.optimize, output, global, &mut Plain)
+    let (beginning, named) = match (args.checkpoints.resumed()?, &args.recipe) {
+        (Some(resumed), _) => resumed,
+        (None, Some(path)) => {
+            let mut recipe = Recipe::read(path)?;
+            if let Some(size) = args.size {
+                size.apply(&mut recipe.image);
+            }
+            (Beginning::Recipe(recipe), path.as_path())
+        }
+        (None, None) => bail!(Usage("a recipe is needed".into())),
+    };
+    optimize_from(
+        beginning,
+        &args.checkpoints,
+        &args.optimize,
+        default_path(named),
+        global,
+        &mut Plain,
+    )
 }

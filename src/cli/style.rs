@@ -1,13 +1,16 @@
 //! `pixgrad style`: a picture in the style of others.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use anyhow::bail;
 use clap::Args;
 use pixgrad::image::size_of;
-use pixgrad::recipe::{LayerWeight, Recipe, TermKind};
+use pixgrad::recipe::{LayerWeight, Picture, Recipe, TermKind};
 
-use super::optimize::{OptimizeArgs, Plain, optimize};
+use super::batch::{self, BatchArgs};
+use super::checkpoint::{Beginning, CheckpointArgs};
+use super::optimize::{OptimizeArgs, Plain, optimize_from};
 use super::output::default_path;
 use super::parse::{self, LongSide};
 use super::{Global, Usage};
@@ -19,11 +22,11 @@ const SIZE: u32 = 512;
 #[derive(Debug, Args)]
 pub struct StyleArgs {
     /// The picture to paint
-    #[arg(value_name = "CONTENT")]
-    pub content: PathBuf,
+    #[arg(value_name = "CONTENT", required_unless_present_any = ["resume", "content_dir"])]
+    content: Option<PathBuf>,
 
     /// The pictures whose style it gets
-    #[arg(value_name = "STYLE", required = true)]
+    #[arg(value_name = "STYLE", required_unless_present_any = ["resume", "content_dir"])]
     pub styles: Vec<PathBuf>,
 
     /// Long side of the result in pixels, or native [default: 512, or the content's if that is less]
@@ -43,6 +46,12 @@ pub struct StyleArgs {
 
     #[command(flatten)]
     optimize: OptimizeArgs,
+
+    #[command(flatten)]
+    checkpoints: CheckpointArgs,
+
+    #[command(flatten)]
+    batch: BatchArgs,
 }
 
 /// Options of `style` and `texture`.
@@ -117,23 +126,69 @@ fn plural(count: usize, noun: &str) -> String {
 }
 
 pub fn run(args: &StyleArgs, global: &Global) -> anyhow::Result<ExitCode> {
-    let mut recipe = Recipe::style(
-        args.content.as_path(),
-        args.styles.iter().map(PathBuf::as_path),
-    );
-    args.paint.apply(&mut recipe, args.styles.len())?;
+    if let (Some(folder), Some(output)) = (&args.batch.content_dir, &args.optimize.output) {
+        return paint_folder(args, folder, output, global);
+    }
+    let (beginning, named) = match (args.checkpoints.resumed()?, &args.content) {
+        (Some(resumed), _) => resumed,
+        (None, Some(content)) => {
+            let size = size_of(content)?;
+            let recipe = recipe(args, content.as_path().into(), size, &args.styles)?;
+            (Beginning::Recipe(recipe), content.as_path())
+        }
+        (None, None) => bail!(Usage("a content picture is needed".into())),
+    };
+    optimize_from(
+        beginning,
+        &args.checkpoints,
+        &args.optimize,
+        default_path(named),
+        global,
+        &mut Plain,
+    )
+}
+
+/// All pictures of a folder. There is no other content: all arguments are styles.
+fn paint_folder(
+    args: &StyleArgs,
+    folder: &Path,
+    output: &Path,
+    global: &Global,
+) -> anyhow::Result<ExitCode> {
+    let styles: Vec<PathBuf> = args.content.iter().chain(&args.styles).cloned().collect();
+    if styles.is_empty() {
+        bail!(Usage("--content-dir needs at least one STYLE".into()));
+    }
+    let mut recipe = recipe(args, folder.into(), (SIZE, SIZE), &styles)?;
+    args.optimize.apply(&mut recipe);
+    let size = |content| long_side(args.size, content);
+    batch::run(recipe, size, folder, args.batch.shard, output, global)
+}
+
+/// The long side of the result in pixels for a content of a size; none: the content's own.
+fn long_side(asked: Option<LongSide>, (width, height): (u32, u32)) -> Option<u32> {
+    match asked {
+        Some(LongSide::Native) => None,
+        Some(LongSide::Pixels(side)) => Some(side),
+        None => Some(SIZE.min(width.max(height))),
+    }
+}
+
+/// The recipe for a content picture of a size in pixels.
+fn recipe(
+    args: &StyleArgs,
+    content: Picture,
+    size: (u32, u32),
+    styles: &[PathBuf],
+) -> anyhow::Result<Recipe> {
+    let mut recipe = Recipe::style(content, styles.iter().map(PathBuf::as_path));
+    args.paint.apply(&mut recipe, styles.len())?;
     if let Some(content) = recipe.term_mut(TermKind::Content) {
         content.weight = args.content_weight;
         content.layers.clone_from(&args.content_layers);
     }
-    let (width, height) = size_of(&args.content)?;
-    recipe.image.size = match args.size {
-        Some(LongSide::Native) => None,
-        Some(LongSide::Pixels(side)) => Some(side),
-        None => Some(SIZE.min(width.max(height))),
-    };
-    let output = default_path(&args.content);
-    optimize(recipe, &args.optimize, output, global, &mut Plain)
+    recipe.image.size = long_side(args.size, size);
+    Ok(recipe)
 }
 
 #[cfg(test)]

@@ -1,13 +1,14 @@
 //! `pixgrad texture`: a new texture like a sample.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::bail;
 use clap::Args;
 use pixgrad::recipe::{Init, Recipe};
 
-use super::optimize::{OptimizeArgs, Plain, optimize};
+use super::checkpoint::{Beginning, CheckpointArgs};
+use super::optimize::{OptimizeArgs, Plain, optimize_from};
 use super::output::default_path;
 use super::parse::{self, Size};
 use super::style::PaintArgs;
@@ -17,7 +18,7 @@ use super::{Global, Usage};
 #[derive(Debug, Args)]
 pub struct TextureArgs {
     /// The samples
-    #[arg(value_name = "STYLE", required = true)]
+    #[arg(value_name = "STYLE", required_unless_present = "resume")]
     styles: Vec<PathBuf>,
 
     /// Size of the result in pixels: a side of a square, or WIDTHxHEIGHT
@@ -36,9 +37,15 @@ pub struct TextureArgs {
 
     #[command(flatten)]
     optimize: OptimizeArgs,
+
+    #[command(flatten)]
+    checkpoints: CheckpointArgs,
 }
 
 pub fn run(args: &TextureArgs, global: &Global) -> anyhow::Result<ExitCode> {
+    if let Some((beginning, path)) = args.checkpoints.resumed()? {
+        return paint(args, beginning, path, global);
+    }
     let (width, height) = match args.size {
         Size::Long(side) => (side, side),
         Size::Exact(width, height) => (width, height),
@@ -51,10 +58,20 @@ pub fn run(args: &TextureArgs, global: &Global) -> anyhow::Result<ExitCode> {
     }
     let mut recipe = Recipe::texture(args.styles.iter().map(PathBuf::as_path), width, height);
     args.paint.apply(&mut recipe, args.styles.len())?;
-    optimize(
-        recipe,
+    paint(args, Beginning::Recipe(recipe), &args.styles[0], global)
+}
+
+fn paint(
+    args: &TextureArgs,
+    beginning: Beginning,
+    named: &Path,
+    global: &Global,
+) -> anyhow::Result<ExitCode> {
+    optimize_from(
+        beginning,
+        &args.checkpoints,
         &args.optimize,
-        default_path(&args.styles[0]),
+        default_path(named),
         global,
         &mut Plain,
     )

@@ -87,6 +87,11 @@ impl Labels {
         )))
     }
 
+    /// The memory of the labels and of the weights.
+    pub(crate) fn buffers(&self) -> (&Buffer, &Buffer) {
+        (&self.labels, &self.weights)
+    }
+
     /// Labels and weights as values of a recording.
     pub(super) fn record(&self, recording: &mut Recording) -> (ValueId, ValueId) {
         (

@@ -44,7 +44,7 @@ pub(super) struct At {
 impl Gradients {
     pub fn new(recipe: &Recipe, network: &Network) -> Result<Self, Error> {
         let prepared = Prepared::new(recipe, network)?;
-        let executor = prepared.executor(prepared.last(), None)?;
+        let executor = prepared.executor(prepared.last(), None, None)?;
         Ok(Self { prepared, executor })
     }
 

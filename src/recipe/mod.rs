@@ -1,8 +1,10 @@
 //! Recipes: every method is a set of terms, a start image, an optimizer and a schedule for the one engine.
 
 mod attack;
+mod checkpoint;
 mod dream;
 mod features;
+mod fingerprint;
 mod fool;
 mod gradient;
 mod handover;
@@ -12,6 +14,7 @@ mod picture;
 mod place;
 mod prepared;
 mod run;
+mod series;
 mod spec;
 mod start;
 mod steps;
@@ -27,6 +30,7 @@ pub mod classify;
 pub mod search;
 
 pub use attack::{Adversarial, Aim, Attack, AttackMethod, Distance, Goal, Watch, attack, top_one};
+pub use checkpoint::Checkpoint;
 pub use dream::{DreamPreset, DreamSubject, default_dream_layers, zoomed};
 pub use features::{Feature, features};
 pub use gradient::GradientReport;
@@ -34,6 +38,7 @@ pub use invert::inversion_tv;
 pub use model::auto_model;
 pub use picture::Picture;
 pub use run::{Outcome, Progress, Run, ScaleReport};
+pub use series::Series;
 pub use spec::Progress as ProgressPolicy;
 pub use spec::{
     BallNorm, Carry, Class, FilterSpec, ImageSpec, Init, KeepSpec, LayerWeight, MapSpec, Measure,

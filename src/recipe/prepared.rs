@@ -1,7 +1,10 @@
 //! A recipe with everything resolved that needs no device memory: what runs, dry runs and gradients begin with.
 
+use std::sync::{Arc, Mutex, PoisonError};
+
 use super::handover::bytes_beside;
 use super::place::Placing;
+use super::series::{Memo, Spare};
 use super::start::{Pictures, batch, random_in_balls, scales, start};
 use super::steps;
 use super::targets::{Targets, packed};
@@ -24,13 +27,27 @@ pub(super) struct Prepared {
     layers: Vec<Layers>,
     scales: Vec<(u32, u32)>,
     /// In how many bands the network sees the image of each scale.
-    bands: Vec<u32>,
+    pub bands: Vec<u32>,
     /// Images optimized at once.
     batch: u32,
+    /// What is known of the style pictures from other runs.
+    pub memo: Option<Arc<Memo>>,
+    /// The pictures with those that are compared position by position brought to a size, the last one asked for.
+    scaled: Mutex<Option<Scaled>>,
 }
+
+/// A size in pixels, and pictures for it.
+type Scaled = ((u32, u32), Arc<Pictures>);
 
 impl Prepared {
     pub fn new(recipe: &Recipe, network: &Network) -> Result<Self, Error> {
+        let mut prepared = Self::read(recipe, network)?;
+        prepared.bands = prepared.fit()?;
+        Ok(prepared)
+    }
+
+    /// As [`Prepared::new`] without a look at memory: the bands are the caller's to set.
+    pub fn read(recipe: &Recipe, network: &Network) -> Result<Self, Error> {
         if recipe.terms.is_empty() {
             return Err(Error::Recipe(
                 "the recipe has no [[term]]: there is nothing to optimize".to_string(),
@@ -60,7 +77,7 @@ impl Prepared {
         };
         let narrow = scales.iter().take_while(|s| !reaches(**s)).count();
         scales.drain(..narrow.min(scales.len() - 1));
-        let mut prepared = Self {
+        Ok(Self {
             recipe: recipe.clone(),
             network: network.clone(),
             pictures,
@@ -68,9 +85,9 @@ impl Prepared {
             scales,
             bands: Vec::new(),
             batch,
-        };
-        prepared.bands = prepared.fit()?;
-        Ok(prepared)
+            memo: None,
+            scaled: Mutex::default(),
+        })
     }
 
     /// The shape of the images at a size.
@@ -81,6 +98,11 @@ impl Prepared {
     /// The networks' mean colour.
     fn mean(&self) -> [f32; 3] {
         self.network.graph().preprocessing.mean.map(|v| v as f32)
+    }
+
+    /// Size of every scale in pixels, coarsest first.
+    pub fn scales(&self) -> &[(u32, u32)] {
+        &self.scales
     }
 
     /// Size of the result.
@@ -120,7 +142,7 @@ impl Prepared {
 
     /// In as few bands as possible for every scale; where the largest does not fit in any, the error tells the largest size
     /// that does.
-    fn fit(&self) -> Result<Vec<u32>, Error> {
+    pub fn fit(&self) -> Result<Vec<u32>, Error> {
         let device = self.network.device();
         let fit = |size: (u32, u32), before: Option<&Plan>| {
             let beside = before.map_or(0, |p| bytes_beside(p, self.view(size)));
@@ -230,21 +252,50 @@ impl Prepared {
         })
     }
 
+    /// The pictures for a scale: a large one is brought to its size once, and not for every use.
+    fn pictures_at(&self, size: (u32, u32)) -> Result<Arc<Pictures>, Error> {
+        let mut scaled = self.scaled.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, pictures)) = scaled.as_ref().filter(|(of, _)| *of == size) {
+            return Ok(Arc::clone(pictures));
+        }
+        let pictures = Arc::new(self.pictures.at(&self.recipe, size)?);
+        *scaled = Some((size, Arc::clone(&pictures)));
+        Ok(pictures)
+    }
+
     fn targets(&self, size: (u32, u32)) -> Result<Targets, Error> {
         let native = self.recipe.image.size.is_none() && self.recipe.image.width.is_none();
         Targets::extract(
             &self.recipe,
             &self.layers,
             &self.network,
-            &self.pictures.targets,
+            &self.pictures_at(size)?.targets,
             size,
             native.then(|| self.last()),
+            self.memo.as_deref(),
         )
     }
 
-    /// A scale with its targets and memory; `earlier` as for its plan.
-    pub fn executor(&self, size: (u32, u32), earlier: Option<u64>) -> Result<Executor, Error> {
-        Executor::new(self.network.device(), self.full_plan(size, earlier)?)
+    /// A scale with its targets and memory, taken from `spare` if there is any of its kind; `earlier` as for its plan.
+    pub fn executor(
+        &self,
+        size: (u32, u32),
+        earlier: Option<u64>,
+        spare: Option<&mut Spare>,
+    ) -> Result<Executor, Error> {
+        let device = self.network.device();
+        let plan = self.full_plan(size, earlier)?;
+        let Some(spare) = spare else {
+            return Executor::new(device, plan);
+        };
+        match spare.take(&plan.layout.slots) {
+            Some(memory) => Executor::in_memory(device, plan, memory),
+            None => {
+                // Beside all that is kept.
+                plan.check_fits(device, device.allocated().0)?;
+                Executor::new(device, plan)
+            }
+        }
     }
 
     /// A scale for the one before to hand over to, `earlier` steps after the first; it is not complete yet.
@@ -264,7 +315,8 @@ impl Prepared {
 
     /// The start images at `size`.
     pub fn start(&self, size: (u32, u32)) -> Result<Vec<Image>, Error> {
-        start(&self.recipe, &self.pictures, size, self.batch, self.mean())
+        let pictures = self.pictures_at(size)?;
+        start(&self.recipe, &pictures, size, self.batch, self.mean())
     }
 
     /// What the optimization begins with, in the engine's layout: the start images, a random point of the ball around

@@ -1,12 +1,15 @@
 //! A compiled recipe: its scales one after the other, each a plan with its memory.
 
 use std::ops::ControlFlow;
+use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
+use super::checkpoint::{Stamp, Standing};
 use super::handover::{hand_over, result, survivors};
 use super::prepared::Prepared;
+use super::series::Spare;
 use super::targets::{packed, resized};
 use super::{Carry, Recipe};
 use crate::Error;
@@ -70,12 +73,18 @@ pub enum Outcome {
 /// A recipe compiled for a device and a network. Made by [`Recipe::compile`].
 #[derive(Debug)]
 pub struct Run {
-    prepared: Prepared,
+    pub(super) prepared: Prepared,
     reports: Vec<ScaleReport>,
     scale: usize,
     executor: Executor,
+    /// Steps of the optimizer before this scale.
+    earlier: u64,
     /// Time in which how much work was done, for the estimate.
     spent: (Duration, f64),
+    /// What a checkpoint says of the pictures, once one has been written.
+    pub(super) stamps: OnceLock<Vec<Stamp>>,
+    /// The memory of scales that are done, where another run is to follow.
+    spare: Option<Spare>,
 }
 
 impl Recipe {
@@ -87,23 +96,86 @@ impl Recipe {
     pub fn compile(&self, device: &Device, network: &Network) -> Result<Run, Error> {
         let prepared = Prepared::new(self, network)?;
         let reports = prepared.reports()?;
-        let first = (reports[0].width, reports[0].height);
-        let executor = prepared.executor(first, Some(0))?;
-        device.upload(
-            executor.buffer(executor.plan().parameter.value),
-            &prepared.parameter(first)?,
-        )?;
-        Ok(Run {
-            prepared,
-            reports,
-            scale: 0,
-            executor,
-            spent: (Duration::ZERO, 0.0),
-        })
+        Run::first(device, prepared, reports, None)
     }
 }
 
 impl Run {
+    /// A run before its first iteration; with `spare` it takes memory from there, and gives none back until it ends.
+    pub(super) fn first(
+        device: &Device,
+        prepared: Prepared,
+        reports: Vec<ScaleReport>,
+        spare: Option<Spare>,
+    ) -> Result<Self, Error> {
+        let standing = Standing {
+            width: reports[0].width,
+            height: reports[0].height,
+            ..Standing::default()
+        };
+        let run = Self::at(prepared, reports, &standing, spare)?;
+        let start = run.prepared.parameter((standing.width, standing.height))?;
+        let parameter = run.executor.buffer(run.executor.plan().parameter.value);
+        device.upload(parameter, &start)?;
+        Ok(run)
+    }
+
+    /// The memory of its scales.
+    pub(super) fn into_spare(self) -> Spare {
+        let mut spare = self.spare.unwrap_or_default();
+        spare.put(self.executor);
+        spare
+    }
+
+    /// A run that stands somewhere, with its memory still empty.
+    pub(super) fn at(
+        prepared: Prepared,
+        reports: Vec<ScaleReport>,
+        standing: &Standing,
+        mut spare: Option<Spare>,
+    ) -> Result<Self, Error> {
+        let size = (standing.width, standing.height);
+        let earlier = Some(standing.earlier);
+        let kept = spare
+            .as_mut()
+            .and_then(|spare| prepared.executor(size, earlier, Some(spare)).ok());
+        let mut executor = match kept {
+            Some(executor) => executor,
+            // Where there is not as much memory as a series would like, what it keeps goes first.
+            None => {
+                spare = None;
+                prepared.executor(size, earlier, None)?
+            }
+        };
+        executor.set_done(standing.iteration);
+        let seconds = Duration::try_from_secs_f64(standing.seconds).unwrap_or_default();
+        Ok(Self {
+            prepared,
+            reports,
+            scale: standing.scale,
+            executor,
+            earlier: standing.earlier,
+            spent: (seconds, standing.gflop),
+            stamps: OnceLock::new(),
+            spare,
+        })
+    }
+
+    /// Where the run stands.
+    pub(super) fn standing(&self) -> Standing {
+        let report = self.reports[self.scale];
+        Standing {
+            scale: self.scale,
+            width: report.width,
+            height: report.height,
+            iteration: self.executor.done(),
+            earlier: self.earlier,
+            seconds: self.spent.0.as_secs_f64(),
+            gflop: self.spent.1,
+            bands: self.prepared.bands.clone(),
+        }
+    }
+
     /// Every scale's size, iterations, memory and work, coarsest first.
     #[must_use]
     pub fn plan(&self) -> &[ScaleReport] {
@@ -232,11 +304,20 @@ impl Run {
     fn next_scale(&mut self) -> Result<(), Error> {
         let earlier = self.before() + self.executor.done();
         let report = self.reports[self.scale + 1];
-        // The coarser scale's activations make room for the finer one's.
-        self.executor.release(&survivors(self.executor.plan()));
-        let next = self
-            .prepared
-            .next_executor((report.width, report.height), earlier)?;
+        let size = (report.width, report.height);
+        let kept = self
+            .spare
+            .as_mut()
+            .map(|spare| self.prepared.executor(size, Some(earlier), Some(spare)));
+        let next = match kept {
+            Some(Ok(next)) => next,
+            // The coarser scale's activations make room for the finer one's, also where both were to be kept.
+            _ => {
+                self.spare = None;
+                self.executor.release(&survivors(self.executor.plan()));
+                self.prepared.next_executor(size, earlier)?
+            }
+        };
         let detail = match self.prepared.recipe.image.carry {
             Carry::Image => None,
             Carry::Detail => {
@@ -249,7 +330,11 @@ impl Run {
             }
         };
         hand_over(&self.executor, &next, detail)?;
-        self.executor = next;
+        let done = std::mem::replace(&mut self.executor, next);
+        if let Some(spare) = &mut self.spare {
+            spare.put(done);
+        }
+        self.earlier = earlier;
         self.scale += 1;
         self.executor.complete()
     }

@@ -39,6 +39,27 @@ impl Pictures {
         Ok(Self { targets, starts })
     }
 
+    /// The same with every target that is compared position by position brought to `size`; the others are the very same.
+    pub fn at(&self, recipe: &Recipe, size: (u32, u32)) -> Result<Self, Error> {
+        let mut targets = self.targets.clone();
+        for (term, targets) in recipe.terms.iter().zip(&mut targets) {
+            if term.kind.is_spatial() {
+                for target in targets.iter_mut().filter(|t| t.size() != size) {
+                    *target = Arc::new(resized(target, size)?);
+                }
+            }
+        }
+        Ok(Self {
+            targets,
+            starts: self.starts.clone(),
+        })
+    }
+
+    /// All of them, in the order in which the recipe names its pictures.
+    pub fn all(&self) -> impl Iterator<Item = &Arc<Image>> {
+        self.starts.iter().chain(self.targets.iter().flatten())
+    }
+
     /// The target of the term that compares position by position.
     pub fn content(&self, recipe: &Recipe) -> Option<&Arc<Image>> {
         let index = recipe.terms.iter().position(|t| t.kind.is_spatial())?;

@@ -1,7 +1,9 @@
 //! What the terms compare with: the target pictures' activations and their statistics, read back once per scale.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
+use super::series::Memo;
 use super::terms::Layers;
 use super::{Recipe, TermKind, TermSpec};
 use crate::Error;
@@ -35,14 +37,15 @@ impl Targets {
     ///
     /// `pictures[group]` are the images of the recipe's term `group`; the optimized image has `size` pixels. A
     /// `gram` target has the image's long side; with `native`, the final size of an image that no size was asked of,
-    /// it keeps its own size, too, and shrinks with the image on coarser scales.
+    /// it keeps its own size, too, and shrinks with the image on coarser scales. What `memo` knows is not found again.
     pub fn extract(
         recipe: &Recipe,
         layers: &[Layers],
         network: &Network,
-        pictures: &[Vec<std::sync::Arc<Image>>],
+        pictures: &[Vec<Arc<Image>>],
         size: (u32, u32),
         native: Option<(u32, u32)>,
+        memo: Option<&Memo>,
     ) -> Result<Self, Error> {
         let mut targets = Self::default();
         for (group, ((spec, layers), pictures)) in
@@ -73,12 +76,17 @@ impl Targets {
                             None => f64::from(size.0.max(size.1)),
                         };
                         let long = (long * spec.target_scale).round().max(1.0) as u32;
-                        let picture = not_enlarged(picture, long)?;
-                        for (index, gram) in
-                            named(grams(network, &picture, &nodes), spec, &picture)?
-                                .into_iter()
-                                .enumerate()
-                        {
+                        let find = || {
+                            let picture = not_enlarged(picture, long)?;
+                            named(grams(network, &picture, &nodes), spec, &picture)
+                        };
+                        let found = match memo {
+                            Some(memo) => {
+                                memo.get(group, picture, size_not_enlarged(picture, long), find)?
+                            }
+                            None => Arc::new(find()?),
+                        };
+                        for (index, gram) in found.iter().enumerate() {
                             let sum = targets
                                 .gram
                                 .entry((group, index))
@@ -101,7 +109,7 @@ impl Targets {
         recipe: &Recipe,
         layers: &[Layers],
         network: &Network,
-        pictures: &[Vec<std::sync::Arc<Image>>],
+        pictures: &[Vec<Arc<Image>>],
         size: (u32, u32),
     ) -> Result<Self, Error> {
         let mut targets = Self::default();

@@ -4,12 +4,11 @@ mod gpu;
 mod slices;
 
 use std::collections::HashMap;
-use std::collections::hash_map::Entry;
 use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
 use crate::Error;
-use crate::device::{Buffer, Device, Home, Kind, ValueId};
+use crate::device::{Buffer, Device, Home, Kind, Value, ValueId};
 use crate::kernels::Tensor;
 use crate::plan::{Plan, RING_ROWS};
 use gpu::GpuProgram;
@@ -30,6 +29,8 @@ pub struct Step {
 pub struct Executor {
     device: Device,
     plan: Plan,
+    /// The memory of each slot of the plan, and that of each value.
+    slots: Vec<Option<Buffer>>,
     buffers: Vec<Option<Buffer>>,
     program: Option<GpuProgram>,
     done: u64,
@@ -56,16 +57,55 @@ impl Executor {
     /// As [`Executor::new`].
     pub fn with_state(device: &Device, plan: Plan) -> Result<Self, Error> {
         plan.check_fits(device, 0)?;
-        let mut executor = Self {
+        let none = vec![None; plan.layout.slots.len()];
+        let mut executor = Self::on(device, plan, none);
+        executor.allocate(|home| matches!(home, Home::Persistent))?;
+        Ok(executor)
+    }
+
+    /// As [`Executor::new`] in the memory of an earlier executor, see [`Executor::into_memory`], whose plan had the same slots:
+    /// no memory is allocated.
+    ///
+    /// # Errors
+    /// [`Error::Plan`] where the slots were others, [`Error::Device`] when the driver refuses.
+    pub fn in_memory(device: &Device, plan: Plan, slots: Vec<Buffer>) -> Result<Self, Error> {
+        let same = |((kind, len), buffer): (&(Kind, usize), &Buffer)| {
+            (*kind, *len) == (buffer.kind(), buffer.len())
+        };
+        let planned = &plan.layout.slots;
+        if planned.len() != slots.len() || !planned.iter().zip(&slots).all(same) {
+            return Err(Error::Plan(
+                "the memory is that of a plan with other slots".to_string(),
+            ));
+        }
+        let mut executor = Self::on(device, plan, slots.into_iter().map(Some).collect());
+        executor.allocate(|home| matches!(home, Home::Persistent))?;
+        executor.complete()?;
+        executor.reset()?;
+        Ok(executor)
+    }
+
+    /// The memory of the plan's slots, in their order, for [`Executor::in_memory`]; none where it has been given back.
+    #[must_use]
+    pub fn into_memory(self) -> Option<Vec<Buffer>> {
+        self.slots.into_iter().collect()
+    }
+
+    /// The plan on those of its slots that have memory already.
+    fn on(device: &Device, plan: Plan, slots: Vec<Option<Buffer>>) -> Self {
+        let of = |value: &Value| match &value.home {
+            Home::Given(buffer) => Some(buffer.clone()),
+            Home::Transient | Home::Persistent => None,
+        };
+        Self {
             device: device.clone(),
-            buffers: vec![None; plan.recording.values().len()],
+            buffers: plan.recording.values().iter().map(of).collect(),
+            slots,
             plan,
             program: None,
             done: 0,
             ready: false,
-        };
-        executor.allocate(|home| matches!(home, Home::Persistent))?;
-        Ok(executor)
+        }
     }
 
     /// Allocates the rest and makes everything ready to run.
@@ -73,6 +113,9 @@ impl Executor {
     /// # Errors
     /// [`Error::Device`] when the driver refuses.
     pub fn complete(&mut self) -> Result<(), Error> {
+        if self.ready {
+            return Ok(());
+        }
         self.allocate(|home| matches!(home, Home::Transient))?;
         // Without a call (only the image is asked for) there is nothing to submit.
         let calls = self.plan.recording.calls();
@@ -87,28 +130,23 @@ impl Executor {
         Ok(())
     }
 
-    /// Memory for the values whose home is `wanted`; values that live in given buffers have theirs.
+    /// Memory for the values whose home is `wanted`, where their slots have none yet.
     fn allocate(&mut self, wanted: impl Fn(&Home) -> bool) -> Result<(), Error> {
-        let mut slots: HashMap<usize, Buffer> = HashMap::new();
         let values = self.plan.recording.values().iter();
         for (i, (value, slot)) in values.zip(&self.plan.layout.slot_of).enumerate() {
-            let Some(slot) = *slot else {
-                if let Home::Given(buffer) = &value.home {
-                    self.buffers[i] = Some(buffer.clone());
-                }
+            let Some(slot) = slot.filter(|_| wanted(&value.home)) else {
                 continue;
             };
-            if !wanted(&value.home) {
-                continue;
-            }
-            let (kind, len) = self.plan.layout.slots[slot];
-            let buffer = match slots.entry(slot) {
-                Entry::Occupied(made) => made.into_mut(),
-                Entry::Vacant(empty) => {
-                    empty.insert(self.device.buffer(&format!("slot {slot}"), kind, len)?)
+            let buffer = match &self.slots[slot] {
+                Some(buffer) => buffer.clone(),
+                None => {
+                    let (kind, len) = self.plan.layout.slots[slot];
+                    let label = format!("slot {slot}");
+                    let made = self.device.buffer(&label, kind, len)?;
+                    self.slots[slot].insert(made).clone()
                 }
             };
-            self.buffers[i] = Some(buffer.clone());
+            self.buffers[i] = Some(buffer);
         }
         Ok(())
     }
@@ -153,16 +191,37 @@ impl Executor {
         }
     }
 
+    /// Everything that is kept from one iteration to the next, each value under a name of its own: its label, with a
+    /// number where others have the same.
+    pub fn persistent(&self) -> impl Iterator<Item = (String, &Buffer)> {
+        let mut seen: HashMap<&str, u32> = HashMap::new();
+        let values = self.plan.recording.values().iter().zip(&self.buffers);
+        values.filter_map(move |(value, buffer)| {
+            let (Home::Persistent, Some(buffer)) = (&value.home, buffer) else {
+                return None;
+            };
+            let count = seen.entry(&value.label).or_default();
+            *count += 1;
+            let name = match *count {
+                1 => value.label.clone(),
+                n => format!("{} {n}", value.label),
+            };
+            Some((name, buffer))
+        })
+    }
+
+    /// Goes on as after `done` iterations: for whoever fills the memory of [`Executor::persistent`] with what it was then.
+    pub fn set_done(&mut self, done: u64) {
+        self.done = done;
+    }
+
     /// Sets everything that is kept from one iteration to the next to zero, as it was before the first.
     ///
     /// # Errors
     /// [`Error::Device`] when the device has failed.
     pub fn reset(&mut self) -> Result<(), Error> {
-        for (value, buffer) in self.plan.recording.values().iter().zip(&self.buffers) {
-            let (Home::Persistent, Some(buffer)) = (&value.home, buffer) else {
-                continue;
-            };
-            match value.kind {
+        for (_, buffer) in self.persistent() {
+            match buffer.kind() {
                 Kind::Real => self.device.upload(buffer, &vec![0.0; buffer.len()])?,
                 Kind::Word => self.device.upload_words(buffer, &vec![0; buffer.len()])?,
             }
@@ -175,6 +234,7 @@ impl Executor {
     pub fn release(&mut self, keep: &[ValueId]) {
         self.program = None;
         self.ready = false;
+        self.slots.fill(None);
         // The recording holds weights and targets, too.
         self.plan.recording.release_given();
         let addresses: Vec<usize> = keep.iter().map(|id| self.buffer(*id).address()).collect();

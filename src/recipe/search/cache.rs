@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::image::write_atomically;
 use crate::net;
+use crate::recipe::fingerprint::Fingerprint;
 
 /// Counts the changes of the file's contents.
 const FORMAT: u32 = 1;
@@ -69,7 +70,7 @@ impl Key {
         Self {
             format: FORMAT,
             network: graph.name.clone(),
-            weights: format!("{:016x}", fingerprint(graph)),
+            weights: Fingerprint::of_network(graph).to_string(),
             layer: layer.to_string(),
             preparation: "short side 256, centre 224x224".to_string(),
         }
@@ -169,20 +170,4 @@ impl Key {
         let bytes = safetensors::serialize(tensors, Some(metadata)).map_err(io::Error::other)?;
         write_atomically(path, |file| file.write_all(&bytes))
     }
-}
-
-/// A number that another network, or one of other weights, is most unlikely to have: FNV-1a over 32-bit words, for the
-/// standard library's hash may change with its version.
-fn fingerprint(graph: &net::Network) -> u64 {
-    let kind = format!("{} {:?}", graph.architecture, graph.preprocessing);
-    let numbers = graph
-        .convs
-        .iter()
-        .flat_map(|c| c.weight.iter().chain(&c.bias));
-    kind.bytes()
-        .map(u32::from)
-        .chain(numbers.map(|v| v.to_bits()))
-        .fold(0xcbf2_9ce4_8422_2325, |hash, word| {
-            (hash ^ u64::from(word)).wrapping_mul(0x0100_0000_01b3)
-        })
 }

@@ -113,7 +113,7 @@ impl Recipe {
     }
 
     /// Every picture that the recipe names.
-    fn pictures_mut(&mut self) -> impl Iterator<Item = &mut Picture> {
+    pub(in crate::recipe) fn pictures_mut(&mut self) -> impl Iterator<Item = &mut Picture> {
         let targets = self.terms.iter_mut().flat_map(|t| &mut t.target);
         self.image.init.pictures_mut().iter_mut().chain(targets)
     }

@@ -1,0 +1,437 @@
+//! `pixgrad style --content-dir`: every picture of a folder in the same styles.
+
+use std::collections::HashMap;
+use std::fs;
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::thread::{JoinHandle, spawn};
+use std::time::Instant;
+
+use anyhow::{Context, bail};
+use clap::Args;
+use pixgrad::device::{DeviceError, DeviceInfo};
+use pixgrad::image::{self, ImageError, SaveOptions, SaveWarning};
+use pixgrad::recipe::{Outcome, Recipe, Series};
+use pixgrad::{Error, Image};
+use serde::Serialize;
+
+use super::interrupt::Interrupt;
+use super::optimize::{TermValue, load_network};
+use super::progress::Reporter;
+use super::{Global, parse, terminal};
+
+/// Options for the pictures of a folder.
+#[derive(Debug, Clone, Default, Args)]
+pub struct BatchArgs {
+    /// Paint every picture of this folder, each to NAME.png in the folder --output. What is there already is left alone, so
+    /// that a batch that was stopped goes on
+    #[arg(
+        long,
+        value_name = "DIR",
+        requires = "output",
+        conflicts_with_all = ["checkpoint", "resume", "save_every", "trace", "save_recipe", "dry_run"]
+    )]
+    pub content_dir: Option<PathBuf>,
+
+    /// Only the Ith of N shares of the folder, for N machines that do not know of each other: 1/4
+    #[arg(long, value_name = "I/N", requires = "content_dir", value_parser = parse::shard)]
+    pub shard: Option<(usize, usize)>,
+}
+
+/// A picture and where it goes.
+#[derive(Debug, PartialEq, Eq)]
+struct Job {
+    image: PathBuf,
+    output: PathBuf,
+}
+
+/// What has become of a picture.
+#[derive(Debug, Serialize)]
+struct Entry {
+    image: PathBuf,
+    output: PathBuf,
+    #[serde(flatten)]
+    fate: Fate,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(tag = "status", rename_all = "snake_case")]
+enum Fate {
+    Painted {
+        width: u32,
+        height: u32,
+        iterations: u64,
+        seconds: f64,
+        /// From the last iteration of the picture before to the first one of this.
+        start_ms: f64,
+        loss: f32,
+        terms: Vec<TermValue>,
+    },
+    /// The output was there.
+    Skipped,
+    Failed {
+        reason: String,
+    },
+    /// Ctrl-C came before it was done.
+    Stopped,
+}
+
+#[derive(Serialize)]
+struct Report<'a> {
+    output: &'a Path,
+    model: &'a str,
+    device: &'a DeviceInfo,
+    pictures: Vec<Entry>,
+    seconds: f64,
+    stopped: bool,
+}
+
+/// The files of a folder, but hidden ones and folders, in the order of their names, and where each goes. Where names differ
+/// in their extensions only, these stay in the outputs' names.
+fn jobs(folder: &Path, output: &Path) -> anyhow::Result<Vec<Job>> {
+    let unreadable = || format!("the folder '{}' cannot be read", folder.display());
+    let mut files = Vec::new();
+    for entry in fs::read_dir(folder).with_context(unreadable)? {
+        let path = entry.with_context(unreadable)?.path();
+        let hidden = |name: &std::ffi::OsStr| name.to_string_lossy().starts_with('.');
+        if path.is_file() && !path.file_name().is_some_and(hidden) {
+            files.push(path);
+        }
+    }
+    files.sort();
+    let mut stems: HashMap<_, u32> = HashMap::new();
+    for file in &files {
+        *stems.entry(file.file_stem()).or_default() += 1;
+    }
+    let job = |image: &PathBuf| {
+        let alone = stems[&image.file_stem()] == 1;
+        let name = if alone {
+            image.file_stem()
+        } else {
+            image.file_name()
+        };
+        let mut name = name.unwrap_or_default().to_os_string();
+        name.push(".png");
+        Job {
+            image: image.clone(),
+            output: output.join(name),
+        }
+    };
+    Ok(files.iter().map(job).collect())
+}
+
+/// Every Nth picture, from the Ith on.
+fn share(jobs: Vec<Job>, shard: Option<(usize, usize)>) -> Vec<Job> {
+    let (index, of) = shard.unwrap_or((1, 1));
+    jobs.into_iter().skip(index - 1).step_by(of).collect()
+}
+
+/// The folder for the results, which must not be that of the contents.
+fn check_folders(folder: &Path, output: &Path) -> anyhow::Result<()> {
+    if !folder.is_dir() {
+        bail!("there is no folder '{}'", folder.display());
+    }
+    if output.exists() && !output.is_dir() {
+        bail!(
+            "'{}' is a file; --output is the folder of the results when --content-dir is given",
+            output.display()
+        );
+    }
+    if let (Ok(a), Ok(b)) = (folder.canonicalize(), output.canonicalize())
+        && a == b
+    {
+        bail!(
+            "'{}' is the folder of the contents: give the results another",
+            output.display()
+        );
+    }
+    Ok(())
+}
+
+/// Paints the pictures of `folder` into `output`. `size` says how large the result of a picture is to be.
+pub fn run(
+    mut recipe: Recipe,
+    size: impl Fn((u32, u32)) -> Option<u32>,
+    folder: &Path,
+    shard: Option<(usize, usize)>,
+    output: &Path,
+    global: &Global,
+) -> anyhow::Result<ExitCode> {
+    let begin = Instant::now();
+    check_folders(folder, output)?;
+    let all = jobs(folder, output)?;
+    if all.is_empty() {
+        bail!("the folder '{}' holds no pictures", folder.display());
+    }
+    let device = global.open()?;
+    let (network, chosen) = load_network(&mut recipe, &device)?;
+    let kinds: Vec<&'static str> = recipe.terms.iter().map(|t| t.kind.name()).collect();
+    let mut series = Series::new(&recipe, &network)?;
+    fs::create_dir_all(output)
+        .with_context(|| format!("the folder '{}' cannot be made", output.display()))?;
+    let (count, jobs) = (all.len(), share(all, shard));
+    global.note(format_args!(
+        "{}{} on {}: {} of {count} pictures of {}",
+        network.graph().name,
+        if chosen { " (auto)" } else { "" },
+        device.info().name,
+        jobs.len(),
+        folder.display()
+    ));
+
+    let interrupt = Interrupt::listen(global.quiet)?;
+    let mut batch = Batch {
+        global,
+        entries: Vec::new(),
+        saving: None,
+    };
+    let (skipped, mut jobs): (Vec<Job>, Vec<Job>) =
+        jobs.into_iter().partition(|job| job.output.exists());
+    for job in skipped {
+        global.note(format_args!(
+            "skipped '{}': '{}' is there",
+            job.image.display(),
+            job.output.display()
+        ));
+        batch.tell(job, Fate::Skipped)?;
+    }
+    // The next picture is read while this one is painted.
+    jobs.reverse();
+    let read = |job: Job| {
+        let path = job.image.clone();
+        (job, spawn(move || image::load(path)))
+    };
+    let mut next = jobs.pop().map(read);
+    let mut stopped = false;
+    let mut ended = Instant::now();
+    while let Some((job, reading)) = next.take() {
+        if stopped {
+            batch.tell(job, Fate::Stopped)?;
+            next = jobs.pop().map(read);
+            continue;
+        }
+        let start = Instant::now();
+        let content = joined(reading);
+        next = jobs.pop().map(read);
+        let painted = content.map_err(Error::from).and_then(|content| {
+            let size = size(content.size());
+            paint(&mut series, content, size, interrupt, global)
+        });
+        match painted {
+            Ok(None) => {
+                stopped = true;
+                batch.tell(job, Fate::Stopped)?;
+            }
+            Ok(Some(painted)) => {
+                let fate = Fate::Painted {
+                    width: painted.image.width,
+                    height: painted.image.height,
+                    iterations: painted.iterations,
+                    seconds: start.elapsed().as_secs_f64(),
+                    start_ms: (painted.begun - ended).as_secs_f64() * 1e3,
+                    loss: painted.loss,
+                    terms: kinds
+                        .iter()
+                        .zip(painted.terms)
+                        .map(|(&kind, value)| TermValue { kind, value })
+                        .collect(),
+                };
+                ended = painted.ended;
+                batch.save(job, painted.image, fate)?;
+            }
+            // The others would fail as well.
+            Err(Error::Device(error @ (DeviceError::Lost(_) | DeviceError::Shader { .. }))) => {
+                batch.saved()?;
+                return Err(error.into());
+            }
+            Err(error) => {
+                let reason = error.to_string();
+                batch.tell(job, Fate::Failed { reason })?;
+            }
+        }
+    }
+    batch.saved()?;
+    batch.entries.sort_by(|a, b| a.image.cmp(&b.image));
+    let failed = batch.count(|fate| matches!(fate, Fate::Failed { .. }));
+    if global.json {
+        terminal::print_json(&Report {
+            output,
+            model: &network.graph().name,
+            device: device.info(),
+            pictures: batch.entries,
+            seconds: begin.elapsed().as_secs_f64(),
+            stopped,
+        })?;
+    } else {
+        terminal::print(format_args!(
+            "{}: {} painted, {} skipped, {failed} failed{}, {:.1} s on {}",
+            output.display(),
+            batch.count(|fate| matches!(fate, Fate::Painted { .. })),
+            batch.count(|fate| matches!(fate, Fate::Skipped)),
+            if stopped { ", stopped" } else { "" },
+            begin.elapsed().as_secs_f64(),
+            device.info().name
+        ))?;
+    }
+    Ok(match (stopped, failed) {
+        (true, _) => ExitCode::from(Interrupt::EXIT_CODE),
+        (false, 0) => ExitCode::SUCCESS,
+        (false, _) => ExitCode::FAILURE,
+    })
+}
+
+/// What a thread came to; it does not panic unless there is a bug in it, which is then passed on.
+fn joined<T>(thread: JoinHandle<T>) -> T {
+    thread
+        .join()
+        .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+}
+
+/// A picture that is done.
+struct Painted {
+    image: Image,
+    iterations: u64,
+    /// When the first iteration began.
+    begun: Instant,
+    /// When the last one was done.
+    ended: Instant,
+    loss: f32,
+    terms: Vec<f32>,
+}
+
+/// Paints one picture; none where Ctrl-C came before it was done.
+fn paint(
+    series: &mut Series,
+    content: Image,
+    size: Option<u32>,
+    interrupt: Interrupt,
+    global: &Global,
+) -> Result<Option<Painted>, Error> {
+    let run = series.begin(Arc::new(content), size)?;
+    let begun = Instant::now();
+    let mut reporter = Reporter::new(global.quiet, run.iterations());
+    let (mut loss, mut terms, mut diverged) = (0.0, Vec::new(), None);
+    let outcome = run.run(|progress| {
+        reporter.update(progress);
+        (loss, terms) = (progress.loss, progress.terms.clone());
+        if !progress.loss.is_finite() {
+            diverged.get_or_insert(progress.iteration);
+        }
+        if diverged.is_some() || interrupt.pressed() {
+            ControlFlow::Break(())
+        } else {
+            ControlFlow::Continue(())
+        }
+    })?;
+    let ended = Instant::now();
+    reporter.finish();
+    if let Some(iteration) = diverged {
+        return Err(Error::Recipe(format!(
+            "the loss of iteration {iteration} is not a finite number: a smaller --step-size, or smaller weights, help"
+        )));
+    }
+    if outcome != Outcome::Finished {
+        return Ok(None);
+    }
+    Ok(Some(Painted {
+        image: run.image()?,
+        iterations: run.done(),
+        begun,
+        ended,
+        loss,
+        terms,
+    }))
+}
+
+/// What a picture's file comes to.
+type Saving = JoinHandle<Result<Option<SaveWarning>, ImageError>>;
+
+/// The pictures so far.
+struct Batch<'a> {
+    global: &'a Global,
+    entries: Vec<Entry>,
+    /// The picture that is being written while the next one is painted.
+    saving: Option<(Job, Fate, Saving)>,
+}
+
+impl Batch<'_> {
+    /// Notes, and tells, what has become of a picture.
+    fn tell(&mut self, job: Job, fate: Fate) -> anyhow::Result<()> {
+        match &fate {
+            Fate::Painted {
+                width,
+                height,
+                iterations,
+                seconds,
+                ..
+            } if !self.global.json => terminal::print(format_args!(
+                "{}: {width}x{height}, {iterations} iterations, {seconds:.1} s",
+                job.output.display()
+            ))?,
+            Fate::Failed { reason } => self
+                .global
+                .note(format_args!("failed '{}': {reason}", job.image.display())),
+            _ => {}
+        }
+        self.entries.push(Entry {
+            image: job.image,
+            output: job.output,
+            fate,
+        });
+        Ok(())
+    }
+
+    /// Writes a picture, while the caller goes on.
+    fn save(&mut self, job: Job, image: Image, fate: Fate) -> anyhow::Result<()> {
+        self.saved()?;
+        let path = job.output.clone();
+        let saving = spawn(move || image::save(path, &image, SaveOptions::default()));
+        self.saving = Some((job, fate, saving));
+        Ok(())
+    }
+
+    /// Waits for the picture that is being written.
+    fn saved(&mut self) -> anyhow::Result<()> {
+        let Some((job, fate, saving)) = self.saving.take() else {
+            return Ok(());
+        };
+        let fate = match joined(saving) {
+            Ok(_) => fate,
+            Err(error) => Fate::Failed {
+                reason: error.to_string(),
+            },
+        };
+        self.tell(job, fate)
+    }
+
+    fn count(&self, such: impl Fn(&Fate) -> bool) -> usize {
+        self.entries
+            .iter()
+            .filter(|entry| such(&entry.fate))
+            .count()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_file_has_an_output_of_its_own_and_belongs_to_one_share() {
+        let folder = tempfile::tempdir().expect("a folder");
+        for name in ["b.jpg", "a.png", "b.png", ".hidden.png", "c.tar.jpg", "d"] {
+            fs::write(folder.path().join(name), "").expect("written");
+        }
+        fs::create_dir(folder.path().join("e.png")).expect("a folder");
+        let all = || jobs(folder.path(), Path::new("out")).expect("a folder");
+        let outputs: Vec<_> = all().into_iter().map(|job| job.output).collect();
+        let expected = ["a.png", "b.jpg.png", "b.png.png", "c.tar.png", "d.png"];
+        assert_eq!(outputs, expected.map(|name| Path::new("out").join(name)));
+        let shares: Vec<_> = (1..=3).flat_map(|i| share(all(), Some((i, 3)))).collect();
+        assert_eq!(shares.len(), 5);
+        assert!(all().iter().all(|job| shares.contains(job)));
+        assert_eq!(share(all(), Some((2, 3))), [1, 4].map(|i| all().remove(i)));
+    }
+}

@@ -1,0 +1,124 @@
+//! Checkpoints of a long run: written from time to time, and gone on from.
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use clap::parser::ValueSource;
+use clap::{ArgMatches, Args, Command};
+use pixgrad::image::check_file;
+use pixgrad::recipe::{Checkpoint, Recipe, Run};
+
+use super::{Usage, parse};
+
+/// Seconds between two checkpoints when nobody says.
+const EVERY: f64 = 60.0;
+
+/// Options of commands whose runs can be gone on with.
+#[derive(Debug, Clone, Default, Args)]
+pub struct CheckpointArgs {
+    /// Write the state of the run from time to time, at Ctrl-C and at the end, for --resume
+    #[arg(long, value_name = "FILE")]
+    checkpoint: Option<PathBuf>,
+
+    /// Seconds between two checkpoints [default: 60]
+    #[arg(long, value_name = "SECONDS", value_parser = parse::positive, requires = "checkpoint", allow_negative_numbers = true)]
+    checkpoint_every: Option<f64>,
+
+    /// Go on with the run of a checkpoint; it also says what the run is, so that options of the recipe are refused
+    #[arg(long, value_name = "FILE")]
+    pub resume: Option<PathBuf>,
+}
+
+/// What may stand beside --resume: everything else belongs to the recipe, which is in the checkpoint.
+const BESIDE_RESUME: [&str; 16] = [
+    "resume",
+    "checkpoint",
+    "checkpoint_every",
+    "output",
+    "save_every",
+    "trace",
+    "save_recipe",
+    "dry_run",
+    "precision",
+    "zoom",
+    "zoom_step",
+    "device",
+    "backend",
+    "json",
+    "quiet",
+    "help",
+];
+
+/// Refuses options that would say again, and perhaps otherwise, what a checkpoint says.
+pub fn check_conflicts(command: &Command, matches: &ArgMatches) -> Result<(), Usage> {
+    let Some((name, matches)) = matches.subcommand() else {
+        return Ok(());
+    };
+    let resumed = matches.try_contains_id("resume").unwrap_or(false);
+    let Some(command) = command.find_subcommand(name).filter(|_| resumed) else {
+        return Ok(());
+    };
+    let given = |id: &str| {
+        matches.value_source(id) == Some(ValueSource::CommandLine) && !BESIDE_RESUME.contains(&id)
+    };
+    match command.get_arguments().find(|a| given(a.get_id().as_str())) {
+        Some(argument) => Err(Usage(format!(
+            "{argument} cannot be given with --resume: the checkpoint says what the run is"
+        ))),
+        None => Ok(()),
+    }
+}
+
+/// Where a run begins.
+pub enum Beginning {
+    Recipe(Recipe),
+    Checkpoint(Checkpoint),
+}
+
+impl CheckpointArgs {
+    /// The checkpoint to go on from, and where the image then goes by default.
+    pub fn resumed(&self) -> anyhow::Result<Option<(Beginning, &Path)>> {
+        let Some(path) = &self.resume else {
+            return Ok(None);
+        };
+        Ok(Some((Beginning::Checkpoint(Checkpoint::read(path)?), path)))
+    }
+}
+
+/// Writes the checkpoints of a run.
+#[derive(Debug, Default)]
+pub struct Keeper<'a> {
+    path: Option<&'a Path>,
+    every: Duration,
+    last: Option<Instant>,
+}
+
+impl<'a> Keeper<'a> {
+    /// Fails before the run where a checkpoint would fail in the middle of it.
+    pub fn new(args: &'a CheckpointArgs, recipe: &Recipe) -> anyhow::Result<Self> {
+        if let Some(path) = &args.checkpoint {
+            check_file(path)?;
+            recipe.to_toml()?;
+        }
+        let every = args.checkpoint_every.unwrap_or(EVERY);
+        Ok(Self {
+            path: args.checkpoint.as_deref(),
+            every: Duration::try_from_secs_f64(every).unwrap_or(Duration::MAX),
+            last: Some(Instant::now()),
+        })
+    }
+
+    /// Whether it is time for one.
+    pub fn is_due(&self) -> bool {
+        self.path.is_some() && self.last.is_some_and(|last| last.elapsed() >= self.every)
+    }
+
+    /// Writes one, if any are asked for.
+    pub fn write(&mut self, run: &Run) -> anyhow::Result<()> {
+        if let Some(path) = self.path {
+            run.save_checkpoint(path)?;
+            self.last = Some(Instant::now());
+        }
+        Ok(())
+    }
+}

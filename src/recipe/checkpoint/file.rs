@@ -1,0 +1,232 @@
+//! Checkpoints as files: safetensors, written and read one tensor after the other, so that no more than one is in main
+//! memory at a time.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{self, ErrorKind, Read, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use crate::Error;
+use crate::device::{Buffer, Device, Kind};
+use crate::image::write_atomically;
+
+/// No header that the format allows is longer.
+const MAX_HEADER: u64 = 100_000_000;
+
+/// The key of the header's metadata.
+const METADATA: &str = "__metadata__";
+
+/// The metadata that tells a checkpoint from other files: the version of its format.
+pub(super) const VERSION_KEY: &str = "checkpoint";
+
+/// What the header says of a tensor.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+struct Entry {
+    dtype: String,
+    shape: Vec<usize>,
+    /// First byte and end, counted from the end of the header.
+    data_offsets: (u64, u64),
+}
+
+fn dtype(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Real => "F32",
+        Kind::Word => "U32",
+    }
+}
+
+fn fail(path: &Path, reason: impl Into<String>) -> Error {
+    Error::Checkpoint {
+        path: path.to_path_buf(),
+        reason: reason.into(),
+    }
+}
+
+/// Writes the buffers, whole or not at all: each a tensor of one axis, F32 or U32, little-endian.
+pub(super) fn write(
+    path: &Path,
+    metadata: &BTreeMap<&str, String>,
+    tensors: &[(String, &Buffer)],
+    device: &Device,
+) -> Result<(), Error> {
+    let mut header = serde_json::Map::new();
+    header.insert(METADATA.to_string(), serde_json::json!(metadata));
+    let mut end = 0;
+    for (name, buffer) in tensors {
+        let begin = end;
+        end += buffer.len() as u64 * 4;
+        let entry = Entry {
+            dtype: dtype(buffer.kind()).to_string(),
+            shape: vec![buffer.len()],
+            data_offsets: (begin, end),
+        };
+        header.insert(name.clone(), serde_json::json!(entry));
+    }
+    let mut header = serde_json::Value::Object(header).to_string().into_bytes();
+    // The tensors begin at a multiple of 8 bytes.
+    header.resize(header.len().next_multiple_of(8), b' ');
+    write_atomically(path, |file| {
+        file.write_all(&(header.len() as u64).to_le_bytes())?;
+        file.write_all(&header)?;
+        for (_, buffer) in tensors {
+            file.write_all(&bytes(device, buffer)?)?;
+        }
+        Ok(())
+    })
+    .map_err(|error: io::Error| fail(path, format!("it cannot be written: {error}")))
+}
+
+/// A buffer's elements, little-endian as is every platform with a GPU interface that we use.
+fn bytes(device: &Device, buffer: &Buffer) -> io::Result<Vec<u8>> {
+    Ok(match buffer.kind() {
+        Kind::Real => {
+            let values = device.download(buffer).map_err(io::Error::other)?;
+            bytemuck::cast_slice(&values).to_vec()
+        }
+        Kind::Word => {
+            let values = device.download_words(buffer).map_err(io::Error::other)?;
+            bytemuck::cast_slice(&values).to_vec()
+        }
+    })
+}
+
+/// A file whose header has been read and found to describe all of it.
+#[derive(Debug)]
+pub(super) struct Stored {
+    pub path: PathBuf,
+    pub metadata: BTreeMap<String, String>,
+    entries: BTreeMap<String, Entry>,
+    /// Where the tensors begin.
+    data: u64,
+}
+
+impl Stored {
+    /// Reads and checks the header.
+    pub fn read(path: &Path) -> Result<Self, Error> {
+        let not = || fail(path, "it is not a checkpoint of pixgrad");
+        let unreadable = |error: io::Error| match error.kind() {
+            ErrorKind::NotFound => fail(path, "there is no such file"),
+            _ => fail(path, format!("it cannot be read: {error}")),
+        };
+        let cut = |expected: u64, found: u64| {
+            fail(
+                path,
+                format!(
+                    "it is truncated: it has {found} bytes of {expected}; use an earlier one, or begin again"
+                ),
+            )
+        };
+        let mut file = File::open(path).map_err(unreadable)?;
+        let found = file.metadata().map_err(unreadable)?.len();
+        if path.is_dir() {
+            return Err(fail(path, "it is a directory"));
+        }
+        let mut start = [0; 9];
+        if found < start.len() as u64 {
+            return Err(not());
+        }
+        file.read_exact(&mut start).map_err(unreadable)?;
+        let (length, brace) = (
+            u64::from_le_bytes(start[..8].try_into().unwrap_or_default()),
+            start[8],
+        );
+        if brace != b'{' || length > MAX_HEADER {
+            return Err(not());
+        }
+        let data = 8 + length;
+        if found < data {
+            return Err(cut(data, found));
+        }
+        let mut header = vec![0; length as usize];
+        file.seek(SeekFrom::Start(8)).map_err(unreadable)?;
+        file.read_exact(&mut header).map_err(unreadable)?;
+        let mut header: serde_json::Map<String, serde_json::Value> =
+            serde_json::from_slice(&header).map_err(|_| not())?;
+        let metadata = header.remove(METADATA).ok_or_else(not)?;
+        let metadata: BTreeMap<String, String> =
+            serde_json::from_value(metadata).map_err(|_| not())?;
+        if !metadata.contains_key(VERSION_KEY) {
+            return Err(not());
+        }
+        let entries = serde_json::Value::Object(header);
+        let entries: BTreeMap<String, Entry> =
+            serde_json::from_value(entries).map_err(|_| not())?;
+        let consistent = entries.values().all(|e| {
+            let (begin, end) = e.data_offsets;
+            let elements = e
+                .shape
+                .iter()
+                .try_fold(4, |n: u64, side| n.checked_mul(*side as u64));
+            begin <= end && elements == Some(end - begin) && end <= u64::MAX / 2
+        });
+        if !consistent {
+            return Err(fail(
+                path,
+                "it is damaged: a tensor's size and place do not agree",
+            ));
+        }
+        let expected = data
+            + entries
+                .values()
+                .map(|e| e.data_offsets.1)
+                .max()
+                .unwrap_or(0);
+        if found < expected {
+            return Err(cut(expected, found));
+        }
+        if found > expected {
+            return Err(fail(
+                path,
+                format!(
+                    "it is damaged: it has {found} bytes where its header describes {expected}"
+                ),
+            ));
+        }
+        Ok(Self {
+            path: path.to_path_buf(),
+            metadata,
+            entries,
+            data,
+        })
+    }
+
+    pub fn fail(&self, reason: impl Into<String>) -> Error {
+        fail(&self.path, reason)
+    }
+
+    /// Fills the buffers with the tensors of their names. They must be the very ones that the file holds.
+    pub fn load(&self, device: &Device, tensors: &[(String, &Buffer)]) -> Result<(), Error> {
+        let fits = |(name, buffer): &(String, &Buffer)| {
+            self.entries.get(name).is_some_and(|e| {
+                e.dtype == dtype(buffer.kind()) && e.shape == [buffer.len()].as_slice()
+            })
+        };
+        if let Some((name, _)) = tensors.iter().find(|t| !fits(t)) {
+            return Err(self.fail(format!(
+                "its state is not what this version of pixgrad keeps of such a run (`{name}`); go on with the version that wrote it"
+            )));
+        }
+        if tensors.len() != self.entries.len() {
+            return Err(self.fail(format!(
+                "it holds {} tensors where this version of pixgrad keeps {} of such a run; go on with the version that wrote it",
+                self.entries.len(),
+                tensors.len()
+            )));
+        }
+        let mut file = File::open(&self.path).map_err(|e| self.fail(e.to_string()))?;
+        for (name, buffer) in tensors {
+            let (begin, end) = self.entries[name].data_offsets;
+            let mut bytes = vec![0; (end - begin) as usize];
+            file.seek(SeekFrom::Start(self.data + begin))
+                .and_then(|_| file.read_exact(&mut bytes))
+                .map_err(|e| self.fail(format!("it cannot be read: {e}")))?;
+            match buffer.kind() {
+                Kind::Real => device.upload(buffer, &bytemuck::pod_collect_to_vec(&bytes))?,
+                Kind::Word => device.upload_words(buffer, &bytemuck::pod_collect_to_vec(&bytes))?,
+            }
+        }
+        Ok(())
+    }
+}

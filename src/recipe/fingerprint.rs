@@ -1,0 +1,68 @@
+//! Numbers that tell networks and pictures apart: FNV-1a over 32-bit words, for the standard library's hash may change
+//! with its version. Two that differ in one word never agree; they are no protection against malice.
+
+use std::fmt::{Display, Formatter};
+
+use crate::image::Image;
+use crate::net;
+
+/// A number that another network or picture is most unlikely to have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Fingerprint(u64);
+
+impl Fingerprint {
+    fn of(words: impl Iterator<Item = u32>) -> Self {
+        Self(words.fold(0xcbf2_9ce4_8422_2325, |hash, word| {
+            (hash ^ u64::from(word)).wrapping_mul(0x0100_0000_01b3)
+        }))
+    }
+
+    /// Of a network's architecture, preprocessing and weights.
+    pub fn of_network(graph: &net::Network) -> Self {
+        let kind = format!("{} {:?}", graph.architecture, graph.preprocessing);
+        let numbers = graph
+            .convs
+            .iter()
+            .flat_map(|c| c.weight.iter().chain(&c.bias));
+        Self::of(
+            kind.bytes()
+                .map(u32::from)
+                .chain(numbers.map(|v| v.to_bits())),
+        )
+    }
+
+    /// Of a picture's size, colours and alpha, whatever its file looks like.
+    pub fn of_image(image: &Image) -> Self {
+        let numbers = image.rgb.iter().chain(image.alpha.iter().flatten());
+        Self::of(
+            [image.width, image.height]
+                .into_iter()
+                .chain(numbers.map(|v| v.to_bits())),
+        )
+    }
+}
+
+impl Display for Fingerprint {
+    fn fmt(&self, f: &mut Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{:016x}", self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_changed_value_changes_the_fingerprint() {
+        let image = Image::filled(4, 3, [0.25; 3]).expect("an image");
+        let print = Fingerprint::of_image(&image);
+        assert_eq!(print, Fingerprint::of_image(&image.clone()));
+        let mut changed = image.clone();
+        changed.rgb[17] = 0.250_000_03;
+        let turned = Image::filled(3, 4, [0.25; 3]).expect("an image");
+        let clear = image.clone().with_alpha(vec![1.0; 12]).expect("12 values");
+        for other in [&changed, &turned, &clear] {
+            assert_ne!(print, Fingerprint::of_image(other));
+        }
+    }
+}

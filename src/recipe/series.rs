@@ -1,0 +1,185 @@
+//! One recipe for many content pictures: what does not change from one to the next is made once.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::prepared::Prepared;
+use super::{Picture, Recipe, Run, ScaleReport};
+use crate::Error;
+use crate::device::{Buffer, Kind};
+use crate::image::Image;
+use crate::plan::Network;
+use crate::schedule::Executor;
+
+/// Answers kept at most: those of a few styles at all scales of a few sizes.
+const MEMORIES: usize = 64;
+
+/// A recipe that is run for one content picture after the other.
+///
+/// Between pictures the network's weights and the compiled pipelines stay on the device, and the style pictures' statistics
+/// in main memory, which the next picture's plan takes them from. A picture of the same size as the one before runs in its
+/// memory: no buffer of a plan is made again. That takes up to twice the memory of one run, since the coarser scales' stay,
+/// too; where there is not as much, each scale takes its own anew. Every picture comes out as in a run of its own.
+///
+/// ```no_run
+/// # use std::{ops::ControlFlow, sync::Arc};
+/// # use pixgrad::{Device, DeviceOptions, Error, Network, Recipe, image, recipe::Series};
+/// # fn paint(contents: &[std::path::PathBuf]) -> Result<(), Error> {
+/// let device = Device::new(&DeviceOptions::default())?;
+/// let network = Network::load(&device, "squeezenet1_1")?;
+/// // The content of this recipe only stands for those to come.
+/// let mut series = Series::new(&Recipe::style(&*contents[0], ["style.jpg"]), &network)?;
+/// for path in contents {
+///     let content = Arc::new(image::load(path)?);
+///     let run = series.begin(content, Some(512))?;
+///     run.run(|_| ControlFlow::Continue(()))?;
+///     image::save(path.with_extension("painted.png"), &run.image()?, image::SaveOptions::default())?;
+/// }
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug)]
+pub struct Series {
+    recipe: Recipe,
+    network: Network,
+    memo: Arc<Memo>,
+    run: Option<Run>,
+}
+
+impl Series {
+    /// Reads the style pictures and checks what does not depend on a content picture. The recipe's own content picture is not
+    /// read.
+    ///
+    /// # Errors
+    /// [`Error::Recipe`] where no term has a content picture, and whatever else is wrong with the recipe; [`Error::Image`]
+    /// where a style picture cannot be read.
+    pub fn new(recipe: &Recipe, network: &Network) -> Result<Self, Error> {
+        let mut recipe = recipe.clone();
+        if !recipe.terms.iter().any(|term| term.kind.is_spatial()) {
+            return Err(Error::Recipe(
+                "a series needs a term with a content picture: `content` or `inversion`"
+                    .to_string(),
+            ));
+        }
+        for term in &recipe.terms {
+            term.resolve(network)?;
+        }
+        // In memory a picture is read once and known by its place there.
+        let spatial = recipe
+            .terms
+            .iter_mut()
+            .filter(|term| term.kind.is_spatial());
+        let contents: Vec<_> = spatial
+            .map(|term| std::mem::take(&mut term.target))
+            .collect();
+        for picture in recipe.pictures_mut() {
+            *picture = Picture::Memory(picture.load()?);
+        }
+        let spatial = recipe
+            .terms
+            .iter_mut()
+            .filter(|term| term.kind.is_spatial());
+        for (term, content) in spatial.zip(contents) {
+            term.target = content;
+        }
+        Ok(Self {
+            recipe,
+            network: network.clone(),
+            memo: Arc::default(),
+            run: None,
+        })
+    }
+
+    /// A run for the next content picture, ready for its first iteration. `size` takes the place of the recipe's: the long
+    /// side of the result in pixels; none: the content's own.
+    ///
+    /// # Errors
+    /// As [`Recipe::compile`]; the series can go on with another picture.
+    pub fn begin(&mut self, content: Arc<Image>, size: Option<u32>) -> Result<&mut Run, Error> {
+        let mut recipe = self.recipe.clone();
+        recipe.image.size = size;
+        for term in recipe
+            .terms
+            .iter_mut()
+            .filter(|term| term.kind.is_spatial())
+        {
+            term.target = vec![Picture::Memory(Arc::clone(&content))];
+        }
+        let mut prepared = Prepared::read(&recipe, &self.network)?;
+        prepared.memo = Some(Arc::clone(&self.memo));
+        let before = self.run.take().filter(|run| {
+            let sizes = run.plan().iter().map(|r| (r.width, r.height));
+            sizes.eq(prepared.scales().iter().copied())
+        });
+        let (reports, spare): (Vec<ScaleReport>, Spare) = match before {
+            Some(run) => {
+                prepared.bands.clone_from(&run.prepared.bands);
+                (run.plan().to_vec(), run.into_spare())
+            }
+            // What the one before has held is free by now.
+            None => {
+                prepared.bands = prepared.fit()?;
+                (prepared.reports()?, Spare::default())
+            }
+        };
+        Ok(self.run.insert(Run::first(
+            self.network.device(),
+            prepared,
+            reports,
+            Some(spare),
+        )?))
+    }
+}
+
+/// The memory of scales that are done, for the same scales of the next picture.
+#[derive(Debug, Default)]
+pub(super) struct Spare(HashMap<Vec<(Kind, usize)>, Vec<Buffer>>);
+
+impl Spare {
+    /// Keeps the memory of a scale that has ended.
+    pub fn put(&mut self, executor: Executor) {
+        let slots = executor.plan().layout.slots.clone();
+        if let Some(memory) = executor.into_memory() {
+            self.0.insert(slots, memory);
+        }
+    }
+
+    /// The memory of a scale of these slots, if one has ended.
+    pub fn take(&mut self, slots: &[(Kind, usize)]) -> Option<Vec<Buffer>> {
+        self.0.remove(slots)
+    }
+}
+
+/// What a network's answers to a term's picture amount to, of the layers of the term in order.
+pub(super) type Statistics = Vec<Vec<f32>>;
+
+/// Statistics of pictures that other runs have the same of.
+#[derive(Debug, Default)]
+pub(super) struct Memo(Mutex<HashMap<Key, Arc<Statistics>>>);
+
+/// The term's number in the recipe, where the picture lies in memory, and the size that it was brought to.
+type Key = (usize, usize, (u32, u32));
+
+impl Memo {
+    /// What is known of `picture` at a size, or what `find` finds. The picture must stay in memory as long as this.
+    pub fn get(
+        &self,
+        term: usize,
+        picture: &Arc<Image>,
+        size: (u32, u32),
+        find: impl FnOnce() -> Result<Statistics, Error>,
+    ) -> Result<Arc<Statistics>, Error> {
+        let key = (term, Arc::as_ptr(picture) as usize, size);
+        let lock = || self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = lock().get(&key) {
+            return Ok(Arc::clone(known));
+        }
+        let found = Arc::new(find()?);
+        let mut all = lock();
+        if all.len() >= MEMORIES {
+            all.clear();
+        }
+        all.insert(key, Arc::clone(&found));
+        Ok(found)
+    }
+}
