@@ -4,7 +4,7 @@ use std::fmt;
 use std::path::Path;
 
 use pixgrad::kernels::MAX_SIDE;
-use pixgrad::recipe::{ImageSpec, Init, LayerWeight, OptimizerKind};
+use pixgrad::recipe::{ImageSpec, Init, LayerWeight, OptimizerKind, StyleLoss};
 
 /// The size of a picture that has a shape already.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -75,6 +75,11 @@ pub fn size(text: &str) -> Result<Size, String> {
             "it must be a whole number of pixels or WIDTHxHEIGHT, each side from 1 to {MAX_SIDE}"
         )
     })
+}
+
+/// `NAME` or `NAME:WEIGHT`, a way to compare styles.
+pub fn style_loss(text: &str) -> Result<StyleLoss, String> {
+    text.parse().map_err(|e: pixgrad::Error| e.to_string())
 }
 
 /// A number of things, at least one.
