@@ -2,6 +2,8 @@
 
 #[path = "attack.rs"]
 mod attack;
+#[path = "cli_losses.rs"]
+mod losses;
 #[path = "cli_methods.rs"]
 mod methods;
 #[path = "cli_refusals.rs"]

@@ -20,6 +20,7 @@ mod search;
 mod style;
 mod terminal;
 mod texture;
+mod texture_sheet;
 mod trace;
 mod transfer;
 mod visualize;

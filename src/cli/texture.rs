@@ -11,7 +11,7 @@ use super::optimize::{OptimizeArgs, Plain, optimize};
 use super::output::default_path;
 use super::parse::{self, Size};
 use super::style::PaintArgs;
-use super::{Global, Usage};
+use super::{Global, Usage, texture_sheet};
 
 /// Make a new texture like one or several samples
 #[derive(Debug, Args)]
@@ -30,6 +30,10 @@ pub struct TextureArgs {
         allow_negative_numbers = true
     )]
     size: Size,
+
+    /// Make a sheet in place of one texture: the sample, then textures of the first layer, the first two, … up to all
+    #[arg(long)]
+    sheet: bool,
 
     #[command(flatten)]
     paint: PaintArgs,
@@ -51,11 +55,18 @@ pub fn run(args: &TextureArgs, global: &Global) -> anyhow::Result<ExitCode> {
     }
     let mut recipe = Recipe::texture(args.styles.iter().map(PathBuf::as_path), width, height);
     args.paint.apply(&mut recipe, args.styles.len())?;
-    optimize(
-        recipe,
-        &args.optimize,
-        default_path(&args.styles[0]),
-        global,
-        &mut Plain,
-    )
+    let default_output = default_path(&args.styles[0]);
+    if args.sheet {
+        let layers = &args.paint.style_layers;
+        let output = args.optimize.output.clone().unwrap_or(default_output);
+        return texture_sheet::run(
+            recipe,
+            &args.styles[0],
+            layers,
+            &args.optimize,
+            &output,
+            global,
+        );
+    }
+    optimize(recipe, &args.optimize, default_output, global, &mut Plain)
 }

@@ -26,6 +26,10 @@ pub const EXACT: u32 = 2048;
 /// Columns of a block otherwise.
 pub const BLOCK: u32 = 64;
 
+/// Most columns that are kept of a target: of more every k-th is. They are drawn from, so that a large target, which would need as
+/// much memory as the layer, says no more than these.
+pub const KEPT: u32 = 32_768;
+
 /// Reals of a strip of pairs that need not be cut further.
 const STRIP: usize = 1 << 18;
 
@@ -51,7 +55,8 @@ impl Columns {
         let (mut packed, mut weights, mut segments) = (Vec::new(), Vec::new(), Vec::new());
         let mut share = 0.0;
         for (planes, weight) in pictures {
-            let count = planes.len() / c;
+            let all = planes.len() / c;
+            let count = all.min((KEPT as usize / pictures.len()).max(1));
             share += weight;
             segments.extend([
                 weights.len() as u32,
@@ -59,7 +64,7 @@ impl Columns {
                 (share * f64::from(u32::MAX)).round() as u32,
             ]);
             for i in 0..count {
-                packed.extend((0..c).map(|channel| planes[channel * count + i]));
+                packed.extend((0..c).map(|channel| planes[channel * all + i * all / count]));
                 packed.extend(std::iter::repeat_n(0.0, padded - c));
                 weights.push((weight / count as f64) as f32);
             }
@@ -182,7 +187,7 @@ impl Pairs {
         let matrix = rows as usize * width as usize;
         let limit = STRIP.max(self.batch as usize * matrix / 8);
         if matrix <= limit {
-            ((limit / matrix) as u32, rows)
+            ((limit / matrix).min(65_535) as u32, rows)
         } else {
             (1, (limit / width as usize).clamp(1, rows as usize) as u32)
         }

@@ -30,7 +30,7 @@ pub use gram::{Gram, gather_gram, record_gram};
 pub use guide::Guide;
 pub use labels::Labels;
 pub use margin::Margin;
-pub use mmd::{Columns, EXACT as MMD_EXACT, Mmd, record_similarity};
+pub use mmd::{Columns, EXACT as MMD_EXACT, KEPT as MMD_KEPT, Mmd, record_similarity};
 pub use tv::Tv;
 pub use tv_beta::TvBeta;
 pub use wasserstein::{Wasserstein, record_covariance, record_root, regular};

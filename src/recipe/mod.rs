@@ -41,6 +41,7 @@ pub use spec::{
     MmdKernel, OptimizerKind, OptimizerSpec, Position, ProjectionSpec, Recipe, TermKind, TermSpec,
 };
 pub use style::{StyleLoss, default_content_layers, default_style_layers};
+pub use texture::texture_sheet_layers;
 pub use texture_copy::TEXTURE_FORMATS;
 pub use transfer::{TransferRow, TransferTable, transfer};
 pub use visualize::{Canvas, Subject, VisualizePreset, stretched};

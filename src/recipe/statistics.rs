@@ -10,7 +10,7 @@ use crate::image::Image;
 use crate::kernels::{ColumnKernel, Tensor, View, record_channel_means, record_channel_variances};
 use crate::net::NodeId;
 use crate::objective::{
-    Columns, MMD_EXACT, record_covariance, record_root, record_similarity, regular,
+    Columns, MMD_EXACT, MMD_KEPT, record_covariance, record_root, record_similarity, regular,
 };
 use crate::plan::{Forward, Network, Plan, RING_ROWS};
 
@@ -321,7 +321,7 @@ pub(super) fn outline(
                 .iter()
                 .zip(share)
                 .filter(|(_, share)| *share > 0.0)
-                .map(|(count, share)| (vec![1.0; c * *count as usize], share))
+                .map(|(count, share)| (vec![1.0; c * (*count).min(MMD_KEPT) as usize], share))
                 .collect();
             Statistic::Columns {
                 columns: Columns::new(channels, &pictures),
