@@ -22,7 +22,7 @@ pub fn value(device: &Device, f: &[Vec<f64>], s: &[Vec<f64>]) -> f64 {
             losses,
             slots: 1,
             slot: 0,
-            step,
+            step: Some(step),
         },
     );
     let executor = run(device, recording, x, &pixels);

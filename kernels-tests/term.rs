@@ -52,7 +52,7 @@ impl Case<'_> {
             losses,
             slots: SLOTS,
             slot: 1,
-            step,
+            step: Some(step),
         };
         let saved = term.forward(&mut recording, input, loss);
         term.backward(&mut recording, input, &saved, dx, accumulate);

@@ -67,7 +67,7 @@ pub fn run(
     if options.dry_run {
         let mut scales = Vec::new();
         for recipe in &recipes {
-            scales.extend(recipe.dry_run(&device, &network)?);
+            scales.extend(recipe.dry_run(&network)?);
         }
         return report_plan(&device, &network, &scales, global);
     }

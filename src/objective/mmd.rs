@@ -373,7 +373,7 @@ impl Mmd {
     }
 
     /// The sets that are compared, and their pairs.
-    fn sets(&self, recording: &mut Recording, x: Tensor, step: ValueId) -> Sets {
+    fn sets(&self, recording: &mut Recording, x: Tensor, step: Option<ValueId>) -> Sets {
         let View { n, h, w, c, .. } = x.view;
         let columns = recording.given("mmd columns", self.columns.clone());
         let pixels = h * w;
@@ -406,6 +406,8 @@ impl Mmd {
                 shuffle: None,
             };
         }
+        // Without an iteration it is always the first.
+        let step = step.unwrap_or_else(|| recording.persistent("step", Kind::Word, 1));
         let blocks = pixels / BLOCK;
         let view = View::new(n * blocks, 1, BLOCK, c);
         let own_shuffle = Shuffle {
@@ -446,7 +448,7 @@ impl Mmd {
                 channels,
                 skip_diagonal: true,
             },
-            shuffle: Some((own_shuffle, own_segments)),
+            shuffle: Some((own_shuffle, own_segments, step)),
         }
     }
 }
@@ -455,8 +457,8 @@ struct Sets {
     own: Set,
     other: Set,
     pairs: Pairs,
-    /// How the layer was shuffled, and its segments.
-    shuffle: Option<(Shuffle, ValueId)>,
+    /// How the layer was shuffled, its segments, and the iteration.
+    shuffle: Option<(Shuffle, ValueId, ValueId)>,
 }
 
 impl Term for Mmd {
@@ -487,7 +489,7 @@ impl Term for Mmd {
         }
         let scale = self.weight / f64::from(rows);
         record_sum(recording, "mmd", values, n, scale, loss);
-        Saved(vec![loss.step])
+        Saved(loss.step.into_iter().collect())
     }
 
     fn backward(
@@ -498,13 +500,12 @@ impl Term for Mmd {
         dx: Tensor,
         accumulate: bool,
     ) {
-        let step = saved.0[0];
         let Sets {
             own,
             other,
             pairs,
             shuffle,
-        } = self.sets(recording, x, step);
+        } = self.sets(recording, x, saved.0.first().copied());
         let rows = pairs.image_rows;
         let slopes = recording.transient("mmd slopes", Kind::Real, (x.view.n * rows) as usize);
         let factor = match self.kernel {
@@ -513,7 +514,7 @@ impl Term for Mmd {
         };
         let to = match shuffle {
             None => dx,
-            Some((shuffle, _)) => Tensor::transient(recording, "mmd gradient", shuffle.y),
+            Some((shuffle, ..)) => Tensor::transient(recording, "mmd gradient", shuffle.y),
         };
         let into = Into {
             value: to.value,
@@ -539,7 +540,7 @@ impl Term for Mmd {
             slopes,
             Some(more),
         );
-        if let Some((shuffle, segments)) = shuffle {
+        if let Some((shuffle, segments, step)) = shuffle {
             let back = Unshuffle {
                 shuffle: Shuffle {
                     x: dx.view,

@@ -121,8 +121,8 @@ pub struct Loss {
     pub slots: u32,
     /// This term's place among them.
     pub slot: u32,
-    /// Completed iterations, one word: what random draws depend on.
-    pub step: ValueId,
+    /// Completed iterations, one word: what random draws depend on. None for the part of a band: a term that draws is not banded.
+    pub step: Option<ValueId>,
 }
 
 /// What a forward pass leaves for the backward pass.
@@ -142,6 +142,7 @@ fn gather_value(recording: &mut Recording, n: u32, band: Band, gathered: &mut Sa
         losses: gathered.0[0],
         slots: band.count,
         slot: band.index,
+        step: None,
     }
 }
 
