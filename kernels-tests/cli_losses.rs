@@ -11,7 +11,7 @@ fn style_values(desk: &Desk, trace: &str) -> (f64, f64) {
     (of(&iterations[0]), of(&iterations[iterations.len() - 1]))
 }
 
-/// The style term alone, from noise: each loss falls at least by this factor in 60 iterations.
+/// The style term alone, from noise, on three layers: each loss falls at least by this factor in 40 iterations.
 #[test]
 fn every_loss_lowers_its_own_value() {
     let desk = Desk::new();
@@ -24,7 +24,7 @@ fn every_loss_lowers_its_own_value() {
         ("wasserstein", 4.0),
     ] {
         desk.done(&format!(
-            "texture style.png --style-loss {loss} --tv-weight 0 -s 48 --min-size 48 -i 60 -o out.png --trace t.json"
+            "texture style.png --style-loss {loss} --style-layers relu_conv1,fire2/concat,fire3/concat --tv-weight 0 -s 48 --min-size 48 -i 40 -o out.png --trace t.json"
         ));
         let (first, last) = style_values(&desk, "t.json");
         assert!(last < first / factor, "{loss}: {first} to {last}");
