@@ -9,22 +9,20 @@ device=("$@")
 pixgrad() { target/release/pixgrad "$@" "${device[@]}"; }
 
 images=samples/images
-losses="gram mmd-linear mmd-poly mmd-gaussian bn wasserstein"
-for loss in $losses; do
-    pixgrad style $images/chelsea.png $images/starry_night.jpg --model squeezenet1_1 -s 256 --style-loss $loss -o out/squeezenet-$loss.png
-    pixgrad style $images/chelsea.png $images/starry_night.jpg --model vgg19 -s 192 --style-loss $loss -o out/vgg-$loss.png
+for loss in gram mmd-linear mmd-gaussian bn wasserstein; do
+    pixgrad style $images/chelsea.png $images/starry_night.jpg --model squeezenet1_1 -s 160 --initial-iterations 60 --style-loss $loss -o out/loss-$loss.png
 done
-pixgrad texture $images/starry_night.jpg --model vgg19 --sheet -s 128 -o docs/texture-sheet.jpg
+pixgrad texture $images/starry_night.jpg --model vgg19 --sheet -s 96 --min-size 96 -i 40 -o docs/texture-sheet.jpg
 
-python3 - $losses <<'PYTHON'
-import sys
+python3 - <<'PYTHON'
 from PIL import Image
-losses = sys.argv[1:]
-sheet = Image.new("RGB", (2 * 264 + 8, len(losses) * 180 + 8), "white")
-for row, loss in enumerate(losses):
-    for column, network in enumerate(["squeezenet", "vgg"]):
-        picture = Image.open(f"out/{network}-{loss}.png").convert("RGB")
-        picture = picture.resize((256, round(picture.height * 256 / picture.width)), Image.Resampling.LANCZOS)
-        sheet.paste(picture, (8 + column * 264, 8 + row * 180))
+paths = ["samples/images/chelsea.png"] + [
+    f"out/loss-{loss}.png" for loss in ["gram", "mmd-linear", "mmd-gaussian", "bn", "wasserstein"]
+]
+width, height, gap = 320, 212, 8
+sheet = Image.new("RGB", (3 * (width + gap) + gap, 2 * (height + gap) + gap), "white")
+for i, path in enumerate(paths):
+    picture = Image.open(path).convert("RGB").resize((width, height), Image.Resampling.LANCZOS)
+    sheet.paste(picture, (gap + i % 3 * (width + gap), gap + i // 3 * (height + gap)))
 sheet.save("docs/losses.jpg", quality=90, optimize=True)
 PYTHON
