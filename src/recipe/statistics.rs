@@ -323,14 +323,16 @@ pub(super) fn outline(
                 .filter(|(_, share)| *share > 0.0)
                 .map(|(count, share)| (vec![1.0; c * (*count).min(MMD_KEPT) as usize], share))
                 .collect();
+            let kernel = if spec.kernel == Some(MmdKernel::Poly) {
+                spec.column_kernel(&Columns::new(channels, &[]))?
+            } else {
+                ColumnKernel::Gaussian(1.0)
+            };
             Statistic::Columns {
                 columns: Columns::new(channels, &pictures),
-                kernel: if spec.kernel == Some(MmdKernel::Poly) {
-                    spec.column_kernel(&Columns::new(channels, &[]))?
-                } else {
-                    ColumnKernel::Gaussian(1.0)
-                },
-                similarity: 1.0,
+                kernel,
+                // More than that of columns of zeros, or nothing could be relative to it.
+                similarity: kernel.value(0.0) + 1.0,
             }
         }
         Wanted::Normal => Statistic::Normal {
