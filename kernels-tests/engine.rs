@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 
 use pixgrad::device::Device;
 use pixgrad::image::{Filter, Image, load, psnr};
-use pixgrad::recipe::{Init, Outcome, TermKind};
+use pixgrad::recipe::{Init, Outcome, StyleLoss, TermKind};
 use pixgrad::{Network, Recipe};
 
 use crate::common::{GPU, open_gpu, random, uniform};
@@ -231,6 +231,46 @@ fn every_start_runs_and_seeds_repeat() {
             matches!(init, Init::Picture(_)),
             "{init:?}"
         );
+    }
+}
+
+/// The losses with most kernels of their own, through the shaders: a tiny picture comes nearer to its style, and as near as on the
+/// processor.
+#[test]
+fn wasserstein_and_gaussian_styles_on_every_device() {
+    for loss in ["wasserstein", "mmd-gaussian"] {
+        let loss = loss.parse::<StyleLoss>().expect("a loss");
+        let values: Vec<(f32, f32)> = [&Device::cpu(), &*GPU]
+            .into_iter()
+            .map(|device| {
+                let network = Network::load(device, "squeezenet1_1").expect("the embedded network");
+                let mut recipe = Recipe::texture([sample("starry_night.jpg", 40, 32)], 40, 32)
+                    .style_losses(&[loss])
+                    .iterations(8);
+                recipe.image.min_size = None;
+                for term in &mut recipe.terms {
+                    let deepest = |layer: &str| layer.parse().expect("a layer");
+                    if term.kind.is_style() {
+                        term.layers = vec![deepest("relu_conv1"), deepest("fire2/concat")];
+                    }
+                }
+                let mut run = recipe.compile(device, &network).expect("a valid recipe");
+                let mut losses = Vec::new();
+                let _ = run
+                    .run(|p| {
+                        losses.push(p.terms[0]);
+                        ControlFlow::Continue(())
+                    })
+                    .expect("a run");
+                (losses[0], losses[7])
+            })
+            .collect();
+        for (first, last) in &values {
+            assert!(*last < 0.8 * first, "{loss:?}: {values:?}");
+        }
+        let (cpu, gpu) = (values[0], values[1]);
+        assert!((cpu.0 - gpu.0).abs() < 1e-3 * cpu.0, "{loss:?}: {values:?}");
+        assert!((cpu.1 - gpu.1).abs() < 0.02 * cpu.1, "{loss:?}: {values:?}");
     }
 }
 

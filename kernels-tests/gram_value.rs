@@ -13,6 +13,7 @@ pub fn value(device: &Device, f: &[Vec<f64>], s: &[Vec<f64>]) -> f64 {
     let mut recording = Recording::new();
     let x = Tensor::persistent(&mut recording, "f", view);
     let losses = recording.persistent("losses", Kind::Real, 1);
+    let step = recording.persistent("step", Kind::Word, 1);
     let term = Gram::new(target, view.c, 1.0);
     let _ = term.forward(
         &mut recording,
@@ -21,6 +22,7 @@ pub fn value(device: &Device, f: &[Vec<f64>], s: &[Vec<f64>]) -> f64 {
             losses,
             slots: 1,
             slot: 0,
+            step: Some(step),
         },
     );
     let executor = run(device, recording, x, &pixels);

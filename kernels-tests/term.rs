@@ -47,15 +47,16 @@ impl Case<'_> {
         let len = (self.x.n * SLOTS) as usize;
         let losses = recording.persistent("losses", Kind::Real, len);
         let term = (self.make)(device);
+        let step = recording.persistent("step", Kind::Word, 1);
         let loss = Loss {
             losses,
             slots: SLOTS,
             slot: 1,
+            step: Some(step),
         };
         let saved = term.forward(&mut recording, input, loss);
         term.backward(&mut recording, input, &saved, dx, accumulate);
         let ring = recording.persistent("ring", Kind::Real, RING_ROWS as usize);
-        let step = recording.persistent("step", Kind::Word, 1);
         let plan = Plan::finished(recording, input, step, ring);
         let mut executor = Executor::new(device, plan).expect("an executor");
         let upload = |value, data: &[f64]| {

@@ -22,6 +22,7 @@ mod search;
 mod style;
 mod terminal;
 mod texture;
+mod texture_sheet;
 mod trace;
 mod transfer;
 mod visualize;
@@ -207,7 +208,11 @@ mod tests {
                 "content, noise, gray, stats",
             ),
             ("style a b --optimizer sgd", "adam, lbfgs"),
-            ("style a b --style-loss mmd", "gram"),
+            (
+                "style a b --style-loss mmd",
+                "mmd-gaussian, bn, wasserstein",
+            ),
+            ("style a b --style-loss gram:x", "0 or more"),
             ("style a b --precision f16", "not supported yet"),
             ("style a b --backend opengl", "vulkan"),
             ("style a b --memory 0", "such as 600M"),

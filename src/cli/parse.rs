@@ -4,7 +4,7 @@ use std::fmt;
 use std::path::Path;
 
 use pixgrad::kernels::MAX_SIDE;
-use pixgrad::recipe::{ImageSpec, Init, LayerWeight, OptimizerKind};
+use pixgrad::recipe::{ImageSpec, Init, LayerWeight, OptimizerKind, StyleLoss};
 
 /// The size of a picture that has a shape already.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -84,6 +84,11 @@ pub fn shard(text: &str) -> Result<(usize, usize), String> {
         .and_then(|(index, of)| Some((number(index)?, number(of)?)))
         .filter(|(index, of)| (1..=*of).contains(index))
         .ok_or_else(|| "it must be I/N, I from 1 to N: 1/4 to 4/4 for four machines".to_string())
+}
+
+/// `NAME` or `NAME:WEIGHT`, a way to compare styles.
+pub fn style_loss(text: &str) -> Result<StyleLoss, String> {
+    text.parse().map_err(|e: pixgrad::Error| e.to_string())
 }
 
 /// A number of things, at least one.

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use anyhow::bail;
 use clap::Args;
 use pixgrad::image::size_of;
-use pixgrad::recipe::{LayerWeight, Picture, Recipe, TermKind};
+use pixgrad::recipe::{LayerWeight, Picture, Recipe, StyleLoss, TermKind};
 
 use super::batch::{self, BatchArgs};
 use super::checkpoint::{Beginning, CheckpointArgs};
@@ -83,9 +83,10 @@ pub struct PaintArgs {
     #[arg(long, value_name = "LAYERS", value_delimiter = ',', value_parser = parse::layer)]
     pub style_layers: Vec<LayerWeight>,
 
-    /// How styles are compared: gram (Gatys et al. 2016)
-    #[arg(long, value_name = "NAME", default_value = "gram", value_parser = ["gram"])]
-    style_loss: String,
+    /// How styles are compared: gram (Gatys et al. 2016), mmd-linear, mmd-poly, mmd-gaussian, bn (Li et al. 2017),
+    /// wasserstein, or several with weights: gram:1,bn:0.5
+    #[arg(long, value_name = "NAMES", value_delimiter = ',', default_value = "gram", value_parser = parse::style_loss)]
+    style_loss: Vec<StyleLoss>,
 }
 
 impl PaintArgs {
@@ -114,6 +115,12 @@ impl PaintArgs {
             style.target_scale = self.style_scale;
             style.layers.clone_from(&self.style_layers);
         }
+        if self.style_loss.iter().all(|loss| loss.weight == 0.0) {
+            return Err(Usage(
+                "--style-loss: the weights are all 0: at least one must be greater".to_string(),
+            ));
+        }
+        *recipe = std::mem::take(recipe).style_losses(&self.style_loss);
         if let Some(tv) = recipe.term_mut(TermKind::Tv) {
             tv.weight = self.tv_weight.unwrap_or(tv.weight);
         }
@@ -262,5 +269,39 @@ mod tests {
         assert_eq!((gram.weight, gram.target_scale), (5.0, 2.0));
         assert_eq!(gram.layers.len(), 2);
         assert_eq!(gram.layers[0].weight, 0.5);
+    }
+
+    #[test]
+    fn every_loss_is_a_term_of_its_own_with_its_share_of_the_weight() {
+        let args = parsed(
+            "a b --style-weight 4 --style-loss gram:1,mmd-gaussian:0.5,bn --style-layers relu1_1",
+        );
+        let mut recipe = Recipe::style("a", ["b"]);
+        args.paint.apply(&mut recipe, 1).expect("valid");
+        let terms: Vec<_> = recipe
+            .terms
+            .iter()
+            .map(|t| (t.kind.name(), t.weight))
+            .collect();
+        assert_eq!(
+            terms,
+            [
+                ("content", 1.0),
+                ("gram", 4.0),
+                ("mmd", 2.0),
+                ("bn", 4.0),
+                ("tv", 4.0)
+            ]
+        );
+        let mmd = &recipe.terms[2];
+        assert_eq!(mmd.kernel, Some(pixgrad::recipe::MmdKernel::Gaussian));
+        assert!(mmd.relative && mmd.layers.len() == 1 && mmd.target.len() == 1);
+        let nothing = parsed("a b --style-loss gram:0,bn:0");
+        assert!(
+            nothing
+                .paint
+                .apply(&mut Recipe::style("a", ["b"]), 1)
+                .is_err()
+        );
     }
 }

@@ -12,7 +12,7 @@ use super::optimize::{OptimizeArgs, Plain, optimize_from};
 use super::output::default_path;
 use super::parse::{self, Size};
 use super::style::PaintArgs;
-use super::{Global, Usage};
+use super::{Global, Usage, texture_sheet};
 
 /// Make a new texture like one or several samples
 #[derive(Debug, Args)]
@@ -31,6 +31,10 @@ pub struct TextureArgs {
         allow_negative_numbers = true
     )]
     size: Size,
+
+    /// Make a sheet in place of one texture: the sample, then textures of the first layer, the first two, … up to all
+    #[arg(long, conflicts_with_all = ["checkpoint", "resume"])]
+    sheet: bool,
 
     #[command(flatten)]
     paint: PaintArgs,
@@ -58,6 +62,19 @@ pub fn run(args: &TextureArgs, global: &Global) -> anyhow::Result<ExitCode> {
     }
     let mut recipe = Recipe::texture(args.styles.iter().map(PathBuf::as_path), width, height);
     args.paint.apply(&mut recipe, args.styles.len())?;
+    if args.sheet {
+        let layers = &args.paint.style_layers;
+        let default = default_path(&args.styles[0]);
+        let output = args.optimize.output.clone().unwrap_or(default);
+        return texture_sheet::run(
+            recipe,
+            &args.styles[0],
+            layers,
+            &args.optimize,
+            &output,
+            global,
+        );
+    }
     paint(args, Beginning::Recipe(recipe), &args.styles[0], global)
 }
 

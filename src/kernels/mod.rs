@@ -9,6 +9,9 @@ pub mod avg_pool;
 pub mod ball;
 pub mod blur;
 mod bounds;
+pub mod channel_affine;
+pub mod channel_distance;
+pub mod channel_sums;
 pub mod clip_small;
 pub mod colour;
 pub mod conv;
@@ -16,6 +19,7 @@ pub mod conv1x1;
 pub mod conv3x3;
 pub mod conv_naive;
 pub mod copy_rows;
+pub mod covariance;
 pub mod cross_entropy;
 mod decay;
 pub mod direction;
@@ -33,8 +37,10 @@ pub mod lbfgs_recursion;
 pub mod lbfgs_step;
 pub mod lrn;
 pub mod margin;
+pub mod matmul;
 pub mod max_pool;
 pub mod moments;
+pub mod pair_kernel;
 pub mod percentile;
 pub mod pixels;
 pub mod pyramid;
@@ -46,6 +52,7 @@ pub mod resize;
 pub mod roll;
 mod rows;
 pub mod select;
+pub mod shuffle;
 pub mod softmax;
 pub mod squared_difference;
 pub mod sum;
@@ -62,6 +69,11 @@ pub use alpha_norm::{AlphaNorm, AlphaNormBackward};
 pub use avg_pool::{AvgPool, AvgPoolBackward};
 pub use ball::{Ball, BallNorm};
 pub use blur::{Blur, record_blur};
+pub use channel_affine::{ChannelAffine, ChannelCentre};
+pub use channel_distance::ChannelDistance;
+pub use channel_sums::{
+    ChannelSums, ChannelSumsReduce, record_channel_means, record_channel_variances,
+};
 pub use clip_small::{ClipSmall, PixelContribution, PixelNorm};
 pub use colour::{Colour, ColourBackward};
 pub use conv::Conv;
@@ -69,6 +81,7 @@ pub use conv_naive::ConvNaive;
 pub use conv1x1::Conv1x1;
 pub use conv3x3::Conv3x3;
 pub use copy_rows::CopyRows;
+pub use covariance::{Ridge, TraceDistance, TraceSlope};
 pub use cross_entropy::{CrossEntropy, CrossEntropyBackward};
 pub use direction::{Direction, DirectionBackward};
 pub use elementwise::{Clamp, Combine, Fill, Round};
@@ -84,10 +97,12 @@ pub use lbfgs_recursion::LbfgsRecursion;
 pub use lbfgs_step::LbfgsStep;
 pub use lrn::{Lrn, LrnBackward};
 pub use margin::{Margin, MarginBackward};
+pub use matmul::{Matmul, Matrix, Product};
 pub use max_pool::{MaxPool, MaxPoolBackward};
 pub use moments::{
     Moments, MomentsDifference, MomentsReduce, record_moments, record_moments_difference,
 };
+pub use pair_kernel::{ColumnKernel, PairKernel, PairSums};
 pub use percentile::Percentile;
 pub use pixels::Pixels;
 pub use pyramid::{PyramidDown, PyramidUp};
@@ -98,6 +113,7 @@ pub use rescale::{Normalization, Rescale};
 pub use resize::{Axis, Resize, ResizeFilter, record_resize};
 pub use roll::Roll;
 pub use select::{SELECTION_WORDS, Select, SelectBackward};
+pub use shuffle::{SEGMENT_WORDS, Shuffle, Unshuffle};
 pub use softmax::{Softmax, SoftmaxBackward};
 pub use squared_difference::{SquaredDifference, SquaredDifferenceBackward};
 pub use sum::Sum;
@@ -119,6 +135,9 @@ pub const SOURCES: &[&Source] = &[
     &avg_pool::SOURCE,
     &ball::SOURCE,
     &blur::SOURCE,
+    &channel_affine::SOURCE,
+    &channel_distance::SOURCE,
+    &channel_sums::SOURCE,
     &clip_small::SOURCE,
     &colour::SOURCE,
     &conv1x1::SOURCE,
@@ -126,6 +145,7 @@ pub const SOURCES: &[&Source] = &[
     &conv::SOURCE,
     &conv_naive::SOURCE,
     &copy_rows::SOURCE,
+    &covariance::SOURCE,
     &cross_entropy::SOURCE,
     &direction::SOURCE,
     &elementwise::SOURCE,
@@ -144,9 +164,11 @@ pub const SOURCES: &[&Source] = &[
     &lrn::BACKWARD,
     &lrn::SOURCE,
     &margin::SOURCE,
+    &matmul::SOURCE,
     &max_pool::BACKWARD,
     &max_pool::SOURCE,
     &moments::SOURCE,
+    &pair_kernel::SOURCE,
     &percentile::SOURCE,
     &pixels::SOURCE,
     &pyramid::SOURCE,
@@ -158,6 +180,7 @@ pub const SOURCES: &[&Source] = &[
     &resize::SOURCE,
     &select::SOURCE,
     &roll::SOURCE,
+    &shuffle::SOURCE,
     &softmax::BACKWARD,
     &softmax::SOURCE,
     &squared_difference::SOURCE,

@@ -5,6 +5,7 @@
 
 mod activation;
 mod alpha_norm;
+mod channel_statistics;
 mod content;
 mod cross_entropy;
 mod direction;
@@ -13,11 +14,14 @@ mod gram;
 mod guide;
 mod labels;
 mod margin;
+mod mmd;
 mod tv;
 mod tv_beta;
+mod wasserstein;
 
 pub use activation::{Activation, Selection};
 pub use alpha_norm::AlphaNorm;
+pub use channel_statistics::{ChannelStatistics, goal as channel_goal};
 pub use content::Content;
 pub use cross_entropy::CrossEntropy;
 pub use direction::Direction;
@@ -26,8 +30,10 @@ pub use gram::{Gram, gather_gram, record_gram};
 pub use guide::Guide;
 pub use labels::Labels;
 pub use margin::Margin;
+pub use mmd::{Columns, EXACT as MMD_EXACT, KEPT as MMD_KEPT, Mmd, record_similarity};
 pub use tv::Tv;
 pub use tv_beta::TvBeta;
+pub use wasserstein::{Wasserstein, record_covariance, record_root, regular};
 
 use crate::device::{Kind, Recording, ValueId};
 use crate::kernels::{CopyRows, SquaredDifference, Sum, Tensor, View};
@@ -106,7 +112,7 @@ impl Band {
     }
 }
 
-/// Where a term's weighted value goes.
+/// Where a term's weighted value goes, and the iteration whose it is.
 #[derive(Debug, Clone, Copy)]
 pub struct Loss {
     /// The buffer of all values of an iteration, `[n, slots]`.
@@ -115,6 +121,8 @@ pub struct Loss {
     pub slots: u32,
     /// This term's place among them.
     pub slot: u32,
+    /// Completed iterations, one word: what random draws depend on. None for the part of a band: a term that draws is not banded.
+    pub step: Option<ValueId>,
 }
 
 /// What a forward pass leaves for the backward pass.
@@ -134,6 +142,7 @@ fn gather_value(recording: &mut Recording, n: u32, band: Band, gathered: &mut Sa
         losses: gathered.0[0],
         slots: band.count,
         slot: band.index,
+        step: None,
     }
 }
 

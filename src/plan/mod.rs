@@ -249,6 +249,7 @@ impl Plan {
             losses,
             slots,
             slot,
+            step: Some(step),
         };
         let (of_image, of_layers): (Vec<_>, Vec<_>) = problem
             .terms

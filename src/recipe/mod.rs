@@ -17,6 +17,7 @@ mod run;
 mod series;
 mod spec;
 mod start;
+mod statistics;
 mod steps;
 mod style;
 mod targets;
@@ -42,9 +43,10 @@ pub use series::Series;
 pub use spec::Progress as ProgressPolicy;
 pub use spec::{
     BallNorm, Carry, Class, FilterSpec, ImageSpec, Init, KeepSpec, LayerWeight, MapSpec, Measure,
-    OptimizerKind, OptimizerSpec, Position, ProjectionSpec, Recipe, TermKind, TermSpec,
+    MmdKernel, OptimizerKind, OptimizerSpec, Position, ProjectionSpec, Recipe, TermKind, TermSpec,
 };
-pub use style::{default_content_layers, default_style_layers};
+pub use style::{StyleLoss, default_content_layers, default_style_layers};
+pub use texture::texture_sheet_layers;
 pub use texture_copy::TEXTURE_FORMATS;
 pub use transfer::{TransferRow, TransferTable, transfer};
 pub use visualize::{Canvas, Subject, VisualizePreset, stretched};

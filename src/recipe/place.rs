@@ -4,6 +4,7 @@ use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, StandardNormal};
 
+use super::statistics::{Statistic, Wanted};
 use super::targets::{Activations, Targets};
 use super::terms::Layers;
 use super::{Position, Recipe, TermKind, TermSpec};
@@ -12,8 +13,8 @@ use crate::device::{Buffer, Device, Kind};
 use crate::kernels::View;
 use crate::net::NodeId;
 use crate::objective::{
-    Activation, AlphaNorm, Content, CrossEntropy, Direction, Energy, Gram, Guide, Labels, Margin,
-    Selection, Term, Tv, TvBeta,
+    Activation, AlphaNorm, ChannelStatistics, Content, CrossEntropy, Direction, Energy, Gram,
+    Guide, Labels, Margin, Mmd, Selection, Term, Tv, TvBeta, Wasserstein, channel_goal,
 };
 use crate::plan::{Network, Placed};
 
@@ -137,20 +138,81 @@ impl Placing<'_> {
                 };
                 Box::new(Content::new(buffer, view, weight))
             }
-            TermKind::Gram => {
-                let channels = self.network.graph().node(at.node).channels;
-                let gram = self.targets.gram(at.group, at.index);
-                let weight = relative(spec, name, weight, Gram::at_zero(gram, channels))?;
-                let buffer = self
-                    .device()
-                    .buffer_from(&format!("gram of {name}"), gram)?;
-                Box::new(Gram::new(buffer, channels, weight))
+            TermKind::Gram | TermKind::Mmd | TermKind::Bn | TermKind::Wasserstein => {
+                self.style(spec, at, shape(at.node)?, weight)?
             }
             TermKind::Logit | TermKind::CrossEntropy | TermKind::Margin => {
                 return self.of_classes(spec, shape(at.node)?, weight);
             }
         };
         Ok((plain, None))
+    }
+
+    /// A term of the columns of a layer, wherever they stand.
+    fn style(
+        &self,
+        spec: &TermSpec,
+        at: At,
+        layer: View,
+        weight: f64,
+    ) -> Result<Box<dyn Term>, Error> {
+        let (name, channels) = (self.name(at.node), layer.c);
+        let upload = |what: &str, values: &[f32]| {
+            let label = format!("{what} of {name}");
+            self.device().buffer_from(&label, values)
+        };
+        let narrow = |values: &[f64]| values.iter().map(|v| *v as f32).collect::<Vec<_>>();
+        if spec.wanted() == Wanted::Gram {
+            let gram = self.targets.gram(at.group, at.index);
+            let weight = relative(spec, name, weight, Gram::at_zero(gram, channels))?;
+            return Ok(Box::new(Gram::new(upload("gram", gram)?, channels, weight)));
+        }
+        Ok(match self.targets.statistic(at.group, at.index) {
+            Statistic::Moments { means, variances } => {
+                let bn = spec.kind == TermKind::Bn;
+                let (make, at_zero): (fn(_, _) -> _, _) = if bn {
+                    let at_zero = ChannelStatistics::bn_at_zero(means, variances);
+                    (ChannelStatistics::bn, at_zero)
+                } else {
+                    let at_zero = ChannelStatistics::linear_at_zero(means);
+                    (ChannelStatistics::linear, at_zero)
+                };
+                let goal = upload("statistics", &channel_goal(means, variances))?;
+                Box::new(make(goal, relative(spec, name, weight, at_zero)?))
+            }
+            Statistic::Normal {
+                means,
+                covariance,
+                root,
+            } => {
+                let at_zero = Wasserstein::at_zero(means, covariance, root, channels);
+                let goal = channel_goal(means, means);
+                Box::new(Wasserstein::new(
+                    upload("means", &goal[..goal.len() / 2])?,
+                    upload("covariance", &narrow(covariance))?,
+                    upload("root", root)?,
+                    channels,
+                    relative(spec, name, weight, at_zero)?,
+                ))
+            }
+            Statistic::Columns {
+                columns,
+                kernel,
+                similarity,
+            } => {
+                let at_zero = columns.from_zero(*kernel, *similarity);
+                Box::new(Mmd::new(
+                    self.device(),
+                    *kernel,
+                    layer,
+                    columns,
+                    *similarity,
+                    self.recipe.seed,
+                    relative(spec, name, weight, Mmd::scale(*kernel, channels) * at_zero)?
+                        * Mmd::scale(*kernel, channels),
+                )?)
+            }
+        })
     }
 
     /// A term of the classes' scores.

@@ -190,7 +190,14 @@ impl Prepared {
     fn dry_plan(&self, size: (u32, u32), bands: u32) -> Result<Plan, Error> {
         let outline = self.network.outline();
         let pictures = &self.pictures.targets;
-        let targets = Targets::shapes_only(&self.recipe, &self.layers, &outline, pictures, size)?;
+        let targets = Targets::shapes_only(
+            &self.recipe,
+            &self.layers,
+            &outline,
+            pictures,
+            size,
+            self.native(),
+        )?;
         let len = self.view(size).len();
         let origin = outline.device().buffer("start pictures", Kind::Real, len)?;
         self.plan(&outline, &targets, &origin, size, bands, Some(0))
@@ -264,16 +271,21 @@ impl Prepared {
     }
 
     fn targets(&self, size: (u32, u32)) -> Result<Targets, Error> {
-        let native = self.recipe.image.size.is_none() && self.recipe.image.width.is_none();
         Targets::extract(
             &self.recipe,
             &self.layers,
             &self.network,
             &self.pictures_at(size)?.targets,
             size,
-            native.then(|| self.last()),
+            self.native(),
             self.memo.as_deref(),
         )
+    }
+
+    /// The final size, where no size was asked for.
+    fn native(&self) -> Option<(u32, u32)> {
+        let image = &self.recipe.image;
+        (image.size.is_none() && image.width.is_none()).then(|| self.last())
     }
 
     /// A scale with its targets and memory, taken from `spare` if there is any of its kind; `earlier` as for its plan.

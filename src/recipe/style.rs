@@ -1,7 +1,63 @@
 //! Style transfer: one content picture, one or several styles (Gatys, Ecker and Bethge 2016), coarse to fine.
 
-use super::{Init, LayerWeight, Picture, Recipe, TermKind, TermSpec};
+use std::str::FromStr;
+
+use super::{Init, LayerWeight, MmdKernel, Picture, Recipe, TermKind, TermSpec};
+use crate::Error;
 use crate::net::Architecture;
+
+/// How styles are compared: a term, and its share of the style's weight.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct StyleLoss {
+    /// One of [`TermKind::STYLES`].
+    pub kind: TermKind,
+    /// Of `mmd`.
+    pub kernel: Option<MmdKernel>,
+    /// Factor on the style's weight.
+    pub weight: f64,
+}
+
+impl StyleLoss {
+    /// Every loss by the name it goes by.
+    pub const NAMES: [(&str, TermKind, Option<MmdKernel>); 6] = [
+        ("gram", TermKind::Gram, None),
+        ("mmd-linear", TermKind::Mmd, Some(MmdKernel::Linear)),
+        ("mmd-poly", TermKind::Mmd, Some(MmdKernel::Poly)),
+        ("mmd-gaussian", TermKind::Mmd, Some(MmdKernel::Gaussian)),
+        ("bn", TermKind::Bn, None),
+        ("wasserstein", TermKind::Wasserstein, None),
+    ];
+}
+
+impl FromStr for StyleLoss {
+    type Err = Error;
+
+    /// `NAME` or `NAME:WEIGHT`.
+    fn from_str(text: &str) -> Result<Self, Error> {
+        let (name, weight) = text.split_once(':').unwrap_or((text, "1"));
+        let known = Self::NAMES.iter().find(|(n, ..)| *n == name.trim());
+        let Some((_, kind, kernel)) = known else {
+            return Err(Error::Recipe(format!(
+                "`{}` is no style loss; there are {}",
+                name.trim(),
+                Self::NAMES.map(|(name, ..)| name).join(", ")
+            )));
+        };
+        let number = weight.trim().parse::<f64>().ok();
+        let weight = number
+            .filter(|w| w.is_finite() && *w >= 0.0)
+            .ok_or_else(|| {
+                Error::Recipe(format!(
+                    "`{weight}` is not a weight: it must be a number, 0 or more, as in {name}:0.5"
+                ))
+            })?;
+        Ok(Self {
+            kind: *kind,
+            kernel: *kernel,
+            weight,
+        })
+    }
+}
 
 impl Recipe {
     /// Paints `content` in the style of `styles`, blended evenly.
@@ -22,6 +78,23 @@ impl Recipe {
         recipe.terms.insert(0, content_term);
         recipe.image.init = Init::Content;
         recipe
+    }
+
+    /// Compares the styles by these losses, each in a term of its own, in place of the first style term.
+    #[must_use]
+    pub fn style_losses(mut self, losses: &[StyleLoss]) -> Self {
+        let Some(at) = self.terms.iter().position(|t| t.kind.is_style()) else {
+            return self;
+        };
+        let style = self.terms.remove(at);
+        let terms = losses.iter().map(|loss| TermSpec {
+            kind: loss.kind,
+            kernel: loss.kernel,
+            weight: style.weight * loss.weight,
+            ..style.clone()
+        });
+        self.terms.splice(at..at, terms);
+        self
     }
 
     /// What `style` and `texture` have in common: the styles' Gram matrices, total variation, the schedule.

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::series::Memo;
+use super::statistics::{self, Statistic, Wanted};
 use super::terms::Layers;
 use super::{Recipe, TermKind, TermSpec};
 use crate::Error;
@@ -30,13 +31,14 @@ pub(super) struct Activations {
 pub(super) struct Targets {
     activations: HashMap<(usize, usize), Activations>,
     gram: HashMap<(usize, usize), Vec<f32>>,
+    statistics: HashMap<(usize, usize), Statistic>,
 }
 
 impl Targets {
     /// Runs every target picture through the network once.
     ///
     /// `pictures[group]` are the images of the recipe's term `group`; the optimized image has `size` pixels. A
-    /// `gram` target has the image's long side; with `native`, the final size of an image that no size was asked of,
+    /// style target has the image's long side; with `native`, the final size of an image that no size was asked of,
     /// it keeps its own size, too, and shrinks with the image on coarser scales. What `memo` knows is not found again.
     pub fn extract(
         recipe: &Recipe,
@@ -65,24 +67,30 @@ impl Targets {
                         targets.activations.insert((group, index), answers);
                     }
                 }
-                TermKind::Gram => {
+                kind if kind.is_style() => {
+                    if spec.wanted() != Wanted::Gram {
+                        let pictures = pictures
+                            .iter()
+                            .zip(spec.blend())
+                            .map(|(picture, share)| {
+                                Ok((style_picture(spec, picture, size, native)?, share))
+                            })
+                            .collect::<Result<Vec<_>, Error>>()?;
+                        let found = statistics::extract(spec, network, &pictures, &nodes)?;
+                        for (index, statistic) in found.into_iter().enumerate() {
+                            targets.statistics.insert((group, index), statistic);
+                        }
+                        continue;
+                    }
                     for (picture, share) in pictures.iter().zip(spec.blend()) {
-                        let long = match native {
-                            Some(full) => {
-                                let (width, height) = picture.size();
-                                let shrink = f64::from(size.0) / f64::from(full.0);
-                                f64::from(width.max(height)) * shrink
-                            }
-                            None => f64::from(size.0.max(size.1)),
-                        };
-                        let long = (long * spec.target_scale).round().max(1.0) as u32;
                         let find = || {
-                            let picture = not_enlarged(picture, long)?;
+                            let picture = style_picture(spec, picture, size, native)?;
                             named(grams(network, &picture, &nodes), spec, &picture)
                         };
                         let found = match memo {
                             Some(memo) => {
-                                memo.get(group, picture, size_not_enlarged(picture, long), find)?
+                                let size = style_size(spec, picture, size, native);
+                                memo.get(group, picture, size, find)?
                             }
                             None => Arc::new(find()?),
                         };
@@ -111,6 +119,7 @@ impl Targets {
         network: &Network,
         pictures: &[Vec<Arc<Image>>],
         size: (u32, u32),
+        native: Option<(u32, u32)>,
     ) -> Result<Self, Error> {
         let mut targets = Self::default();
         let graph = network.graph();
@@ -131,10 +140,19 @@ impl Targets {
                         let shape = graph.shape(*node, h, w)?;
                         targets.activations.insert((group, index), unread(shape));
                     }
-                    TermKind::Gram => {
-                        targets
-                            .gram
-                            .insert((group, index), vec![1.0; padded * padded]);
+                    kind if kind.is_style() => {
+                        if spec.wanted() == Wanted::Gram {
+                            let ones = vec![1.0; padded * padded];
+                            targets.gram.insert((group, index), ones);
+                            continue;
+                        }
+                        let columns = pictures[group].iter().map(|picture| {
+                            let (w, h) = style_size(spec, picture, size, native);
+                            let shape = graph.shape(*node, h, w)?;
+                            Ok(shape.width * shape.height)
+                        });
+                        let statistic = statistics::outline(spec, shape.channels, columns)?;
+                        targets.statistics.insert((group, index), statistic);
                     }
                     _ => {}
                 }
@@ -148,13 +166,48 @@ impl Targets {
         &self.activations[&(group, index)]
     }
 
+    pub fn statistic(&self, group: usize, index: usize) -> &Statistic {
+        &self.statistics[&(group, index)]
+    }
+
     pub fn gram(&self, group: usize, index: usize) -> &[f32] {
         &self.gram[&(group, index)]
     }
 }
 
+/// Size of a style target: see [`Targets::extract`].
+fn style_size(
+    spec: &TermSpec,
+    picture: &Image,
+    size: (u32, u32),
+    native: Option<(u32, u32)>,
+) -> (u32, u32) {
+    let long = match native {
+        Some(full) => {
+            let (width, height) = picture.size();
+            let shrink = f64::from(size.0) / f64::from(full.0);
+            f64::from(width.max(height)) * shrink
+        }
+        None => f64::from(size.0.max(size.1)),
+    };
+    size_not_enlarged(picture, (long * spec.target_scale).round().max(1.0) as u32)
+}
+
+fn style_picture(
+    spec: &TermSpec,
+    picture: &Image,
+    size: (u32, u32),
+    native: Option<(u32, u32)>,
+) -> Result<Image, Error> {
+    resized(picture, style_size(spec, picture, size, native))
+}
+
 /// A target that is too small for a layer is told from the image that is optimized.
-fn named<T>(result: Result<T, Error>, spec: &TermSpec, picture: &Image) -> Result<T, Error> {
+pub(super) fn named<T>(
+    result: Result<T, Error>,
+    spec: &TermSpec,
+    picture: &Image,
+) -> Result<T, Error> {
     result.map_err(|error| match error {
         Error::Net(problem @ NetError::ImageTooSmall { .. }) => Error::Recipe(format!(
             "a target of term `{}` is {}x{} pixels at this size: {problem}",
@@ -298,7 +351,7 @@ fn visited(
     Ok((executor, record(bands)?.1))
 }
 
-fn run_once(network: &Network, plan: Plan, pixels: &[f32]) -> Result<Executor, Error> {
+pub(super) fn run_once(network: &Network, plan: Plan, pixels: &[f32]) -> Result<Executor, Error> {
     let device = network.device();
     let mut executor = Executor::new(device, plan)?;
     device.upload(executor.buffer(executor.plan().image.value), pixels)?;

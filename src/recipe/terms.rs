@@ -1,6 +1,8 @@
 //! From a recipe's term specifications to a network's layers: what can be checked without pictures.
 
-use super::{LayerWeight, TermKind, TermSpec, default_content_layers, default_style_layers};
+use super::{
+    LayerWeight, MmdKernel, TermKind, TermSpec, default_content_layers, default_style_layers,
+};
 use crate::Error;
 use crate::net::NodeId;
 use crate::plan::Network;
@@ -32,7 +34,7 @@ impl TermSpec {
         }
         let layers: Vec<LayerWeight> = match (self.layers.is_empty(), self.kind) {
             (true, TermKind::Content) => default_content_layers(graph.architecture),
-            (true, TermKind::Gram) => default_style_layers(graph.architecture),
+            (true, kind) if kind.is_style() => default_style_layers(graph.architecture),
             (true, _) => return Err(self.wrong("needs `layers`")),
             (false, _) => self.layers.clone(),
         };
@@ -46,13 +48,23 @@ impl TermSpec {
     /// Options that belong to other kinds, and values that no option has.
     fn check_options(&self) -> Result<(), Error> {
         use TermKind::{
-            Activation, AlphaNorm, Content, CrossEntropy, Direction, Gram, Logit, Margin, Tv,
+            Activation, AlphaNorm, Bn, Content, CrossEntropy, Direction, Gram, Logit, Margin, Mmd,
+            Tv, Wasserstein,
         };
+        let styles = TermKind::STYLES;
         // Each option, whether it is given, and whose it is.
-        let options: [(&str, bool, &[TermKind]); 12] = [
-            ("target_weights", !self.target_weights.is_empty(), &[Gram]),
-            ("target_scale", self.target_scale != 1.0, &[Gram]),
-            ("relative", self.relative, &[Content, Gram]),
+        let options: [(&str, bool, &[TermKind]); 16] = [
+            ("target_weights", !self.target_weights.is_empty(), styles),
+            ("target_scale", self.target_scale != 1.0, styles),
+            (
+                "relative",
+                self.relative,
+                &[Content, Gram, Mmd, Bn, Wasserstein],
+            ),
+            ("kernel", self.kernel.is_some(), &[Mmd]),
+            ("constant", self.constant.is_some(), &[Mmd]),
+            ("degree", self.degree.is_some(), &[Mmd]),
+            ("sigma", self.sigma.is_some(), &[Mmd]),
             ("channel", !self.channel.is_empty(), &[Activation]),
             ("unit", self.unit.is_some(), &[Activation]),
             ("square", self.square, &[Activation]),
@@ -79,6 +91,7 @@ impl TermSpec {
         if self.beta.is_some() && self.kind != Tv {
             return Err(self.wrong("takes no `beta`; that is for tv"));
         }
+        self.check_kernel()?;
         if self.kind.is_of_classes() && self.class.is_empty() {
             return Err(self.wrong("needs a `class`"));
         }
@@ -103,9 +116,37 @@ impl TermSpec {
         Ok(())
     }
 
+    /// The kernel of `mmd` and its numbers.
+    fn check_kernel(&self) -> Result<(), Error> {
+        if self.kind != TermKind::Mmd {
+            return Ok(());
+        }
+        let Some(kernel) = self.kernel else {
+            return Err(self.wrong("needs a `kernel`: linear, poly or gaussian"));
+        };
+        let poly = self.constant.is_some() || self.degree.is_some();
+        if poly && kernel != MmdKernel::Poly {
+            return Err(self.wrong("`constant` and `degree` are for the kernel poly"));
+        }
+        if self.sigma.is_some() && kernel != MmdKernel::Gaussian {
+            return Err(self.wrong("`sigma` is for the kernel gaussian"));
+        }
+        if self.degree.is_some_and(|d| !(1..=8).contains(&d)) {
+            return Err(self.wrong("`degree` must be a whole number from 1 to 8"));
+        }
+        if self.constant.is_some_and(|c| !(c >= 0.0 && c.is_finite())) {
+            return Err(self.wrong("`constant` must be a number, 0 or more"));
+        }
+        if self.sigma.is_some_and(|s| !(s > 0.0 && s.is_finite())) {
+            return Err(self.wrong("`sigma` must be a number greater than 0"));
+        }
+        Ok(())
+    }
+
     fn check_targets(&self) -> Result<(), Error> {
-        use TermKind::{Content, Gram, Guide, Inversion};
-        if !matches!(self.kind, Content | Gram | Guide | Inversion) {
+        use TermKind::{Content, Guide, Inversion};
+        let style = self.kind.is_style();
+        if !style && !matches!(self.kind, Content | Guide | Inversion) {
             return if self.target.is_empty() {
                 Ok(())
             } else {
@@ -115,7 +156,7 @@ impl TermSpec {
         if self.target.is_empty() {
             return Err(self.wrong("needs a `target` picture"));
         }
-        if self.kind != Gram && self.target.len() > 1 {
+        if !style && self.target.len() > 1 {
             return Err(self.wrong("takes one target picture"));
         }
         if !self.target_weights.is_empty() && self.target_weights.len() != self.target.len() {

@@ -9,7 +9,7 @@ mod term;
 pub use image::{Carry, ImageSpec, Init};
 pub use optimizer::{OptimizerKind, OptimizerSpec, Progress};
 pub use steps::{BallNorm, FilterSpec, KeepSpec, MapSpec, Measure, ProjectionSpec};
-pub use term::{Class, LayerWeight, Position, TermKind, TermSpec};
+pub use term::{Class, LayerWeight, MmdKernel, Position, TermKind, TermSpec};
 
 use std::path::Path;
 

@@ -23,7 +23,7 @@ pub struct TermSpec {
     /// How several targets are blended; normalised to sum 1. Absent: evenly.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub target_weights: Vec<f64>,
-    /// Long side of a `gram` target relative to the image's; relative to its own where the image has no `size` and
+    /// Long side of a style target relative to the image's; relative to its own where the image has no `size` and
     /// is native, too. Targets are never enlarged.
     #[serde(default = "one", skip_serializing_if = "is_one")]
     pub target_scale: f64,
@@ -33,6 +33,18 @@ pub struct TermSpec {
     /// Divides each layer's value by the value it has at all-zero activations.
     #[serde(default, skip_serializing_if = "is_no")]
     pub relative: bool,
+    /// `mmd`: the kernel; needed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kernel: Option<MmdKernel>,
+    /// `mmd`, `poly`: c of (xᵀy + c)^d; absent: 0.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub constant: Option<f64>,
+    /// `mmd`, `poly`: d; absent: 2.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub degree: Option<u32>,
+    /// `mmd`, `gaussian`: σ, in units of the activations; absent: σ² is half the mean squared distance of the target's columns.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sigma: Option<f64>,
     /// `activation`: the channel, or one for each image of the batch; absent: all of the layer.
     #[serde(default, skip_serializing_if = "Vec::is_empty", with = "lists")]
     pub channel: Vec<u32>,
@@ -97,6 +109,10 @@ impl TermSpec {
             target_scale: 1.0,
             weight: 1.0,
             relative: false,
+            kernel: None,
+            constant: None,
+            degree: None,
+            sigma: None,
             channel: Vec::new(),
             unit: None,
             square: false,
@@ -139,6 +155,12 @@ pub enum TermKind {
     Content,
     /// 1/(4C²)·Σ(G/N − A/N_s)².
     Gram,
+    /// Maximum mean discrepancy of the columns, with a [`MmdKernel`].
+    Mmd,
+    /// (1/C)·Σ(μ−μ')² + (σ−σ')².
+    Bn,
+    /// Wasserstein distance of the columns' normal distributions.
+    Wasserstein,
     /// Total variation of the image.
     Tv,
     /// Mean activation of a layer, a channel or a unit.
@@ -170,6 +192,9 @@ impl TermKind {
         match self {
             Self::Content => "content",
             Self::Gram => "gram",
+            Self::Mmd => "mmd",
+            Self::Bn => "bn",
+            Self::Wasserstein => "wasserstein",
             Self::Tv => "tv",
             Self::Activation => "activation",
             Self::Energy => "energy",
@@ -190,6 +215,15 @@ impl TermKind {
         matches!(self, Self::Content | Self::Inversion)
     }
 
+    /// The kinds that compare the columns of a layer with those of target pictures, wherever they stand.
+    pub const STYLES: &[Self] = &[Self::Gram, Self::Mmd, Self::Bn, Self::Wasserstein];
+
+    /// Whether it is one of [`Self::STYLES`].
+    #[must_use]
+    pub fn is_style(self) -> bool {
+        Self::STYLES.contains(&self)
+    }
+
     /// Whether it reads the image itself, not a layer.
     #[must_use]
     pub fn is_of_image(self) -> bool {
@@ -201,6 +235,18 @@ impl TermKind {
     pub fn is_of_classes(self) -> bool {
         matches!(self, Self::Logit | Self::CrossEntropy | Self::Margin)
     }
+}
+
+/// The kernels of `mmd`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum MmdKernel {
+    /// xᵀy, ÷C.
+    Linear,
+    /// (xᵀy + c)^d, ÷4C².
+    Poly,
+    /// exp(−‖x−y‖²/2σ²).
+    Gaussian,
 }
 
 /// A position in a layer.

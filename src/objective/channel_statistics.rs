@@ -1,0 +1,119 @@
+//! The distance of each channel's mean, and of its standard deviation, from a target's:
+//!
+//! - `bn`: (1/C)·Σ_c (μ − μ')² + (σ − σ')²: the batch-normalisation statistics of Li et al. 2017, "Demystifying Neural Style
+//!   Transfer", section 4.2;
+//! - `mmd` with the linear kernel xᵀy/C: (1/C)·Σ_c (μ − μ')², the same paper's section 4.1.
+
+use super::{Loss, Saved, Term, record_sum};
+use crate::device::{Buffer, Kind, Recording};
+use crate::kernels::{
+    ChannelAffine, ChannelDistance, Tensor, record_channel_means, record_channel_variances,
+};
+
+/// How far each image's means and deviations are from a target's.
+#[derive(Debug)]
+pub struct ChannelStatistics {
+    name: &'static str,
+    goal: Buffer,
+    deviation: bool,
+    weight: f64,
+}
+
+impl ChannelStatistics {
+    /// `bn`. `goal` holds the means, then the standard deviations of a target's C channels, as [`goal`] makes it.
+    #[must_use]
+    pub fn bn(goal: Buffer, weight: f64) -> Self {
+        Self {
+            name: "bn",
+            goal,
+            deviation: true,
+            weight,
+        }
+    }
+
+    /// `mmd` with the linear kernel: only the means of `goal` count.
+    #[must_use]
+    pub fn linear(goal: Buffer, weight: f64) -> Self {
+        Self {
+            name: "mmd",
+            deviation: false,
+            ..Self::bn(goal, weight)
+        }
+    }
+
+    /// The value of [`Self::bn`] at all-zero activations, (1/C)·Σ μ'² + σ'²: what `relative` divides by.
+    #[must_use]
+    pub fn bn_at_zero(means: &[f64], variances: &[f64]) -> f64 {
+        let squares = means.iter().zip(variances).map(|(m, v)| m * m + v);
+        squares.sum::<f64>() / means.len() as f64
+    }
+
+    /// The value of [`Self::linear`] at all-zero activations, (1/C)·Σ μ'².
+    #[must_use]
+    pub fn linear_at_zero(means: &[f64]) -> f64 {
+        means.iter().map(|m| m * m).sum::<f64>() / means.len() as f64
+    }
+}
+
+/// Means and deviations of C channels as `goal`: [2, C⁺] with zeros for the padding.
+#[must_use]
+pub fn goal(means: &[f64], variances: &[f64]) -> Vec<f32> {
+    let padded = means.len().next_multiple_of(4);
+    let mut goal = vec![0.0; 2 * padded];
+    for (c, (mean, variance)) in means.iter().zip(variances).enumerate() {
+        goal[c] = *mean as f32;
+        goal[padded + c] = variance.max(0.0).sqrt() as f32;
+    }
+    goal
+}
+
+impl Term for ChannelStatistics {
+    fn forward(&self, recording: &mut Recording, x: Tensor, loss: Loss) -> Saved {
+        let view = x.view;
+        let len = view.n as usize * view.padded();
+        let goal = recording.given(format!("{} target", self.name), self.goal.clone());
+        let means = record_channel_means(recording, x);
+        let variances = self
+            .deviation
+            .then(|| record_channel_variances(recording, x, means));
+        let values = recording.transient(format!("{} values", self.name), Kind::Real, len);
+        let coefficients =
+            recording.transient(format!("{} coefficients", self.name), Kind::Real, 2 * len);
+        let elements = f64::from(view.c) * f64::from(view.h * view.w);
+        let distance = ChannelDistance {
+            n: view.n,
+            quads: view.quads,
+            deviation: self.deviation,
+            alpha: (2.0 * self.weight / elements) as f32,
+        };
+        let bound: Vec<_> = [Some(means), Some(goal), variances]
+            .into_iter()
+            .flatten()
+            .chain([values, coefficients])
+            .collect();
+        recording.call(format!("{} distance", self.name), distance, &bound);
+        let scale = self.weight / f64::from(view.c);
+        record_sum(recording, self.name, values, view.n, scale, loss);
+        Saved(vec![means, coefficients])
+    }
+
+    fn backward(
+        &self,
+        recording: &mut Recording,
+        x: Tensor,
+        saved: &Saved,
+        dx: Tensor,
+        accumulate: bool,
+    ) {
+        let gradient = ChannelAffine {
+            x: x.view,
+            y: dx.view,
+            accumulate,
+        };
+        recording.call(
+            format!("{} gradient", self.name),
+            gradient,
+            &[x.value, saved.0[0], saved.0[1], dx.value],
+        );
+    }
+}

@@ -1,0 +1,141 @@
+// Products of matrices, for each of a batch:
+//     c (+)= alpha·a·b + diagonal·I                 TRANSPOSED: a·bᵀ
+//     DISTANCE (with TRANSPOSED): Σ_k (a[i,k] − b[j,k])² in place of the product: the squared distances of rows
+// Rows are made of vec4s and lie `row` vec4s apart, the matrices of a batch `batch` ones (0: all share one). The identity has
+// `size` ones. Columns of c that only fill the last vec4 are zero where b's are; under TRANSPOSED always. ACCUMULATE adds to c.
+//
+// A workgroup makes 32×32 elements of c, one invocation 4×4: rows `row`, `row + 8`, … of columns 4·`column` to 4·`column` + 3. 32
+// elements of the inner dimension are staged in workgroup memory at a time. Grid (⌈columns/32⌉, ⌈rows/32⌉, matrices).
+#ifndef TRANSPOSED
+#import pixgrad::strip::mac
+#endif
+
+struct Matrix {
+    // All in vec4s.
+    offset: u32,
+    row: u32,
+    batch: u32,
+    unused: u32,
+}
+
+struct Params {
+    origin: vec4<u32>,
+    a: Matrix,
+    b: Matrix,
+    c: Matrix,
+    rows: u32,
+    columns: u32,
+    inner: u32,
+    size: u32,
+    alpha: f32,
+    diagonal: f32,
+}
+
+@group(0) @binding(0) var<uniform> p: Params;
+@group(0) @binding(1) var<storage, read> a: array<vec4<f32>>;
+@group(0) @binding(2) var<storage, read> b: array<vec4<f32>>;
+@group(0) @binding(3) var<storage, read_write> c: array<vec4<f32>>;
+
+// Of a: 8 vec4s of 32 rows. Of b: the same, or 8 vec4s of 32 inner rows.
+var<workgroup> left: array<vec4<f32>, 256>;
+var<workgroup> right: array<vec4<f32>, 256>;
+
+fn at(m: Matrix, z: u32, row: u32, quad: u32) -> u32 {
+    return m.offset + z * m.batch + row * m.row + quad;
+}
+
+#ifdef TRANSPOSED
+fn product(l: vec4<f32>, r: vec4<f32>) -> f32 {
+#ifdef DISTANCE
+    let d = l - r;
+    return dot(d, d);
+#else
+    return dot(l, r);
+#endif
+}
+
+fn add(sum: vec4<f32>, l: vec4<f32>, r0: vec4<f32>, r1: vec4<f32>, r2: vec4<f32>, r3: vec4<f32>) -> vec4<f32> {
+    return sum + vec4<f32>(product(l, r0), product(l, r1), product(l, r2), product(l, r3));
+}
+#endif
+
+fn store(z: u32, row: u32, quad: u32, sum: vec4<f32>) {
+    if row >= p.rows || quad * 4u >= p.columns { return; }
+    let column = vec4<u32>(0u, 1u, 2u, 3u) + quad * 4u;
+    var value = p.alpha * sum;
+#ifdef TRANSPOSED
+    value = select(vec4<f32>(0.0), value, column < vec4<u32>(p.columns));
+#endif
+    if row < p.size {
+        value = select(value, value + p.diagonal, column == vec4<u32>(row));
+    }
+    let i = at(p.c, z, row, quad);
+#ifdef ACCUMULATE
+    c[i] += value;
+#else
+    c[i] = value;
+#endif
+}
+
+@compute @workgroup_size(64)
+fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
+    let id = group + p.origin.xyz;
+    let z = id.z;
+    let first_row = id.y * 32u;
+    let first_quad = id.x * 8u;
+    let row = lane / 8u;
+    let column = lane % 8u;
+    let inner_quads = (p.inner + 3u) / 4u;
+    var c0 = vec4<f32>(0.0);
+    var c1 = vec4<f32>(0.0);
+    var c2 = vec4<f32>(0.0);
+    var c3 = vec4<f32>(0.0);
+    for (var quad = 0u; quad < inner_quads; quad += 8u) {
+        for (var i = lane; i < 256u; i += 64u) {
+            // Neighbouring invocations read neighbouring vec4s of a row.
+            let near = i % 8u;
+            let far = i / 8u;
+            var l = vec4<f32>(0.0);
+            var r = vec4<f32>(0.0);
+            if first_row + far < p.rows && quad + near < inner_quads { l = a[at(p.a, z, first_row + far, quad + near)]; }
+#ifdef TRANSPOSED
+            let other = first_quad * 4u + far;
+            if other < p.columns && quad + near < inner_quads { r = b[at(p.b, z, other, quad + near)]; }
+            right[near * 32u + far] = r;
+#else
+            let k = quad * 4u + far;
+            if k < p.inner && (first_quad + near) * 4u < p.columns { r = b[at(p.b, z, k, first_quad + near)]; }
+            right[far * 8u + near] = r;
+#endif
+            left[near * 32u + far] = l;
+        }
+        workgroupBarrier();
+        for (var k = 0u; k < 256u; k += 32u) {
+            let l0 = left[k + row];
+            let l1 = left[k + row + 8u];
+            let l2 = left[k + row + 16u];
+            let l3 = left[k + row + 24u];
+#ifdef TRANSPOSED
+            let r0 = right[k + column * 4u];
+            let r1 = right[k + column * 4u + 1u];
+            let r2 = right[k + column * 4u + 2u];
+            let r3 = right[k + column * 4u + 3u];
+            c0 = add(c0, l0, r0, r1, r2, r3);
+            c1 = add(c1, l1, r0, r1, r2, r3);
+            c2 = add(c2, l2, r0, r1, r2, r3);
+            c3 = add(c3, l3, r0, r1, r2, r3);
+#else
+            let m = mat4x4<f32>(right[k + column], right[k + column + 8u], right[k + column + 16u], right[k + column + 24u]);
+            c0 = mac(c0, l0, m);
+            c1 = mac(c1, l1, m);
+            c2 = mac(c2, l2, m);
+            c3 = mac(c3, l3, m);
+#endif
+        }
+        workgroupBarrier();
+    }
+    store(z, first_row + row, first_quad + column, c0);
+    store(z, first_row + row + 8u, first_quad + column, c1);
+    store(z, first_row + row + 16u, first_quad + column, c2);
+    store(z, first_row + row + 24u, first_quad + column, c3);
+}
