@@ -12,7 +12,7 @@ images=samples/images
 for loss in gram mmd-linear mmd-gaussian bn wasserstein; do
     pixgrad style $images/chelsea.png $images/starry_night.jpg --model squeezenet1_1 -s 160 --initial-iterations 60 --style-loss $loss -o out/loss-$loss.png
 done
-pixgrad texture $images/starry_night.jpg --model vgg19 --sheet -s 96 --min-size 96 -i 40 -o docs/texture-sheet.jpg
+pixgrad texture $images/starry_night.jpg --model vgg19 --sheet -s 80 --min-size 80 --optimizer lbfgs -i 80 -o docs/texture-sheet.jpg
 
 python3 - <<'PYTHON'
 from PIL import Image

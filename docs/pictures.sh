@@ -17,6 +17,8 @@ pixgrad style $images/coffee.jpg $images/starry_night.jpg --style-scale 0.5 -s 3
 pixgrad style $images/rocket.jpg $images/starry_night.jpg --content-weight 4 -s 384 -o out/content.png
 pixgrad texture $images/gravel.png -o out/texture.png
 pixgrad run samples/recipes/texture.toml -o out/run.png
+pixgrad style $images/chelsea.png $images/starry_night.jpg --style-loss wasserstein -s 256 -o out/wasserstein.png
+pixgrad texture $images/starry_night.jpg --model vgg19 --sheet -s 80 --min-size 80 --optimizer lbfgs -i 80 -o docs/texture-sheet.jpg
 
 # strip OUTPUT IMAGE...: the pictures side by side, 240 pixels high.
 strip() {

@@ -14,6 +14,9 @@ use crate::objective::{
 };
 use crate::plan::{Forward, Network, Plan, RING_ROWS};
 
+/// A layer's answers to pictures, `[C,H,W]`, each with the picture's share.
+type Planes = Vec<(Vec<f32>, f64)>;
+
 /// What one term compares one layer with.
 #[derive(Debug, Clone)]
 pub(super) enum Statistic {
@@ -263,7 +266,7 @@ fn columns(
     pictures: &[(Image, f64)],
     nodes: &[NodeId],
 ) -> Result<Vec<Statistic>, Error> {
-    let mut by_node: HashMap<usize, (u32, Vec<(Vec<f32>, f64)>)> = HashMap::new();
+    let mut by_node: HashMap<usize, (u32, Planes)> = HashMap::new();
     for (picture, share) in pictures.iter().filter(|(_, share)| *share > 0.0) {
         let answers = super::targets::activations(network, std::slice::from_ref(picture), nodes);
         let answers = super::targets::named(answers, spec, picture)?;
