@@ -168,6 +168,62 @@ fn a_fooling_image_is_sure_and_tells_when() {
 }
 
 #[test]
+fn evolution_fools_without_a_gradient() {
+    let desk = Desk::new();
+    let line = "fool --method evolve -s 32 --population 40 --generations 60 --seed 3 -q --json";
+    let found: Value =
+        serde_json::from_str(&desk.done(&format!("{line} -o sheet.png"))).expect("JSON");
+    // A sheet of 4x4 pictures.
+    assert_eq!(desk.load("sheet.png").size(), (4 * 36 + 4, 4 * 36 + 4));
+    assert_eq!(found["generations"], 60);
+    let top = found["top"].as_array().expect("a list");
+    assert_eq!(top.len(), 16);
+    let probability = |i: usize| number(&top[i]["probability"]);
+    assert!(
+        (1..16).all(|i| probability(i - 1) >= probability(i)),
+        "{top:?}"
+    );
+    let class = top[0]["class"].as_u64().expect("a class");
+
+    // The same evolution again, and one class of it: the file holds what was judged.
+    let line = format!("{line} --class {class} -o one.png --confidence 0.9999");
+    let one: Value = serde_json::from_str(&desk.done(&line)).expect("JSON");
+    assert_eq!(one["probability"], top[0]["probability"]);
+    assert_eq!(one["median"], found["median"]);
+    let seen = desk.done("classify one.png --size native --top 1000 --json");
+    let seen: Value = serde_json::from_str(&seen).expect("JSON");
+    let own = seen[0]["top"]
+        .as_array()
+        .expect("a list")
+        .iter()
+        .find(|s| s["class"] == class);
+    let file = number(&own.expect("the class")["probability"]);
+    assert!(
+        (file - probability(0)).abs() < 1e-4,
+        "{file} {}",
+        probability(0)
+    );
+
+    // One generation is the noise that it begins with: what was bred is far better.
+    let line = format!(
+        "fool --method evolve -s 32 --population 40 --generations 1 --seed 3 --class {class}"
+    );
+    let first: Value =
+        serde_json::from_str(&desk.done(&format!("{line} -o first.png -q --json"))).expect("JSON");
+    assert!(
+        number(&first["probability"]) * 1.5 < probability(0),
+        "{first} {found}"
+    );
+    assert!(number(&first["median"]) < number(&found["median"]));
+
+    let stopped = desk.done(&format!("{line} --confidence 0 -o first.png"));
+    assert!(stopped.contains("1 generations of 40"), "{stopped}");
+    let plan = desk.done("fool --method evolve -s 64 --dry-run -o no.png");
+    assert!(plan.contains("64x64") && plan.contains("1000"), "{plan}");
+    assert!(!desk.files().contains(&"no.png".to_string()));
+}
+
+#[test]
 fn style_by_lbfgs_takes_fewer_evaluations() {
     let desk = Desk::new();
     desk.done(
@@ -218,7 +274,7 @@ fn methods_refuse_what_cannot_be() {
         (
             "visualize --class 1 --model vgg19 -o o.png -s 64",
             1,
-            &["no classifier"],
+            &["no classifier", "these have one: squeezenet1_1"],
         ),
         (
             "visualize --class 1 --restarts 2 --class 2 -o o.png",
@@ -227,6 +283,46 @@ fn methods_refuse_what_cannot_be() {
         ),
         ("fool --class 5000 -o o.png", 1, &["no class 5000"]),
         ("fool -o o.png", 2, &["--class"]),
+        (
+            "fool --class 3 --generations 9 -o o.png",
+            2,
+            &["--generations", "--method evolve"],
+        ),
+        (
+            "fool --method evolve -i 9 -o o.png",
+            2,
+            &["no --iterations", "--generations"],
+        ),
+        (
+            "fool --method evolve --init noise -o o.png",
+            2,
+            &["no --init"],
+        ),
+        (
+            "fool --method evolve --population 0 -o o.png",
+            2,
+            &["--population"],
+        ),
+        (
+            "fool --method evolve --class cat -o o.png -s 32",
+            1,
+            &["tiger cat"],
+        ),
+        (
+            "fool --method evolve -s 8 -o o.png",
+            1,
+            &["8x8", "too small"],
+        ),
+        (
+            "fool --method evolve --model vgg19 -o o.png -s 32",
+            1,
+            &["no classifier", "these have one: squeezenet1_1"],
+        ),
+        (
+            "fool --method evolve -s 30000 -o o.png",
+            1,
+            &["the largest size that fits is"],
+        ),
         ("dream missing.png -o o.png", 1, &["no such file"]),
         (
             "dream content.png --preset nosuch -o o.png",

@@ -5,10 +5,9 @@ use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 use clap::{Args, ValueEnum};
 use pixgrad::image::{self, SaveOptions, check_writable, side_by_side};
-use pixgrad::net;
 use pixgrad::recipe::classify::{Score, Size, prepared};
 use pixgrad::recipe::{
     Adversarial, Aim, Attack, AttackMethod, BallNorm, Distance, Progress, attack, top_one,
@@ -197,13 +196,7 @@ impl AttackNumbers {
 /// Loads a network that tells classes apart; the error names those that do.
 pub fn load_classifier(device: &Device, model: &str) -> anyhow::Result<Network> {
     let network = network::load(device, model)?;
-    if let Err(error) = network.graph().logits() {
-        let names = net::embedded().map(str::to_string).chain(net::installed());
-        let has_one = |name: &String| net::Network::open(name).is_ok_and(|n| n.has_classifier());
-        let names: Vec<String> = names.filter(has_one).collect();
-        let names = names.join(", ");
-        bail!("{error}; of the networks here these have one: {names}");
-    }
+    network.graph().logits()?;
     Ok(network)
 }
 
@@ -438,7 +431,7 @@ pub fn run(args: &AttackArgs, global: &Global) -> anyhow::Result<ExitCode> {
     Ok(code)
 }
 
-fn label(network: &Network, class: usize) -> String {
+pub fn label(network: &Network, class: usize) -> String {
     let names = network.graph().class_names();
     names
         .and_then(|names| names.get(class))
