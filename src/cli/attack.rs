@@ -70,11 +70,12 @@ pub struct AttackNumbers {
     #[arg(long, value_name = "N", value_parser = parse::count, allow_negative_numbers = true)]
     steps: Option<u64>,
 
-    /// Length of a step [default: bim, mi-fgsm ε/5; pgd ε/30, in l2 ε/40; cw 0.01; lbfgs, the first: 0.001]
+    /// Length of a step [default: bim, mi-fgsm ε/5; pgd ε/30, in l2 ε/40; cw 0.01, without --target 0.002; lbfgs, the
+    /// first: 0.001]
     #[arg(long, value_name = "X|A/B", value_parser = fraction, allow_negative_numbers = true)]
     step_size: Option<f32>,
 
-    /// lbfgs, cw: the first weight of the class's term [default: lbfgs 0.1, cw 0.05]
+    /// lbfgs, cw: the first weight of the class's term [default: lbfgs 0.1; cw 0.05, without --target 0.005]
     #[arg(short, long, value_name = "C", value_parser = fraction, allow_negative_numbers = true)]
     c: Option<f32>,
 
@@ -181,7 +182,7 @@ impl AttackNumbers {
         attack.epsilon = self.epsilon.unwrap_or(attack.epsilon);
         attack.steps = self.steps;
         attack.step_size = self.step_size;
-        attack.initial_c = self.c.unwrap_or(attack.initial_c);
+        attack.initial_c = self.c;
         if let Some(rounds) = self.rounds {
             attack.rounds = u32::try_from(rounds)
                 .map_err(|_| Usage("--rounds: there can be 4294967295".to_string()))?;

@@ -145,7 +145,7 @@ pub fn run(args: &FoolArgs, global: &Global) -> anyhow::Result<ExitCode> {
             terminal::print(line)?;
         }
         terminal::print(format_args!(
-            "of {} classes {} have a picture with the majority, {} with 0.99; their median probability is {:.4}",
+            "of {} classes {} have a picture with the majority, {} with 0.99; their median probability is {:.2e}",
             best.len(),
             sure(0.5),
             sure(0.99),
