@@ -168,6 +168,56 @@ fn a_fooling_image_is_sure_and_tells_when() {
 }
 
 #[test]
+fn evolution_fools_without_a_gradient() {
+    let desk = Desk::new();
+    let run = |rest: &str| -> Value {
+        let line = "fool --method evolve -s 32 --population 24 --seed 3 -q --json";
+        serde_json::from_str(&desk.done(&format!("{line} {rest}"))).expect("JSON")
+    };
+    let found = run("--generations 25 -o sheet.png");
+    // A sheet of 4x4 pictures.
+    assert_eq!(desk.load("sheet.png").size(), (4 * 36 + 4, 4 * 36 + 4));
+    assert_eq!(found["generations"], 25);
+    let probabilities = |found: &Value| -> Vec<f64> {
+        let top = found["top"].as_array().expect("a list");
+        top.iter().map(|t| number(&t["probability"])).collect()
+    };
+    let top = probabilities(&found);
+    assert_eq!(top.len(), 16);
+    assert!(top.windows(2).all(|pair| pair[0] >= pair[1]), "{top:?}");
+
+    // What was bred is far better than the noise that it began with.
+    let first = run("--generations 1 -o first.png");
+    assert!(number(&first["median"]) * 100.0 < number(&found["median"]));
+    assert!(probabilities(&first)[8] * 3.0 < top[8], "{first} {found}");
+
+    // The same evolution again, and one class of it: the file holds what was judged.
+    let class = found["top"][8]["class"].as_u64().expect("a class");
+    let one = run(&format!("--generations 25 --class {class} -o one.png"));
+    assert_eq!(one["probability"], found["top"][8]["probability"]);
+    assert_eq!(one["median"], found["median"]);
+    assert!(
+        one["reached"]["majority"].as_u64().is_some_and(|t| t > 0),
+        "{one}"
+    );
+    let seen = desk.done("classify one.png --size native --top 1000 --json");
+    let seen: Value = serde_json::from_str(&seen).expect("JSON");
+    let scores = seen[0]["top"].as_array().expect("a list");
+    let own = scores.iter().find(|s| s["class"] == class);
+    let file = number(&own.expect("the class")["probability"]);
+    assert!((file - top[8]).abs() < 1e-4, "{file} {top:?}");
+
+    let stopped = run(&format!(
+        "--generations 25 --class {class} --confidence 0 -o first.png"
+    ));
+    assert_eq!(stopped["generations"], 1);
+    assert_eq!(stopped["stopped"], false);
+    let plan = desk.done("fool --method evolve -s 64 --dry-run -o no.png");
+    assert!(plan.contains("64x64") && plan.contains("1000"), "{plan}");
+    assert!(!desk.files().contains(&"no.png".to_string()));
+}
+
+#[test]
 fn style_by_lbfgs_takes_fewer_evaluations() {
     let desk = Desk::new();
     desk.done(
@@ -181,6 +231,20 @@ fn style_by_lbfgs_takes_fewer_evaluations() {
     let (adam, lbfgs) = (losses(&desk, "adam.json"), losses(&desk, "lbfgs.json"));
     let last = adam[adam.len() - 1];
     assert!(least(lbfgs) <= last, "Adam comes to {last}");
+}
+
+#[test]
+fn every_sample_recipe_can_be_run() {
+    let desk = Desk::new();
+    let mut count = 0;
+    for entry in fs::read_dir(samples().join("recipes")).expect("a folder") {
+        let path = entry.expect("an entry").path();
+        let plan = desk.done(&format!("run {} --dry-run -o o.png", path.display()));
+        assert!(plan.contains("GFLOP"), "{}: {plan}", path.display());
+        count += 1;
+    }
+    assert!(count >= 8, "{count}");
+    assert!(!desk.files().contains(&"o.png".to_string()));
 }
 
 #[test]
@@ -218,7 +282,7 @@ fn methods_refuse_what_cannot_be() {
         (
             "visualize --class 1 --model vgg19 -o o.png -s 64",
             1,
-            &["no classifier"],
+            &["no classifier", "these have one: squeezenet1_1"],
         ),
         (
             "visualize --class 1 --restarts 2 --class 2 -o o.png",
@@ -227,6 +291,46 @@ fn methods_refuse_what_cannot_be() {
         ),
         ("fool --class 5000 -o o.png", 1, &["no class 5000"]),
         ("fool -o o.png", 2, &["--class"]),
+        (
+            "fool --class 3 --generations 9 -o o.png",
+            2,
+            &["--generations", "--method evolve"],
+        ),
+        (
+            "fool --method evolve -i 9 -o o.png",
+            2,
+            &["no --iterations", "--generations"],
+        ),
+        (
+            "fool --method evolve --init noise -o o.png",
+            2,
+            &["no --init"],
+        ),
+        (
+            "fool --method evolve --population 0 -o o.png",
+            2,
+            &["--population"],
+        ),
+        (
+            "fool --method evolve --class cat -o o.png -s 32",
+            1,
+            &["tiger cat"],
+        ),
+        (
+            "fool --method evolve -s 8 -o o.png",
+            1,
+            &["8x8", "too small"],
+        ),
+        (
+            "fool --method evolve --model vgg19 -o o.png -s 32",
+            1,
+            &["no classifier", "these have one: squeezenet1_1"],
+        ),
+        (
+            "fool --method evolve -s 30000 -o o.png",
+            1,
+            &["the largest size that fits is"],
+        ),
         ("dream missing.png -o o.png", 1, &["no such file"]),
         (
             "dream content.png --preset nosuch -o o.png",

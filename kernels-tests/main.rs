@@ -23,6 +23,7 @@ mod direction;
 mod elementwise;
 mod ema;
 mod engine;
+mod evolve;
 mod filters;
 mod finite;
 mod fourier;

@@ -66,6 +66,12 @@ impl Recorded {
             .expect("read back")
     }
 
+    pub fn words(&self, value: ValueId) -> Vec<u32> {
+        self.device
+            .download_words(self.buffer(value))
+            .expect("read back")
+    }
+
     /// Poisons what a call writes whole before any reads it, then runs every call once.
     pub fn iterate(&self) {
         for value in self.written_first() {

@@ -4,45 +4,104 @@ use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 use pixgrad::recipe::classify::{Size, classify};
 use pixgrad::recipe::{Class, Progress, Recipe, Run};
 use pixgrad::{Image, Network};
 use serde_json::json;
 
-use super::Global;
 use super::optimize::{Findings, Method, OptimizeArgs, optimize};
-use super::parse;
+use super::{Global, Usage, evolve, parse};
 
 /// The probabilities whose first iterations are reported, as Nguyen et al. do.
 const MARKS: [(&str, f64); 3] = [("majority", 0.5), ("0.99", 0.99), ("0.999", 0.999)];
 
+/// The first iteration, or generation, at each of [`MARKS`].
+#[derive(Debug, Default)]
+pub struct Reached([Option<u64>; 3]);
+
+impl Reached {
+    pub fn see(&mut self, probability: f64, iteration: u64) {
+        for ((_, mark), reached) in MARKS.iter().zip(&mut self.0) {
+            if probability >= *mark {
+                reached.get_or_insert(iteration);
+            }
+        }
+    }
+
+    /// Lines for people, `unit` being what is counted, and the object of `--json`.
+    pub fn report(&self, unit: &str) -> (Vec<String>, serde_json::Value) {
+        let mut lines = Vec::new();
+        let mut fields = serde_json::Map::new();
+        for ((name, _), at) in MARKS.iter().zip(self.0) {
+            let when = at.map_or("never".to_string(), |i| format!("after {i} {unit}"));
+            lines.push(format!("{name}: {when}"));
+            fields.insert((*name).to_string(), json!(at));
+        }
+        (lines, fields.into())
+    }
+}
+
 /// Make a picture of nothing that the network is sure about
 #[derive(Debug, Args)]
 pub struct FoolArgs {
-    /// The class the network is to see: a number or a name
+    /// The class the network is to see: a number or a name; with --method evolve it may be left away: a sheet of all
     #[arg(long, value_name = "CLASS")]
-    class: Class,
+    pub class: Option<Class>,
+
+    /// How the picture is found
+    #[arg(long, value_name = "NAME", default_value = "gradient")]
+    method: FoolMethod,
 
     /// Side of the picture in pixels
     #[arg(short, long, value_name = "PIXELS", default_value = "224", value_parser = parse::side)]
-    size: u32,
+    pub size: u32,
 
     /// The probability at which to stop
     #[arg(long, value_name = "P", default_value = "0.999", value_parser = parse::decay)]
-    confidence: f32,
+    pub confidence: f32,
+
+    /// evolve: generations, the first of noise included [default: 1000]
+    #[arg(long, value_name = "N", value_parser = parse::count, allow_negative_numbers = true)]
+    pub generations: Option<u64>,
+
+    /// evolve: images of a generation [default: 200]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=65_535))]
+    pub population: Option<u32>,
 
     #[command(flatten)]
-    optimize: OptimizeArgs,
+    pub optimize: OptimizeArgs,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum FoolMethod {
+    /// Gradient ascent on the class's probability
+    Gradient,
+    /// MAP-Elites on the pixels: the best picture of every class is bred, none has a gradient
+    Evolve,
 }
 
 pub fn run(args: &FoolArgs, global: &Global) -> anyhow::Result<ExitCode> {
-    let mut recipe = Recipe::fool(args.class.clone(), args.size);
+    if args.method == FoolMethod::Evolve {
+        return evolve::run(args, global);
+    }
+    let Some(class) = &args.class else {
+        return Err(Usage("--class is needed, but for --method evolve".to_string()).into());
+    };
+    for (option, given) in [
+        ("generations", args.generations.is_some()),
+        ("population", args.population.is_some()),
+    ] {
+        if given {
+            return Err(Usage(format!("--{option} is of --method evolve")).into());
+        }
+    }
+    let mut recipe = Recipe::fool(class.clone(), args.size);
     recipe.model = "squeezenet1_1".to_string();
     let mut fool = Fool {
-        class: args.class.clone(),
+        class: class.clone(),
         stop: f64::from(args.confidence),
-        reached: [None; 3],
+        reached: Reached::default(),
     };
     let output = PathBuf::from("fool-pixgrad.png");
     optimize(recipe, &args.optimize, output, global, &mut fool)
@@ -51,8 +110,7 @@ pub fn run(args: &FoolArgs, global: &Global) -> anyhow::Result<ExitCode> {
 struct Fool {
     class: Class,
     stop: f64,
-    /// The first iteration at each of [`MARKS`].
-    reached: [Option<u64>; 3],
+    reached: Reached,
 }
 
 impl Method for Fool {
@@ -64,11 +122,7 @@ impl Method for Fool {
     fn observe(&mut self, progress: &Progress) -> ControlFlow<()> {
         // The objective is −log of the probability.
         let probability = f64::from(-progress.loss).exp();
-        for ((_, mark), reached) in MARKS.iter().zip(&mut self.reached) {
-            if probability >= *mark {
-                reached.get_or_insert(progress.iteration);
-            }
-        }
+        self.reached.see(probability, progress.iteration);
         if probability >= self.stop {
             ControlFlow::Break(())
         } else {
@@ -89,18 +143,14 @@ impl Method for Fool {
             "the network sees {} with probability {:.4}; of the class asked for ({class}) it is {probability:.4}",
             top.label, top.probability
         ));
-        let mut reached = serde_json::Map::new();
-        for ((name, _), iteration) in MARKS.iter().zip(self.reached) {
-            let when = iteration.map_or("never".to_string(), |i| format!("after {i} iterations"));
-            findings.lines.push(format!("{name}: {when}"));
-            reached.insert((*name).to_string(), json!(iteration));
-        }
+        let (lines, reached) = self.reached.report("iterations");
+        findings.lines.extend(lines);
         findings.fields.insert("class".into(), json!(class));
         findings
             .fields
             .insert("probability".into(), json!(probability));
         findings.fields.insert("top".into(), json!(top));
-        findings.fields.insert("reached".into(), reached.into());
+        findings.fields.insert("reached".into(), reached);
         Ok(findings)
     }
 }

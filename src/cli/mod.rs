@@ -6,6 +6,7 @@ mod checkpoint;
 mod classify;
 mod devices;
 mod dream;
+mod evolve;
 mod features;
 mod fool;
 mod grad;

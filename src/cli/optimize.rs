@@ -49,7 +49,7 @@ pub struct OptimizeArgs {
 
     /// Seed of everything random [default: 0; run: the recipe's]
     #[arg(long, value_name = "N")]
-    seed: Option<u64>,
+    pub seed: Option<u64>,
 
     /// The network: a name from `pixgrad models`, a .safetensors file, or auto (vgg19 on a GPU, squeezenet1_1 on `cpu`
     /// and software adapters) [default: auto; run: the recipe's]
@@ -132,6 +132,25 @@ impl OptimizeArgs {
         if let Some(average) = self.average {
             recipe.optimizer.average = average;
         }
+    }
+
+    /// The first option given that says how an image is stepped: for methods that take no steps.
+    pub fn of_steps(&self) -> Option<&'static str> {
+        let options = [
+            ("min-size", self.min_size.is_some()),
+            ("iterations", self.iterations.is_some()),
+            ("initial-iterations", self.initial_iterations.is_some()),
+            ("init", self.init.is_some()),
+            ("optimizer", self.optimizer.is_some()),
+            ("history", self.history.is_some()),
+            ("step-size", self.step_size.is_some()),
+            ("average", self.average.is_some()),
+            ("save-every", self.save_every.is_some()),
+            ("trace", self.trace.is_some()),
+            ("save-recipe", self.save_recipe.is_some()),
+        ];
+        let given = options.into_iter().find(|(_, given)| *given);
+        given.map(|(option, _)| option)
     }
 
     /// Fails before the long run where it would fail after it.

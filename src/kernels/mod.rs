@@ -25,6 +25,7 @@ mod decay;
 pub mod direction;
 pub mod elementwise;
 pub mod ema;
+pub mod evolve;
 mod flat;
 pub mod fourier;
 pub mod gradient_step;
@@ -86,6 +87,7 @@ pub use cross_entropy::{CrossEntropy, CrossEntropyBackward};
 pub use direction::{Direction, DirectionBackward};
 pub use elementwise::{Clamp, Combine, Fill, Round};
 pub use ema::{Ema, EmaRead};
+pub use evolve::{Breed, Judge, Replace};
 pub use fourier::{FourierColumns, FourierRows, Spectrum, SpectrumScale, Twiddles};
 pub use gradient_step::{GradientStep, StepSize};
 pub use gram::{Gram, GramReduce};
@@ -150,6 +152,7 @@ pub const SOURCES: &[&Source] = &[
     &direction::SOURCE,
     &elementwise::SOURCE,
     &ema::SOURCE,
+    &evolve::SOURCE,
     &gradient_step::SOURCE,
     &fourier::SOURCE,
     &gram::REDUCE_SOURCE,

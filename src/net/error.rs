@@ -57,8 +57,15 @@ pub enum NetError {
         /// Side of the smallest square image that reaches the layer.
         minimum: u32,
     },
-    #[error("`{network}` has no classifier: its last layer is `{last}`")]
-    NoClassifier { network: String, last: String },
+    #[error(
+        "`{network}` has no classifier: its last layer is `{last}`; of the networks here these have one: {classifiers}"
+    )]
+    NoClassifier {
+        network: String,
+        last: String,
+        /// The embedded and the installed networks that have one.
+        classifiers: String,
+    },
     #[error("`{network}` has {classes} classes, numbered from 0, so there is no class {class}")]
     ClassOutOfRange {
         network: String,

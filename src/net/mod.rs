@@ -214,6 +214,7 @@ impl Network {
         self.classes().ok_or_else(|| NetError::NoClassifier {
             network: self.name.clone(),
             last: self.last().name.clone(),
+            classifiers: store::classifiers(models_dir().as_deref()).join(", "),
         })
     }
 

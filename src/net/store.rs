@@ -3,7 +3,7 @@
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-use super::{NetError, Network};
+use super::{NetError, Network, weights};
 
 const EXTENSION: &str = "safetensors";
 
@@ -57,6 +57,24 @@ fn installed_in(dir: &Path) -> Vec<String> {
         .filter_map(|path| Some(path.file_stem()?.to_str()?.to_owned()))
         .collect();
     names.sort();
+    names
+}
+
+/// Names of the embedded and the installed networks that go all the way to their classes.
+pub(super) fn classifiers(dir: Option<&Path>) -> Vec<String> {
+    let embedded = EMBEDDED
+        .iter()
+        .filter(|(_, file)| weights::has_classifier(*file));
+    let mut names: Vec<String> = embedded.map(|(name, _)| (*name).to_owned()).collect();
+    let Some(dir) = dir else { return names };
+    for name in installed_in(dir) {
+        let file = std::fs::File::open(dir.join(format!("{name}.{EXTENSION}")));
+        // An embedded network goes before an installed one of its name.
+        let hidden = EMBEDDED.iter().any(|(embedded, _)| *embedded == name);
+        if !hidden && file.is_ok_and(weights::has_classifier) {
+            names.push(name);
+        }
+    }
     names
 }
 
@@ -156,6 +174,25 @@ mod tests {
                 assert!(message.contains(part), "{message}");
             }
         }
+    }
+
+    #[test]
+    fn classifiers_are_told_by_their_headers() {
+        let dir = tempfile::tempdir().unwrap();
+        let write =
+            |name: &str, bytes: &[u8]| std::fs::write(dir.path().join(name), bytes).unwrap();
+        write("mine.safetensors", embedded_bytes());
+        // The weights themselves are not read.
+        write("long.safetensors", &embedded_bytes()[..20_000]);
+        write("cut.safetensors", EMBEDDED[1].1);
+        write("vgg19.safetensors", embedded_bytes());
+        write("text.safetensors", b"not a network");
+        write("empty.safetensors", b"");
+        assert_eq!(
+            classifiers(Some(dir.path())),
+            ["squeezenet1_1", "long", "mine"]
+        );
+        assert_eq!(classifiers(None), ["squeezenet1_1"]);
     }
 
     #[test]

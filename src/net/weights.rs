@@ -2,6 +2,7 @@
 //! network or its first layers.
 
 use std::collections::{BTreeMap, HashMap};
+use std::io::Read;
 
 use half::slice::HalfFloatSliceExt;
 use safetensors::{Dtype, SafeTensorError, SafeTensors, tensor::TensorView};
@@ -67,6 +68,42 @@ pub(super) fn read(bytes: &[u8]) -> Result<Weights, WeightsError> {
         convs,
         preprocessing,
         metadata,
+    })
+}
+
+/// Whether the weights file that begins with `reader`'s bytes goes all the way to its classes, judged by its header alone;
+/// false also where it is no weights file.
+pub(super) fn has_classifier(mut reader: impl Read) -> bool {
+    let header = || -> Option<BTreeMap<String, serde_json::Value>> {
+        let mut length = [0; 8];
+        reader.read_exact(&mut length).ok()?;
+        let mut header = Vec::new();
+        // As much as the format allows.
+        let most = u64::from_le_bytes(length).min(100_000_000);
+        reader.take(most).read_to_end(&mut header).ok()?;
+        serde_json::from_slice(&header).ok()
+    };
+    let mut header = header().unwrap_or_default();
+    let metadata = header.remove("__metadata__").unwrap_or_default();
+    let tensors: BTreeMap<String, Vec<usize>> = header
+        .into_iter()
+        .filter_map(|(name, about)| {
+            Some((name, serde_json::from_value(about["shape"].clone()).ok()?))
+        })
+        .collect();
+    let shapes: Shapes = tensors
+        .iter()
+        .map(|(name, shape)| (name.as_str(), shape.as_slice()))
+        .collect();
+    let fitting = match metadata["architecture"].as_str() {
+        Some(name) => fit_named(name, &shapes),
+        None => recognize(&shapes),
+    };
+    fitting.is_ok_and(|(_, graph)| {
+        graph
+            .nodes
+            .last()
+            .is_some_and(|node| node.op == Op::Softmax)
     })
 }
 

@@ -3,6 +3,7 @@
 mod attack;
 mod checkpoint;
 mod dream;
+mod evolve;
 mod features;
 mod fingerprint;
 mod fool;
@@ -33,6 +34,7 @@ pub mod search;
 pub use attack::{Adversarial, Aim, Attack, AttackMethod, Distance, Goal, Watch, attack, top_one};
 pub use checkpoint::Checkpoint;
 pub use dream::{DreamPreset, DreamSubject, default_dream_layers, zoomed};
+pub use evolve::{Evolution, Evolving, median};
 pub use features::{Feature, features};
 pub use gradient::GradientReport;
 pub use invert::inversion_tv;

@@ -156,31 +156,10 @@ impl Prepared {
                     bands.push(count);
                     before = Some(plan);
                 }
-                Err(Error::TooLarge {
-                    what,
-                    needed,
-                    limit,
-                    device,
-                    ..
-                }) => {
-                    let (mut good, mut bad) = (0, size.0.max(size.1));
-                    while bad - good > 1 {
-                        let side = good.midpoint(bad);
-                        if fit(size_for_long_side(size.0, size.1, side), None).is_ok() {
-                            good = side
-                        } else {
-                            bad = side
-                        }
-                    }
-                    return Err(Error::TooLarge {
-                        what,
-                        needed,
-                        limit,
-                        device,
-                        largest: (good > 0).then_some(good),
-                    });
+                Err(error) => {
+                    let fits = |size| fit(size, None).is_ok();
+                    return Err(with_largest(error, size, fits));
                 }
-                Err(other) => return Err(other),
             }
         }
         Ok(bands)
@@ -352,6 +331,27 @@ impl Prepared {
             .zip(views)
             .fold(pixels, |y, (map, view)| map.preimage(view, &y)))
     }
+}
+
+/// Where a plan for `size` is too large, the error tells the largest long side of that shape that fits.
+pub(super) fn with_largest(
+    mut error: Error,
+    size: (u32, u32),
+    fits: impl Fn((u32, u32)) -> bool,
+) -> Error {
+    if let Error::TooLarge { largest, .. } = &mut error {
+        let (mut good, mut bad) = (0, size.0.max(size.1));
+        while bad - good > 1 {
+            let side = good.midpoint(bad);
+            if fits(size_for_long_side(size.0, size.1, side)) {
+                good = side
+            } else {
+                bad = side
+            }
+        }
+        *largest = (good > 0).then_some(good);
+    }
+    error
 }
 
 impl Recipe {

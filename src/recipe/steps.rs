@@ -19,7 +19,7 @@ use crate::param::{Chain, Colour, Fourier, Jitter, Map, Round, Tanh, Warp};
 const MAX_ITERATIONS: u64 = 100_000_000;
 
 /// A seed for one of several random parts, which the kernels take as a word.
-fn word(seed: u64, part: u64) -> u32 {
+pub(super) fn word(seed: u64, part: u64) -> u32 {
     let mixed =
         (seed ^ part.wrapping_mul(0x9e37_79b9_7f4a_7c15)).wrapping_mul(0xff51_afd7_ed55_8ccd);
     (mixed >> 32) as u32

@@ -263,22 +263,46 @@ pub(super) fn activations(
     nodes: &[NodeId],
 ) -> Result<Vec<(Shape, Vec<f32>)>, Error> {
     let (view, pixels) = packed(images);
-    let (plan, tensors) = Plan::forward(network, view, nodes)?;
-    let executor = run_once(network, plan, &pixels)?;
-    tensors
-        .into_iter()
-        .map(|tensor| {
-            let View { c, h, w, .. } = tensor.view;
-            Ok((
-                Shape {
-                    channels: c,
-                    height: h,
-                    width: w,
-                },
-                executor.read(tensor)?,
-            ))
+    Reader::new(network, view, nodes)?.read(&pixels)
+}
+
+/// Reads layers, for batches of one shape, as often as one likes: buffers and pipelines are made once.
+#[derive(Debug)]
+pub(super) struct Reader {
+    view: View,
+    executor: Executor,
+    tensors: Vec<Tensor>,
+}
+
+impl Reader {
+    pub fn new(network: &Network, view: View, nodes: &[NodeId]) -> Result<Self, Error> {
+        let (plan, tensors) = Plan::forward(network, view, nodes)?;
+        Ok(Self {
+            view,
+            executor: Executor::new(network.device(), plan)?,
+            tensors,
         })
-        .collect()
+    }
+
+    /// The shape of its batches.
+    pub fn view(&self) -> View {
+        self.view
+    }
+
+    /// For a batch in the engine's layout what [`activations`] returns.
+    pub fn read(&mut self, pixels: &[f32]) -> Result<Vec<(Shape, Vec<f32>)>, Error> {
+        run_on(&mut self.executor, pixels)?;
+        let read = |tensor: &Tensor| {
+            let View { c, h, w, .. } = tensor.view;
+            let shape = Shape {
+                channels: c,
+                height: h,
+                width: w,
+            };
+            Ok((shape, self.executor.read(*tensor)?))
+        };
+        self.tensors.iter().map(read).collect()
+    }
 }
 
 /// A picture's activations at `nodes`, left on the device.
@@ -351,10 +375,16 @@ fn visited(
     Ok((executor, record(bands)?.1))
 }
 
+/// Runs a plan once on an image.
 pub(super) fn run_once(network: &Network, plan: Plan, pixels: &[f32]) -> Result<Executor, Error> {
-    let device = network.device();
-    let mut executor = Executor::new(device, plan)?;
-    device.upload(executor.buffer(executor.plan().image.value), pixels)?;
-    let _ = executor.run(1, &mut |_| std::ops::ControlFlow::Continue(()))?;
+    let mut executor = Executor::new(network.device(), plan)?;
+    run_on(&mut executor, pixels)?;
     Ok(executor)
+}
+
+fn run_on(executor: &mut Executor, pixels: &[f32]) -> Result<(), Error> {
+    let image = executor.buffer(executor.plan().image.value);
+    executor.device().upload(image, pixels)?;
+    let _ = executor.run(1, &mut |_| std::ops::ControlFlow::Continue(()))?;
+    Ok(())
 }

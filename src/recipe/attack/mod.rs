@@ -86,8 +86,8 @@ pub struct Attack {
     pub step_size: Option<f32>,
     /// `cw`: κ, how far beyond the border to go, in logits.
     pub confidence: f64,
-    /// `lbfgs`, `cw`: the first weight of the class's term that is tried.
-    pub initial_c: f32,
+    /// `lbfgs`, `cw`: the first weight of the class's term that is tried; absent: see [`Attack::initial_c`].
+    pub initial_c: Option<f32>,
     /// `lbfgs`, `cw`: how many weights are tried for each picture.
     pub rounds: u32,
     /// `deepfool`: how far beyond the border to go, as a fraction of the way to it.
@@ -111,10 +111,7 @@ impl Attack {
             steps: None,
             step_size: None,
             confidence: 0.0,
-            initial_c: match method {
-                AttackMethod::Lbfgs => 0.1,
-                _ => 0.05,
-            },
+            initial_c: None,
             rounds: 6,
             overshoot: 0.02,
             candidates: 10,
@@ -138,16 +135,28 @@ impl Attack {
     }
 
     /// Length of a step: as given, else ε for `fgsm`, ε/5 for `bim` and `mi-fgsm`, ε/30 for `pgd` (ε/40 in l2): foolbox's
-    /// defaults. For `cw` Adam's step of 0.01 in tanh space; for `lbfgs` the root mean square of the first step, 0.001.
+    /// defaults. For `cw` Adam's step in tanh space: 0.01, without a target, where the border is nearer, 0.002. For
+    /// `lbfgs` the root mean square of the first step, 0.001.
     #[must_use]
-    pub fn step_size(&self) -> f32 {
+    pub fn step_size(&self, targeted: bool) -> f32 {
         self.step_size.unwrap_or(match (self.method, self.norm) {
             (AttackMethod::Fgsm, _) => self.epsilon,
             (AttackMethod::Bim | AttackMethod::MiFgsm, _) => 0.2 * self.epsilon,
             (AttackMethod::Pgd, BallNorm::Linf) => self.epsilon / 30.0,
             (AttackMethod::Pgd, BallNorm::L2) => 0.025 * self.epsilon,
-            (AttackMethod::Cw, _) => 0.01,
+            (AttackMethod::Cw, _) if targeted => 0.01,
+            (AttackMethod::Cw, _) => 0.002,
             (AttackMethod::Lbfgs | AttackMethod::DeepFool, _) => 0.001,
+        })
+    }
+
+    /// The first weight of the class's term: as given, else 0.1 for `lbfgs`, for `cw` 0.05, without a target 0.005.
+    #[must_use]
+    pub fn initial_c(&self, targeted: bool) -> f32 {
+        self.initial_c.unwrap_or(match (self.method, targeted) {
+            (AttackMethod::Lbfgs, _) => 0.1,
+            (_, true) => 0.05,
+            (_, false) => 0.005,
         })
     }
 
@@ -174,10 +183,10 @@ impl Attack {
         let greater = |what, value| format!("{what} is {value}; it must be greater than 0");
         let wrong = if !positive(self.epsilon) {
             greater("epsilon", self.epsilon)
-        } else if !positive(self.step_size()) {
-            greater("step_size", self.step_size())
-        } else if !positive(self.initial_c) {
-            greater("c", self.initial_c)
+        } else if !positive(self.step_size(true)) {
+            greater("step_size", self.step_size(true))
+        } else if !positive(self.initial_c(true)) {
+            greater("c", self.initial_c(true))
         } else if !(self.overshoot >= 0.0 && self.overshoot.is_finite()) {
             format!("overshoot is {}; it must be 0 or more", self.overshoot)
         } else if !(self.confidence >= 0.0 && self.confidence.is_finite()) {

@@ -26,7 +26,7 @@ impl Recipe {
         recipe.image.init = Init::Pictures(pictures(images));
         recipe.image.batch = u32::try_from(images.len()).ok();
         recipe.optimizer.iterations = attack.steps();
-        recipe.optimizer.step_size = attack.step_size();
+        recipe.optimizer.step_size = attack.step_size(goal.targeted);
         let class: Vec<Class> = goal
             .classes
             .iter()
@@ -38,7 +38,7 @@ impl Recipe {
         };
         // Towards the class, or away from it.
         let sign = if goal.targeted { 1.0 } else { -1.0 };
-        let c = f64::from(attack.initial_c);
+        let c = f64::from(attack.initial_c(goal.targeted));
         // Σ(x − x₀)², not its mean.
         let elements = images.first().map_or(0, |image| image.rgb.len());
         let distance = TermSpec::new(TermKind::L2).weight(elements as f64);

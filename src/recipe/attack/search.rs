@@ -52,7 +52,8 @@ pub(super) fn search(
 ) -> Result<Vec<Found>, Error> {
     let recipe = Recipe::attack(images, goal, attack)?;
     let mut run = recipe.compile(network.device(), network)?;
-    let mut searches = vec![Search::new(attack.initial_c); images.len()];
+    let initial_c = attack.initial_c(goal.targeted);
+    let mut searches = vec![Search::new(initial_c); images.len()];
     let mut best: Vec<Option<(f64, Image, f32)>> = vec![None; images.len()];
     let mut last = Vec::new();
     let mut iterations = 0;
@@ -62,7 +63,7 @@ pub(super) fn search(
             run.restart()?;
         }
         // The weight of the term stands in the recipe; those of the images multiply it.
-        let weights: Vec<f32> = searches.iter().map(|s| s.c / attack.initial_c).collect();
+        let weights: Vec<f32> = searches.iter().map(|s| s.c / initial_c).collect();
         run.set_weights(PULL, &weights)?;
         let outcome = run.run(|progress| watch(&overall(progress, round, attack.rounds)))?;
         iterations += run.done();

@@ -16,7 +16,7 @@ use serde::Serialize;
 use self::cache::{Entry, Key, Stamp};
 use super::classify::{Size, prepared};
 use super::place::direction;
-use super::targets::activations;
+use super::targets::{Reader, packed};
 use crate::Error;
 use crate::image::{Filter, Image, load};
 use crate::net::NodeId;
@@ -210,6 +210,7 @@ pub fn search(
         node,
         folder,
         key: Key::new(graph, &layer),
+        reader: None,
         skipped: Vec::new(),
         tell,
     };
@@ -271,6 +272,8 @@ struct Folder<'a> {
     node: NodeId,
     folder: &'a Path,
     key: Key,
+    /// Of the last batch: the next is read by it too, if it is of the same shape.
+    reader: Option<Reader>,
     skipped: Vec<Skipped>,
     tell: &'a mut dyn FnMut(Event<'_>),
 }
@@ -405,7 +408,13 @@ impl Folder<'_> {
         if graph.has_classifier() {
             nodes.push(graph.logits()?);
         }
-        let answers = activations(self.network, &images, &nodes)?;
+        let (view, pixels) = packed(&images);
+        let mut reader = match self.reader.take() {
+            Some(reader) if reader.view() == view => reader,
+            _ => Reader::new(self.network, view, &nodes)?,
+        };
+        let answers = reader.read(&pixels)?;
+        self.reader = Some(reader);
         let (shape, values) = &answers[0];
         let positions = (shape.height * shape.width) as usize;
         let channels = shape.channels as usize;
