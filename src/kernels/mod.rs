@@ -35,6 +35,7 @@ pub mod lrn;
 pub mod margin;
 pub mod max_pool;
 pub mod moments;
+pub mod pad;
 pub mod percentile;
 pub mod pixels;
 pub mod pyramid;
@@ -53,6 +54,7 @@ mod tensor;
 pub mod tv;
 pub mod tv_beta;
 pub mod warp;
+pub mod weigh;
 
 pub use about_mean::{AboutMean, Stretch};
 pub use adam::Adam;
@@ -88,6 +90,7 @@ pub use max_pool::{MaxPool, MaxPoolBackward};
 pub use moments::{
     Moments, MomentsDifference, MomentsReduce, record_moments, record_moments_difference,
 };
+pub use pad::{Pad, PadBackward};
 pub use percentile::Percentile;
 pub use pixels::Pixels;
 pub use pyramid::{PyramidDown, PyramidUp};
@@ -105,6 +108,7 @@ pub use tensor::{MAX_SIDE, MAX_TENSOR_BYTES, Tensor, View, pack, unpack};
 pub use tv::{Tv, TvBackward};
 pub use tv_beta::{TvBeta, TvBetaBackward};
 pub use warp::{Warp, WarpBackward, WarpDraw};
+pub use weigh::Weigh;
 
 use crate::device::{Recording, Source, ValueId};
 
@@ -147,6 +151,7 @@ pub const SOURCES: &[&Source] = &[
     &max_pool::BACKWARD,
     &max_pool::SOURCE,
     &moments::SOURCE,
+    &pad::SOURCE,
     &percentile::SOURCE,
     &pixels::SOURCE,
     &pyramid::SOURCE,
@@ -166,6 +171,7 @@ pub const SOURCES: &[&Source] = &[
     &tv_beta::SOURCE,
     &warp::DRAW,
     &warp::SOURCE,
+    &weigh::SOURCE,
 ];
 
 /// Records a convolution with the kernel that serves its shape best.

@@ -13,6 +13,7 @@ mod gram;
 mod guide;
 mod labels;
 mod margin;
+mod masked;
 mod tv;
 mod tv_beta;
 
@@ -26,6 +27,7 @@ pub use gram::{Gram, gather_gram, record_gram};
 pub use guide::Guide;
 pub use labels::Labels;
 pub use margin::Margin;
+pub use masked::{Masked, record_guided};
 pub use tv::Tv;
 pub use tv_beta::TvBeta;
 

@@ -9,6 +9,7 @@ mod fool;
 mod gradient;
 mod handover;
 mod invert;
+mod masks;
 mod model;
 mod picture;
 mod place;
@@ -42,7 +43,8 @@ pub use series::Series;
 pub use spec::Progress as ProgressPolicy;
 pub use spec::{
     BallNorm, Carry, Class, FilterSpec, ImageSpec, Init, KeepSpec, LayerWeight, MapSpec, Measure,
-    OptimizerKind, OptimizerSpec, Position, ProjectionSpec, Recipe, TermKind, TermSpec,
+    OptimizerKind, OptimizerSpec, Position, PreserveColor, ProjectionSpec, Recipe, TermKind,
+    TermSpec,
 };
 pub use style::{default_content_layers, default_style_layers};
 pub use texture_copy::TEXTURE_FORMATS;

@@ -3,15 +3,17 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use super::masks::guide;
 use super::series::Memo;
+use super::start::Pictures;
 use super::terms::Layers;
-use super::{Recipe, TermKind, TermSpec};
+use super::{PreserveColor, Recipe, TermKind, TermSpec};
 use crate::Error;
 use crate::device::{Buffer, Kind, Recording};
-use crate::image::{Filter, Image, size_for_long_side};
+use crate::image::{Filter, Image, Mask, size_for_long_side};
 use crate::kernels::{CopyRows, Tensor, View, pack};
 use crate::net::{NetError, NodeId, Shape};
-use crate::objective::{Band, gather_gram};
+use crate::objective::{Band, gather_gram, record_guided};
 use crate::plan::{Bands, Network, Plan, RING_ROWS, fewest_bands};
 use crate::schedule::Executor;
 
@@ -25,33 +27,53 @@ pub(super) struct Activations {
     pub values: Option<(Buffer, f64)>,
 }
 
+/// The guides of layers with a mask, on the device.
+type Guides = HashMap<NodeId, Buffer>;
+
 /// Targets of every term and layer of a recipe at one scale.
 #[derive(Debug, Default)]
 pub(super) struct Targets {
     activations: HashMap<(usize, usize), Activations>,
     gram: HashMap<(usize, usize), Vec<f32>>,
+    /// Where in the layer a term with a mask counts: the pixels of the layer, and the guide.
+    guides: HashMap<(usize, usize), (usize, Option<Buffer>)>,
 }
 
 impl Targets {
     /// Runs every target picture through the network once.
     ///
-    /// `pictures[group]` are the images of the recipe's term `group`; the optimized image has `size` pixels. A
-    /// `gram` target has the image's long side; with `native`, the final size of an image that no size was asked of,
-    /// it keeps its own size, too, and shrinks with the image on coarser scales. What `memo` knows is not found again.
+    /// The optimized image has `size` pixels. A `gram` target has the image's long side; with `native`, the final size of an
+    /// image that no size was asked of, it keeps its own size, too, and shrinks with the image on coarser scales. What
+    /// `memo` knows is not found again.
     pub fn extract(
         recipe: &Recipe,
         layers: &[Layers],
         network: &Network,
-        pictures: &[Vec<Arc<Image>>],
+        pictures: &Pictures,
         size: (u32, u32),
         native: Option<(u32, u32)>,
         memo: Option<&Memo>,
     ) -> Result<Self, Error> {
         let mut targets = Self::default();
-        for (group, ((spec, layers), pictures)) in
-            recipe.terms.iter().zip(layers).zip(pictures).enumerate()
+        // Pictures in a content's colours are others for every content.
+        let memo = memo.filter(|_| recipe.image.preserve_color == PreserveColor::Off);
+        let masks = &pictures.masks;
+        for (group, ((spec, layers), pictures)) in recipe
+            .terms
+            .iter()
+            .zip(layers)
+            .zip(&pictures.targets)
+            .enumerate()
         {
+            let masks = &masks[group];
             let nodes: Vec<NodeId> = layers.0.iter().map(|(node, _)| *node).collect();
+            let own = guides(spec, network, &nodes, masks.image.as_ref(), size)?;
+            for (index, node) in nodes.iter().enumerate() {
+                if let Some(guide) = own.get(node) {
+                    let entry = (guide.len(), Some(guide.clone()));
+                    targets.guides.insert((group, index), entry);
+                }
+            }
             match spec.kind {
                 TermKind::Content | TermKind::Inversion | TermKind::Guide => {
                     let long = size.0.max(size.1);
@@ -60,13 +82,15 @@ impl Targets {
                     } else {
                         resized(&pictures[0], size)?
                     };
-                    let answers = named(answers(network, &picture, &nodes), spec, &picture)?;
-                    for (index, answers) in answers.into_iter().enumerate() {
+                    // What is compared is g∘F with g∘P.
+                    let answers = answers(network, &picture, &nodes, &own);
+                    for (index, answers) in named(answers, spec, &picture)?.into_iter().enumerate()
+                    {
                         targets.activations.insert((group, index), answers);
                     }
                 }
                 TermKind::Gram => {
-                    for (picture, share) in pictures.iter().zip(spec.blend()) {
+                    for (which, (picture, share)) in pictures.iter().zip(spec.blend()).enumerate() {
                         let long = match native {
                             Some(full) => {
                                 let (width, height) = picture.size();
@@ -75,10 +99,12 @@ impl Targets {
                             }
                             None => f64::from(size.0.max(size.1)),
                         };
-                        let long = (long * spec.target_scale).round().max(1.0) as u32;
+                        let long = (long * spec.scale_of(which)).round().max(1.0) as u32;
+                        let mask = masks.targets.get(which);
                         let find = || {
-                            let picture = not_enlarged(picture, long)?;
-                            named(grams(network, &picture, &nodes), spec, &picture)
+                            let small = not_enlarged(picture, long)?;
+                            let theirs = guides(spec, network, &nodes, mask, small.size())?;
+                            named(grams(network, &small, &nodes, &theirs), spec, &small)
                         };
                         let found = match memo {
                             Some(memo) => {
@@ -122,6 +148,10 @@ impl Targets {
                     view: View::new(1, shape.height, shape.width, shape.channels),
                     values: None,
                 };
+                if spec.mask.is_some() {
+                    let pixels = shape.height as usize * shape.width as usize;
+                    targets.guides.insert((group, index), (pixels, None));
+                }
                 match spec.kind {
                     TermKind::Content | TermKind::Inversion => {
                         targets.activations.insert((group, index), unread(shape));
@@ -146,6 +176,12 @@ impl Targets {
     /// A target's activations; without values in a dry plan.
     pub fn activations(&self, group: usize, index: usize) -> &Activations {
         &self.activations[&(group, index)]
+    }
+
+    /// Where in the layer the term counts, if it has a mask: the layer's pixels, and the guide; without values in a dry
+    /// plan.
+    pub fn guide(&self, group: usize, index: usize) -> Option<&(usize, Option<Buffer>)> {
+        self.guides.get(&(group, index))
     }
 
     pub fn gram(&self, group: usize, index: usize) -> &[f32] {
@@ -228,21 +264,28 @@ pub(super) fn activations(
         .collect()
 }
 
-/// A picture's activations at `nodes`, left on the device.
-fn answers(network: &Network, image: &Image, nodes: &[NodeId]) -> Result<Vec<Activations>, Error> {
-    let (executor, outputs) = visited(network, image, nodes, |recording, x, band, output| {
-        let whole =
-            *output.get_or_insert_with(|| Tensor::persistent(recording, "target", band.layer));
-        let copy = CopyRows {
-            x: x.view,
-            y: whole.view,
-            from: 0,
-            to: band.first,
-            rows: x.view.h,
-            accumulate: false,
-        };
-        recording.call("target", copy, &[x.value, whole.value]);
-    })?;
+/// A picture's activations at `nodes`, seen through the guides that there are, left on the device.
+fn answers(
+    network: &Network,
+    image: &Image,
+    nodes: &[NodeId],
+    guides: &Guides,
+) -> Result<Vec<Activations>, Error> {
+    let (executor, outputs) =
+        visited(network, image, nodes, |recording, node, x, band, output| {
+            let x = seen_through(recording, x, band, guides.get(&node));
+            let whole =
+                *output.get_or_insert_with(|| Tensor::persistent(recording, "target", band.layer));
+            let copy = CopyRows {
+                x: x.view,
+                y: whole.view,
+                from: 0,
+                to: band.first,
+                rows: x.view.h,
+                accumulate: false,
+            };
+            recording.call("target", copy, &[x.value, whole.value]);
+        })?;
     outputs
         .into_iter()
         .map(|output| {
@@ -257,9 +300,15 @@ fn answers(network: &Network, image: &Image, nodes: &[NodeId]) -> Result<Vec<Act
         .collect()
 }
 
-/// The Gram matrices of `nodes` for an image, as `[C⁺, C⁺]`.
-fn grams(network: &Network, image: &Image, nodes: &[NodeId]) -> Result<Vec<Vec<f32>>, Error> {
-    let (executor, outputs) = visited(network, image, nodes, |recording, x, band, sum| {
+/// The Gram matrices of `nodes` for an image, seen through the guides that there are, as `[C⁺, C⁺]`.
+fn grams(
+    network: &Network,
+    image: &Image,
+    nodes: &[NodeId],
+    guides: &Guides,
+) -> Result<Vec<Vec<f32>>, Error> {
+    let (executor, outputs) = visited(network, image, nodes, |recording, node, x, band, sum| {
+        let x = seen_through(recording, x, band, guides.get(&node));
         gather_gram(recording, x, band, true, sum);
     })?;
     outputs
@@ -268,13 +317,41 @@ fn grams(network: &Network, image: &Image, nodes: &[NodeId]) -> Result<Vec<Vec<f
         .collect()
 }
 
+/// A mask at all of `nodes`, for a picture of `size`; nothing without a mask.
+fn guides(
+    spec: &TermSpec,
+    network: &Network,
+    nodes: &[NodeId],
+    mask: Option<&Mask>,
+    size: (u32, u32),
+) -> Result<Guides, Error> {
+    let Some(mask) = mask else {
+        return Ok(Guides::new());
+    };
+    let of = |node: &NodeId| {
+        let guide = guide(spec, network.graph(), *node, mask, size)?;
+        Ok((*node, network.device().buffer_from("guide", &guide)?))
+    };
+    nodes.iter().map(of).collect()
+}
+
+/// Some rows of a layer, seen through its guide where there is one.
+fn seen_through(
+    recording: &mut Recording,
+    x: Tensor,
+    band: Band,
+    guide: Option<&Buffer>,
+) -> Tensor {
+    guide.map_or(x, |guide| record_guided(recording, x, guide, band.first))
+}
+
 /// Runs an image through the network, in as few bands as fit the device: `visit` sees each band's rows of each of `nodes`, and
 /// makes and fills the tensor that is kept of the layer.
 fn visited(
     network: &Network,
     image: &Image,
     nodes: &[NodeId],
-    visit: impl Fn(&mut Recording, Tensor, Band, &mut Option<Tensor>),
+    visit: impl Fn(&mut Recording, NodeId, Tensor, Band, &mut Option<Tensor>),
 ) -> Result<(Executor, Vec<Tensor>), Error> {
     let (view, pixels) = packed(std::slice::from_ref(image));
     let record = |count| {
@@ -287,7 +364,9 @@ fn visited(
             &mut recording,
             network,
             input,
-            |recording, node, x, band| visit(recording, x, band, kept.entry(node).or_default()),
+            |recording, node, x, band| {
+                visit(recording, node, x, band, kept.entry(node).or_default());
+            },
         )?;
         let outputs: Vec<Tensor> = nodes.iter().filter_map(|node| kept[node]).collect();
         Ok::<_, Error>((Plan::finished(recording, input, step, ring), outputs))
