@@ -18,6 +18,7 @@ fn avg(layer: Layer) -> AvgPool {
         kernel,
         stride,
         pad,
+        scale: 1.0,
     }
 }
 
@@ -28,6 +29,7 @@ fn avg_backward(pool: AvgPool, accumulate: bool) -> AvgPoolBackward {
         kernel,
         stride,
         pad,
+        scale,
     } = pool;
     AvgPoolBackward {
         dy,
@@ -35,6 +37,7 @@ fn avg_backward(pool: AvgPool, accumulate: bool) -> AvgPoolBackward {
         kernel,
         stride,
         pad,
+        scale,
         accumulate,
     }
 }
@@ -154,12 +157,15 @@ fn padding_does_not_count() {
         kernel: 3,
         stride: 1,
         pad: 1,
+        scale: 1.0,
     };
     let data = [
         Data::Reals(pack(view, &[1.0, 2.0, 3.0, 6.0])),
         Data::Poisoned(view),
     ];
     assert_eq!(unpack(view, check(&pool, &data)[0].reals()), [3.0; 4]);
+    let twice = AvgPool { scale: 2.5, ..pool };
+    assert_eq!(unpack(view, check(&twice, &data)[0].reals()), [7.5; 4]);
 }
 
 /// ⟨pool(x), g⟩ = ⟨x, backward(g)⟩ for random x and g.
@@ -178,7 +184,10 @@ fn assert_adjoint(seed: u64, (x, y): (View, View), pool: &impl Kernel, backward:
 #[test]
 fn the_backward_passes_are_the_adjoints() {
     for (i, &layer) in LAYERS.iter().enumerate() {
-        let pool = avg(layer);
+        let pool = AvgPool {
+            scale: 1.75,
+            ..avg(layer)
+        };
         assert_adjoint(
             40 + i as u64,
             (pool.x, pool.y),
@@ -242,6 +251,7 @@ fn slices() {
         kernel: 3,
         stride: 2,
         pad: 0,
+        scale: 1.75,
     };
     check_all(120, (x, y), &pool, |a| avg_backward(pool, a));
     let pool = AdaptiveAvgPool { x, y };

@@ -4,8 +4,8 @@ use std::ops::ControlFlow;
 
 use pixgrad::device::{Device, DeviceOptions};
 use pixgrad::kernels::{View, pack};
-use pixgrad::net::{self, Architecture, NodeId};
-use pixgrad::objective::{Content, Gram, Tv};
+use pixgrad::net::{self, Architecture, NodeId, Padding, Pooling};
+use pixgrad::objective::{Content, Gram, Masked, Tv};
 use pixgrad::plan::{Bands, Placed, Plan, Problem};
 use pixgrad::schedule::Executor;
 use pixgrad::{Error, Image, Network, Recipe};
@@ -20,6 +20,8 @@ struct Case {
     gram: &'static [&'static str],
     size: (u32, u32),
     bands: &'static [u32],
+    /// The last term, at the first Gram layer, is seen through a guide, and the network pads and pools otherwise.
+    guided: bool,
 }
 
 const CASES: &[Case] = &[
@@ -30,6 +32,7 @@ const CASES: &[Case] = &[
         gram: &["relu_conv1", "fire2/squeeze1x1", "fire5/concat"],
         size: (171, 36),
         bands: &[2, 3, 5],
+        guided: false,
     },
     Case {
         architecture: Architecture::Vgg19,
@@ -38,6 +41,7 @@ const CASES: &[Case] = &[
         gram: &["relu1_1", "relu2_1"],
         size: (70, 17),
         bands: &[2, 4],
+        guided: false,
     },
     Case {
         architecture: Architecture::AlexNet,
@@ -46,6 +50,7 @@ const CASES: &[Case] = &[
         gram: &["relu1", "pool2"],
         size: (199, 67),
         bands: &[3],
+        guided: false,
     },
     // LRN, overlapping pools with ceil mode, concatenations of branches of different reach.
     Case {
@@ -55,6 +60,16 @@ const CASES: &[Case] = &[
         gram: &["conv2/3x3", "inception_3a/5x5"],
         size: (150, 33),
         bands: &[2, 6],
+        guided: false,
+    },
+    Case {
+        architecture: Architecture::Vgg19,
+        convs: 5,
+        content: "relu3_1",
+        gram: &["relu2_1", "pool1"],
+        size: (140, 9),
+        bands: &[2, 3],
+        guided: true,
     },
 ];
 
@@ -97,14 +112,25 @@ impl Case {
         let target = device
             .buffer_from("content", &vec![0.0; view.len()])
             .expect("a buffer");
-        terms.push(placed(again, Box::new(Content::new(target, view, 0.7)), 3));
+        let content = Box::new(Content::new(target, view, 0.7));
+        if !self.guided {
+            terms.push(placed(again, content, 3));
+            return terms;
+        }
+        // Each band has its rows of the guide.
+        let guide = uniform(&mut rng, (view.h * view.w) as usize);
+        let guide = device.buffer_from("guide", &guide).expect("a buffer");
+        terms.push(placed(again, Box::new(Masked::new(content, guide)), 3));
         terms
     }
 
     /// Every term's value, and the gradient.
     fn evaluate(&self, device: &Device, bands: u32) -> (Vec<f64>, Vec<f64>) {
         let graph = net::Network::random(self.architecture, 10, self.convs, 7);
-        let network = Network::new(device, graph.expect("a random network"));
+        let mut network = Network::new(device, graph.expect("a random network"));
+        if self.guided {
+            network = network.rewired(Padding::Replicate, Pooling::Average);
+        }
         let terms = self.objective(&network);
         let view = View::new(1, self.size.0, self.size.1, 3);
         let problem = Problem {
@@ -242,4 +268,18 @@ fn a_limit_on_memory_is_kept() {
         }) => assert!((32..600).contains(&side), "{side}"),
         other => panic!("{other:?}"),
     }
+}
+
+/// The top of a tile sees its bottom, which no band has.
+#[test]
+fn a_tile_is_seen_whole() {
+    let case = &CASES[1];
+    let graph = net::Network::random(case.architecture, 10, case.convs, 7);
+    let network = Network::new(&Device::cpu(), graph.expect("a random network"));
+    let network = network.rewired(Padding::Wrap, Pooling::Max);
+    let nodes = [network.graph().find("relu2_1").expect("a layer")];
+    let cut = |count| Bands::new(network.graph(), &nodes, View::new(1, 64, 16, 3), count);
+    assert!(cut(1).is_ok());
+    let why = cut(2).expect_err("refused").to_string();
+    assert!(why.contains("beyond its edges"), "{why}");
 }

@@ -8,14 +8,19 @@ use crate::common::{Data, check, random, tensor};
 use crate::oracle::wide;
 use crate::recorded::{Recorded, assert_images, devices, images, site};
 
-/// A row blurred: d c b a | a b c d | d c b a outside, cut off at 4σ.
-fn plain(row: &[f64], sigma: f64) -> Vec<f64> {
+/// A row blurred: d c b a | a b c d | d c b a outside, or with `wrap` a b c d | a b c d | a b c d; cut off at 4σ.
+fn plain(row: &[f64], sigma: f64, wrap: bool) -> Vec<f64> {
     let radius = (4.0 * sigma + 0.5).floor() as i64;
     let size = row.len() as i64;
     let mirrored = |mut i: i64| {
         // One reflection after the other.
         while i < 0 || i >= size {
-            i = if i < 0 { -1 - i } else { 2 * size - 1 - i };
+            i = match (i < 0, wrap) {
+                (true, false) => -1 - i,
+                (false, false) => 2 * size - 1 - i,
+                (true, true) => i + size,
+                (false, true) => i - size,
+            };
         }
         row[i as usize]
     };
@@ -33,11 +38,14 @@ fn plain(row: &[f64], sigma: f64) -> Vec<f64> {
 
 /// An image `[c,h,w]` blurred along rows and columns.
 fn plain_image(image: &[f64], h: usize, w: usize, sigma: f64) -> Vec<f64> {
-    let mut out: Vec<f64> = image.chunks(w).flat_map(|row| plain(row, sigma)).collect();
+    let mut out: Vec<f64> = image
+        .chunks(w)
+        .flat_map(|row| plain(row, sigma, false))
+        .collect();
     for plane in out.chunks_mut(h * w) {
         for x in 0..w {
             let column: Vec<f64> = (0..h).map(|y| plane[y * w + x]).collect();
-            for (y, value) in plain(&column, sigma).into_iter().enumerate() {
+            for (y, value) in plain(&column, sigma, false).into_iter().enumerate() {
                 plane[y * w + x] = value;
             }
         }
@@ -53,6 +61,7 @@ fn row_blur(w: u32, sigma: f32) -> Blur {
         sigma,
         every: 1,
         axis: Axis::Horizontal,
+        wrap: false,
     }
 }
 
@@ -94,13 +103,15 @@ fn a_plain_convolution_everywhere() {
     ];
     for (seed, (x, y)) in shapes.into_iter().enumerate() {
         for sigma in [0.1, 0.5, 1.0, 2.3, 9.0] {
-            for axis in [Axis::Horizontal, Axis::Vertical] {
+            let ways = [Axis::Horizontal, Axis::Vertical].map(|a| [(a, false), (a, true)]);
+            for (axis, wrap) in ways.into_iter().flatten() {
                 let kernel = Blur {
                     x,
                     y,
                     sigma,
                     every: 3,
                     axis,
+                    wrap,
                 };
                 let xv = tensor(&mut random(seed as u64), x);
                 let before = unpack(x, &wide(&xv));
@@ -114,7 +125,7 @@ fn a_plain_convolution_everywhere() {
                         };
                         let size = h * w / if axis == Axis::Horizontal { h } else { w };
                         let line: Vec<f64> = (0..size).map(|i| plane[at(i)]).collect();
-                        for (i, expected) in plain(&line, sigma.into()).iter().enumerate() {
+                        for (i, expected) in plain(&line, sigma.into(), wrap).iter().enumerate() {
                             let got = got[at(i)];
                             assert!(
                                 (got - expected).abs() < 1e-12,
@@ -139,6 +150,7 @@ fn every_fourth_iteration() {
         let blur = optim::Blur {
             sigma: 0.5,
             every: 4,
+            wrap: false,
         };
         blur.record(&mut recording, site);
         let run = Recorded::new(device, recording);
@@ -166,7 +178,12 @@ fn no_blur_is_no_call() {
     for (sigma, every) in [(0.0, 4), (1.0, 0)] {
         let mut recording = Recording::new();
         let site = site(&mut recording, View::new(1, 4, 4, 3), 1);
-        optim::Blur { sigma, every }.record(&mut recording, site);
+        optim::Blur {
+            sigma,
+            every,
+            wrap: false,
+        }
+        .record(&mut recording, site);
         assert!(recording.calls().is_empty());
     }
 }
@@ -203,7 +220,12 @@ fn scipy_agrees() {
         for &(sigma, expected) in SCIPY {
             let mut recording = Recording::new();
             let site = site(&mut recording, view, 1);
-            optim::Blur { sigma, every: 1 }.record(&mut recording, site);
+            optim::Blur {
+                sigma,
+                every: 1,
+                wrap: false,
+            }
+            .record(&mut recording, site);
             let run = Recorded::new(device, recording);
             run.set(site.x.value, &pack(view, &picture()));
             run.iterate();

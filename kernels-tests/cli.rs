@@ -6,6 +6,8 @@ mod attack;
 mod batch;
 #[path = "cli_checkpoint.rs"]
 mod checkpoint;
+#[path = "cli_control.rs"]
+mod control;
 #[path = "cli_losses.rs"]
 mod losses;
 #[path = "cli_methods.rs"]

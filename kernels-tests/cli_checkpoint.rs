@@ -125,9 +125,9 @@ fn ctrl_c_writes_a_checkpoint() {
 #[test]
 fn a_run_goes_on_from_anywhere() {
     let desk = Desk::new();
-    desk.done(&format!(
-        "texture style.png --size 48x40 --min-size 34 -i 3 -o whole.png --save-every 1 --checkpoint end.pixgrad"
-    ));
+    desk.done(
+        "texture style.png --size 48x40 --min-size 34 -i 3 -o whole.png --save-every 1 --checkpoint end.pixgrad",
+    );
     // A finished run goes on to its own result.
     desk.done("texture --resume end.pixgrad -o again.png");
     assert_eq!(desk.load("again.png"), desk.load("whole.png"));

@@ -273,7 +273,7 @@ fn results_are_reproducible() {
 
 /// A plain interpreter of the layer graph over [C,H,W] arrays: nothing shared with the engine but the graph.
 mod plain {
-    use super::net::{Network, Op};
+    use super::net::{Edge, Network, Op};
 
     pub struct Map {
         pub c: usize,
@@ -389,7 +389,39 @@ mod plain {
                                     (0..c).map(|n| input(0).at(n, y, x).unwrap_or(0.0).exp());
                                 input(0).at(co, y, x).unwrap_or(0.0).exp() / exps.sum::<f64>()
                             }
-                            Op::AvgPool { .. } | Op::AdaptiveAvgPool { .. } => {
+                            Op::AvgPool {
+                                kernel,
+                                stride,
+                                pad,
+                                scale,
+                                ..
+                            } => {
+                                let (mut sum, mut count) = (0.0, 0.0);
+                                for ky in 0..i64::from(kernel) {
+                                    for kx in 0..i64::from(kernel) {
+                                        let (s, p) = (i64::from(stride), i64::from(pad));
+                                        if let Some(value) =
+                                            input(0).at(co, y * s + ky - p, x * s + kx - p)
+                                        {
+                                            sum += value;
+                                            count += 1.0;
+                                        }
+                                    }
+                                }
+                                f64::from(scale) * sum / count
+                            }
+                            Op::Pad { before, edge, .. } => {
+                                let from = |o: i64, size: usize| {
+                                    let (i, size) = (o - i64::from(before), size as i64);
+                                    match edge {
+                                        Edge::Wrap => i.rem_euclid(size),
+                                        Edge::Replicate => i.clamp(0, size - 1),
+                                    }
+                                };
+                                let (y, x) = (from(y, input(0).h), from(x, input(0).w));
+                                input(0).at(co, y, x).unwrap_or(f64::NAN)
+                            }
+                            Op::AdaptiveAvgPool { .. } => {
                                 unreachable!("not in the networks that this test runs")
                             }
                         });
@@ -406,9 +438,18 @@ mod plain {
     }
 }
 
+/// As trained, and otherwise.
+const WIRINGS: [(net::Padding, net::Pooling); 5] = [
+    (net::Padding::Zero, net::Pooling::Max),
+    (net::Padding::Replicate, net::Pooling::Max),
+    (net::Padding::ReplicateFirst, net::Pooling::Max),
+    (net::Padding::Wrap, net::Pooling::Max),
+    (net::Padding::Wrap, net::Pooling::Average),
+];
+
 #[test]
 fn forward_passes_are_the_layers_definitions() {
-    for (architecture, convs, layers, size) in [
+    for ((architecture, convs, layers, size), (padding, pooling)) in [
         (
             Architecture::SqueezeNet1_1,
             26,
@@ -422,8 +463,12 @@ fn forward_passes_are_the_layers_definitions() {
             (33, 30),
         ),
         (Architecture::Vgg19, 3, &["conv2_1", "pool1"][..], (10, 12)),
-    ] {
+    ]
+    .into_iter()
+    .flat_map(|case| WIRINGS.map(|wiring| (case, wiring)))
+    {
         let graph = net::Network::random(architecture, 10, convs, 5).expect("a random network");
+        let graph = graph.rewired(padding, pooling);
         let view = View::new(1, size.0, size.1, 3);
         let pixels: Vec<f64> = uniform(&mut random(8), view.elements())
             .iter()

@@ -94,7 +94,7 @@ fn resized(device: &Device, from: View, to: View, filter: ResizeFilter, x: &[f64
     let mut recording = Recording::new();
     let from = Tensor::persistent(&mut recording, "from", from);
     let to = Tensor::persistent(&mut recording, "to", to);
-    record_resize(&mut recording, "resize", from, to, filter);
+    record_resize(&mut recording, "resize", from, to, filter, false);
     let buffers: Vec<_> = recording
         .values()
         .iter()
@@ -136,8 +136,9 @@ fn pillow_agrees() {
     }
 }
 
-/// One row, by the definition: every input position weighted by the filter at its distance.
-fn plain(filter: ResizeFilter, x: &[f64], size_out: usize) -> Vec<f64> {
+/// One row, by the definition: every input position weighted by the filter at its distance; with `wrap` those of enough
+/// copies to either side, too.
+fn plain(filter: ResizeFilter, x: &[f64], size_out: usize, wrap: bool) -> Vec<f64> {
     let scale = x.len() as f64 / size_out as f64;
     let weight = |d: f64| match filter {
         ResizeFilter::Bilinear if d < 1.0 => 1.0 - d,
@@ -148,7 +149,10 @@ fn plain(filter: ResizeFilter, x: &[f64], size_out: usize) -> Vec<f64> {
     (0..size_out)
         .map(|o| {
             let (mut sum, mut total) = (0.0, 0.0);
-            for (i, x) in x.iter().enumerate() {
+            let size = x.len() as i64;
+            let copies = if wrap { 5 } else { 0 };
+            for i in -copies * size..(copies + 1) * size {
+                let x = x[i.rem_euclid(size) as usize];
                 let d = (i as f64 + 0.5) - (o as f64 + 0.5) * scale;
                 let w = weight(d.abs() / scale.max(1.0));
                 sum += w * x;
@@ -177,15 +181,16 @@ const SIZES: &[(u32, u32)] = &[
 #[test]
 fn the_twin_is_the_definition() {
     for (seed, &(size_in, size_out)) in SIZES.iter().enumerate() {
-        for filter in FILTERS {
+        for (filter, wrap) in FILTERS.into_iter().flat_map(|f| [(f, false), (f, true)]) {
             let (x, y) = (View::new(1, 1, size_in, 1), View::new(1, 1, size_out, 1));
             let row = unpack(x, &wide(&tensor(&mut random(seed as u64), x)));
-            let expected = plain(filter, &row, size_out as usize);
+            let expected = plain(filter, &row, size_out as usize, wrap);
             let kernel = Resize {
                 x,
                 y,
                 filter,
                 axis: Axis::Horizontal,
+                wrap,
             };
             let out = run_f64(&kernel, &[&pack(x, &row), &vec![f64::NAN; y.len()]]).remove(1);
             for (got, expected) in unpack(y, &out).iter().zip(&expected) {
@@ -201,7 +206,7 @@ fn the_twin_is_the_definition() {
 #[test]
 fn shaders() {
     for (seed, &(size_in, size_out)) in SIZES.iter().enumerate() {
-        for filter in FILTERS {
+        for (filter, wrap) in FILTERS.into_iter().flat_map(|f| [(f, false), (f, true)]) {
             for (axis, x, y) in [
                 (
                     Axis::Horizontal,
@@ -214,7 +219,13 @@ fn shaders() {
                     View::new(2, size_out, 5, 12).slice(0, 6),
                 ),
             ] {
-                let kernel = Resize { x, y, filter, axis };
+                let kernel = Resize {
+                    x,
+                    y,
+                    filter,
+                    axis,
+                    wrap,
+                };
                 let values = tensor(&mut random(50 + seed as u64), x);
                 check(&kernel, &[Data::Reals(values), Data::Poisoned(y)]);
             }
@@ -232,6 +243,7 @@ fn long_rows() {
                 y: View::new(1, 1, size_out, 1),
                 filter,
                 axis: Axis::Horizontal,
+                wrap: size_in == 8_191,
             };
             let values = tensor(&mut random(90), kernel.x);
             check(&kernel, &[Data::Reals(values), Data::Poisoned(kernel.y)]);
@@ -258,7 +270,7 @@ fn only_what_changes_is_recorded() {
         let mut recording = Recording::new();
         let from = Tensor::persistent(&mut recording, "from", View::new(2, 8, 12, 3));
         let to = Tensor::persistent(&mut recording, "to", View::new(2, h, w, 3));
-        record_resize(&mut recording, "r", from, to, ResizeFilter::Bicubic);
+        record_resize(&mut recording, "r", from, to, ResizeFilter::Bicubic, false);
         let between: Vec<usize> = recording
             .values()
             .iter()

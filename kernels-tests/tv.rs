@@ -5,6 +5,9 @@ use pixgrad::kernels::{Tv, TvBackward, View, pack, unpack};
 use crate::common::{Data, check, check_within, random, tensor};
 use crate::oracle::{assert_derivative, derivative, dot, run_f64, wide};
 
+/// Inside the image only, and around it.
+const BOTH: [bool; 2] = [false, true];
+
 /// x and dx: one pixel, one row, one column, batches, more than one workgroup, slices.
 fn shapes() -> Vec<(View, View)> {
     let same = |n, h, w, c| (View::new(n, h, w, c), View::new(n, h, w, c));
@@ -24,18 +27,18 @@ fn shapes() -> Vec<(View, View)> {
 }
 
 /// The definition over an [N,C,H,W] array, summed over its images.
-fn plain(view: View, x: &[f64]) -> f64 {
+fn plain(view: View, wrap: bool, x: &[f64]) -> f64 {
     let (h, w) = (view.h as usize, view.w as usize);
     let (mut sums, mut counts) = ([0.0; 2], [0.0; 2]);
     for plane in x.chunks(h * w) {
         for i in 0..h {
             for j in 0..w {
-                if j + 1 < w {
-                    sums[0] += (plane[i * w + j + 1] - plane[i * w + j]).powi(2);
+                if wrap || j + 1 < w {
+                    sums[0] += (plane[i * w + (j + 1) % w] - plane[i * w + j]).powi(2);
                     counts[0] += 1.0;
                 }
-                if i + 1 < h {
-                    sums[1] += (plane[(i + 1) * w + j] - plane[i * w + j]).powi(2);
+                if wrap || i + 1 < h {
+                    sums[1] += (plane[(i + 1) % h * w + j] - plane[i * w + j]).powi(2);
                     counts[1] += 1.0;
                 }
             }
@@ -58,9 +61,13 @@ fn by_hand() {
     // dx: 2, 1; dy: 3, 2; the means of their squares: 2.5 and 6.5.
     let values = pack(x, &[1.0, 3.0, 4.0, 5.0]);
     let data = [Data::Reals(values.clone()), Data::PoisonedReals(1)];
-    assert_eq!(check(&Tv { x }, &data)[0].reals(), [9.0]);
+    let tv = |wrap| Tv { x, wrap };
+    assert_eq!(check(&tv(false), &data)[0].reals(), [9.0]);
+    // Around: each difference twice, there and back; the means are the same.
+    assert_eq!(check(&tv(true), &data)[0].reals(), [9.0]);
     let backward = TvBackward {
         x,
+        wrap: false,
         dx: x,
         alpha: 1.0,
         accumulate: false,
@@ -71,10 +78,14 @@ fn by_hand() {
 
 #[test]
 fn the_value_is_the_definition_everywhere() {
-    for (seed, (x, _)) in shapes().into_iter().enumerate() {
-        let kernel = Tv { x };
+    for (seed, ((x, _), wrap)) in shapes()
+        .into_iter()
+        .flat_map(|s| BOTH.map(|w| (s, w)))
+        .enumerate()
+    {
+        let kernel = Tv { x, wrap };
         let values = tensor(&mut random(seed as u64), x);
-        let expected = plain(x, &unpack(x, &wide(&values)));
+        let expected = plain(x, wrap, &unpack(x, &wide(&values)));
         let partials = Data::PoisonedReals((x.n * kernel.parts()) as usize);
         let out = check_within(&kernel, &[Data::Reals(values), partials], 1e-6);
         let value: f64 = out[0].reals().iter().sum();
@@ -87,18 +98,23 @@ fn the_value_is_the_definition_everywhere() {
 
 #[test]
 fn the_gradient_is_the_derivative_of_the_value() {
-    for (seed, (x, dx)) in shapes().into_iter().enumerate() {
+    for (seed, ((x, dx), wrap)) in shapes()
+        .into_iter()
+        .flat_map(|s| BOTH.map(|w| (s, w)))
+        .enumerate()
+    {
         let mut rng = random(50 + seed as u64);
         let values = wide(&tensor(&mut rng, x));
         let direction = wide(&tensor(&mut rng, x));
         let upstream = 1.75;
-        let kernel = Tv { x };
+        let kernel = Tv { x, wrap };
         let partials = vec![f64::NAN; (x.n * kernel.parts()) as usize];
         let numeric = derivative(&values, &direction, |x| {
             upstream * run_f64(&kernel, &[x, &partials])[1].iter().sum::<f64>()
         });
         let backward = TvBackward {
             x,
+            wrap,
             dx,
             alpha: upstream as f32,
             accumulate: false,
@@ -115,11 +131,16 @@ fn the_gradient_is_the_derivative_of_the_value() {
 
 #[test]
 fn shaders_of_the_gradient() {
-    for (seed, (x, dx)) in shapes().into_iter().enumerate() {
+    for (seed, ((x, dx), wrap)) in shapes()
+        .into_iter()
+        .flat_map(|s| BOTH.map(|w| (s, w)))
+        .enumerate()
+    {
         for accumulate in [false, true] {
             let mut rng = random(90 + seed as u64);
             let kernel = TvBackward {
                 x,
+                wrap,
                 dx,
                 alpha: -2.5,
                 accumulate,

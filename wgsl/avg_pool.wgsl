@@ -1,4 +1,4 @@
-// y[n,oy,ox,c] = mean over ky, kx of x[n, oy·stride − pad + ky, ox·stride − pad + kx, c], of the pixels inside the
+// y[n,oy,ox,c] = scale · mean over ky, kx of x[n, oy·stride − pad + ky, ox·stride − pad + kx, c], of the pixels inside the
 // image only: padding neither adds nor counts.
 //
 // Bindings: x; y.
@@ -12,6 +12,7 @@ struct Params {
     kernel: u32,
     stride: u32,
     pad: u32,
+    scale: f32,
 }
 
 @group(0) @binding(0) var<uniform> p: Params;
@@ -40,5 +41,5 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         }
     }
     let count = (rows.y - rows.x) * (columns.y - columns.x);
-    y[index(p.y, id.z, id.y, ox, quad)] = sum / f32(count);
+    y[index(p.y, id.z, id.y, ox, quad)] = p.scale / f32(count) * sum;
 }

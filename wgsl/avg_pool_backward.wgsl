@@ -1,5 +1,5 @@
 // dx[n,y,x,c] (+)= Σ of dy[n,oy,ox,c] / (pixels in the window) over the windows that hold (y, x): those of
-// avg_pool.wgsl, or under ADAPTIVE those of adaptive_avg_pool.wgsl. Each pixel of dx gathers from them, always in the
+// avg_pool.wgsl, times its scale, or under ADAPTIVE those of adaptive_avg_pool.wgsl. Each pixel of dx gathers from them, always in the
 // same order. ACCUMULATE adds to dx.
 //
 // Bindings: dy; dx.
@@ -14,6 +14,7 @@ struct Params {
     kernel: u32,
     stride: u32,
     pad: u32,
+    scale: f32,
 #endif
 }
 
@@ -59,6 +60,9 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
             sum += dy[index(p.dy, id.z, oy, ox, quad)] / f32(height * width);
         }
     }
+#ifndef ADAPTIVE
+    sum *= p.scale;
+#endif
     let at = index(p.dx, id.z, id.y, xx, quad);
 #ifdef ACCUMULATE
     dx[at] += sum;

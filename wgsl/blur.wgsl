@@ -1,6 +1,7 @@
 // One pass of a separable Gaussian blur, along rows or (VERTICAL) columns:
 //     y[o] = Σ_k w(k)·x[reflect(o + k)] / Σ_k w(k)          w(k) = exp(−k²/2σ²)          |k| ≤ radius
-// Beyond an edge the image continues as its mirror image, the edge pixel twice: d c b a | a b c d | d c b a. In iterations
+// Beyond an edge the image continues as its mirror image, the edge pixel twice: d c b a | a b c d | d c b a; under WRAP it is
+// continued by its own copies. In iterations
 // whose number `step` is no multiple of `every`, y = x.
 //
 // One invocation per item (vec4) of y. Grid: shared/flat.wgsl.
@@ -43,8 +44,12 @@ fn main(@builtin(workgroup_id) id: vec3<u32>, @builtin(local_invocation_index) l
 #endif
     // Radius 0 is the identity, to the bit.
     let radius = select(0u, p.radius, step[0] % p.every == 0u);
-    // The mirrored image repeats after two sizes; whole periods are added so that nothing is negative.
+    // A mirrored image repeats after two sizes; whole periods are added so that nothing is negative.
+#ifdef WRAP
+    let period = size;
+#else
     let period = 2u * size;
+#endif
     let first = o + (radius + period - 1u) / period * period - radius;
     var sum = vec4<f32>(0.0);
     var total = 0.0;
@@ -52,7 +57,11 @@ fn main(@builtin(workgroup_id) id: vec3<u32>, @builtin(local_invocation_index) l
         let distance = f32(k) - f32(radius);
         let weight = exp(p.exponent * distance * distance);
         let phase = (first + k) % period;
+#ifdef WRAP
+        let i = phase;
+#else
         let i = min(phase, period - 1u - phase);
+#endif
 #ifdef VERTICAL
         let at = index(p.x, n, i, column, quad);
 #else

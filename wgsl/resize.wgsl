@@ -3,7 +3,7 @@
 //     y[o] = Σ_i f(d)·x[i] / Σ_i f(d)          d = ((i + ½) − (o + ½)·s)/max(s, 1)          s = in/out
 // over the i inside the image with |i + ½ − centre| below the filter's radius times max(s, 1). f is the triangle (radius
 // 1), or under CUBIC Keys' cubic with a = −½ (radius 2). Positions are integers over a common denominator, exact while
-// in·out < 2²⁹.
+// in·out < 2²⁹. Under WRAP the image is continued by its own copies, and i runs beyond its edges.
 //
 // One invocation per vec4 of y. Grid: shared/flat.wgsl.
 #import pixgrad::tensor::{View, index}
@@ -57,17 +57,29 @@ fn main(@builtin(workgroup_id) id: vec3<u32>, @builtin(local_invocation_index) l
     // In units of 1/(2·out) pixels of x: `centre`, the radius, and pixel i's own centre (2·i + 1)·out.
     let larger = max(size_in, size_out);
     let reach = 2 * RADIUS * larger;
+#ifdef WRAP
+    // Whole sizes are added so that nothing is negative, and taken away again from i.
+    let added = (reach + 2 * size_out * size_in - 1) / (2 * size_out * size_in) * size_in;
+    let first = (centre - reach + size_out + 2 * size_out * added) / (2 * size_out) - added;
+    let end = (centre + reach + size_out) / (2 * size_out);
+#else
     let first = max(centre - reach + size_out, 0) / (2 * size_out);
     let end = min((centre + reach + size_out) / (2 * size_out), size_in);
+#endif
     let unit = 1.0 / f32(2 * larger);
     var sum = vec4<f32>(0.0);
     var total = 0.0;
     for (var i = first; i < end; i++) {
         let weight = filter_weight(f32((2 * i + 1) * size_out - centre) * unit);
-#ifdef VERTICAL
-        let at = index(p.x, n, u32(i), column, quad);
+#ifdef WRAP
+        let source = u32((i + added) % size_in);
 #else
-        let at = index(p.x, n, row, u32(i), quad);
+        let source = u32(i);
+#endif
+#ifdef VERTICAL
+        let at = index(p.x, n, source, column, quad);
+#else
+        let at = index(p.x, n, row, source, quad);
 #endif
         sum = fma(vec4<f32>(weight), x[at], sum);
         total += weight;

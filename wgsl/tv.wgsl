@@ -2,7 +2,8 @@
 // inside the image, each mean over the image's own number of differences (0 where there are none); and its gradient:
 //     partials[i·parts + g] = Σ along_x·dx² + along_y·dy² over share g of image i
 //     dx (+)= alpha·∂/∂x                                                                                  (BACKWARD)
-// ACCUMULATE adds to dx.
+// ACCUMULATE adds to dx. Under WRAP the neighbour of the last pixel of a row or a column is the first: there are as many
+// differences as pixels.
 //
 // Forward: one invocation per 8 items (vec4s) of x, 256 apart; a workgroup sums a share of 2048 items. Backward: one invocation
 // per item. Grid: shared/flat.wgsl.
@@ -52,10 +53,17 @@ fn main(@builtin(workgroup_id) id: vec3<u32>, @builtin(local_invocation_index) l
     let here = at(pixel, quad);
     var horizontal = vec4<f32>(0.0);
     var vertical = vec4<f32>(0.0);
+#ifdef WRAP
+    let first = pixel - column;
+    let top = pixel - row * width;
+    horizontal = (here - at(first + (column + width - 1u) % width, quad)) + (here - at(first + (column + 1u) % width, quad));
+    vertical = (here - at(top + (row + p.x.h - 1u) % p.x.h * width, quad)) + (here - at(top + (row + 1u) % p.x.h * width, quad));
+#else
     if column > 0u { horizontal += here - at(pixel - 1u, quad); }
     if column + 1u < width { horizontal += here - at(pixel + 1u, quad); }
     if row > 0u { vertical += here - at(pixel - width, quad); }
     if row + 1u < p.x.h { vertical += here - at(pixel + width, quad); }
+#endif
     let value = p.along_x * horizontal + p.along_y * vertical;
     let to = place(p.dx, pixel, quad);
 #ifdef ACCUMULATE
@@ -70,14 +78,22 @@ fn main(@builtin(workgroup_id) id: vec3<u32>, @builtin(local_invocation_index) l
         let pixel = item / p.x.quads;
         let quad = item % p.x.quads;
         let here = at(pixel, quad);
-        if pixel % width + 1u < width {
+        let column = pixel % width;
+        let row = (pixel / width) % p.x.h;
+#ifdef WRAP
+        let right = at(pixel - column + (column + 1u) % width, quad) - here;
+        let down = at(pixel - row * width + (row + 1u) % p.x.h * width, quad) - here;
+        sum += p.along_x * dot(right, right) + p.along_y * dot(down, down);
+#else
+        if column + 1u < width {
             let d = at(pixel + 1u, quad) - here;
             sum += p.along_x * dot(d, d);
         }
-        if (pixel / width) % p.x.h + 1u < p.x.h {
+        if row + 1u < p.x.h {
             let d = at(pixel + width, quad) - here;
             sum += p.along_y * dot(d, d);
         }
+#endif
     }
     let total = workgroup_sum(lane, sum);
     // The grid's last row may reach beyond the last share.

@@ -251,6 +251,9 @@ pub fn optimize_from(
     }
     save_recipe(&recipe, args)?;
     global.note(announcement(&device, &network, chosen, run.plan()));
+    for note in run.notes() {
+        global.note(format_args!("note: {note}"));
+    }
 
     if let Some(checkpoint) = &resumed {
         global.note(resumption(&run, checkpoint, &device));

@@ -4,7 +4,8 @@ use std::fmt;
 use std::path::Path;
 
 use pixgrad::kernels::MAX_SIDE;
-use pixgrad::recipe::{ImageSpec, Init, LayerWeight, OptimizerKind, StyleLoss};
+use pixgrad::net::{Padding, Pooling};
+use pixgrad::recipe::{ImageSpec, Init, LayerWeight, OptimizerKind, PreserveColor, StyleLoss};
 
 /// The size of a picture that has a shape already.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -163,6 +164,36 @@ pub fn init(text: &str) -> Result<Init, String> {
         return Err("it must be content, noise, gray, stats or the path of a picture, and there is no such file".into());
     }
     Ok(init)
+}
+
+/// What the network sees beyond the edges.
+pub fn padding(text: &str) -> Result<Padding, String> {
+    match text {
+        "zero" => Ok(Padding::Zero),
+        "replicate" => Ok(Padding::Replicate),
+        "replicate-first" | "replicate_first" => Ok(Padding::ReplicateFirst),
+        "wrap" => Ok(Padding::Wrap),
+        _ => Err("it must be zero, replicate, replicate-first or wrap".to_string()),
+    }
+}
+
+/// How pools sum up their windows.
+pub fn pooling(text: &str) -> Result<Pooling, String> {
+    match text {
+        "max" => Ok(Pooling::Max),
+        "average" => Ok(Pooling::Average),
+        _ => Err("it must be max or average".to_string()),
+    }
+}
+
+/// Which colours of the content are kept.
+pub fn preserve_color(text: &str) -> Result<PreserveColor, String> {
+    match text {
+        "off" => Ok(PreserveColor::Off),
+        "luma" => Ok(PreserveColor::Luma),
+        "match" => Ok(PreserveColor::Match),
+        _ => Err("it must be off, luma or match".to_string()),
+    }
 }
 
 /// What steps the image.

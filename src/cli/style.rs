@@ -6,7 +6,8 @@ use std::process::ExitCode;
 use anyhow::bail;
 use clap::Args;
 use pixgrad::image::size_of;
-use pixgrad::recipe::{LayerWeight, Picture, Recipe, StyleLoss, TermKind};
+use pixgrad::net::{Padding, Pooling};
+use pixgrad::recipe::{LayerWeight, Picture, PreserveColor, Recipe, StyleLoss, TermKind};
 
 use super::batch::{self, BatchArgs};
 use super::checkpoint::{Beginning, CheckpointArgs};
@@ -40,6 +41,11 @@ pub struct StyleArgs {
     /// Layers that keep the content, with weights: relu4_2:1,relu5_1:0.5 [default: the network's usual ones]
     #[arg(long, value_name = "LAYERS", value_delimiter = ',', value_parser = parse::layer)]
     content_layers: Vec<LayerWeight>,
+
+    /// How the content's colours are kept: off, luma (only light and dark are painted) or match (the styles get the
+    /// content's colours first)
+    #[arg(long, value_name = "MODE", default_value = "off", value_parser = parse::preserve_color)]
+    preserve_color: PreserveColor,
 
     #[command(flatten)]
     pub paint: PaintArgs,
@@ -75,9 +81,31 @@ pub struct PaintArgs {
     )]
     pub style_weights: Vec<f64>,
 
-    /// Size of the style pictures relative to the result; they are never enlarged
-    #[arg(long, value_name = "X", default_value = "1", value_parser = parse::positive, allow_negative_numbers = true)]
-    style_scale: f64,
+    /// Size of the style pictures relative to the result, one number or one for each: 1,0.5; they are never enlarged
+    /// [default: 1]
+    #[arg(long, value_name = "X,X", value_delimiter = ',', value_parser = parse::positive, allow_hyphen_values = true)]
+    style_scale: Vec<f64>,
+
+    /// Where in the result a style is applied: a picture in the result's shape, white where it is. Once for each style
+    #[arg(long, value_name = "FILE")]
+    style_mask: Vec<PathBuf>,
+
+    /// Which part of a style picture counts: a picture in its shape, white where it does. Once for each style
+    #[arg(long, value_name = "FILE")]
+    style_source_mask: Vec<PathBuf>,
+
+    /// What the network sees beyond the edges: zero, replicate (the outermost positions, in every convolution),
+    /// replicate-first (in the first that pads only) or wrap (the opposite side, everywhere) [default: zero]
+    #[arg(long, value_name = "MODE", value_parser = parse::padding, conflicts_with = "tileable")]
+    padding: Option<Padding>,
+
+    /// Make a tile, whose opposite edges meet: --padding wrap
+    #[arg(long)]
+    tileable: bool,
+
+    /// How the network's pools sum up: max, or average (times a factor that keeps the magnitude) [default: max]
+    #[arg(long, value_name = "MODE", value_parser = parse::pooling)]
+    pooling: Option<Pooling>,
 
     /// Layers that make the style, with weights: relu1_1:0.5,relu2_1 [default: the network's usual ones]
     #[arg(long, value_name = "LAYERS", value_delimiter = ',', value_parser = parse::layer)]
@@ -93,10 +121,23 @@ impl PaintArgs {
     /// Puts what was asked for into a recipe for that many styles.
     pub fn apply(&self, recipe: &mut Recipe, styles: usize) -> Result<(), Usage> {
         let weights = &self.style_weights;
-        if !weights.is_empty() && weights.len() != styles {
+        for (option, given, noun, one_for_all) in [
+            ("--style-weights", weights.len(), "weight", false),
+            ("--style-scale", self.style_scale.len(), "number", true),
+            ("--style-mask", self.style_mask.len(), "picture", false),
+            (
+                "--style-source-mask",
+                self.style_source_mask.len(),
+                "picture",
+                false,
+            ),
+        ] {
+            if given == 0 || given == styles || (one_for_all && given == 1) {
+                continue;
+            }
             return Err(Usage(format!(
-                "--style-weights gives {}, but there {}: give one weight for each",
-                plural(weights.len(), "weight"),
+                "{option} gives {}, but there {}: give one {noun} for each",
+                plural(given, noun),
                 if styles == 1 {
                     "is 1 style".to_string()
                 } else {
@@ -112,7 +153,8 @@ impl PaintArgs {
         if let Some(style) = recipe.term_mut(TermKind::Gram) {
             style.weight = self.style_weight.unwrap_or(style.weight);
             style.target_weights.clone_from(weights);
-            style.target_scale = self.style_scale;
+            style.target_scale.clone_from(&self.style_scale);
+            style.target_mask = pictures(&self.style_source_mask);
             style.layers.clone_from(&self.style_layers);
         }
         if self.style_loss.iter().all(|loss| loss.weight == 0.0) {
@@ -124,8 +166,19 @@ impl PaintArgs {
         if let Some(tv) = recipe.term_mut(TermKind::Tv) {
             tv.weight = self.tv_weight.unwrap_or(tv.weight);
         }
+        recipe.apply_masks(pictures(&self.style_mask));
+        recipe.padding = match self.padding {
+            Some(padding) => padding,
+            None if self.tileable => Padding::Wrap,
+            None => recipe.padding,
+        };
+        recipe.pooling = self.pooling.unwrap_or(recipe.pooling);
         Ok(())
     }
+}
+
+fn pictures(paths: &[PathBuf]) -> Vec<Picture> {
+    paths.iter().map(|path| path.as_path().into()).collect()
 }
 
 fn plural(count: usize, noun: &str) -> String {
@@ -190,6 +243,7 @@ fn recipe(
 ) -> anyhow::Result<Recipe> {
     let mut recipe = Recipe::style(content, styles.iter().map(PathBuf::as_path));
     args.paint.apply(&mut recipe, styles.len())?;
+    recipe.image.preserve_color = args.preserve_color;
     if let Some(content) = recipe.term_mut(TermKind::Content) {
         content.weight = args.content_weight;
         content.layers.clone_from(&args.content_layers);
@@ -266,7 +320,7 @@ mod tests {
         args.paint.apply(&mut recipe, 1).expect("valid");
         assert_eq!(recipe.term_mut(TermKind::Tv).map(|t| t.weight), Some(0.0));
         let gram = recipe.term_mut(TermKind::Gram).expect("a style term");
-        assert_eq!((gram.weight, gram.target_scale), (5.0, 2.0));
+        assert_eq!((gram.weight, &gram.target_scale[..]), (5.0, &[2.0][..]));
         assert_eq!(gram.layers.len(), 2);
         assert_eq!(gram.layers[0].weight, 0.5);
     }

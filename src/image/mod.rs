@@ -7,6 +7,8 @@ mod atomic;
 mod colour;
 mod error;
 mod load;
+mod mask;
+mod match_colour;
 mod profile;
 mod resample;
 mod save;
@@ -17,6 +19,8 @@ pub use atomic::write_atomically;
 pub use colour::{luma, mean_std, psnr, with_luma};
 pub use error::ImageError;
 pub use load::{load, size_of};
+pub use mask::{Grid, Mask};
+pub use match_colour::{gray_like, match_colours};
 pub use resample::{Filter, size_for_long_side, size_for_short_side};
 pub use save::{
     BitDepth, OutputFormat, SaveOptions, SaveWarning, check_file, check_writable, save,

@@ -77,7 +77,7 @@ impl Kernel for AdaptiveAvgPool {
 
     fn twin<T: Real>(&self, mut b: Bindings<'_, T>) {
         let (x, y) = (b.input(), b.output());
-        average(self.x, self.y, x, y, inputs);
+        average(self.x, self.y, x, y, T::ONE, inputs);
     }
 }
 
@@ -116,6 +116,7 @@ impl Kernel for AdaptiveAvgPoolBackward {
         spread(
             (self.dy, dy),
             (self.dx, dx),
+            T::ONE,
             self.accumulate,
             inputs,
             outputs,

@@ -29,7 +29,7 @@ pub const BACKWARD: Source = Source {
     ],
 };
 
-/// The mean over kernel×kernel windows, clipped to the image: padding neither adds nor counts
+/// `scale` times the mean over kernel×kernel windows, clipped to the image: padding neither adds nor counts
 /// (torch's `count_include_pad = false`).
 ///
 /// Every window must hold a pixel of the image, as torch's and Caffe's arithmetic of y's size (floor or ceil) ensures.
@@ -47,9 +47,11 @@ pub struct AvgPool {
     pub stride: u32,
     /// Rows and columns that the first window reaches beyond the image, less than `kernel`.
     pub pad: u32,
+    /// Factor on the mean.
+    pub scale: f32,
 }
 
-/// The gradient of [`AvgPool`]: each element of dy, divided by the pixels of its window, goes to all of them.
+/// The gradient of [`AvgPool`]: each element of dy, times `scale` and divided by the pixels of its window, goes to all of them.
 ///
 /// Bindings: `dy`, `dx`.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -64,6 +66,8 @@ pub struct AvgPoolBackward {
     pub stride: u32,
     /// As [`AvgPool::pad`].
     pub pad: u32,
+    /// As [`AvgPool::scale`].
+    pub scale: f32,
     /// Adds to dx.
     pub accumulate: bool,
 }
@@ -76,6 +80,7 @@ pub struct Params {
     kernel: u32,
     stride: u32,
     pad: u32,
+    scale: f32,
 }
 
 impl Kernel for AvgPool {
@@ -95,6 +100,7 @@ impl Kernel for AvgPool {
             kernel: self.kernel,
             stride: self.stride,
             pad: self.pad,
+            scale: self.scale,
         }
     }
 
@@ -112,7 +118,10 @@ impl Kernel for AvgPool {
     fn twin<T: Real>(&self, mut b: Bindings<'_, T>) {
         let (x, y) = (b.input(), b.output());
         let windows = Windows::new(self.kernel, self.stride, self.pad);
-        average(self.x, self.y, x, y, |o, size, _| windows.inputs(o, size));
+        let scale = T::from_f32(self.scale);
+        average(self.x, self.y, x, y, scale, |o, size, _| {
+            windows.inputs(o, size)
+        });
     }
 }
 
@@ -137,6 +146,7 @@ impl Kernel for AvgPoolBackward {
             kernel: self.kernel,
             stride: self.stride,
             pad: self.pad,
+            scale: self.scale,
         }
     }
 
@@ -157,6 +167,7 @@ impl Kernel for AvgPoolBackward {
         spread(
             (self.dy, dy),
             (self.dx, dx),
+            T::from_f32(self.scale),
             self.accumulate,
             |o, size, _| windows.inputs(o, size),
             |i, _, outputs| windows.outputs(i, outputs),
@@ -164,12 +175,13 @@ impl Kernel for AvgPoolBackward {
     }
 }
 
-/// The mean of x over the windows of y: `inputs(output, size of x, size of y)` along either axis.
+/// `scale` times the mean of x over the windows of y: `inputs(output, size of x, size of y)` along either axis.
 pub(super) fn average<T: Real>(
     x_view: View,
     y_view: View,
     x: &[T],
     y: &mut [T],
+    scale: T,
     inputs: impl Fn(usize, usize, usize) -> Range<usize> + Sync,
 ) {
     let (h, w) = (x_view.h as usize, x_view.w as usize);
@@ -196,7 +208,7 @@ pub(super) fn average<T: Real>(
                 }
             }
             for mean in mean {
-                *mean /= count;
+                *mean *= scale / count;
             }
         }
     });
@@ -206,6 +218,7 @@ pub(super) fn average<T: Real>(
 pub(super) fn spread<T: Real>(
     (dy_view, dy): (View, &[T]),
     (dx_view, dx): (View, &mut [T]),
+    scale: T,
     accumulate: bool,
     inputs: impl Fn(usize, usize, usize) -> Range<usize> + Sync,
     outputs: impl Fn(usize, usize, usize) -> Range<usize> + Sync,
@@ -225,7 +238,7 @@ pub(super) fn spread<T: Real>(
                 let from = &dy[pixel(dy_view, n, oy, ox)];
                 for xx in columns {
                     for (to, &from) in row[in_row(dx_view, xx)].iter_mut().zip(from) {
-                        *to += from / count;
+                        *to += scale / count * from;
                     }
                 }
             }

@@ -7,14 +7,15 @@ use crate::device::{Bindings, Kernel, Real, Recording, Shader, Slot, Source, Val
 pub const SOURCE: Source = Source {
     name: "blur",
     text: include_str!("../../wgsl/blur.wgsl"),
-    variants: &[&[], &["VERTICAL"]],
+    variants: &[&[], &["VERTICAL"], &["WRAP"], &["WRAP", "VERTICAL"]],
 };
 
 /// Where the Gaussian is cut off, in standard deviations.
 const TRUNCATE: f64 = 4.0;
 
 /// One pass of a separable Gaussian blur of each channel, with the numbers of `scipy.ndimage.gaussian_filter` and its
-/// defaults: mirrored at the edges (the edge pixel twice), cut off at 4σ, the weights adding up to 1. In iterations whose
+/// defaults: mirrored at the edges (the edge pixel twice), cut off at 4σ, the weights adding up to 1. With `wrap` the
+/// image is continued by its own copies (mode `wrap`). In iterations whose
 /// number is no multiple of `every` it is a copy.
 ///
 /// Bindings: `x`; `step`, one word, the number of steps completed; `y`.
@@ -30,6 +31,8 @@ pub struct Blur {
     pub every: u32,
     /// Along which axis.
     pub axis: Axis,
+    /// Whether what stands beyond an edge is the opposite side, not the mirror image.
+    pub wrap: bool,
 }
 
 /// The parameters as WGSL has them.
@@ -57,8 +60,11 @@ impl Blur {
     }
 }
 
-/// The pixel of a row of `size` that stands at position `i` of its mirrored continuation.
-fn reflect(i: i64, size: i64) -> usize {
+/// The pixel of a row of `size` that stands at position `i` of its mirrored, or repeated, continuation.
+fn continued(i: i64, size: i64, wrap: bool) -> usize {
+    if wrap {
+        return i.rem_euclid(size) as usize;
+    }
     let phase = i.rem_euclid(2 * size);
     phase.min(2 * size - 1 - phase) as usize
 }
@@ -67,10 +73,14 @@ impl Kernel for Blur {
     type Params = Params;
 
     fn shader(&self) -> Shader {
-        SOURCE.with(match self.axis {
-            Axis::Horizontal => &[],
-            Axis::Vertical => &["VERTICAL"],
-        })
+        let definitions = [
+            ("WRAP", self.wrap),
+            ("VERTICAL", self.axis == Axis::Vertical),
+        ];
+        let on = definitions
+            .into_iter()
+            .filter_map(|(name, on)| on.then_some(name));
+        SOURCE.with(&on.collect::<Vec<_>>())
     }
     fn bindings(&self) -> Vec<Slot> {
         vec![Slot::In, Slot::WordsIn, Slot::Out]
@@ -110,9 +120,10 @@ impl Kernel for Blur {
             let (n, row, column) = (pixel / (h * w), pixel / w % h, pixel % w);
             y.fill(T::ZERO);
             for (k, &weight) in (-radius..).zip(&weights) {
+                let moved = |i: usize, size: usize| continued(i as i64 + k, size as i64, self.wrap);
                 let at = match self.axis {
-                    Axis::Horizontal => self.x.at(n, row, reflect(column as i64 + k, w as i64)),
-                    Axis::Vertical => self.x.at(n, reflect(row as i64 + k, h as i64), column),
+                    Axis::Horizontal => self.x.at(n, row, moved(column, w)),
+                    Axis::Vertical => self.x.at(n, moved(row, h), column),
                 };
                 for (y, &x) in y.iter_mut().zip(&x[at..]) {
                     *y += weight * x;
@@ -123,7 +134,7 @@ impl Kernel for Blur {
 }
 
 /// Records a blur of `x` in place, in iterations whose number `step` (one word) is a multiple of `every`: along rows,
-/// then along columns.
+/// then along columns; `wrap` as [`Blur::wrap`].
 pub fn record_blur(
     recording: &mut Recording,
     label: &str,
@@ -131,6 +142,7 @@ pub fn record_blur(
     step: ValueId,
     sigma: f32,
     every: u32,
+    wrap: bool,
 ) {
     let v = x.view;
     let view = View::new(v.n, v.h, v.w, v.c);
@@ -142,6 +154,7 @@ pub fn record_blur(
             sigma,
             every,
             axis,
+            wrap,
         };
         recording.call(
             format!("{label}, {what}"),

@@ -41,6 +41,7 @@ pub mod margin;
 pub mod matmul;
 pub mod max_pool;
 pub mod moments;
+pub mod pad;
 pub mod pair_kernel;
 pub mod percentile;
 pub mod pixels;
@@ -61,6 +62,7 @@ mod tensor;
 pub mod tv;
 pub mod tv_beta;
 pub mod warp;
+pub mod weigh;
 
 pub use about_mean::{AboutMean, Stretch};
 pub use adam::Adam;
@@ -104,6 +106,7 @@ pub use max_pool::{MaxPool, MaxPoolBackward};
 pub use moments::{
     Moments, MomentsDifference, MomentsReduce, record_moments, record_moments_difference,
 };
+pub use pad::{Pad, PadBackward};
 pub use pair_kernel::{ColumnKernel, PairKernel, PairSums};
 pub use percentile::Percentile;
 pub use pixels::Pixels;
@@ -123,6 +126,7 @@ pub use tensor::{MAX_SIDE, MAX_TENSOR_BYTES, Tensor, View, pack, unpack};
 pub use tv::{Tv, TvBackward};
 pub use tv_beta::{TvBeta, TvBetaBackward};
 pub use warp::{Warp, WarpBackward, WarpDraw};
+pub use weigh::Weigh;
 
 use crate::device::{Recording, Source, ValueId};
 
@@ -171,6 +175,7 @@ pub const SOURCES: &[&Source] = &[
     &max_pool::BACKWARD,
     &max_pool::SOURCE,
     &moments::SOURCE,
+    &pad::SOURCE,
     &pair_kernel::SOURCE,
     &percentile::SOURCE,
     &pixels::SOURCE,
@@ -192,6 +197,7 @@ pub const SOURCES: &[&Source] = &[
     &tv_beta::SOURCE,
     &warp::DRAW,
     &warp::SOURCE,
+    &weigh::SOURCE,
 ];
 
 /// Records a convolution with the kernel that serves its shape best.

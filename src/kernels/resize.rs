@@ -7,7 +7,16 @@ use crate::device::{Bindings, Kernel, Real, Recording, Shader, Slot, Source, Wor
 pub const SOURCE: Source = Source {
     name: "resize",
     text: include_str!("../../wgsl/resize.wgsl"),
-    variants: &[&[], &["VERTICAL"], &["CUBIC"], &["CUBIC", "VERTICAL"]],
+    variants: &[
+        &[],
+        &["VERTICAL"],
+        &["CUBIC"],
+        &["CUBIC", "VERTICAL"],
+        &["WRAP"],
+        &["VERTICAL", "WRAP"],
+        &["CUBIC", "WRAP"],
+        &["CUBIC", "VERTICAL", "WRAP"],
+    ],
 };
 
 /// How the neighbours of a position are weighted. Where an image shrinks, the filter widens with it (antialiasing).
@@ -42,6 +51,8 @@ pub struct Resize {
     pub filter: ResizeFilter,
     /// Which of the two changes.
     pub axis: Axis,
+    /// Whether the image is a tile, continued by its own copies; else positions beyond its edges do not count.
+    pub wrap: bool,
 }
 
 /// The parameters as WGSL has them.
@@ -74,8 +85,9 @@ impl ResizeFilter {
         }
     }
 
-    /// The first input position of each output position, and the weights from there on; they add up to 1.
-    fn windows(self, size_in: u32, size_out: u32) -> Vec<(usize, Vec<f64>)> {
+    /// The first input position of each output position, and the weights from there on; they add up to 1. With `wrap`
+    /// positions may be beyond the edges.
+    fn windows(self, size_in: u32, size_out: u32, wrap: bool) -> Vec<(i64, Vec<f64>)> {
         let (size_in, size_out) = (i64::from(size_in), i64::from(size_out));
         // In units of 1/(2·out) input pixels, as the shader has it.
         let larger = size_in.max(size_out);
@@ -83,15 +95,20 @@ impl ResizeFilter {
         (0..size_out)
             .map(|o| {
                 let centre = (2 * o + 1) * size_in;
-                let first = (centre - reach + size_out).max(0) / (2 * size_out);
-                let end = ((centre + reach + size_out) / (2 * size_out)).min(size_in);
+                let first = (centre - reach + size_out).div_euclid(2 * size_out);
+                let end = (centre + reach + size_out) / (2 * size_out);
+                let (first, end) = if wrap {
+                    (first, end)
+                } else {
+                    (first.max(0), end.min(size_in))
+                };
                 let weights: Vec<f64> = (first..end)
                     .map(|i| ((2 * i + 1) * size_out - centre) as f64 / (2 * larger) as f64)
                     .map(|distance| self.weight(distance))
                     .collect();
                 let total: f64 = weights.iter().sum();
                 let weights = weights.iter().map(|w| w / total).collect();
-                (first as usize, weights)
+                (first, weights)
             })
             .collect()
     }
@@ -113,9 +130,13 @@ impl Kernel for Resize {
     fn shader(&self) -> Shader {
         let cubic = self.filter == ResizeFilter::Bicubic;
         let vertical = self.axis == Axis::Vertical;
-        let definitions = [("CUBIC", cubic), ("VERTICAL", vertical)]
-            .into_iter()
-            .filter_map(|(name, on)| on.then_some(name));
+        let definitions = [
+            ("CUBIC", cubic),
+            ("VERTICAL", vertical),
+            ("WRAP", self.wrap),
+        ]
+        .into_iter()
+        .filter_map(|(name, on)| on.then_some(name));
         SOURCE.with(&definitions.collect::<Vec<_>>())
     }
     fn bindings(&self) -> Vec<Slot> {
@@ -144,7 +165,7 @@ impl Kernel for Resize {
     fn twin<T: Real>(&self, mut b: Bindings<'_, T>) {
         let (x, y) = (b.input(), b.output());
         let (size_in, size_out) = self.sizes();
-        let windows = self.filter.windows(size_in, size_out);
+        let windows = self.filter.windows(size_in, size_out, self.wrap);
         let (h, w) = (self.y.h as usize, self.y.w as usize);
         flat::for_each_pixel(self.y, y, |pixel, y| {
             let (n, row, column) = (pixel / (h * w), pixel / w % h, pixel % w);
@@ -155,6 +176,7 @@ impl Kernel for Resize {
             y.fill(T::ZERO);
             for (i, &weight) in (*first..).zip(weights) {
                 let weight = T::of(weight);
+                let i = i.rem_euclid(i64::from(size_in)) as usize;
                 let at = match self.axis {
                     Axis::Horizontal => self.x.at(n, row, i),
                     Axis::Vertical => self.x.at(n, i, column),
@@ -168,13 +190,14 @@ impl Kernel for Resize {
 }
 
 /// Records a resize from one tensor to another with as many images and channels: along rows, then along columns;
-/// a direction whose size stays is left out.
+/// a direction whose size stays is left out. `wrap` as [`Resize::wrap`].
 pub fn record_resize(
     recording: &mut Recording,
     label: impl Into<String>,
     from: Tensor,
     to: Tensor,
     filter: ResizeFilter,
+    wrap: bool,
 ) {
     let label = label.into();
     let pass = |recording: &mut Recording, what: &str, from: Tensor, to: Tensor, axis: Axis| {
@@ -183,6 +206,7 @@ pub fn record_resize(
             y: to.view,
             filter,
             axis,
+            wrap,
         };
         recording.call(format!("{label}{what}"), kernel, &[from.value, to.value]);
     };

@@ -9,7 +9,14 @@ use crate::device::{Bindings, Kernel, Real, Shader, Slot, Source, Work};
 pub const SOURCE: Source = Source {
     name: "tv",
     text: include_str!("../../wgsl/tv.wgsl"),
-    variants: &[&[], &["BACKWARD"], &["BACKWARD", "ACCUMULATE"]],
+    variants: &[
+        &[],
+        &["BACKWARD"],
+        &["BACKWARD", "ACCUMULATE"],
+        &["WRAP"],
+        &["WRAP", "BACKWARD"],
+        &["WRAP", "BACKWARD", "ACCUMULATE"],
+    ],
 };
 
 /// mean dx² + mean dy² of every image in [`Tv::parts`] parts whose plain sum is the value. Each mean is over its own
@@ -20,6 +27,9 @@ pub const SOURCE: Source = Source {
 pub struct Tv {
     /// The images.
     pub x: View,
+    /// Whether the last pixel of a row or a column has the first as its neighbour, so that there are h·w·c of either kind of
+    /// difference.
+    pub wrap: bool,
 }
 
 /// The gradient of [`Tv`]: `dx (+)= alpha·∂value/∂x`.
@@ -29,6 +39,8 @@ pub struct Tv {
 pub struct TvBackward {
     /// The images.
     pub x: View,
+    /// As [`Tv::wrap`].
+    pub wrap: bool,
     /// The gradient, of the same shape.
     pub dx: View,
     /// Factor on the gradient.
@@ -51,13 +63,37 @@ pub struct Params {
 }
 
 /// One over the number of horizontal and of vertical differences of an image; 0 where there are none.
-fn scales(x: View) -> (f64, f64) {
+fn scales(x: View, wrap: bool) -> (f64, f64) {
     let count = |h: u32, w: u32| f64::from(h) * f64::from(w) * f64::from(x.c);
     let inverse = |count: f64| if count > 0.0 { 1.0 / count } else { 0.0 };
+    let less = u32::from(!wrap);
     (
-        inverse(count(x.h, x.w.saturating_sub(1))),
-        inverse(count(x.h.saturating_sub(1), x.w)),
+        inverse(count(x.h, x.w.saturating_sub(less))),
+        inverse(count(x.h.saturating_sub(less), x.w)),
     )
+}
+
+/// The neighbours of pixel `at`, counted over all images: left, right, above, below; one outside the image is the pixel
+/// itself.
+fn neighbours(x: View, at: usize, wrap: bool) -> [usize; 4] {
+    let (h, w) = (x.h as usize, x.w as usize);
+    let (column, row) = (at % w, at / w % h);
+    let before = |i: usize, size: usize| match (i, wrap) {
+        (0, true) => size - 1,
+        (i, _) => i.saturating_sub(1),
+    };
+    let after = |i: usize, size: usize| match (i + 1 == size, wrap) {
+        (true, true) => 0,
+        (true, false) => i,
+        (false, _) => i + 1,
+    };
+    let (first, top) = (at - column, at - row * w);
+    [
+        first + before(column, w),
+        first + after(column, w),
+        top + before(row, h) * w,
+        top + after(row, h) * w,
+    ]
 }
 
 impl Tv {
@@ -72,13 +108,13 @@ impl Kernel for Tv {
     type Params = Params;
 
     fn shader(&self) -> Shader {
-        SOURCE.with(&[])
+        SOURCE.with(if self.wrap { &["WRAP"] } else { &[] })
     }
     fn bindings(&self) -> Vec<Slot> {
         vec![Slot::In, Slot::Out]
     }
     fn params(&self) -> Params {
-        let (along_x, along_y) = scales(self.x);
+        let (along_x, along_y) = scales(self.x, self.wrap);
         Params {
             x: self.x,
             dx: self.x,
@@ -100,8 +136,7 @@ impl Kernel for Tv {
     }
     fn twin<T: Real>(&self, mut b: Bindings<'_, T>) {
         let (x, partials) = (b.input(), b.output());
-        let (along_x, along_y) = scales(self.x);
-        let (h, w) = (self.x.h as usize, self.x.w as usize);
+        let (along_x, along_y) = scales(self.x, self.wrap);
         partials[..flat::groups(self.x) as usize]
             .par_iter_mut()
             .enumerate()
@@ -114,12 +149,9 @@ impl Kernel for Tv {
                         let differences = here.iter().zip(other).map(|(&a, &b)| (a - b).wide());
                         differences.map(|d| d * d).sum()
                     };
-                    if pixel % w + 1 < w {
-                        horizontal += squared_distance(pixel + 1);
-                    }
-                    if pixel / w % h + 1 < h {
-                        vertical += squared_distance(pixel + w);
-                    }
+                    let [_, right, _, below] = neighbours(self.x, pixel, self.wrap);
+                    horizontal += squared_distance(right);
+                    vertical += squared_distance(below);
                 }
                 *partial = T::of(along_x * horizontal + along_y * vertical);
             });
@@ -130,17 +162,21 @@ impl Kernel for TvBackward {
     type Params = Params;
 
     fn shader(&self) -> Shader {
-        if self.accumulate {
-            SOURCE.with(&["BACKWARD", "ACCUMULATE"])
-        } else {
-            SOURCE.with(&["BACKWARD"])
-        }
+        let definitions = [
+            ("WRAP", self.wrap),
+            ("BACKWARD", true),
+            ("ACCUMULATE", self.accumulate),
+        ];
+        let on = definitions
+            .into_iter()
+            .filter_map(|(name, on)| on.then_some(name));
+        SOURCE.with(&on.collect::<Vec<_>>())
     }
     fn bindings(&self) -> Vec<Slot> {
         vec![Slot::In, flat::result(self.accumulate)]
     }
     fn params(&self) -> Params {
-        let (along_x, along_y) = scales(self.x);
+        let (along_x, along_y) = scales(self.x, self.wrap);
         let factor = 2.0 * f64::from(self.alpha);
         Params {
             x: self.x,
@@ -163,19 +199,13 @@ impl Kernel for TvBackward {
     }
     fn twin<T: Real>(&self, mut b: Bindings<'_, T>) {
         let (x, dx) = (b.input(), b.output());
-        let (along_x, along_y) = scales(self.x);
+        let (along_x, along_y) = scales(self.x, self.wrap);
         let factor = 2.0 * f64::from(self.alpha);
         let (along_x, along_y) = (T::of(factor * along_x), T::of(factor * along_y));
-        let (h, w) = (self.x.h as usize, self.x.w as usize);
         let quads = 0..self.x.quads as usize;
         flat::for_each_pixel(self.dx, dx, |pixel, dx| {
             let at = |pixel: usize| &x[flat::place(self.x, pixel, quads.clone())];
-            let (column, row) = (pixel % w, pixel / w % h);
-            // A neighbour outside the image is the pixel itself: no difference.
-            let left = at(if column > 0 { pixel - 1 } else { pixel });
-            let right = at(if column + 1 < w { pixel + 1 } else { pixel });
-            let above = at(if row > 0 { pixel - w } else { pixel });
-            let below = at(if row + 1 < h { pixel + w } else { pixel });
+            let [left, right, above, below] = neighbours(self.x, pixel, self.wrap).map(at);
             for (i, (dx, &here)) in dx.iter_mut().zip(at(pixel)).enumerate() {
                 let value = along_x * ((here - left[i]) + (here - right[i]))
                     + along_y * ((here - above[i]) + (here - below[i]));

@@ -37,12 +37,19 @@ pub enum Op {
         pad: u32,
         ceil: bool,
     },
-    /// Mean over a window, where the padding counts as zeros.
+    /// `scale` times the mean over a window; padding neither adds nor counts.
     AvgPool {
         kernel: u32,
         stride: u32,
         pad: u32,
         ceil: bool,
+        scale: f32,
+    },
+    /// `before` positions more at the top and the left, `after` more at the bottom and the right, filled as `edge` says.
+    Pad {
+        before: u32,
+        after: u32,
+        edge: Edge,
     },
     /// Mean over `out`×`out` windows: output i averages the inputs from `floor(i*size/out)` up to, not
     /// including, `ceil((i+1)*size/out)`. They overlap, or repeat, where `out` does not divide the size.
@@ -65,8 +72,17 @@ pub enum Op {
     Softmax,
 }
 
+/// What stands beyond the edges of a tensor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Edge {
+    /// The outermost positions, repeated.
+    Replicate,
+    /// The positions of the opposite side.
+    Wrap,
+}
+
 /// One layer of a network.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Node {
     /// The field's name, e.g. `relu4_2` or `fire2/concat`.
     pub name: String,
@@ -315,13 +331,16 @@ fn output_size(op: &Op, height: u32, width: u32) -> Option<(u32, u32)> {
         }
         Op::GlobalAvgPool => return Some((1, 1)),
         Op::AdaptiveAvgPool { out } => return Some((out, out)),
+        Op::Pad { before, after, .. } => {
+            return Some((height + before + after, width + before + after));
+        }
         _ => window_of(op)?,
     };
     Some((along(height, at, ceil)?, along(width, at, ceil)?))
 }
 
 /// The window that an operation slides over its input, and whether its count is rounded up.
-fn window_of(op: &Op) -> Option<(Window, bool)> {
+pub(super) fn window_of(op: &Op) -> Option<(Window, bool)> {
     match *op {
         Op::Conv {
             kernel,
@@ -340,6 +359,7 @@ fn window_of(op: &Op) -> Option<(Window, bool)> {
             stride,
             pad,
             ceil,
+            ..
         } => Some((window(kernel, stride, pad), ceil)),
         _ => None,
     }
@@ -394,9 +414,13 @@ pub(super) fn receptive_field(nodes: &[Node], node: NodeId) -> Option<ReceptiveF
             _ => before
                 .reduce(|a, b| Some(widest(a?, b?)))
                 .flatten()
-                .map(|field| match window_of(&node.op) {
-                    Some((at, _)) => slide(field, at),
-                    None => field,
+                .map(|field| match (node.op, window_of(&node.op)) {
+                    (Op::Pad { before, .. }, _) => ReceptiveField {
+                        start: field.start - f64::from(before * field.stride),
+                        ..field
+                    },
+                    (_, Some((at, _))) => slide(field, at),
+                    (_, None) => field,
                 }),
         };
         fields.push(field);

@@ -22,6 +22,7 @@ mod graph;
 mod labels;
 mod preprocessing;
 mod random;
+mod rewire;
 mod store;
 #[cfg(test)]
 mod tests;
@@ -31,9 +32,10 @@ use std::collections::BTreeMap;
 
 pub use arch::Architecture;
 pub use error::{NetError, WeightsError};
-pub use graph::{Node, NodeId, Op, ReceptiveField, Shape};
+pub use graph::{Edge, Node, NodeId, Op, ReceptiveField, Shape};
 pub use labels::imagenet_classes;
 pub use preprocessing::Preprocessing;
+pub use rewire::{Padding, Pooling};
 pub use store::{embedded, installed, models_dir};
 
 /// A convolution's numbers.
@@ -60,7 +62,7 @@ pub struct Network {
     /// In topological order: the image, its normalization, the layers.
     pub nodes: Vec<Node>,
     /// What the nodes' [`Op::Conv`] refer to.
-    pub convs: Vec<ConvWeights>,
+    pub convs: std::sync::Arc<[ConvWeights]>,
     pub preprocessing: Preprocessing,
     /// What the weights file says about itself, e.g. its `source` and `license`.
     pub metadata: BTreeMap<String, String>,
@@ -92,7 +94,7 @@ impl Network {
             name: name.to_owned(),
             architecture: read.architecture,
             nodes: read.graph.nodes,
-            convs: read.convs,
+            convs: read.convs.into(),
             preprocessing: read.preprocessing,
             metadata: read.metadata,
         })
@@ -129,7 +131,8 @@ impl Network {
                 last: self.last().name.clone(),
             }
         } else {
-            let layers: Vec<&str> = self.layers().map(|node| node.name.as_str()).collect();
+            let layers = self.layers().filter(|n| !matches!(n.op, Op::Pad { .. }));
+            let layers: Vec<&str> = layers.map(|node| node.name.as_str()).collect();
             NetError::UnknownLayer {
                 network,
                 layer,

@@ -8,19 +8,32 @@ use crate::kernels::{self, Tensor, TvBackward};
 #[derive(Debug)]
 pub struct Tv {
     weight: f64,
+    wrap: bool,
 }
 
 impl Tv {
     /// With the given weight.
     #[must_use]
     pub fn new(weight: f64) -> Self {
-        Self { weight }
+        Self {
+            weight,
+            wrap: false,
+        }
+    }
+
+    /// Of an image that is a tile: across its edges, too.
+    #[must_use]
+    pub fn wrapped(self, wrap: bool) -> Self {
+        Self { wrap, ..self }
     }
 }
 
 impl Term for Tv {
     fn forward(&self, recording: &mut Recording, x: Tensor, loss: Loss) -> Saved {
-        let tv = kernels::Tv { x: x.view };
+        let tv = kernels::Tv {
+            x: x.view,
+            wrap: self.wrap,
+        };
         let partials = recording.transient(
             "tv partial sums",
             Kind::Real,
@@ -41,6 +54,7 @@ impl Term for Tv {
     ) {
         let gradient = TvBackward {
             x: x.view,
+            wrap: self.wrap,
             dx: dx.view,
             alpha: self.weight as f32,
             accumulate,

@@ -12,12 +12,15 @@ pub struct Blur {
     pub sigma: f32,
     /// 1: in every iteration.
     pub every: u32,
+    /// Whether the image is a tile: continued by its own copies, not mirrored.
+    pub wrap: bool,
 }
 
 impl Projection for Blur {
     fn record(&self, recording: &mut Recording, site: Site) {
         if self.sigma > 0.0 && self.every > 0 {
-            record_blur(recording, "blur", site.x, site.step, self.sigma, self.every);
+            let Self { sigma, every, wrap } = *self;
+            record_blur(recording, "blur", site.x, site.step, sigma, every, wrap);
         }
     }
 }

@@ -11,7 +11,7 @@ use super::{Forward, Network, Placed, Plan};
 use crate::Error;
 use crate::device::{Device, Recording};
 use crate::kernels::{CopyRows, Fill, Tensor, View};
-use crate::net::{self, NodeId, Op, ReceptiveField};
+use crate::net::{self, Edge, NodeId, Op, ReceptiveField};
 use crate::objective::{Band, Banded, Loss, Saved};
 
 /// How an image is cut.
@@ -82,7 +82,7 @@ impl Bands {
                 let field = field(network, node).ok_or_else(|| {
                     let name = &network.node(node).name;
                     Error::Plan(format!(
-                        "layer `{name}` sees the whole image: it cannot be seen in bands"
+                        "layer `{name}` sees the whole image, or what is beyond its edges: it cannot be seen in bands"
                     ))
                 })?;
                 let reach = f64::from(field.size - 1) / 2.0;
@@ -265,10 +265,8 @@ impl Bands {
                     .iter()
                     .zip(&saved)
                     .filter(|((at, ..), _)| *at == node);
-                let mut count = 0;
-                for ((_, term, _), saved) in terms {
+                for (count, ((_, term, _), saved)) in terms.enumerate() {
                     term.backward_band(recording, x, band, saved, dx, count > 0);
-                    count += 1;
                 }
                 let (whole, accumulate) = gradient.target(recording);
                 if !accumulate {
@@ -307,7 +305,15 @@ fn field(network: &net::Network, node: NodeId) -> Option<ReceptiveField> {
     let mut needed = vec![node];
     while let Some(id) = needed.pop() {
         let node = network.node(id);
-        if matches!(node.op, Op::AdaptiveAvgPool { .. } | Op::GlobalAvgPool) {
+        // The top of a tile sees its bottom.
+        let wraps = matches!(
+            node.op,
+            Op::Pad {
+                edge: Edge::Wrap,
+                ..
+            }
+        );
+        if wraps || matches!(node.op, Op::AdaptiveAvgPool { .. } | Op::GlobalAvgPool) {
             return None;
         }
         needed.extend(&node.inputs);

@@ -19,8 +19,11 @@ struct Inner {
     graph: Arc<net::Network>,
     /// Whether the weights' values matter, or only their sizes.
     outline: bool,
-    buffers: Mutex<HashMap<(usize, Part), Buffer>>,
+    buffers: Buffers,
 }
+
+/// What has been uploaded, by convolution; networks that differ in padding or pools only have it in common.
+type Buffers = Arc<Mutex<HashMap<(usize, Part), Buffer>>>;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 enum Part {
@@ -47,22 +50,34 @@ impl Network {
     /// Puts a network that is already in memory on a device.
     #[must_use]
     pub fn new(device: &Device, graph: net::Network) -> Self {
-        Self::with(device.clone(), Arc::new(graph), false)
+        Self::with(device.clone(), Arc::new(graph), false, Buffers::default())
     }
 
-    fn with(device: Device, graph: Arc<net::Network>, outline: bool) -> Self {
+    fn with(device: Device, graph: Arc<net::Network>, outline: bool, buffers: Buffers) -> Self {
         Self(Arc::new(Inner {
             device,
             graph,
             outline,
-            buffers: Mutex::default(),
+            buffers,
         }))
     }
 
     /// The same network for planning only: its weights have their sizes and no values.
     #[must_use]
     pub fn outline(&self) -> Self {
-        Self::with(Device::cpu(), Arc::clone(&self.0.graph), true)
+        let graph = Arc::clone(&self.0.graph);
+        Self::with(Device::cpu(), graph, true, Buffers::default())
+    }
+
+    /// The same weights with other padding and pools, see [`net::Network::rewired`].
+    #[must_use]
+    pub fn rewired(&self, padding: net::Padding, pooling: net::Pooling) -> Self {
+        if padding.is_zero() && pooling.is_max() {
+            return self.clone();
+        }
+        let graph = Arc::new(self.0.graph.rewired(padding, pooling));
+        let (device, buffers) = (self.0.device.clone(), Arc::clone(&self.0.buffers));
+        Self::with(device, graph, self.0.outline, buffers)
     }
 
     /// The layers.

@@ -7,10 +7,10 @@ use crate::Error;
 use crate::device::{Kind, Recording, ValueId};
 use crate::kernels::{
     AdaptiveAvgPool, AdaptiveAvgPoolBackward, Affine, AvgPool, AvgPoolBackward, Conv, Lrn,
-    LrnBackward, MAX_SIDE, MaxPool, MaxPoolBackward, Relu, ReluBackward, Softmax, SoftmaxBackward,
-    Tensor, View, record_conv,
+    LrnBackward, MAX_SIDE, MaxPool, MaxPoolBackward, Pad, PadBackward, Relu, ReluBackward, Softmax,
+    SoftmaxBackward, Tensor, View, record_conv,
 };
-use crate::net::{Node, NodeId, Op};
+use crate::net::{Edge, Node, NodeId, Op};
 
 /// What the forward pass leaves behind: every layer's tensor, and what its backward pass needs.
 #[derive(Debug)]
@@ -225,10 +225,20 @@ impl<'a> Forward<'a> {
                 let argmax = self.mask(recording, id, pool.argmax_len());
                 recording.call(label, pool, &[x.value, y.value, argmax]);
             }
+            Op::Pad { before, edge, .. } => {
+                let pad = Pad {
+                    x: x.view,
+                    y: y.view,
+                    before,
+                    wrap: edge == Edge::Wrap,
+                };
+                recording.call(label, pad, &[x.value, y.value]);
+            }
             Op::AvgPool {
                 kernel,
                 stride,
                 pad,
+                scale,
                 ..
             } => {
                 recording.call(
@@ -239,6 +249,7 @@ impl<'a> Forward<'a> {
                         kernel,
                         stride,
                         pad,
+                        scale,
                     },
                     &[x.value, y.value],
                 );
@@ -423,10 +434,21 @@ impl<'a> Forward<'a> {
                 };
                 recording.call(label, pool, &[dy.value, self.words[&id], dx.value]);
             }
+            Op::Pad { before, edge, .. } => {
+                let pad = PadBackward {
+                    dy: gy,
+                    dx: gx,
+                    before,
+                    wrap: edge == Edge::Wrap,
+                    accumulate,
+                };
+                recording.call(label, pad, &[dy.value, dx.value]);
+            }
             Op::AvgPool {
                 kernel,
                 stride,
                 pad,
+                scale,
                 ..
             } => {
                 let pool = AvgPoolBackward {
@@ -435,6 +457,7 @@ impl<'a> Forward<'a> {
                     kernel,
                     stride,
                     pad,
+                    scale,
                     accumulate,
                 };
                 recording.call(label, pool, &[dy.value, dx.value]);

@@ -78,11 +78,12 @@ pub(super) fn bytes_beside(plan: &Plan, next: View) -> u64 {
 }
 
 /// Starts `to` where `from` has come to: its result becomes the image, its optimizer's moments the moments. With
-/// `detail`, the start pictures at either size: what the result differs from the first is added to the second.
+/// `detail`, the start pictures at either size: what the result differs from the first is added to the second. `wrap`: the image is a tile.
 pub(super) fn hand_over(
     from: &Executor,
     to: &Executor,
     detail: Option<(Vec<f32>, Vec<f32>)>,
+    wrap: bool,
 ) -> Result<(), Error> {
     let device = from.device();
     let (image, view) = result(from)?;
@@ -115,6 +116,7 @@ pub(super) fn hand_over(
             change,
             image,
             ResizeFilter::Bilinear,
+            wrap,
         );
         let next = given(&mut recording, "start after", &next, target.view);
         recording.call(
@@ -134,7 +136,7 @@ pub(super) fn hand_over(
         |label: &str, source: (&Buffer, View), target: Tensor, filter, range: Option<[f32; 2]>| {
             let source = given(&mut recording, label, source.0, source.1);
             let target = given(&mut recording, label, to.buffer(target.value), target.view);
-            record_resize(&mut recording, label, source, target, filter);
+            record_resize(&mut recording, label, source, target, filter, wrap);
             if let Some([low, high]) = range {
                 let clamp = Clamp {
                     len: target.view.len() as u32,

@@ -10,6 +10,7 @@ mod fool;
 mod gradient;
 mod handover;
 mod invert;
+mod masks;
 mod model;
 mod picture;
 mod place;
@@ -45,7 +46,8 @@ pub use series::Series;
 pub use spec::Progress as ProgressPolicy;
 pub use spec::{
     BallNorm, Carry, Class, FilterSpec, ImageSpec, Init, KeepSpec, LayerWeight, MapSpec, Measure,
-    MmdKernel, OptimizerKind, OptimizerSpec, Position, ProjectionSpec, Recipe, TermKind, TermSpec,
+    MmdKernel, OptimizerKind, OptimizerSpec, Position, PreserveColor, ProjectionSpec, Recipe,
+    TermKind, TermSpec,
 };
 pub use style::{StyleLoss, default_content_layers, default_style_layers};
 pub use texture::texture_sheet_layers;

@@ -37,6 +37,15 @@ impl Picture {
     }
 }
 
+impl std::fmt::Display for Picture {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::File(path) => write!(f, "'{}'", path.display()),
+            Self::Memory(_) => f.write_str("in memory"),
+        }
+    }
+}
+
 impl From<Image> for Picture {
     fn from(image: Image) -> Self {
         Self::Memory(Arc::new(image))

@@ -14,7 +14,7 @@ use crate::kernels::View;
 use crate::net::NodeId;
 use crate::objective::{
     Activation, AlphaNorm, ChannelStatistics, Content, CrossEntropy, Direction, Energy, Gram,
-    Guide, Labels, Margin, Mmd, Selection, Term, Tv, TvBeta, Wasserstein, channel_goal,
+    Guide, Labels, Margin, Masked, Mmd, Selection, Term, Tv, TvBeta, Wasserstein, channel_goal,
 };
 use crate::plan::{Network, Placed};
 
@@ -86,7 +86,7 @@ impl Placing<'_> {
         };
         let plain: Box<dyn Term> = match spec.kind {
             TermKind::Tv => match spec.beta {
-                None => Box::new(Tv::new(weight)),
+                None => Box::new(Tv::new(weight).wrapped(self.recipe.is_tile())),
                 Some(beta) => Box::new(TvBeta::new(beta, weight)?),
             },
             TermKind::AlphaNorm => {
@@ -145,7 +145,19 @@ impl Placing<'_> {
                 return self.of_classes(spec, shape(at.node)?, weight);
             }
         };
-        Ok((plain, None))
+        Ok((self.masked(plain, at)?, None))
+    }
+
+    /// The term where its mask shows the layer.
+    fn masked(&self, term: Box<dyn Term>, at: At) -> Result<Box<dyn Term>, Error> {
+        let Some((pixels, guide)) = self.targets.guide(at.group, at.index) else {
+            return Ok(term);
+        };
+        let buffer = match guide {
+            Some(guide) => guide.clone(),
+            None => self.device().buffer("guide", Kind::Real, *pixels)?,
+        };
+        Ok(Box::new(Masked::new(term, buffer)))
     }
 
     /// A term of the columns of a layer, wherever they stand.

@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::handover::bytes_beside;
+use super::masks;
 use super::place::Placing;
 use super::series::{Memo, Spare};
 use super::start::{Pictures, batch, random_in_balls, scales, start};
@@ -34,6 +35,10 @@ pub(super) struct Prepared {
     pub memo: Option<Arc<Memo>>,
     /// The pictures with those that are compared position by position brought to a size, the last one asked for.
     scaled: Mutex<Option<Scaled>>,
+    /// Size of the result, had it not to be a multiple of `tile`.
+    asked: (u32, u32),
+    /// What both sides are multiples of.
+    tile: u32,
 }
 
 /// A size in pixels, and pictures for it.
@@ -54,6 +59,7 @@ impl Prepared {
             ));
         }
         steps::check(recipe)?;
+        let network = &network.rewired(recipe.padding, recipe.pooling);
         let batch = batch(recipe)?;
         let layers = recipe
             .terms
@@ -69,6 +75,17 @@ impl Prepared {
             ));
         }
         steps::check_keep(recipe, scales.len())?;
+        let asked = scales[scales.len() - 1];
+        let tile = tile(recipe, &layers, network);
+        let whole = |side: u32| side.saturating_add(tile / 2).max(tile) / tile * tile;
+        for (width, height) in &mut scales {
+            (*width, *height) = (whole(*width), whole(*height));
+        }
+        scales.dedup();
+        let shape = pictures.shape(recipe).map_or(asked, |p| p.size());
+        masks::check(recipe, &pictures.masks, shape, |group| {
+            pictures.targets[group].iter().map(|p| p.size()).collect()
+        })?;
         // Of a long, narrow picture the coarsest scales may be too narrow for a layer: it starts finer then.
         let graph = network.graph();
         let reaches = |(w, h)| {
@@ -85,9 +102,24 @@ impl Prepared {
             scales,
             bands: Vec::new(),
             batch,
+            asked,
+            tile,
             memo: None,
             scaled: Mutex::default(),
         })
+    }
+
+    /// See [`Run::notes`](super::Run::notes).
+    pub fn notes(&self) -> Vec<String> {
+        let ((w, h), (width, height)) = (self.asked, self.last());
+        if (w, h) == (width, height) {
+            return Vec::new();
+        }
+        vec![format!(
+            "the result is {width}x{height} pixels, not {w}x{h}: the sides of a tile are multiples of {}, the stride of \
+             the deepest layer",
+            self.tile
+        )]
     }
 
     /// The shape of the images at a size.
@@ -254,7 +286,7 @@ impl Prepared {
             &self.recipe,
             &self.layers,
             &self.network,
-            &self.pictures_at(size)?.targets,
+            &*self.pictures_at(size)?,
             size,
             self.native(),
             self.memo.as_deref(),
@@ -352,6 +384,17 @@ pub(super) fn with_largest(
         *largest = (good > 0).then_some(good);
     }
     error
+}
+
+/// What the sides of the image are multiples of: the deepest layer's stride where it is a tile, so that the layers' positions
+/// meet across its edges; else 1.
+fn tile(recipe: &Recipe, layers: &[Layers], network: &Network) -> u32 {
+    if !recipe.is_tile() {
+        return 1;
+    }
+    let nodes = layers.iter().flat_map(|l| &l.0);
+    let strides = nodes.filter_map(|(node, _)| network.graph().stride(*node));
+    strides.max().unwrap_or(1)
 }
 
 impl Recipe {

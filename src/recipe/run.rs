@@ -14,7 +14,7 @@ use super::targets::{packed, resized};
 use super::{Carry, Recipe};
 use crate::Error;
 use crate::device::Device;
-use crate::image::Image;
+use crate::image::{Image, luma, with_luma};
 use crate::kernels::unpack;
 use crate::objective::Labels;
 use crate::plan::{Cost, Network};
@@ -329,7 +329,8 @@ impl Run {
                 ))
             }
         };
-        hand_over(&self.executor, &next, detail)?;
+        let wrap = self.prepared.recipe.is_tile();
+        hand_over(&self.executor, &next, detail, wrap)?;
         let done = std::mem::replace(&mut self.executor, next);
         if let Some(spare) = &mut self.spare {
             spare.put(done);
@@ -363,15 +364,31 @@ impl Run {
         let (buffer, view) = result(&self.executor)?;
         let planes = unpack(view, &self.executor.device().download(&buffer)?);
         let pixels = view.h as usize * view.w as usize;
+        let chroma = self.prepared.pictures.chroma.as_ref();
+        let chroma = chroma.map(|picture| resized(picture, (view.w, view.h)));
+        let chroma = chroma.transpose()?;
         planes
             .chunks(3 * pixels)
             .map(|planes| {
                 let rgb = (0..pixels)
                     .flat_map(|i| [planes[i], planes[pixels + i], planes[2 * pixels + i]])
                     .collect();
-                Ok(Image::new(view.w, view.h, rgb)?.clamp())
+                let image = Image::new(view.w, view.h, rgb)?.clamp();
+                Ok(match &chroma {
+                    Some(picture) => {
+                        let painted = with_luma(picture, &luma(&image))?;
+                        Image::new(view.w, view.h, painted.rgb)?.clamp()
+                    }
+                    None => image,
+                })
             })
             .collect()
+    }
+
+    /// What is not as it was asked for, in sentences for people.
+    #[must_use]
+    pub fn notes(&self) -> Vec<String> {
+        self.prepared.notes()
     }
 
     /// Sets the weights of each image of the batch in the recipe's term `term`, on top of the term's own, from the next

@@ -7,10 +7,11 @@ use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, Normal, StandardNormal};
 
+use super::masks::Masks;
 use super::targets::resized;
-use super::{BallNorm, Init, ProjectionSpec, Recipe};
+use super::{BallNorm, Init, PreserveColor, ProjectionSpec, Recipe};
 use crate::Error;
-use crate::image::{Image, mean_std, size_for_long_side};
+use crate::image::{Image, gray_like, match_colours, mean_std, size_for_long_side};
 use crate::kernels::MAX_SIDE;
 
 /// The pictures of a recipe, read once.
@@ -20,23 +21,71 @@ pub(super) struct Pictures {
     pub targets: Vec<Vec<Arc<Image>>>,
     /// The start images, where pictures are.
     pub starts: Vec<Arc<Image>>,
+    /// For each term its masks.
+    pub masks: Vec<Masks>,
+    /// The content as it was, where the result gets its chroma.
+    pub chroma: Option<Arc<Image>>,
+    /// All as they were read, in the order in which the recipe names them.
+    named: Vec<Arc<Image>>,
 }
 
 impl Pictures {
     pub fn load(recipe: &Recipe) -> Result<Self, Error> {
-        let load = |pictures: &[super::Picture]| {
-            pictures
-                .iter()
-                .map(super::Picture::load)
-                .collect::<Result<Vec<_>, _>>()
+        let mut named = Vec::new();
+        let mut read = |picture: &super::Picture| {
+            let image = picture.load()?;
+            named.push(Arc::clone(&image));
+            Ok(image)
         };
-        let targets = recipe
-            .terms
-            .iter()
-            .map(|term| load(&term.target))
-            .collect::<Result<Vec<_>, _>>()?;
-        let starts = load(recipe.image.init.pictures())?;
-        Ok(Self { targets, starts })
+        let starts = recipe.image.init.pictures().iter().map(&mut read);
+        let starts = starts.collect::<Result<Vec<_>, Error>>()?;
+        let (mut targets, mut masks) = (Vec::new(), Vec::new());
+        for term in &recipe.terms {
+            let own = term.target.iter().map(&mut read);
+            targets.push(own.collect::<Result<Vec<_>, Error>>()?);
+            masks.push(Masks::load(term, &mut read)?);
+        }
+        let mut pictures = Self {
+            targets,
+            starts,
+            masks,
+            chroma: None,
+            named,
+        };
+        pictures.preserve_colour(recipe)?;
+        Ok(pictures)
+    }
+
+    /// Takes the colours out of the pictures that are not to bring theirs, see [`PreserveColor`].
+    fn preserve_colour(&mut self, recipe: &Recipe) -> Result<(), Error> {
+        let mode = recipe.image.preserve_color;
+        if mode == PreserveColor::Off {
+            return Ok(());
+        }
+        let content = self.content(recipe).cloned().ok_or_else(|| {
+            Error::Recipe(
+                "`preserve_color` needs a term `content`, whose target's colours are kept"
+                    .to_string(),
+            )
+        })?;
+        let luma = mode == PreserveColor::Luma;
+        for (term, targets) in recipe.terms.iter().zip(&mut self.targets) {
+            for target in targets {
+                *target = match (term.kind.is_spatial(), luma) {
+                    (true, true) => Arc::new(gray_like(target, target)),
+                    (true, false) => continue,
+                    (false, true) => Arc::new(gray_like(target, &content)),
+                    (false, false) => Arc::new(match_colours(target, &content).clamp()),
+                };
+            }
+        }
+        if luma {
+            for start in &mut self.starts {
+                *start = Arc::new(gray_like(start, start));
+            }
+            self.chroma = Some(content);
+        }
+        Ok(())
     }
 
     /// The same with every target that is compared position by position brought to `size`; the others are the very same.
@@ -52,12 +101,15 @@ impl Pictures {
         Ok(Self {
             targets,
             starts: self.starts.clone(),
+            masks: self.masks.clone(),
+            chroma: self.chroma.clone(),
+            named: self.named.clone(),
         })
     }
 
-    /// All of them, in the order in which the recipe names its pictures.
+    /// All of them as they were read, in the order in which the recipe names its pictures.
     pub fn all(&self) -> impl Iterator<Item = &Arc<Image>> {
-        self.starts.iter().chain(self.targets.iter().flatten())
+        self.named.iter()
     }
 
     /// The target of the term that compares position by position.

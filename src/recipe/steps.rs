@@ -131,7 +131,11 @@ pub(super) fn projections(
                 mean,
             }),
             ProjectionSpec::Decay { rate } => Box::new(Decay { rate, mean }),
-            ProjectionSpec::Blur { sigma, every } => Box::new(Blur { sigma, every }),
+            ProjectionSpec::Blur { sigma, every } => Box::new(Blur {
+                sigma,
+                every,
+                wrap: recipe.is_tile(),
+            }),
             ProjectionSpec::ClipSmallNorm { percentile } => {
                 Box::new(ClipSmallNorm { percentile, mean })
             }
@@ -201,6 +205,7 @@ pub(super) fn optimizer(recipe: &Recipe, iterations: u64, earlier: u64) -> Box<d
 /// Whether the numbers of a recipe's steps can be used.
 pub(super) fn check(recipe: &Recipe) -> Result<(), Error> {
     check_optimizer(recipe)?;
+    check_tile(recipe)?;
     let fail = |what: &str, reason: &str| Err(Error::Recipe(format!("{what}: {reason}")));
     for filter in &recipe.filters {
         match filter {
@@ -249,6 +254,22 @@ pub(super) fn check(recipe: &Recipe) -> Result<(), Error> {
         }
     }
     Ok(())
+}
+
+/// Whether every part of a recipe for a tile knows what is beyond an edge.
+fn check_tile(recipe: &Recipe) -> Result<(), Error> {
+    let beta = recipe.terms.iter().any(|t| t.beta.is_some());
+    let warp = recipe.image.transformation.contains(&MapSpec::Warp);
+    let pyramid = |f: &FilterSpec| matches!(f, FilterSpec::Laplacian { .. });
+    let wrong = match recipe.is_tile() {
+        true if beta => "term `tv` with `beta`",
+        true if warp => "transformation `warp`",
+        true if recipe.filters.iter().any(pyramid) => "filter `laplacian`",
+        _ => return Ok(()),
+    };
+    Err(Error::Recipe(format!(
+        "{wrong} does not wrap around: it is not for a recipe with `padding = \"wrap\"`"
+    )))
 }
 
 /// Whether what a recipe keeps can be kept over that many scales.

@@ -97,6 +97,38 @@ impl Recipe {
         self
     }
 
+    /// Gives each of the styles a region of its own: the terms with several targets become one for each, with the masks in
+    /// the order of the targets. Their weights are shared out as `target_weights` says. No masks: nothing changes.
+    pub fn apply_masks(&mut self, masks: Vec<Picture>) {
+        if masks.is_empty() {
+            return;
+        }
+        let terms = std::mem::take(&mut self.terms);
+        for term in terms {
+            if !term.kind.is_style() || term.target.len() != masks.len() {
+                self.terms.push(term);
+                continue;
+            }
+            for (i, (mask, share)) in masks.iter().zip(term.blend()).enumerate() {
+                self.terms.push(TermSpec {
+                    target: vec![term.target[i].clone()],
+                    target_weights: Vec::new(),
+                    target_scale: term
+                        .target_scale
+                        .get(i)
+                        .or(term.target_scale.first())
+                        .copied()
+                        .into_iter()
+                        .collect(),
+                    target_mask: term.target_mask.get(i).cloned().into_iter().collect(),
+                    mask: Some(mask.clone()),
+                    weight: share * term.weight,
+                    ..term.clone()
+                });
+            }
+        }
+    }
+
     /// What `style` and `texture` have in common: the styles' Gram matrices, total variation, the schedule.
     pub(super) fn painting<S: Into<Picture>>(styles: impl IntoIterator<Item = S>) -> Self {
         let target = styles.into_iter().map(Into::into).collect();
@@ -183,6 +215,43 @@ fn named(layers: &[(&str, f64)]) -> Vec<LayerWeight> {
 mod tests {
     use super::*;
     use crate::net::Network;
+
+    #[test]
+    fn masks_make_a_term_of_each_style() {
+        let mut recipe = Recipe::style("c", ["a", "b"]);
+        let style = recipe.term_mut(TermKind::Gram).expect("a style term");
+        style.weight = 3.0;
+        style.target_weights = vec![1.0, 2.0];
+        style.target_scale = vec![1.0, 0.5];
+        style.target_mask = vec!["sa".into(), "sb".into()];
+        let before = recipe.clone();
+        recipe.apply_masks(Vec::new());
+        assert_eq!(recipe, before, "no masks, no change");
+
+        recipe.apply_masks(vec!["ma".into(), "mb".into()]);
+        let kinds: Vec<_> = recipe.terms.iter().map(|t| t.kind).collect();
+        let expected = [
+            TermKind::Content,
+            TermKind::Gram,
+            TermKind::Gram,
+            TermKind::Tv,
+        ];
+        assert_eq!(kinds, expected);
+        for (term, (name, weight, scale)) in recipe.terms[1..3]
+            .iter()
+            .zip([("a", 1.0, 1.0), ("b", 2.0, 0.5)])
+        {
+            assert_eq!(term.target, [Picture::from(name)]);
+            assert_eq!(term.mask, Some(Picture::from(format!("m{name}").as_str())));
+            assert_eq!(
+                term.target_mask,
+                [Picture::from(format!("s{name}").as_str())]
+            );
+            assert!((term.weight - weight).abs() < 1e-12 && term.relative);
+            assert_eq!(term.target_scale, [scale]);
+            assert!(term.target_weights.is_empty());
+        }
+    }
 
     #[test]
     fn the_default_layers_exist() {

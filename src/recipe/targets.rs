@@ -3,16 +3,18 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use super::masks::guide;
 use super::series::Memo;
+use super::start::Pictures;
 use super::statistics::{self, Statistic, Wanted};
 use super::terms::Layers;
-use super::{Recipe, TermKind, TermSpec};
+use super::{PreserveColor, Recipe, TermKind, TermSpec};
 use crate::Error;
 use crate::device::{Buffer, Kind, Recording};
-use crate::image::{Filter, Image, size_for_long_side};
+use crate::image::{Filter, Image, Mask, size_for_long_side};
 use crate::kernels::{CopyRows, Tensor, View, pack};
 use crate::net::{NetError, NodeId, Shape};
-use crate::objective::{Band, gather_gram};
+use crate::objective::{Band, gather_gram, record_guided};
 use crate::plan::{Bands, Network, Plan, RING_ROWS, fewest_bands};
 use crate::schedule::Executor;
 
@@ -26,34 +28,54 @@ pub(super) struct Activations {
     pub values: Option<(Buffer, f64)>,
 }
 
+/// The guides of layers with a mask, on the device.
+type Guides = HashMap<NodeId, Buffer>;
+
 /// Targets of every term and layer of a recipe at one scale.
 #[derive(Debug, Default)]
 pub(super) struct Targets {
     activations: HashMap<(usize, usize), Activations>,
     gram: HashMap<(usize, usize), Vec<f32>>,
     statistics: HashMap<(usize, usize), Statistic>,
+    /// Where in the layer a term with a mask counts: the pixels of the layer, and the guide.
+    guides: HashMap<(usize, usize), (usize, Option<Buffer>)>,
 }
 
 impl Targets {
     /// Runs every target picture through the network once.
     ///
-    /// `pictures[group]` are the images of the recipe's term `group`; the optimized image has `size` pixels. A
-    /// style target has the image's long side; with `native`, the final size of an image that no size was asked of,
-    /// it keeps its own size, too, and shrinks with the image on coarser scales. What `memo` knows is not found again.
+    /// The optimized image has `size` pixels. A style target has the image's long side; with `native`, the final size of an
+    /// image that no size was asked of, it keeps its own size, too, and shrinks with the image on coarser scales. What
+    /// `memo` knows is not found again.
     pub fn extract(
         recipe: &Recipe,
         layers: &[Layers],
         network: &Network,
-        pictures: &[Vec<Arc<Image>>],
+        pictures: &Pictures,
         size: (u32, u32),
         native: Option<(u32, u32)>,
         memo: Option<&Memo>,
     ) -> Result<Self, Error> {
         let mut targets = Self::default();
-        for (group, ((spec, layers), pictures)) in
-            recipe.terms.iter().zip(layers).zip(pictures).enumerate()
+        // Pictures in a content's colours are others for every content.
+        let memo = memo.filter(|_| recipe.image.preserve_color == PreserveColor::Off);
+        let masks = &pictures.masks;
+        for (group, ((spec, layers), pictures)) in recipe
+            .terms
+            .iter()
+            .zip(layers)
+            .zip(&pictures.targets)
+            .enumerate()
         {
+            let masks = &masks[group];
             let nodes: Vec<NodeId> = layers.0.iter().map(|(node, _)| *node).collect();
+            let own = guides(spec, network, &nodes, masks.image.as_ref(), size)?;
+            for (index, node) in nodes.iter().enumerate() {
+                if let Some(guide) = own.get(node) {
+                    let entry = (guide.len(), Some(guide.clone()));
+                    targets.guides.insert((group, index), entry);
+                }
+            }
             match spec.kind {
                 TermKind::Content | TermKind::Inversion | TermKind::Guide => {
                     let long = size.0.max(size.1);
@@ -62,8 +84,10 @@ impl Targets {
                     } else {
                         resized(&pictures[0], size)?
                     };
-                    let answers = named(answers(network, &picture, &nodes), spec, &picture)?;
-                    for (index, answers) in answers.into_iter().enumerate() {
+                    // What is compared is g∘F with g∘P.
+                    let answers = answers(network, &picture, &nodes, &own);
+                    for (index, answers) in named(answers, spec, &picture)?.into_iter().enumerate()
+                    {
                         targets.activations.insert((group, index), answers);
                     }
                 }
@@ -72,8 +96,9 @@ impl Targets {
                         let pictures = pictures
                             .iter()
                             .zip(spec.blend())
-                            .map(|(picture, share)| {
-                                Ok((style_picture(spec, picture, size, native)?, share))
+                            .enumerate()
+                            .map(|(which, (picture, share))| {
+                                Ok((style_picture(spec, which, picture, size, native)?, share))
                             })
                             .collect::<Result<Vec<_>, Error>>()?;
                         let found = statistics::extract(spec, network, &pictures, &nodes)?;
@@ -82,14 +107,16 @@ impl Targets {
                         }
                         continue;
                     }
-                    for (picture, share) in pictures.iter().zip(spec.blend()) {
+                    for (which, (picture, share)) in pictures.iter().zip(spec.blend()).enumerate() {
+                        let mask = masks.targets.get(which);
                         let find = || {
-                            let picture = style_picture(spec, picture, size, native)?;
-                            named(grams(network, &picture, &nodes), spec, &picture)
+                            let small = style_picture(spec, which, picture, size, native)?;
+                            let theirs = guides(spec, network, &nodes, mask, small.size())?;
+                            named(grams(network, &small, &nodes, &theirs), spec, &small)
                         };
                         let found = match memo {
                             Some(memo) => {
-                                let size = style_size(spec, picture, size, native);
+                                let size = style_size(spec, which, picture, size, native);
                                 memo.get(group, picture, size, find)?
                             }
                             None => Arc::new(find()?),
@@ -131,6 +158,10 @@ impl Targets {
                     view: View::new(1, shape.height, shape.width, shape.channels),
                     values: None,
                 };
+                if spec.mask.is_some() {
+                    let pixels = shape.height as usize * shape.width as usize;
+                    targets.guides.insert((group, index), (pixels, None));
+                }
                 match spec.kind {
                     TermKind::Content | TermKind::Inversion => {
                         targets.activations.insert((group, index), unread(shape));
@@ -146,8 +177,8 @@ impl Targets {
                             targets.gram.insert((group, index), ones);
                             continue;
                         }
-                        let columns = pictures[group].iter().map(|picture| {
-                            let (w, h) = style_size(spec, picture, size, native);
+                        let columns = pictures[group].iter().enumerate().map(|(which, picture)| {
+                            let (w, h) = style_size(spec, which, picture, size, native);
                             let shape = graph.shape(*node, h, w)?;
                             Ok(shape.width * shape.height)
                         });
@@ -170,6 +201,12 @@ impl Targets {
         &self.statistics[&(group, index)]
     }
 
+    /// Where in the layer the term counts, if it has a mask: the layer's pixels, and the guide; without values in a dry
+    /// plan.
+    pub fn guide(&self, group: usize, index: usize) -> Option<&(usize, Option<Buffer>)> {
+        self.guides.get(&(group, index))
+    }
+
     pub fn gram(&self, group: usize, index: usize) -> &[f32] {
         &self.gram[&(group, index)]
     }
@@ -178,6 +215,7 @@ impl Targets {
 /// Size of a style target: see [`Targets::extract`].
 fn style_size(
     spec: &TermSpec,
+    which: usize,
     picture: &Image,
     size: (u32, u32),
     native: Option<(u32, u32)>,
@@ -190,16 +228,20 @@ fn style_size(
         }
         None => f64::from(size.0.max(size.1)),
     };
-    size_not_enlarged(picture, (long * spec.target_scale).round().max(1.0) as u32)
+    size_not_enlarged(
+        picture,
+        (long * spec.scale_of(which)).round().max(1.0) as u32,
+    )
 }
 
 fn style_picture(
     spec: &TermSpec,
+    which: usize,
     picture: &Image,
     size: (u32, u32),
     native: Option<(u32, u32)>,
 ) -> Result<Image, Error> {
-    resized(picture, style_size(spec, picture, size, native))
+    resized(picture, style_size(spec, which, picture, size, native))
 }
 
 /// A target that is too small for a layer is told from the image that is optimized.
@@ -305,21 +347,28 @@ impl Reader {
     }
 }
 
-/// A picture's activations at `nodes`, left on the device.
-fn answers(network: &Network, image: &Image, nodes: &[NodeId]) -> Result<Vec<Activations>, Error> {
-    let (executor, outputs) = visited(network, image, nodes, |recording, x, band, output| {
-        let whole =
-            *output.get_or_insert_with(|| Tensor::persistent(recording, "target", band.layer));
-        let copy = CopyRows {
-            x: x.view,
-            y: whole.view,
-            from: 0,
-            to: band.first,
-            rows: x.view.h,
-            accumulate: false,
-        };
-        recording.call("target", copy, &[x.value, whole.value]);
-    })?;
+/// A picture's activations at `nodes`, seen through the guides that there are, left on the device.
+fn answers(
+    network: &Network,
+    image: &Image,
+    nodes: &[NodeId],
+    guides: &Guides,
+) -> Result<Vec<Activations>, Error> {
+    let (executor, outputs) =
+        visited(network, image, nodes, |recording, node, x, band, output| {
+            let x = seen_through(recording, x, band, guides.get(&node));
+            let whole =
+                *output.get_or_insert_with(|| Tensor::persistent(recording, "target", band.layer));
+            let copy = CopyRows {
+                x: x.view,
+                y: whole.view,
+                from: 0,
+                to: band.first,
+                rows: x.view.h,
+                accumulate: false,
+            };
+            recording.call("target", copy, &[x.value, whole.value]);
+        })?;
     outputs
         .into_iter()
         .map(|output| {
@@ -334,9 +383,15 @@ fn answers(network: &Network, image: &Image, nodes: &[NodeId]) -> Result<Vec<Act
         .collect()
 }
 
-/// The Gram matrices of `nodes` for an image, as `[C⁺, C⁺]`.
-fn grams(network: &Network, image: &Image, nodes: &[NodeId]) -> Result<Vec<Vec<f32>>, Error> {
-    let (executor, outputs) = visited(network, image, nodes, |recording, x, band, sum| {
+/// The Gram matrices of `nodes` for an image, seen through the guides that there are, as `[C⁺, C⁺]`.
+fn grams(
+    network: &Network,
+    image: &Image,
+    nodes: &[NodeId],
+    guides: &Guides,
+) -> Result<Vec<Vec<f32>>, Error> {
+    let (executor, outputs) = visited(network, image, nodes, |recording, node, x, band, sum| {
+        let x = seen_through(recording, x, band, guides.get(&node));
         gather_gram(recording, x, band, true, sum);
     })?;
     outputs
@@ -345,13 +400,41 @@ fn grams(network: &Network, image: &Image, nodes: &[NodeId]) -> Result<Vec<Vec<f
         .collect()
 }
 
+/// A mask at all of `nodes`, for a picture of `size`; nothing without a mask.
+fn guides(
+    spec: &TermSpec,
+    network: &Network,
+    nodes: &[NodeId],
+    mask: Option<&Mask>,
+    size: (u32, u32),
+) -> Result<Guides, Error> {
+    let Some(mask) = mask else {
+        return Ok(Guides::new());
+    };
+    let of = |node: &NodeId| {
+        let guide = guide(spec, network.graph(), *node, mask, size)?;
+        Ok((*node, network.device().buffer_from("guide", &guide)?))
+    };
+    nodes.iter().map(of).collect()
+}
+
+/// Some rows of a layer, seen through its guide where there is one.
+fn seen_through(
+    recording: &mut Recording,
+    x: Tensor,
+    band: Band,
+    guide: Option<&Buffer>,
+) -> Tensor {
+    guide.map_or(x, |guide| record_guided(recording, x, guide, band.first))
+}
+
 /// Runs an image through the network, in as few bands as fit the device: `visit` sees each band's rows of each of `nodes`, and
 /// makes and fills the tensor that is kept of the layer.
 fn visited(
     network: &Network,
     image: &Image,
     nodes: &[NodeId],
-    visit: impl Fn(&mut Recording, Tensor, Band, &mut Option<Tensor>),
+    visit: impl Fn(&mut Recording, NodeId, Tensor, Band, &mut Option<Tensor>),
 ) -> Result<(Executor, Vec<Tensor>), Error> {
     let (view, pixels) = packed(std::slice::from_ref(image));
     let record = |count| {
@@ -364,7 +447,9 @@ fn visited(
             &mut recording,
             network,
             input,
-            |recording, node, x, band| visit(recording, x, band, kept.entry(node).or_default()),
+            |recording, node, x, band| {
+                visit(recording, node, x, band, kept.entry(node).or_default());
+            },
         )?;
         let outputs: Vec<Tensor> = nodes.iter().filter_map(|node| kept[node]).collect();
         Ok::<_, Error>((Plan::finished(recording, input, step, ring), outputs))

@@ -53,9 +53,11 @@ impl TermSpec {
         };
         let styles = TermKind::STYLES;
         // Each option, whether it is given, and whose it is.
-        let options: [(&str, bool, &[TermKind]); 16] = [
+        let options: [(&str, bool, &[TermKind]); 18] = [
             ("target_weights", !self.target_weights.is_empty(), styles),
-            ("target_scale", self.target_scale != 1.0, styles),
+            ("target_scale", !self.target_scale.is_empty(), styles),
+            ("mask", self.mask.is_some(), &[Content, Gram]),
+            ("target_mask", !self.target_mask.is_empty(), &[Gram]),
             (
                 "relative",
                 self.relative,
@@ -175,10 +177,32 @@ impl TermSpec {
         {
             return Err(self.wrong("the targets' weights must be 0 or more, and not all 0"));
         }
-        if !(self.target_scale > 0.0 && self.target_scale.is_finite()) {
+        let scales = &self.target_scale;
+        if scales.iter().any(|s| !(*s > 0.0 && s.is_finite())) {
             return Err(self.wrong("`target_scale` must be a number greater than 0"));
         }
+        let targets = self.target.len();
+        for (what, given, one_for_all) in [
+            ("target_scale", scales.len(), true),
+            ("target_mask", self.target_mask.len(), false),
+        ] {
+            if given > 0 && given != targets && !(one_for_all && given == 1) {
+                return Err(self.wrong(&format!(
+                    "`{what}` has {given} for {targets} target pictures; give one for each"
+                )));
+            }
+        }
         Ok(())
+    }
+
+    /// The scale of a target, see `target_scale`.
+    pub(super) fn scale_of(&self, target: usize) -> f64 {
+        let scales = &self.target_scale;
+        scales
+            .get(target)
+            .or(scales.first())
+            .copied()
+            .unwrap_or(1.0)
     }
 
     pub(super) fn wrong(&self, reason: &str) -> Error {

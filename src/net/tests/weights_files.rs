@@ -153,7 +153,7 @@ fn all_dtypes_become_the_same_f32() {
     });
     for tensors in [&f16, &f32s, &bf16s] {
         let network = open(tensors, &[]);
-        for conv in &network.convs {
+        for conv in network.convs.iter() {
             let weight = &f16[&format!("{}.weight", conv.name)];
             assert_eq!(conv.weight, values(weight), "{}", conv.name);
             assert_eq!(conv.bias, values(&f16[&format!("{}.bias", conv.name)]));
@@ -437,7 +437,7 @@ fn real_weights_fit_their_graphs() {
         assert_eq!(network.architecture, architecture, "{spec}");
         assert_eq!(network.nodes.last().unwrap().name, last, "{spec}");
         assert_eq!(network.preprocessing.std, [0.229, 0.224, 0.225]);
-        for conv in &network.convs {
+        for conv in network.convs.iter() {
             let inputs = (conv.in_channels * conv.kernel * conv.kernel) as usize;
             assert_eq!(conv.weight.len(), inputs * conv.out_channels as usize);
             assert_eq!(conv.bias.len(), conv.out_channels as usize);

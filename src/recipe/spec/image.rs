@@ -41,6 +41,9 @@ pub struct ImageSpec {
     /// Height of the result, with `width`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub height: Option<u32>,
+    /// Which colours of the content are kept.
+    #[serde(default, skip_serializing_if = "PreserveColor::is_off")]
+    pub preserve_color: PreserveColor,
     /// Makes the image of what is optimized, first to last; absent: the pixels themselves are optimized.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub parameterisation: Vec<MapSpec>,
@@ -62,6 +65,7 @@ impl Default for ImageSpec {
             carry: Carry::default(),
             width: None,
             height: None,
+            preserve_color: PreserveColor::default(),
             parameterisation: Vec::new(),
             transformation: Vec::new(),
         }
@@ -86,6 +90,25 @@ fn is_root_of_two(value: &f64) -> bool {
 )]
 fn is_zero(value: &f32) -> bool {
     *value == 0.0
+}
+
+/// How the content's colours are kept (Gatys et al. 2016, "Preserving Color in Neural Artistic Style Transfer").
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PreserveColor {
+    /// The styles' colours are part of the style.
+    #[default]
+    Off,
+    /// Light and dark alone are painted, and the result gets the content's chroma (section 4).
+    Luma,
+    /// The style pictures first get the content's colours: mean and covariance of its RGB values (section 3).
+    Match,
+}
+
+impl PreserveColor {
+    pub(super) fn is_off(&self) -> bool {
+        *self == Self::Off
+    }
 }
 
 /// What a finer scale begins with.

@@ -6,7 +6,7 @@ mod optimizer;
 mod steps;
 mod term;
 
-pub use image::{Carry, ImageSpec, Init};
+pub use image::{Carry, ImageSpec, Init, PreserveColor};
 pub use optimizer::{OptimizerKind, OptimizerSpec, Progress};
 pub use steps::{BallNorm, FilterSpec, KeepSpec, MapSpec, Measure, ProjectionSpec};
 pub use term::{Class, LayerWeight, MmdKernel, Position, TermKind, TermSpec};
@@ -17,6 +17,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Picture;
 use crate::Error;
+use crate::net::{Padding, Pooling};
 
 /// A method: terms, start image, optimizer, schedule.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -25,6 +26,12 @@ pub struct Recipe {
     /// An embedded or installed network, a weights file, or `auto`.
     #[serde(default = "auto")]
     pub model: String,
+    /// What the network sees beyond the image's edges; `wrap`: the image is a tile, for everything that looks beyond them.
+    #[serde(default, skip_serializing_if = "Padding::is_zero")]
+    pub padding: Padding,
+    /// How the network's pools sum up their windows.
+    #[serde(default, skip_serializing_if = "Pooling::is_max")]
+    pub pooling: Pooling,
     /// Seed of everything random.
     #[serde(default)]
     pub seed: u64,
@@ -58,6 +65,8 @@ impl Recipe {
     pub fn new() -> Self {
         Self {
             model: auto(),
+            padding: Padding::default(),
+            pooling: Pooling::default(),
             seed: 0,
             image: ImageSpec::default(),
             optimizer: OptimizerSpec::default(),
@@ -114,8 +123,11 @@ impl Recipe {
 
     /// Every picture that the recipe names.
     pub(in crate::recipe) fn pictures_mut(&mut self) -> impl Iterator<Item = &mut Picture> {
-        let targets = self.terms.iter_mut().flat_map(|t| &mut t.target);
-        self.image.init.pictures_mut().iter_mut().chain(targets)
+        let of_terms = self.terms.iter_mut().flat_map(|t| {
+            let masks = t.mask.iter_mut().chain(&mut t.target_mask);
+            t.target.iter_mut().chain(masks)
+        });
+        self.image.init.pictures_mut().iter_mut().chain(of_terms)
     }
 
     /// Long side of the result, in pixels.
@@ -152,6 +164,12 @@ impl Recipe {
     pub fn seed(mut self, seed: u64) -> Self {
         self.seed = seed;
         self
+    }
+
+    /// Whether the image is a tile, whose opposite edges meet.
+    #[must_use]
+    pub fn is_tile(&self) -> bool {
+        self.padding == Padding::Wrap
     }
 
     /// The first term of a kind.

@@ -23,10 +23,16 @@ pub struct TermSpec {
     /// How several targets are blended; normalised to sum 1. Absent: evenly.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub target_weights: Vec<f64>,
-    /// Long side of a style target relative to the image's; relative to its own where the image has no `size` and
-    /// is native, too. Targets are never enlarged.
-    #[serde(default = "one", skip_serializing_if = "is_one")]
-    pub target_scale: f64,
+    /// Long side of a style target relative to the image's, one number for all or one for each; relative to its own
+    /// where the image has no `size` and is native, too. Targets are never enlarged. Absent: 1.
+    #[serde(default, skip_serializing_if = "Vec::is_empty", with = "lists")]
+    pub target_scale: Vec<f64>,
+    /// `content`, `gram`: where in the image the term counts, white where it does, in the image's shape.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mask: Option<Picture>,
+    /// `gram`: which part of each target counts, one picture for each, in its target's shape. Absent: all of it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty", with = "lists")]
+    pub target_mask: Vec<Picture>,
     /// Weight of the whole term; negative maximises.
     #[serde(default = "one")]
     pub weight: f64,
@@ -85,14 +91,6 @@ fn one() -> f64 {
     clippy::trivially_copy_pass_by_ref,
     reason = "the signature serde calls"
 )]
-fn is_one(value: &f64) -> bool {
-    *value == 1.0
-}
-
-#[expect(
-    clippy::trivially_copy_pass_by_ref,
-    reason = "the signature serde calls"
-)]
 fn is_no(value: &bool) -> bool {
     !*value
 }
@@ -106,7 +104,9 @@ impl TermSpec {
             layers: Vec::new(),
             target: Vec::new(),
             target_weights: Vec::new(),
-            target_scale: 1.0,
+            target_scale: Vec::new(),
+            mask: None,
+            target_mask: Vec::new(),
             weight: 1.0,
             relative: false,
             kernel: None,
