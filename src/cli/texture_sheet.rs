@@ -1,6 +1,6 @@
 //! `pixgrad texture --sheet`: textures of ever more layers beside each other.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Instant;
 
@@ -142,7 +142,7 @@ fn one(
     made: &mut Vec<Texture>,
     layers: Vec<String>,
     options: &OptimizeArgs,
-    output: &PathBuf,
+    output: &Path,
     global: &Global,
 ) -> anyhow::Result<Image> {
     let mut run = recipe.compile(network.device(), network)?;
