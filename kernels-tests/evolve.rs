@@ -97,7 +97,7 @@ fn genes_are_crossed_and_mutated_by_the_papers_formulas() {
             for image in 0..x.n {
                 let parents = random(7, step, image, 3 * pixels);
                 let parent = |which: usize, pixel: u32, channel: u32| {
-                    let elite = parents[which] % niches;
+                    let elite = (parents[which] >> 8) % niches;
                     let word = words[(elite * pixels + pixel) as usize];
                     f64::from(word >> (8 * channel) & 255) / 255.0
                 };
@@ -117,7 +117,7 @@ fn genes_are_crossed_and_mutated_by_the_papers_formulas() {
                                 (1.0 / (2.0 * (1.0 - u))).powf(q)
                             };
                             // The two children of SBX, and the gene that is left as it is.
-                            gene = match draw(0)[3] >> (2 * channel) & 3 {
+                            gene = match draw(0)[3] >> (24 + 2 * channel) & 3 {
                                 0 => 0.5 * ((1.0 + beta) * a + (1.0 - beta) * b),
                                 1 => 0.5 * ((1.0 - beta) * a + (1.0 + beta) * b),
                                 _ => a,
@@ -194,7 +194,7 @@ fn shares_are_those_asked_for() {
     let mut crossed = 0;
     for (image, values) in (0..).zip(values.chunks(768)) {
         let parents = random(7, 1, image, 768);
-        let level = |parent: u32| if parent % 2 == 0 { 64.0 } else { 192.0 } / 255.0;
+        let level = |parent: u32| if (parent >> 8) % 2 == 0 { 64.0 } else { 192.0 } / 255.0;
         let (own, other): (f64, f64) = (level(parents[0]), level(parents[1]));
         let share =
             |test: &dyn Fn(f64) -> bool| values.iter().filter(|v| test(**v)).count() as f64 / 768.0;
