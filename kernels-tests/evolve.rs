@@ -97,7 +97,7 @@ fn genes_are_crossed_and_mutated_by_the_papers_formulas() {
             for image in 0..x.n {
                 let parents = random(7, step, image, 3 * pixels);
                 let parent = |which: usize, pixel: u32, channel: u32| {
-                    let elite = parents[which] % niches;
+                    let elite = (parents[which] >> 8) % niches;
                     let word = words[(elite * pixels + pixel) as usize];
                     f64::from(word >> (8 * channel) & 255) / 255.0
                 };
@@ -117,7 +117,7 @@ fn genes_are_crossed_and_mutated_by_the_papers_formulas() {
                                 (1.0 / (2.0 * (1.0 - u))).powf(q)
                             };
                             // The two children of SBX, and the gene that is left as it is.
-                            gene = match draw(0)[3] >> (2 * channel) & 3 {
+                            gene = match draw(0)[3] >> (24 + 2 * channel) & 3 {
                                 0 => 0.5 * ((1.0 + beta) * a + (1.0 - beta) * b),
                                 1 => 0.5 * ((1.0 - beta) * a + (1.0 + beta) * b),
                                 _ => a,
@@ -194,7 +194,7 @@ fn shares_are_those_asked_for() {
     let mut crossed = 0;
     for (image, values) in (0..).zip(values.chunks(768)) {
         let parents = random(7, 1, image, 768);
-        let level = |parent: u32| if parent % 2 == 0 { 64.0 } else { 192.0 } / 255.0;
+        let level = |parent: u32| if (parent >> 8).is_multiple_of(2) { 64.0 } else { 192.0 } / 255.0;
         let (own, other): (f64, f64) = (level(parents[0]), level(parents[1]));
         let share =
             |test: &dyn Fn(f64) -> bool| values.iter().filter(|v| test(**v)).count() as f64 / 768.0;
@@ -256,10 +256,10 @@ fn the_best_answer_wins_each_niche() {
             ];
             let out = check(&Judge { answers: view }, &data);
             let of = |i: u32, niche: usize| answers[view.at(i as usize, 0, 0) + niche];
-            for niche in 0..niches as usize {
+            for (niche, before) in before.iter().enumerate() {
                 let all = (0..n).map(|i| of(i, niche));
-                let most = all.fold(before[niche], f32::max);
-                let first = (0..n).find(|i| most > before[niche] && of(*i, niche) == most);
+                let most = all.fold(*before, f32::max);
+                let first = (0..n).find(|i| most > *before && of(*i, niche) == most);
                 assert_eq!(out[0].reals()[niche], f64::from(most));
                 assert_eq!(out[1].words()[niche], first.unwrap_or(n));
             }

@@ -70,12 +70,13 @@ fn main(@builtin(workgroup_id) id: vec3<u32>, @builtin(local_invocation_index) l
         x[place(p.x, item, 0u)] = padded(p.x, 0u, vec4<f32>(choices >> vec4<u32>(24u)) / 255.0);
         return;
     }
-    // Drawn once for the whole image: behind all that its pixels draw.
+    // Drawn once for the whole image: behind all that its pixels draw. The lowest bits of a draw's words are not independent
+    // of each other.
     let parents = random(p.seed, t, image, 3u * p.each);
-    let a = genes(uniform_below(parents.x, p.niches), pixel);
+    let a = genes(uniform_below(parents.x >> 8u, p.niches), pixel);
     var gene = a;
     if parents.z < p.crossed {
-        let b = genes(uniform_below(parents.y, p.niches), pixel);
+        let b = genes(uniform_below(parents.y >> 8u, p.niches), pixel);
         let u = uniform_real(random(p.seed, t, image, 3u * pixel + 1u));
         let less = powered(2.0 * u, p.crossing);
         let more = one / powered(2.0 * (one - u), p.crossing);
@@ -83,7 +84,7 @@ fn main(@builtin(workgroup_id) id: vec3<u32>, @builtin(local_invocation_index) l
         let near_a = 0.5 * ((one + beta) * a + (one - beta) * b);
         let near_b = 0.5 * ((one + beta) * b + (one - beta) * a);
         // Two bits for each gene.
-        let kind = (vec4<u32>(choices.w) >> vec4<u32>(0u, 2u, 4u, 6u)) & vec4<u32>(3u);
+        let kind = (vec4<u32>(choices.w) >> vec4<u32>(24u, 26u, 28u, 30u)) & vec4<u32>(3u);
         gene = select(gene, near_a, kind == vec4<u32>(0u));
         gene = select(gene, near_b, kind == vec4<u32>(1u));
         gene = clamp(gene, zero, one);

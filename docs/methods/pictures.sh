@@ -17,7 +17,7 @@ pixgrad visualize --class "Egyptian cat,flamingo,volcano,pizza" -s 160 -i 256 -o
 pixgrad visualize --unit fire5/concat:3,17,42,96 -s 128 -i 256 -o $pages/visualize-channels.jpg
 pixgrad visualize --direction 1,2,3,4 --layer fire8/concat -s 128 -i 256 -o $pages/visualize-directions.jpg
 pixgrad fool --class "king penguin" -o $pages/fool.png
-pixgrad fool --method evolve -s 48 --generations 500 -o $pages/fool-evolve.png
+pixgrad fool --method evolve -s 48 --generations 100 -o $pages/fool-evolve.png
 pixgrad invert $images/chelsea.png --model vgg19 --layers relu1_1,relu2_1,relu3_1,relu4_1 -s 128 -i 150 -o $pages/invert.jpg
 pixgrad attack $images/chelsea.png --target "king penguin" --method pgd --epsilon 8/255 -o out
 cp out/chelsea-panel.png $pages/attack.png

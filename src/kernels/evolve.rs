@@ -166,7 +166,8 @@ impl Kernel for Breed {
             let choices = draw(3 * pixel);
             let parents = draw(3 * each);
             let elite = |word| {
-                let elite = uniform_below(word, self.niches);
+                // The lowest bits of a draw's words are not independent of each other.
+                let elite = uniform_below(word >> 8, self.niches);
                 genes::<T>(elites[(elite * each + pixel) as usize])
             };
             let mut gene = if t == 0 {
@@ -177,7 +178,7 @@ impl Kernel for Breed {
             if t > 0 && parents[2] < below(self.crossover_rate) {
                 let (other, words) = (elite(parents[1]), draw(3 * pixel + 1));
                 for (i, gene) in gene.iter_mut().enumerate() {
-                    let (near, far) = match choices[3] >> (2 * i) & 3 {
+                    let (near, far) = match choices[3] >> (24 + 2 * i) & 3 {
                         0 => (*gene, other[i]),
                         1 => (other[i], *gene),
                         _ => continue,

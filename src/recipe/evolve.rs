@@ -228,7 +228,7 @@ impl Evolving {
                     self.elites.niches
                 ))
             })?;
-            let bytes = |word: &u32| <[u8; 4]>::from(word.to_le_bytes()).into_iter().take(3);
+            let bytes = |word: &u32| word.to_le_bytes().into_iter().take(3);
             let bytes: Vec<u8> = elite.iter().flat_map(bytes).collect();
             Ok(Image::from_rgb8(width, height, &bytes)?)
         };
