@@ -18,8 +18,9 @@ use pixgrad::{Error, Image};
 use serde::Serialize;
 
 use super::interrupt::Interrupt;
-use super::optimize::{TermValue, load_network};
+use super::optimize::load_network;
 use super::progress::Reporter;
+use super::report::TermValue;
 use super::{Global, parse, terminal};
 
 /// Options for the pictures of a folder.

@@ -14,7 +14,7 @@ use serde_json::json;
 use super::attack::{Watcher, label, load_classifier};
 use super::fool::{FoolArgs, Reached};
 use super::interrupt::Interrupt;
-use super::optimize::report_plan;
+use super::report::report_plan;
 use super::{Global, Usage, terminal};
 
 /// Pictures on the sheet of the best, at most.

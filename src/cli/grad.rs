@@ -9,9 +9,10 @@ use pixgrad::Recipe;
 use pixgrad::image::check_file;
 use serde_json::json;
 
-use super::optimize::{TermValue, load_network};
+use super::optimize::load_network;
 use super::output::{Tensor, write_tensors};
 use super::parse::{self, Size};
+use super::report::TermValue;
 use super::{Global, terminal};
 
 /// Write the gradient of a recipe's objective at its start image, nothing stepped

@@ -14,9 +14,10 @@ use serde::Serialize;
 
 use super::checkpoint::Keeper;
 use super::interrupt::Interrupt;
-use super::optimize::{OptimizeArgs, Plain, iterate, report_plan, save_recipe};
+use super::optimize::{OptimizeArgs, Plain, iterate, save_recipe};
 use super::output::default_path;
 use super::parse::{self, LongSide};
+use super::report::report_plan;
 use super::{Global, Usage, terminal};
 
 /// Long side of the result in pixels when nobody says, if the picture has as many.

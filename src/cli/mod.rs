@@ -18,6 +18,7 @@ mod optimize;
 mod output;
 mod parse;
 mod progress;
+mod report;
 mod run;
 mod search;
 mod style;

@@ -7,18 +7,17 @@ use std::time::Instant;
 
 use anyhow::bail;
 use clap::Args;
-use pixgrad::device::DeviceInfo;
 use pixgrad::image::{self, OutputFormat, SaveOptions, check_file, check_writable};
 use pixgrad::recipe::{
     Checkpoint, Init, OptimizerKind, Outcome, Progress, Recipe, Run, ScaleReport,
 };
 use pixgrad::{Device, Image, Network};
-use serde::Serialize;
 
 use super::checkpoint::{Beginning, CheckpointArgs, Keeper};
 use super::interrupt::Interrupt;
 use super::output::{numbered, write_json, write_text};
 use super::progress::Reporter;
+use super::report::{Report, TermValue, report_plan};
 use super::trace::{Iteration, Trace};
 use super::{Global, parse, terminal};
 
@@ -445,108 +444,6 @@ pub fn iterate(
     }
     keeper.write(run)?;
     Ok(journal)
-}
-
-/// What a run was, as `--json` tells it.
-#[derive(Serialize)]
-struct Report<'a> {
-    output: &'a Path,
-    width: u32,
-    height: u32,
-    model: &'a str,
-    device: &'a DeviceInfo,
-    iterations: u64,
-    seconds: f64,
-    /// Of the last iteration, before its step.
-    loss: f32,
-    terms: Vec<TermValue>,
-    /// Whether Ctrl-C ended the run.
-    stopped: bool,
-    #[serde(flatten)]
-    findings: serde_json::Map<String, serde_json::Value>,
-}
-
-/// The weighted value of one term of the recipe.
-#[derive(Debug, Serialize)]
-pub struct TermValue {
-    pub kind: &'static str,
-    pub value: f32,
-}
-
-impl Report<'_> {
-    fn line(&self) -> String {
-        let (width, height) = (self.width, self.height);
-        let stopped = if self.stopped { ", stopped" } else { "" };
-        format!(
-            "{}: {width}x{height}, {} iterations{stopped}, {:.1} s on {}",
-            self.output.display(),
-            self.iterations,
-            self.seconds,
-            self.device.name
-        )
-    }
-}
-
-/// What a plan is, as `--dry-run --json` tells it.
-#[derive(Serialize)]
-struct PlanReport<'a> {
-    model: &'a str,
-    device: &'a DeviceInfo,
-    scales: Vec<ScalePlan<'a>>,
-}
-
-#[derive(Serialize)]
-struct ScalePlan<'a> {
-    #[serde(flatten)]
-    scale: &'a ScaleReport,
-    total_bytes: u64,
-}
-
-pub fn report_plan(
-    device: &Device,
-    network: &Network,
-    scales: &[ScaleReport],
-    global: &Global,
-) -> anyhow::Result<ExitCode> {
-    if global.json {
-        let scales = scales.iter().map(|scale| ScalePlan {
-            scale,
-            total_bytes: scale.cost.total_bytes(),
-        });
-        let report = PlanReport {
-            model: &network.graph().name,
-            device: device.info(),
-            scales: scales.collect(),
-        };
-        terminal::print_json(&report)?;
-        return Ok(ExitCode::SUCCESS);
-    }
-    let header = [
-        "size",
-        "iterations",
-        "memory",
-        "bands",
-        "GFLOP/iteration",
-        "dispatches/iteration",
-    ];
-    let mut rows = vec![header.map(String::from).to_vec()];
-    rows.extend(scales.iter().map(|s| {
-        vec![
-            format!("{}x{}", s.width, s.height),
-            s.iterations.to_string(),
-            terminal::bytes(s.peak_bytes),
-            s.bands.to_string(),
-            format!("{:.2}", s.cost.gflop),
-            s.cost.dispatches.to_string(),
-        ]
-    }));
-    let table = terminal::table(&rows);
-    terminal::print(format_args!(
-        "{} on {}\n{table}",
-        network.graph().name,
-        device.info().name
-    ))?;
-    Ok(ExitCode::SUCCESS)
 }
 
 /// After a failure in the middle: the image as far as it came is written, if it can still be read.

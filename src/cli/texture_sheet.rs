@@ -13,7 +13,8 @@ use serde::Serialize;
 
 use super::checkpoint::Keeper;
 use super::interrupt::Interrupt;
-use super::optimize::{OptimizeArgs, Plain, iterate, load_network, report_plan};
+use super::optimize::{OptimizeArgs, Plain, iterate, load_network};
+use super::report::report_plan;
 use super::{Global, Usage, terminal};
 
 /// One texture of the sheet.
