@@ -1,7 +1,7 @@
 //! A GPU through `wgpu`: buffers, pipelines, read-back, counters.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::buffer::Memory;
@@ -32,8 +32,6 @@ type Pipelines = HashMap<(Shader, Vec<Slot>), Arc<Pipeline>>;
 pub struct Pipeline {
     pipeline: wgpu::ComputePipeline,
     layout: wgpu::BindGroupLayout,
-    /// Whether it has been submitted before, see [`Gpu::warm_up`].
-    warm: AtomicBool,
 }
 
 /// What the engine has asked of the driver since the device was opened.
@@ -93,13 +91,9 @@ pub struct Dispatch {
 impl Dispatch {
     /// Appends the dispatch to a compute pass.
     pub fn encode(&self, pass: &mut wgpu::ComputePass<'_>) {
-        self.encode_grid(pass, self.grid);
-    }
-
-    fn encode_grid(&self, pass: &mut wgpu::ComputePass<'_>, grid: [u32; 3]) {
         pass.set_pipeline(&self.pipeline.pipeline);
         pass.set_bind_group(0, &self.bind_group, &[]);
-        pass.dispatch_workgroups(grid[0], grid[1], grid[2]);
+        pass.dispatch_workgroups(self.grid[0], self.grid[1], self.grid[2]);
     }
 }
 
@@ -465,11 +459,7 @@ impl Gpu {
             });
         }
         self.counters.pipelines.fetch_add(1, Ordering::Relaxed);
-        Ok(Pipeline {
-            pipeline,
-            layout,
-            warm: AtomicBool::new(false),
-        })
+        Ok(Pipeline { pipeline, layout })
     }
 
     /// The bytes of a parameter slot: the band's origin in workgroups, then the kernel's own parameters.
@@ -526,30 +516,6 @@ impl Gpu {
             bind_group,
             grid,
         })
-    }
-
-    /// Submits every kernel that has not been submitted before once with no workgroups at all, and waits.
-    ///
-    /// Some drivers finish compiling a kernel only when it is first dispatched. That takes as long as it takes; done here it
-    /// does not lengthen a submission that is to be short.
-    ///
-    /// # Errors
-    /// [`DeviceError::Lost`].
-    pub fn warm_up(&self, dispatches: &[Dispatch]) -> Result<(), DeviceError> {
-        for dispatch in dispatches {
-            if dispatch.pipeline.warm.swap(true, Ordering::Relaxed) {
-                continue;
-            }
-            let mut encoder = self
-                .device
-                .create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
-            dispatch.encode_grid(
-                &mut encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default()),
-                [0; 3],
-            );
-            self.submit(encoder);
-        }
-        self.wait(None)
     }
 
     pub(super) fn run(

@@ -123,8 +123,8 @@ impl Device {
         }
     }
 
-    /// Bytes of memory that plans may take, where that is known: what [`DeviceOptions::memory`] allows, and no more than
-    /// is free on the processor and on software adapters, which share its memory. A GPU's driver tells only by refusing.
+    /// Bytes of memory that buffers may take, those that exist already included, where that is known: what
+    /// [`DeviceOptions::memory`] allows, and no more than is free on the processor and on software adapters, which share its memory. A GPU's driver tells only by refusing.
     #[must_use]
     pub fn memory_limit(&self) -> Option<u64> {
         let own = matches!(&self.0.hardware, Hardware::Cpu(_)) || self.info().is_software();
@@ -134,7 +134,8 @@ impl Device {
                 system.refresh_memory();
                 system.available_memory()
             })
-            .filter(|bytes| *bytes > 0);
+            .filter(|bytes| *bytes > 0)
+            .map(|free| free + self.allocated().0);
         [free, self.0.memory].into_iter().flatten().min()
     }
 

@@ -324,13 +324,13 @@ fn field(network: &net::Network, node: NodeId) -> Option<ReceptiveField> {
 /// Numbers of bands that are tried, fewest first.
 const COUNTS: [u32; 15] = [1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192];
 
-/// The plan with the fewest bands that fits the device beside `beside` bytes, and how many those are.
+/// The plan with the fewest bands that fits the device, by the bytes that `needed` says, and how many those are.
 ///
 /// # Errors
 /// Those of `plan` with one band; else [`Error::TooLarge`] where it does not fit in any number of bands.
 pub fn fewest_bands(
     device: &Device,
-    beside: u64,
+    needed: impl Fn(&Plan) -> u64,
     plan: impl Fn(u32) -> Result<Plan, Error>,
 ) -> Result<(u32, Plan), Error> {
     let mut too_large = None;
@@ -341,7 +341,7 @@ pub fn fewest_bands(
             (Err(_), Some(error)) => return Err(error),
             (Err(error), None) => return Err(error),
         };
-        match plan.check_fits(device, beside) {
+        match plan.check_fits(device, needed(&plan)) {
             Ok(()) => return Ok((count, plan)),
             Err(error) => too_large = Some(error),
         }

@@ -437,6 +437,13 @@ impl Plan {
         cost.total_bytes().max(kept + cost.given_bytes + beside)
     }
 
+    /// What is taken when the plan gets its memory, on top of what the device holds already.
+    #[must_use]
+    pub fn bytes_on_top(&self, device: &Device) -> u64 {
+        let cost = self.cost();
+        device.allocated().0 + cost.buffer_bytes + cost.parameter_bytes
+    }
+
     /// Lengths of the distinct buffers that existed before the plan and are touched by it.
     fn given_buffers(&self) -> impl Iterator<Item = usize> + '_ {
         // A term binds its target once per pass; the label and length identify it well enough for a sum of bytes
@@ -451,12 +458,11 @@ impl Plan {
             })
     }
 
-    /// Whether every buffer of the plan is within the device's limits, and the plan within its memory, with `beside`
-    /// bytes that hand over to it.
+    /// Whether every buffer of the plan is within the device's limits, and `needed` bytes within its memory.
     ///
     /// # Errors
     /// [`Error::TooLarge`] names what does not fit.
-    pub fn check_fits(&self, device: &Device, beside: u64) -> Result<(), Error> {
+    pub fn check_fits(&self, device: &Device, needed: u64) -> Result<(), Error> {
         let info = device.info();
         let limit = info
             .max_binding_bytes
@@ -472,7 +478,6 @@ impl Plan {
                 largest: None,
             });
         }
-        let needed = self.peak_bytes(beside);
         if let Some(most) = device.memory_limit()
             && needed > most
         {

@@ -118,7 +118,7 @@ impl Evolution {
         let outline = network.outline();
         let fitting = |size| -> Result<Plan, Error> {
             let (plan, _) = self.plan(&outline, size)?;
-            plan.check_fits(device, 0)?;
+            plan.check_fits(device, plan.cost().total_bytes())?;
             Ok(plan)
         };
         let size = (self.width, self.height);

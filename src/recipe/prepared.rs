@@ -178,7 +178,11 @@ impl Prepared {
         let device = self.network.device();
         let fit = |size: (u32, u32), before: Option<&Plan>| {
             let beside = before.map_or(0, |p| bytes_beside(p, self.view(size)));
-            fewest_bands(device, beside, |bands| self.dry_plan(size, bands))
+            fewest_bands(
+                device,
+                |plan| plan.peak_bytes(beside),
+                |bands| self.dry_plan(size, bands),
+            )
         };
         let mut before: Option<Plan> = None;
         let mut bands = Vec::new();
@@ -315,7 +319,7 @@ impl Prepared {
             Some(memory) => Executor::in_memory(device, plan, memory),
             None => {
                 // Beside all that is kept.
-                plan.check_fits(device, device.allocated().0)?;
+                plan.check_fits(device, plan.bytes_on_top(device))?;
                 Executor::new(device, plan)
             }
         }

@@ -332,8 +332,10 @@ impl Run {
         let wrap = self.prepared.recipe.is_tile();
         hand_over(&self.executor, &next, detail, wrap)?;
         let done = std::mem::replace(&mut self.executor, next);
-        if let Some(spare) = &mut self.spare {
-            spare.put(done);
+        match &mut self.spare {
+            Some(spare) => spare.put(done),
+            // What survived of it makes room for the rest of the finer scale.
+            None => drop(done),
         }
         self.earlier = earlier;
         self.scale += 1;

@@ -455,7 +455,11 @@ fn visited(
         Ok::<_, Error>((Plan::finished(recording, input, step, ring), outputs))
     };
     let device = network.device();
-    let (bands, plan) = fewest_bands(device, 0, |count| Ok(record(count)?.0))?;
+    let (bands, plan) = fewest_bands(
+        device,
+        |plan| plan.bytes_on_top(device),
+        |count| Ok(record(count)?.0),
+    )?;
     let executor = run_once(network, plan, &pixels)?;
     Ok((executor, record(bands)?.1))
 }

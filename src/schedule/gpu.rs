@@ -72,7 +72,6 @@ impl GpuProgram {
             dispatches.push(gpu.dispatch(operation, &bound[*call], &params, slot as u64, *grid)?);
         }
         gpu.queue().write_buffer(&params, 0, &bytes);
-        gpu.warm_up(&dispatches)?;
         let usage = wgpu::BufferUsages::COPY_DST | wgpu::BufferUsages::MAP_READ;
         let ring_bytes = u64::from(RING_ROWS) * slots as u64 * 4;
         let staging = (0..=IN_FLIGHT)

@@ -56,7 +56,7 @@ impl Executor {
     /// # Errors
     /// As [`Executor::new`].
     pub fn with_state(device: &Device, plan: Plan) -> Result<Self, Error> {
-        plan.check_fits(device, 0)?;
+        plan.check_fits(device, plan.cost().total_bytes())?;
         let none = vec![None; plan.layout.slots.len()];
         let mut executor = Self::on(device, plan, none);
         executor.allocate(|home| matches!(home, Home::Persistent))?;
