@@ -89,7 +89,7 @@ pub enum PairSums {
 /// x_i, column j to y_j, whose weight is ω_j. Columns that only fill the last vec4 become zero.
 ///
 /// Bindings: `m` ([batch, rows, columns in whole vec4s]; read only for values); `values` ([n, parts, `image_rows`]) or
-/// `slopes` ([n·`image_rows`]); with `weighted` `weights` (one for each column, in whole vec4s).
+/// `slopes` (`[n, image_rows]`); with `weighted` `weights` (one for each column, in whole vec4s).
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct PairKernel {
     /// k.

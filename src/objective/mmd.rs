@@ -268,7 +268,7 @@ impl Pairs {
     }
 }
 
-/// Records Σ_j ω_j·k(s_i, s_j) for every column s_i of `columns` ([1, 1, M, C]) with the weights ω ([M] in whole vec4s): reals,
+/// Records Σ_j ω_j·k(s_i, s_j) for every column s_i of `columns` (`[1, 1, M, C]`) with the weights ω (`[M]` in whole vec4s): reals,
 /// kept. Weighted again with ω they sum to mean k(s, s').
 pub fn record_similarity(
     recording: &mut Recording,
