@@ -73,6 +73,7 @@ mod term;
 mod tile;
 mod tv;
 mod tv_beta;
+mod warm;
 mod warp;
 mod wasserstein;
 mod weigh;

@@ -1,11 +1,13 @@
 //! A GPU through `wgpu`: buffers, pipelines, read-back, counters.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::buffer::Memory;
-use super::{Buffer, DeviceError, DeviceInfo, Kind, Operation, Shader, Slot, adapters, compose};
+use super::{
+    Buffer, DeviceError, DeviceInfo, Kind, Operation, Shader, Slot, adapters, compose, shader,
+};
 
 /// Where the parameters of one dispatch stand in a buffer of many: WebGPU's alignment of uniform offsets.
 pub const PARAMS_SLOT: u64 = 256;
@@ -16,6 +18,9 @@ pub struct Gpu {
     queue: wgpu::Queue,
     info: DeviceInfo,
     checked: bool,
+    /// Whether parameters are bound as read-only storage instead of as a uniform buffer. Mesa's software Vulkan takes the
+    /// contents of uniform buffers for constants and compiles a kernel anew for each that it meets.
+    params_in_storage: bool,
     pipelines: Mutex<Pipelines>,
     counters: Counters,
     rate: std::sync::OnceLock<f64>,
@@ -32,6 +37,8 @@ type Pipelines = HashMap<(Shader, Vec<Slot>), Arc<Pipeline>>;
 pub struct Pipeline {
     pipeline: wgpu::ComputePipeline,
     layout: wgpu::BindGroupLayout,
+    /// Whether a dispatch of it has been encoded.
+    has_run: AtomicBool,
 }
 
 /// What the engine has asked of the driver since the device was opened.
@@ -91,6 +98,7 @@ pub struct Dispatch {
 impl Dispatch {
     /// Appends the dispatch to a compute pass.
     pub fn encode(&self, pass: &mut wgpu::ComputePass<'_>) {
+        self.pipeline.has_run.store(true, Ordering::Relaxed);
         pass.set_pipeline(&self.pipeline.pipeline);
         pass.set_bind_group(0, &self.bind_group, &[]);
         pass.dispatch_workgroups(self.grid[0], self.grid[1], self.grid[2]);
@@ -124,6 +132,7 @@ impl Gpu {
                 max_storage_buffer_binding_size: has.max_storage_buffer_binding_size,
                 max_buffer_size: has.max_buffer_size,
                 max_compute_workgroup_storage_size: has.max_compute_workgroup_storage_size,
+                max_storage_buffers_per_shader_stage: has.max_storage_buffers_per_shader_stage,
                 ..wgpu::Limits::default()
             },
             experimental_features: wgpu::ExperimentalFeatures::disabled(),
@@ -158,7 +167,11 @@ impl Gpu {
             }
         });
         let info = adapters::describe(0, &info, &device.limits(), device.features());
+        // It takes one storage binding more than a device of WebGPU's default limits has.
+        let bindings = |limits: &wgpu::Limits| limits.max_storage_buffers_per_shader_stage;
+        let spare = bindings(&device.limits()) > bindings(&wgpu::Limits::default());
         Self {
+            params_in_storage: info.is_software() && spare,
             device,
             queue,
             info,
@@ -387,7 +400,10 @@ impl Gpu {
 
     fn compile(&self, shader: Shader, slots: &[Slot]) -> Result<Pipeline, DeviceError> {
         let label = shader.label();
-        let module = compose(shader)?;
+        let mut module = compose(shader)?;
+        if self.params_in_storage {
+            shader::params_in_storage(&mut module);
+        }
         let scope = self.device.push_error_scope(wgpu::ErrorFilter::Validation);
         let descriptor = wgpu::ShaderModuleDescriptor {
             label: Some(&label),
@@ -415,7 +431,12 @@ impl Gpu {
             },
             count: None,
         };
-        let entries: Vec<_> = std::iter::once(entry(0, wgpu::BufferBindingType::Uniform))
+        let params_type = if self.params_in_storage {
+            wgpu::BufferBindingType::Storage { read_only: true }
+        } else {
+            wgpu::BufferBindingType::Uniform
+        };
+        let entries: Vec<_> = std::iter::once(entry(0, params_type))
             .chain(slots.iter().zip(1..).map(|(slot, binding)| {
                 entry(
                     binding,
@@ -459,7 +480,34 @@ impl Gpu {
             });
         }
         self.counters.pipelines.fetch_add(1, Ordering::Relaxed);
-        Ok(Pipeline { pipeline, layout })
+        Ok(Pipeline {
+            pipeline,
+            layout,
+            has_run: AtomicBool::new(false),
+        })
+    }
+
+    /// Whether the device has been given a dispatch of the kernel already: the first may take much longer than those
+    /// after it.
+    ///
+    /// # Errors
+    /// [`DeviceError::Shader`].
+    pub fn has_run(&self, operation: &dyn Operation) -> Result<bool, DeviceError> {
+        Ok(self.pipeline(operation)?.has_run.load(Ordering::Relaxed))
+    }
+
+    /// A buffer of parameters: the slots of [`Gpu::params_bytes`], one after the other.
+    ///
+    /// # Errors
+    /// As [`super::Device::buffer`].
+    pub fn params_buffer(&self, slots: &[u8]) -> Result<wgpu::Buffer, DeviceError> {
+        let usage = wgpu::BufferUsages::UNIFORM
+            | wgpu::BufferUsages::STORAGE
+            | wgpu::BufferUsages::COPY_DST;
+        let bytes = (slots.len() as u64).max(PARAMS_SLOT);
+        let buffer = self.raw_buffer("parameters", bytes, usage)?;
+        self.queue.write_buffer(&buffer, 0, slots);
+        Ok(buffer)
     }
 
     /// The bytes of a parameter slot: the band's origin in workgroups, then the kernel's own parameters.
@@ -489,14 +537,14 @@ impl Gpu {
         grid: [u32; 3],
     ) -> Result<Dispatch, DeviceError> {
         let pipeline = self.pipeline(operation)?;
-        let uniform = wgpu::BindingResource::Buffer(wgpu::BufferBinding {
+        let parameters = wgpu::BindingResource::Buffer(wgpu::BufferBinding {
             buffer: params,
             offset: slot * PARAMS_SLOT,
             size: std::num::NonZeroU64::new(PARAMS_SLOT),
         });
         let entries: Vec<_> = std::iter::once(wgpu::BindGroupEntry {
             binding: 0,
-            resource: uniform,
+            resource: parameters,
         })
         .chain(buffers.iter().zip(1..).filter_map(|(buffer, binding)| {
             buffer.wgpu().map(|raw| wgpu::BindGroupEntry {
@@ -523,10 +571,7 @@ impl Gpu {
         operation: &dyn Operation,
         buffers: &[&Buffer],
     ) -> Result<(), DeviceError> {
-        let usage = wgpu::BufferUsages::UNIFORM | wgpu::BufferUsages::COPY_DST;
-        let params = self.raw_buffer("parameters", PARAMS_SLOT, usage)?;
-        self.queue
-            .write_buffer(&params, 0, &Self::params_bytes(operation, [0; 3]));
+        let params = self.params_buffer(&Self::params_bytes(operation, [0; 3]))?;
         let dispatch = self.dispatch(operation, buffers, &params, 0, operation.grid())?;
         let mut encoder = self
             .device

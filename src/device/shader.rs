@@ -141,3 +141,14 @@ pub fn compose(shader: Shader) -> Result<naga::Module, DeviceError> {
 fn composer_for_message() -> Composer {
     Composer::default()
 }
+
+/// Moves a module's parameters from a uniform buffer into read-only storage; their layout suits both.
+pub(super) fn params_in_storage(module: &mut naga::Module) {
+    for (_, variable) in module.global_variables.iter_mut() {
+        if variable.space == naga::AddressSpace::Uniform {
+            variable.space = naga::AddressSpace::Storage {
+                access: naga::StorageAccess::LOAD,
+            };
+        }
+    }
+}

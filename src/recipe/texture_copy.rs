@@ -3,7 +3,7 @@
 use wgpu::TextureFormat;
 
 use crate::Error;
-use crate::device::{Gpu, Kind, PARAMS_SLOT};
+use crate::device::{Gpu, Kind};
 use crate::kernels::Pixels;
 use crate::schedule::Executor;
 
@@ -56,10 +56,7 @@ pub(super) fn record(
         bgra,
     };
     let words = gpu.buffer("pixels", Kind::Word, pitch as usize * size.height as usize)?;
-    let usage = wgpu::BufferUsages::UNIFORM | wgpu::BufferUsages::COPY_DST;
-    let params = gpu.raw_buffer("parameters", PARAMS_SLOT, usage)?;
-    gpu.queue()
-        .write_buffer(&params, 0, &Gpu::params_bytes(&kernel, [0; 3]));
+    let params = gpu.params_buffer(&Gpu::params_bytes(&kernel, [0; 3]))?;
     let grid = crate::device::Kernel::grid(&kernel);
     let dispatch = gpu.dispatch(
         &kernel,

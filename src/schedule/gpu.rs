@@ -59,19 +59,17 @@ impl GpuProgram {
                 bands.push((i, origin, grid, ms * share));
             }
         }
-        let params = gpu.raw_buffer(
-            "parameters",
-            bands.len().max(1) as u64 * PARAMS_SLOT,
-            wgpu::BufferUsages::UNIFORM | wgpu::BufferUsages::COPY_DST,
-        )?;
         let mut bytes = Vec::with_capacity(bands.len() * PARAMS_SLOT as usize);
-        let mut dispatches = Vec::with_capacity(bands.len());
-        for (slot, (call, origin, grid, _)) in bands.iter().enumerate() {
+        for (call, origin, ..) in &bands {
             let operation = &*recording.calls()[*call].operation;
             bytes.extend_from_slice(&Gpu::params_bytes(operation, *origin));
+        }
+        let params = gpu.params_buffer(&bytes)?;
+        let mut dispatches = Vec::with_capacity(bands.len());
+        for (slot, (call, _, grid, _)) in bands.iter().enumerate() {
+            let operation = &*recording.calls()[*call].operation;
             dispatches.push(gpu.dispatch(operation, &bound[*call], &params, slot as u64, *grid)?);
         }
-        gpu.queue().write_buffer(&params, 0, &bytes);
         let usage = wgpu::BufferUsages::COPY_DST | wgpu::BufferUsages::MAP_READ;
         let ring_bytes = u64::from(RING_ROWS) * slots as u64 * 4;
         let staging = (0..=IN_FLIGHT)
@@ -269,13 +267,7 @@ fn measured_gflops(gpu: &Gpu) -> Result<f64, DeviceError> {
             reals("y", view.len())?,
         ];
         let refs: Vec<&Buffer> = buffers.iter().collect();
-        let params = gpu.raw_buffer(
-            "parameters",
-            PARAMS_SLOT,
-            wgpu::BufferUsages::UNIFORM | wgpu::BufferUsages::COPY_DST,
-        )?;
-        gpu.queue()
-            .write_buffer(&params, 0, &Gpu::params_bytes(&kernel, [0; 3]));
+        let params = gpu.params_buffer(&Gpu::params_bytes(&kernel, [0; 3]))?;
         let dispatch = gpu.dispatch(&kernel, &refs, &params, 0, Operation::grid(&kernel))?;
         let mut best = f64::INFINITY;
         for _ in 0..3 {

@@ -2,6 +2,7 @@
 
 mod gpu;
 mod slices;
+mod warm;
 
 use std::collections::HashMap;
 use std::ops::ControlFlow;
@@ -122,6 +123,7 @@ impl Executor {
         if let Some(gpu) = self.device.gpu().filter(|_| !calls.is_empty()) {
             let bound: Vec<Vec<&Buffer>> =
                 calls.iter().map(|call| self.bound(&call.values)).collect();
+            warm::up(gpu, &self.plan.recording, &bound, &self.transient_slots())?;
             let slots = self.plan.groups.len().max(1);
             let program = GpuProgram::new(gpu, &self.plan.recording, &bound, slots)?;
             self.program = Some(program);
@@ -149,6 +151,21 @@ impl Executor {
             self.buffers[i] = Some(buffer);
         }
         Ok(())
+    }
+
+    /// The memory that holds nothing between iterations.
+    fn transient_slots(&self) -> Vec<&Buffer> {
+        let values = self.plan.recording.values().iter();
+        let kept: Vec<usize> = values
+            .zip(&self.plan.layout.slot_of)
+            .filter(|(value, _)| matches!(value.home, Home::Persistent))
+            .filter_map(|(_, slot)| *slot)
+            .collect();
+        let slots = self.slots.iter().enumerate();
+        slots
+            .filter(|(i, _)| !kept.contains(i))
+            .filter_map(|(_, slot)| slot.as_ref())
+            .collect()
     }
 
     fn bound(&self, values: &[ValueId]) -> Vec<&Buffer> {

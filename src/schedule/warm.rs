@@ -1,0 +1,70 @@
+//! Runs every kernel once before it counts: some drivers finish compiling a kernel only when it first runs.
+//!
+//! A first dispatch of llvmpipe's takes up to a second that way. That time belongs to the making of a plan, not to
+//! the slices of its first iteration, which would exceed what a submission may take and teach the slicer wrong costs.
+
+use crate::device::{Buffer, Call, DeviceError, Gpu, Home, Recording, Slot};
+
+/// Runs one workgroup of each kernel of the recording that has not run on the device yet, and waits for it.
+///
+/// `bound` is the memory of each call. Nothing is written that outlives an iteration: such a binding is replaced by
+/// memory of a transient value, where one of `slots` is large enough, or by memory of its own for the moment.
+pub fn up(
+    gpu: &Gpu,
+    recording: &Recording,
+    bound: &[Vec<&Buffer>],
+    slots: &[&Buffer],
+) -> Result<(), DeviceError> {
+    for (call, memory) in recording.calls().iter().zip(bound) {
+        if !gpu.has_run(&*call.operation)? {
+            run(gpu, recording, call, memory, slots)?;
+        }
+    }
+    Ok(())
+}
+
+/// One workgroup of a call, to its end.
+fn run(
+    gpu: &Gpu,
+    recording: &Recording,
+    call: &Call,
+    memory: &[&Buffer],
+    slots: &[&Buffer],
+) -> Result<(), DeviceError> {
+    let operation = &*call.operation;
+    let bindings = operation.bindings();
+    let transient = |i: usize| matches!(recording.value(call.values[i]).home, Home::Transient);
+    let mut memory: Vec<Buffer> = memory.iter().map(|b| (*b).clone()).collect();
+    // The bindings with nothing in them that anybody will read.
+    let mut scratch: Vec<bool> = (0..memory.len()).map(transient).collect();
+    for (i, slot) in bindings.iter().enumerate() {
+        if !slot.writes() || transient(i) {
+            continue;
+        }
+        let free = |b: &Buffer| memory.iter().all(|other| other.address() != b.address());
+        let spare = slots.iter().find(|b| b.len() >= memory[i].len() && free(b));
+        memory[i] = match spare {
+            Some(spare) => (*spare).clone(),
+            None => gpu.buffer("warm-up", slot.kind(), memory[i].len())?,
+        };
+        scratch[i] = true;
+    }
+    let params = gpu.params_buffer(&Gpu::params_bytes(operation, [0; 3]))?;
+    let memory: Vec<&Buffer> = memory.iter().collect();
+    let dispatch = gpu.dispatch(operation, &memory, &params, 0, [1; 3])?;
+    let mut encoder = gpu
+        .device()
+        .create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
+    for (i, slot) in bindings.iter().enumerate() {
+        // Words are positions, and what another kernel left here may lie outside; 0 never does.
+        if matches!(slot, Slot::WordsIn | Slot::WordsInOut)
+            && scratch[i]
+            && let Some(raw) = memory[i].wgpu()
+        {
+            encoder.clear_buffer(raw, 0, None);
+        }
+    }
+    dispatch.encode(&mut encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default()));
+    let submission = gpu.submit(encoder);
+    gpu.wait(Some(submission))
+}
