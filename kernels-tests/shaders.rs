@@ -1,6 +1,6 @@
 //! Every variant of every WGSL file compiles for every backend.
 
-use pixgrad::device::{Shader, compose};
+use pixgrad::device::{BROADCAST, Shader, compose};
 use pixgrad::kernels::SOURCES;
 
 fn every_variant() -> impl Iterator<Item = Shader> {
@@ -10,7 +10,7 @@ fn every_variant() -> impl Iterator<Item = Shader> {
 }
 
 fn validated(shader: Shader) -> (naga::Module, naga::valid::ModuleInfo) {
-    let module = compose(shader).unwrap_or_else(|e| panic!("{e}"));
+    let module = compose(shader, &[]).unwrap_or_else(|e| panic!("{e}"));
     let flags = naga::valid::ValidationFlags::all();
     let info = naga::valid::Validator::new(flags, naga::valid::Capabilities::empty())
         .validate(&module)
@@ -32,6 +32,28 @@ fn spirv() {
             shader.label()
         );
     }
+}
+
+/// With the definition of software adapters; those whose text does not know it come out as without.
+#[test]
+fn spirv_of_software_adapters() {
+    let mut changed = 0;
+    for shader in every_variant() {
+        let module = compose(shader, &[BROADCAST]).unwrap_or_else(|e| panic!("{e}"));
+        let flags = naga::valid::ValidationFlags::all();
+        let info = naga::valid::Validator::new(flags, naga::valid::Capabilities::SUBGROUP)
+            .validate(&module)
+            .unwrap_or_else(|e| panic!("{}: {}", shader.label(), e.emit_to_string("")));
+        let write = |module: &_, info: &_| {
+            naga::back::spv::write_vec(module, info, &naga::back::spv::Options::default(), None)
+                .unwrap_or_else(|e| panic!("{}: {e}", shader.label()))
+        };
+        let (plain, plain_info) = validated(shader);
+        changed += usize::from(write(&module, &info) != write(&plain, &plain_info));
+    }
+    let convolutions = ["conv", "conv1x1", "conv3x3", "gram"];
+    let known = every_variant().filter(|s| convolutions.contains(&s.source.name));
+    assert_eq!(changed, known.count());
 }
 
 #[test]

@@ -4,11 +4,11 @@
 // One invocation per strip of y (8 pixels of a row) and two vec4s of output channels (one under SINGLE, where their number is odd).
 //
 #import pixgrad::tensor::{index, mask_index, masked}
-#import pixgrad::strip::{Strip, zero_strip, mac_strip}
+#import pixgrad::strip::Strip
 #ifdef MASKED
 #import pixgrad::conv::mask
 #endif
-#import pixgrad::conv::{p, x, weights, store, work}
+#import pixgrad::conv::{WIDTH, p, x, weights, zero_sums, mac_sums, store, work}
 
 // The strip's pixels; those beyond the image repeat the last one and are not stored.
 fn load_strip(n: u32, yy: u32, strip: u32, quad: u32) -> Strip {
@@ -33,28 +33,15 @@ fn load_strip(n: u32, yy: u32, strip: u32, quad: u32) -> Strip {
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
     let id = group + p.origin.xyz;
-#ifdef SINGLE
-    let item = work(id, lane, p.y.quads);
-    let quad_out = item.column;
-#else
-    let item = work(id, lane, p.y.quads / 2u);
-    let quad_out = item.column * 2u;
-    var second = zero_strip();
-#endif
+    let item = work(id, lane, WIDTH);
+#ifndef BROADCAST
     if !item.inside { return; }
-    let oy = item.row;
-    let strip = item.strip;
+#endif
     let n = id.z;
-    var first = zero_strip();
+    var sums = zero_sums();
     for (var quad_in = 0u; quad_in < p.x.quads; quad_in++) {
-        let s = load_strip(n, oy, strip, quad_in);
-        first = mac_strip(first, s, weights(n, quad_in * 4u, quad_out));
-#ifndef SINGLE
-        second = mac_strip(second, s, weights(n, quad_in * 4u, quad_out + 1u));
-#endif
+        let s = load_strip(n, item.row, item.strip, quad_in);
+        sums = mac_sums(sums, s, weights(n, quad_in * 4u, item.quad_out, lane));
     }
-    store(first, n, oy, strip, quad_out);
-#ifndef SINGLE
-    store(second, n, oy, strip, quad_out + 1u);
-#endif
+    store(sums, n, item);
 }

@@ -6,11 +6,11 @@
 // weights for 192 vec4 multiply-adds. The invocations of a workgroup are neighbouring strips and read the same
 // weights.
 #import pixgrad::tensor::{index, mask_index, masked}
-#import pixgrad::strip::{Strip, zero_strip, mac_strip}
+#import pixgrad::strip::Strip
 #ifdef MASKED
 #import pixgrad::conv::mask
 #endif
-#import pixgrad::conv::{p, x, weights, store, work}
+#import pixgrad::conv::{WIDTH, p, x, Sums, weights, zero_sums, mac_sums, store, work}
 
 // Pixel xx of the row that begins at `row`, 0 outside the image.
 fn load(row: u32, xx: i32) -> vec4<f32> {
@@ -18,12 +18,14 @@ fn load(row: u32, xx: i32) -> vec4<f32> {
     return select(vec4<f32>(0.0), x[row + u32(inside) * p.x.stride], xx == inside);
 }
 
-// Pixels x0−1 .. x0+9 of a row as three shifted strips.
+// Pixels x0−1 .. x0+8 of a row as three shifted strips.
 struct Row { left: Strip, middle: Strip, right: Strip }
 
-fn load_row(n: u32, yy: u32, strip: u32, quad: u32) -> Row {
+fn load_row(n: u32, position: i32, strip: u32, quad: u32) -> Row {
+    let yy = u32(clamp(position, 0, i32(p.x.h) - 1));
     let at = index(p.x, n, yy, 0u, quad);
-    let x0 = i32(strip * 8u);
+    // A row outside the image is zero, as pixels outside it are.
+    let x0 = select(-16, i32(strip * 8u), position == i32(yy));
     var q = load(at, x0 - 1);
     var a = load(at, x0);
     var b = load(at, x0 + 1);
@@ -52,55 +54,34 @@ fn load_row(n: u32, yy: u32, strip: u32, quad: u32) -> Row {
     return Row(Strip(q, a, b, c, d, e, f, g), Strip(a, b, c, d, e, f, g, h), Strip(b, c, d, e, f, g, h, r));
 }
 
-// Adds one row of the window, whose first row of weights is `tap`, to one vec4 of output channels.
-fn mac_row(acc: Strip, row: Row, n: u32, tap: u32, quad_out: u32) -> Strip {
+// Adds one row of the window, row `position` of x, whose first row of weights is `tap`.
+fn mac_row(acc: Sums, n: u32, position: i32, strip: u32, quad_in: u32, tap: u32, quad_out: u32, lane: u32) -> Sums {
+#ifndef BROADCAST
+    if position < 0 || position >= i32(p.x.h) { return acc; }
+#endif
     let cin = p.x.quads * 4u;
-    let s = mac_strip(acc, row.left, weights(n, tap, quad_out));
-    let t = mac_strip(s, row.middle, weights(n, tap + cin, quad_out));
-    return mac_strip(t, row.right, weights(n, tap + 2u * cin, quad_out));
+    let row = load_row(n, position, strip, quad_in);
+    let s = mac_sums(acc, row.left, weights(n, tap, quad_out, lane));
+    let t = mac_sums(s, row.middle, weights(n, tap + cin, quad_out, lane));
+    return mac_sums(t, row.right, weights(n, tap + 2u * cin, quad_out, lane));
 }
 
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
     let id = group + p.origin.xyz;
-#ifdef SINGLE
-    let item = work(id, lane, p.y.quads);
-    let quad_out = item.column;
-#else
-    let item = work(id, lane, p.y.quads / 2u);
-    let quad_out = item.column * 2u;
-    var second = zero_strip();
-#endif
+    let item = work(id, lane, WIDTH);
+#ifndef BROADCAST
     if !item.inside { return; }
-    let oy = item.row;
-    let strip = item.strip;
+#endif
     let n = id.z;
-    var first = zero_strip();
+    let oy = i32(item.row);
     let rows = p.x.quads * 12u;
-    for (var quad_in = 0u; quad_in < p.x.quads; quad_in++) {
-        let tap = quad_in * 4u;
-        if oy > 0u {
-            let row = load_row(n, oy - 1u, strip, quad_in);
-            first = mac_row(first, row, n, tap, quad_out);
-#ifndef SINGLE
-            second = mac_row(second, row, n, tap, quad_out + 1u);
-#endif
-        }
-        let row = load_row(n, oy, strip, quad_in);
-        first = mac_row(first, row, n, tap + rows, quad_out);
-#ifndef SINGLE
-        second = mac_row(second, row, n, tap + rows, quad_out + 1u);
-#endif
-        if oy + 1u < p.y.h {
-            let row = load_row(n, oy + 1u, strip, quad_in);
-            first = mac_row(first, row, n, tap + 2u * rows, quad_out);
-#ifndef SINGLE
-            second = mac_row(second, row, n, tap + 2u * rows, quad_out + 1u);
-#endif
-        }
+    var sums = zero_sums();
+    for (var q = 0u; q < p.x.quads; q++) {
+        let tap = q * 4u;
+        sums = mac_row(sums, n, oy - 1, item.strip, q, tap, item.quad_out, lane);
+        sums = mac_row(sums, n, oy, item.strip, q, tap + rows, item.quad_out, lane);
+        sums = mac_row(sums, n, oy + 1, item.strip, q, tap + 2u * rows, item.quad_out, lane);
     }
-    store(first, n, oy, strip, quad_out);
-#ifndef SINGLE
-    store(second, n, oy, strip, quad_out + 1u);
-#endif
+    store(sums, n, item);
 }

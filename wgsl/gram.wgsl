@@ -6,6 +6,7 @@
 // A workgroup makes one 64×64 tile, and its mirror image, so that only tiles on and above the diagonal are dispatched.
 // One invocation per 8×8 elements: channels of quads `row`, `row + 8` times those of `column`, `column + 8`, as four
 // mat4x4s. 16 pixels at a time are staged in workgroup memory. Grid (pairs of tiles, splits, n).
+// BROADCAST: see shared/conv.wgsl.
 #import pixgrad::tensor::View
 
 struct Params {
@@ -45,6 +46,19 @@ fn store(matrix: u32, row_quad: u32, column_quad: u32, m: mat4x4<f32>) {
     partial[at + 3u * width] = m[3];
 }
 
+// The 8×8 elements of one invocation.
+struct Sums { near_near: mat4x4<f32>, near_far: mat4x4<f32>, far_near: mat4x4<f32>, far_far: mat4x4<f32> }
+
+// Adds one pixel, whose quads of the right tile begin at `at`.
+fn add_pixel(sums: Sums, l_near: vec4<f32>, l_far: vec4<f32>, at: u32) -> Sums {
+    let r_near = right[at];
+    let r_far = right[at + 8u];
+    return Sums(
+        add_outer(sums.near_near, l_near, r_near), add_outer(sums.near_far, l_near, r_far),
+        add_outer(sums.far_near, l_far, r_near), add_outer(sums.far_far, l_far, r_far),
+    );
+}
+
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
     let id = group + p.origin.xyz;
@@ -58,10 +72,8 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     }
     let row = lane / 8u;
     let column = lane % 8u;
-    var near_near = mat4x4<f32>();
-    var near_far = mat4x4<f32>();
-    var far_near = mat4x4<f32>();
-    var far_far = mat4x4<f32>();
+    let zero = mat4x4<f32>();
+    var sums = Sums(zero, zero, zero, zero);
 
     let begin = id.y * p.share;
     let end = min(begin + p.share, p.pixels);
@@ -72,30 +84,40 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
             right[i] = load(n, pixel, end, tile_column * 16u + i % 16u);
         }
         workgroupBarrier();
-        for (var k = 0u; k < 256u; k += 16u) {
-            let l_near = left[k + row];
-            let l_far = left[k + row + 8u];
-            let r_near = right[k + column];
-            let r_far = right[k + column + 8u];
-            near_near = add_outer(near_near, l_near, r_near);
-            near_far = add_outer(near_far, l_near, r_far);
-            far_near = add_outer(far_near, l_far, r_near);
-            far_far = add_outer(far_far, l_far, r_far);
+#ifdef BROADCAST
+        // The invocations of a subgroup have the same row: each loads the left quads of one of eight pixels.
+        for (var k = 0u; k < 256u; k += 128u) {
+            let near = left[k + column * 16u + row];
+            let far = left[k + column * 16u + row + 8u];
+            let at = k + column;
+            sums = add_pixel(sums, subgroupBroadcast(near, 0u), subgroupBroadcast(far, 0u), at);
+            sums = add_pixel(sums, subgroupBroadcast(near, 1u), subgroupBroadcast(far, 1u), at + 16u);
+            sums = add_pixel(sums, subgroupBroadcast(near, 2u), subgroupBroadcast(far, 2u), at + 32u);
+            sums = add_pixel(sums, subgroupBroadcast(near, 3u), subgroupBroadcast(far, 3u), at + 48u);
+            sums = add_pixel(sums, subgroupBroadcast(near, 4u), subgroupBroadcast(far, 4u), at + 64u);
+            sums = add_pixel(sums, subgroupBroadcast(near, 5u), subgroupBroadcast(far, 5u), at + 80u);
+            sums = add_pixel(sums, subgroupBroadcast(near, 6u), subgroupBroadcast(far, 6u), at + 96u);
+            sums = add_pixel(sums, subgroupBroadcast(near, 7u), subgroupBroadcast(far, 7u), at + 112u);
         }
+#else
+        for (var k = 0u; k < 256u; k += 16u) {
+            sums = add_pixel(sums, left[k + row], left[k + row + 8u], k + column);
+        }
+#endif
         workgroupBarrier();
     }
 
     let matrix = n * p.splits + id.y;
     let i = tile_row * 16u + row;
     let j = tile_column * 16u + column;
-    store(matrix, i, j, near_near);
-    store(matrix, i, j + 8u, near_far);
-    store(matrix, i + 8u, j, far_near);
-    store(matrix, i + 8u, j + 8u, far_far);
+    store(matrix, i, j, sums.near_near);
+    store(matrix, i, j + 8u, sums.near_far);
+    store(matrix, i + 8u, j, sums.far_near);
+    store(matrix, i + 8u, j + 8u, sums.far_far);
     if tile_row != tile_column {
-        store(matrix, j, i, transpose(near_near));
-        store(matrix, j + 8u, i, transpose(near_far));
-        store(matrix, j, i + 8u, transpose(far_near));
-        store(matrix, j + 8u, i + 8u, transpose(far_far));
+        store(matrix, j, i, transpose(sums.near_near));
+        store(matrix, j + 8u, i, transpose(sums.near_far));
+        store(matrix, j, i + 8u, transpose(sums.far_near));
+        store(matrix, j + 8u, i + 8u, transpose(sums.far_far));
     }
 }

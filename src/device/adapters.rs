@@ -85,6 +85,7 @@ const HINT: &str = "On Debian and Ubuntu `apt-get install mesa-vulkan-drivers` i
 
 /// The optional features that the engine makes use of where they exist.
 pub(super) const USED_FEATURES: &[(wgpu::Features, &str)] = &[
+    (wgpu::Features::SUBGROUP, "subgroup"),
     (wgpu::Features::TIMESTAMP_QUERY, "timestamp-query"),
     (
         wgpu::Features::TIMESTAMP_QUERY_INSIDE_ENCODERS,

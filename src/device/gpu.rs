@@ -6,7 +6,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::buffer::Memory;
 use super::{
-    Buffer, DeviceError, DeviceInfo, Kind, Operation, Shader, Slot, adapters, compose, shader,
+    BROADCAST, Buffer, DeviceError, DeviceInfo, Kind, Operation, Shader, Slot, adapters, compose,
+    shader,
 };
 
 /// Where the parameters of one dispatch stand in a buffer of many: WebGPU's alignment of uniform offsets.
@@ -21,6 +22,8 @@ pub struct Gpu {
     /// Whether parameters are bound as read-only storage instead of as a uniform buffer. Mesa's software Vulkan takes the
     /// contents of uniform buffers for constants and compiles a kernel anew for each that it meets.
     params_in_storage: bool,
+    /// What the shaders of this adapter are compiled with beside their own definitions.
+    definitions: &'static [&'static str],
     pipelines: Mutex<Pipelines>,
     counters: Counters,
     rate: std::sync::OnceLock<f64>,
@@ -172,6 +175,12 @@ impl Gpu {
         let spare = bindings(&device.limits()) > bindings(&wgpu::Limits::default());
         Self {
             params_in_storage: info.is_software() && spare,
+            // A software adapter gathers what each invocation of a subgroup loads one by one.
+            definitions: if info.is_software() && info.subgroup == Some((8, 8)) {
+                &[BROADCAST]
+            } else {
+                &[]
+            },
             device,
             queue,
             info,
@@ -400,7 +409,7 @@ impl Gpu {
 
     fn compile(&self, shader: Shader, slots: &[Slot]) -> Result<Pipeline, DeviceError> {
         let label = shader.label();
-        let mut module = compose(shader)?;
+        let mut module = compose(shader, self.definitions)?;
         if self.params_in_storage {
             shader::params_in_storage(&mut module);
         }

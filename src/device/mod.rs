@@ -27,7 +27,7 @@ pub use gpu::{Dispatch, Gpu, PARAMS_SLOT, Usage};
 pub use kernel::{Binding, Bindings, Kernel, Operation, Slot, Work};
 pub use real::{Gemm, Real};
 pub use recording::{Call, Home, Recording, Value, ValueId};
-pub use shader::{Shader, Source, compose};
+pub use shader::{BROADCAST, Shader, Source, compose};
 
 /// A device: cheap to clone, all clones are the same device.
 #[derive(Clone)]

@@ -101,16 +101,24 @@ const SHARED: &[(&str, &str)] = &[
     ),
 ];
 
-/// Resolves the imports and definitions of a shader into one module with the entry point `main`.
+/// The definition of an adapter with subgroups of 8 for which loads are dear, see `wgsl/shared/conv.wgsl`; it takes the
+/// capability of subgroup operations.
+pub const BROADCAST: &str = "BROADCAST";
+
+/// Resolves the imports and definitions of a shader, and those of the adapter that it is for, into one module with the
+/// entry point `main`.
 ///
 /// # Errors
 /// [`DeviceError::Shader`] with the compiler's message.
-pub fn compose(shader: Shader) -> Result<naga::Module, DeviceError> {
+pub fn compose(shader: Shader, adapter: &[&str]) -> Result<naga::Module, DeviceError> {
     let fail = |reason: String| DeviceError::Shader {
         name: shader.label(),
         reason,
     };
     let mut composer = Composer::default();
+    if adapter.contains(&BROADCAST) {
+        composer = composer.with_capabilities(naga::valid::Capabilities::SUBGROUP);
+    }
     for (file_path, source) in SHARED {
         composer
             .add_composable_module(ComposableModuleDescriptor {
@@ -123,6 +131,7 @@ pub fn compose(shader: Shader) -> Result<naga::Module, DeviceError> {
     let shader_defs: HashMap<String, ShaderDefValue> = shader
         .definitions()
         .iter()
+        .chain(adapter)
         .map(|d| ((*d).to_string(), ShaderDefValue::Bool(true)))
         .collect();
     let result = composer.make_naga_module(NagaModuleDescriptor {

@@ -155,7 +155,7 @@ impl Conv {
         if !self.flat() {
             return [strips.div_ceil(64), columns, self.y.n];
         }
-        let groups = (strips * columns).div_ceil(64);
+        let groups = (strips.next_multiple_of(8) * columns).div_ceil(64);
         [groups.min(32768), groups.div_ceil(32768), self.y.n]
     }
 }

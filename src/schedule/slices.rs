@@ -14,7 +14,7 @@ pub const LIMIT_MS: f64 = 100.0;
 
 /// A kernel that has not run on the device yet is taken to be this many times slower than the kernel that the device
 /// was measured with.
-pub const UNKNOWN: f64 = 8.0;
+pub const UNKNOWN: f64 = 16.0;
 
 /// A dispatch that has not been measured and may take longer goes alone, so that its time is known by itself.
 const ALONE_MS: f64 = 2.0;

@@ -1,6 +1,6 @@
 #define_import_path pixgrad::conv
 #import pixgrad::tensor::{View, index, mask_index, positive}
-#import pixgrad::strip::{Strip, add_strip, scale_strip, relu_strip}
+#import pixgrad::strip::{Strip, zero_strip, mac_strip, add_strip, scale_strip, relu_strip}
 
 // What the three convolution kernels share: parameters, bindings, weights and the way a strip is stored. With zeros
 // outside x they all compute
@@ -8,7 +8,9 @@
 // where x° is x with input_dilation−1 zeros between neighbouring pixels: the backward pass of a convolution with
 // stride s is a convolution with input_dilation s and rotated, transposed weights.
 // BIAS adds the bias; RELU clamps at 0 and writes which elements were positive; MASKED reads x through a bit mask of
-// its own shape (the backward pass of a ReLU); ACCUMULATE adds to y.
+// its own shape (the backward pass of a ReLU); ACCUMULATE adds to y. SINGLE: one vec4 of output channels per invocation
+// instead of two, where their number is odd. BROADCAST is the adapter's: subgroups of 8, in which a load costs as much as
+// many multiply-adds; all 8 must then reach every load of weights.
 //
 // w: [k·k·4·x.quads, y.quads] vec4s, row (ky·k + kx)·4·x.quads + ci; image n's begin n·image_weights vec4s further on
 // (0: all images share them); bias: [y.quads] vec4s.
@@ -38,11 +40,69 @@ struct Params {
 @group(0) @binding(4) var<storage, read> mask: array<u32>;
 #endif
 
-// Image n's weights from 4 input channels (rows `row`.. of w) to 4 output channels; column j is input channel j.
-fn weights(n: u32, row: u32, quad_out: u32) -> mat4x4<f32> {
+// Weights from 4 input channels to the output channels of one invocation; column j is input channel j.
+struct Weights {
+    first: mat4x4<f32>,
+#ifndef SINGLE
+    second: mat4x4<f32>,
+#endif
+}
+
+#ifdef BROADCAST
+// Rows `row`.. of image n's w. The invocations of a subgroup need the same: each loads one vec4 for all.
+fn weights(n: u32, row: u32, quad_out: u32, lane: u32) -> Weights {
+    let at = n * p.image_weights + (row + lane % 4u) * p.y.quads + quad_out;
+#ifdef SINGLE
+    let v = w[at];
+#else
+    let v = w[at + lane / 4u % 2u];
+#endif
+    return Weights(
+        mat4x4<f32>(
+            subgroupBroadcast(v, 0u), subgroupBroadcast(v, 1u), subgroupBroadcast(v, 2u), subgroupBroadcast(v, 3u)),
+#ifndef SINGLE
+        mat4x4<f32>(
+            subgroupBroadcast(v, 4u), subgroupBroadcast(v, 5u), subgroupBroadcast(v, 6u), subgroupBroadcast(v, 7u)),
+#endif
+    );
+}
+#else
+// Rows `row`.. of image n's w.
+fn weights(n: u32, row: u32, quad_out: u32, lane: u32) -> Weights {
     let s = p.y.quads;
     let i = n * p.image_weights + row * s + quad_out;
-    return mat4x4<f32>(w[i], w[i + s], w[i + 2u * s], w[i + 3u * s]);
+    return Weights(
+        mat4x4<f32>(w[i], w[i + s], w[i + 2u * s], w[i + 3u * s]),
+#ifndef SINGLE
+        mat4x4<f32>(w[i + 1u], w[i + s + 1u], w[i + 2u * s + 1u], w[i + 3u * s + 1u]),
+#endif
+    );
+}
+#endif
+
+// The sums of one invocation.
+struct Sums {
+    first: Strip,
+#ifndef SINGLE
+    second: Strip,
+#endif
+}
+
+fn zero_sums() -> Sums {
+#ifdef SINGLE
+    return Sums(zero_strip());
+#else
+    return Sums(zero_strip(), zero_strip());
+#endif
+}
+
+// One tap of the window, from 4 input channels.
+fn mac_sums(acc: Sums, v: Strip, m: Weights) -> Sums {
+#ifdef SINGLE
+    return Sums(mac_strip(acc.first, v, m.first));
+#else
+    return Sums(mac_strip(acc.first, v, m.first), mac_strip(acc.second, v, m.second));
+#endif
 }
 
 fn put(at: u32, value: vec4<f32>) {
@@ -53,33 +113,55 @@ fn put(at: u32, value: vec4<f32>) {
 #endif
 }
 
-// The work of one invocation: a strip of y, and one or two vec4s of output channels.
+// The vec4s of output channels of one invocation of the fast kernels.
+#ifdef SINGLE
+const WIDTH: u32 = 1u;
+#else
+const WIDTH: u32 = 2u;
+#endif
+
+// The work of one invocation: a strip of y, and `width` vec4s of output channels.
 struct Work {
+    // Whether there is such a strip. Under BROADCAST invocations without one help along at another's.
     inside: bool,
     row: u32,
     strip: u32,
-    // Which vec4, or pair of vec4s, of output channels.
-    column: u32,
+    quad_out: u32,
 }
 
-// One workgroup has 64 strips and one column, so that its weights are the same for all: grid (⌈strips/64⌉, columns, n).
-// Under FLAT, for images of few strips or very many, strips are numbered first and columns after them, so that all
-// invocations are busy: grid of workgroups in rows of 32768 (no dimension may exceed 65535), images in z.
-fn work(group: vec3<u32>, lane: u32, columns: u32) -> Work {
+// One workgroup has 64 strips and one column of output channels, so that its weights are the same for all: grid
+// (⌈strips/64⌉, columns, n).
+// Under FLAT, for images of few strips or very many, strips are numbered first, up to a multiple of 8, and columns after
+// them, so that nearly all invocations are busy and every 8 of them have the same weights: grid of workgroups in rows of
+// 32768 (no dimension may exceed 65535), images in z.
+fn work(group: vec3<u32>, lane: u32, width: u32) -> Work {
+    let columns = p.y.quads / width;
     let strips = p.y.h * p.y.strips;
 #ifdef FLAT
     let flat = (group.y * 32768u + group.x) * 64u + lane;
-    let column = flat / strips;
-    let strip = flat % strips;
-    return Work(column < columns, strip / p.y.strips, strip % p.y.strips, column);
+    let numbered = (strips + 7u) / 8u * 8u;
+    let column = flat / numbered;
+    let strip = flat % numbered;
 #else
+    let column = group.y;
     let strip = group.x * 64u + lane;
-    return Work(strip < strips, strip / p.y.strips, strip % p.y.strips, group.y);
+#endif
+    let s = min(strip, strips - 1u);
+    let inside = strip < strips && column < columns;
+    return Work(inside, s / p.y.strips, s % p.y.strips, min(column, columns - 1u) * width);
+}
+
+// Finishes and writes the sums of one invocation.
+fn store(sums: Sums, n: u32, item: Work) {
+    if !item.inside { return; }
+    store_strip(sums.first, n, item.row, item.strip, item.quad_out);
+#ifndef SINGLE
+    store_strip(sums.second, n, item.row, item.strip, item.quad_out + 1u);
 #endif
 }
 
 // Finishes the sums of one strip and writes those pixels that lie inside the image.
-fn store(sum: Strip, n: u32, oy: u32, strip: u32, quad_out: u32) {
+fn store_strip(sum: Strip, n: u32, oy: u32, strip: u32, quad_out: u32) {
     var s = sum;
 #ifdef BIAS
     s = add_strip(s, bias[quad_out]);
