@@ -60,7 +60,7 @@ pub trait Kernel: Debug + Send + Sync + 'static {
 
     /// The WGSL file and its definitions.
     fn shader(&self) -> Shader;
-    /// The storage bindings, in the order of the WGSL file; binding 0 is the uniform parameters, these follow.
+    /// The storage bindings, in the order of the WGSL file; binding 0 is the parameters, these follow.
     fn bindings(&self) -> Vec<Slot>;
     /// The parameters.
     fn params(&self) -> Self::Params;
