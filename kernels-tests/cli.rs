@@ -4,6 +4,8 @@
 mod attack;
 #[path = "cli_batch.rs"]
 mod batch;
+#[path = "cli_bench.rs"]
+mod bench;
 #[path = "cli_checkpoint.rs"]
 mod checkpoint;
 #[path = "cli_control.rs"]

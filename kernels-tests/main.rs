@@ -48,6 +48,7 @@ mod matmul;
 mod max_pool;
 mod mmd;
 mod moments;
+mod multiply_add;
 mod networks;
 mod oracle;
 mod pad;

@@ -1,6 +1,7 @@
 //! Every variant of every WGSL file compiles for every backend.
 
-use pixgrad::device::{BROADCAST, Shader, compose};
+use naga::valid::Capabilities;
+use pixgrad::device::{BROADCAST, HALF, Shader, compose};
 use pixgrad::kernels::SOURCES;
 
 fn every_variant() -> impl Iterator<Item = Shader> {
@@ -9,10 +10,19 @@ fn every_variant() -> impl Iterator<Item = Shader> {
         .flat_map(|source| (0..source.variants.len()).map(|variant| Shader { source, variant }))
 }
 
+/// What a variant asks of the adapter.
+fn capabilities(shader: Shader) -> Capabilities {
+    if shader.definitions().contains(&HALF) {
+        Capabilities::SHADER_FLOAT16
+    } else {
+        Capabilities::empty()
+    }
+}
+
 fn validated(shader: Shader) -> (naga::Module, naga::valid::ModuleInfo) {
     let module = compose(shader, &[]).unwrap_or_else(|e| panic!("{e}"));
     let flags = naga::valid::ValidationFlags::all();
-    let info = naga::valid::Validator::new(flags, naga::valid::Capabilities::empty())
+    let info = naga::valid::Validator::new(flags, capabilities(shader))
         .validate(&module)
         .unwrap_or_else(|e| panic!("{}: {}", shader.label(), e.emit_to_string("")));
     (module, info)
@@ -41,9 +51,10 @@ fn spirv_of_software_adapters() {
     for shader in every_variant() {
         let module = compose(shader, &[BROADCAST]).unwrap_or_else(|e| panic!("{e}"));
         let flags = naga::valid::ValidationFlags::all();
-        let info = naga::valid::Validator::new(flags, naga::valid::Capabilities::SUBGROUP)
-            .validate(&module)
-            .unwrap_or_else(|e| panic!("{}: {}", shader.label(), e.emit_to_string("")));
+        let info =
+            naga::valid::Validator::new(flags, capabilities(shader) | Capabilities::SUBGROUP)
+                .validate(&module)
+                .unwrap_or_else(|e| panic!("{}: {}", shader.label(), e.emit_to_string("")));
         let write = |module: &_, info: &_| {
             naga::back::spv::write_vec(module, info, &naga::back::spv::Options::default(), None)
                 .unwrap_or_else(|e| panic!("{}: {e}", shader.label()))
@@ -80,6 +91,7 @@ fn hlsl() {
     for shader in every_variant() {
         let (module, info) = validated(shader);
         let options = naga::back::hlsl::Options {
+            shader_model: naga::back::hlsl::ShaderModel::V6_2,
             fake_missing_bindings: true,
             ..Default::default()
         };
@@ -101,7 +113,8 @@ fn hlsl() {
 
 #[test]
 fn glsl_es() {
-    for shader in every_variant() {
+    // No OpenGL adapter has f16.
+    for shader in every_variant().filter(|s| !s.definitions().contains(&HALF)) {
         let (module, info) = validated(shader);
         let options = naga::back::glsl::Options {
             version: naga::back::glsl::Version::Embedded {

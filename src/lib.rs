@@ -58,12 +58,14 @@
 //! | [`plan`] | network, terms and size as a list of kernel calls with memory for every value |
 //! | [`schedule`] | runs a plan in slices that keep the desktop alive |
 //! | [`recipe`] | the methods: a recipe's parts, sizes from coarse to fine, the run |
+//! | [`bench`] | measures a device: ceilings, kernels, whole iterations |
 //!
 //! # Features
 //!
 //! `cli` (on by default) builds the command line tool; a program that embeds the library turns it off. `gl` adds OpenGL ES
 //! adapters.
 
+pub mod bench;
 pub mod device;
 mod error;
 pub mod image;

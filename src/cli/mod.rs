@@ -2,6 +2,7 @@
 
 mod attack;
 mod batch;
+mod bench;
 mod checkpoint;
 mod classify;
 mod devices;
@@ -114,6 +115,7 @@ enum Command {
     Features(features::FeaturesArgs),
     Grad(grad::GradArgs),
     Run(run::RunArgs),
+    Bench(bench::BenchArgs),
     Devices(devices::DevicesArgs),
     Models(models::ModelsArgs),
 }
@@ -145,6 +147,7 @@ pub fn main() -> ExitCode {
         Command::Features(args) => features::run(args, &global),
         Command::Grad(args) => grad::run(args, &global),
         Command::Run(args) => run::run(args, &global),
+        Command::Bench(args) => bench::run(args, &global),
         Command::Devices(args) => devices::run(args, &global),
         Command::Models(args) => models::run(args, &global),
     };

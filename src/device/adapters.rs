@@ -1,6 +1,6 @@
 //! Which devices there are, and which one a request means.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::{Cpu, DeviceError};
 
@@ -18,7 +18,7 @@ pub struct DeviceOptions {
 }
 
 /// The kind of hardware behind a device.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum DeviceKind {
     /// A GPU with its own memory.
@@ -34,7 +34,7 @@ pub enum DeviceKind {
 }
 
 /// What `pixgrad devices` lists of one device. Sizes are in bytes.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DeviceInfo {
     /// What `--device` takes.
     pub index: usize,
@@ -86,6 +86,7 @@ const HINT: &str = "On Debian and Ubuntu `apt-get install mesa-vulkan-drivers` i
 /// The optional features that the engine makes use of where they exist.
 pub(super) const USED_FEATURES: &[(wgpu::Features, &str)] = &[
     (wgpu::Features::SUBGROUP, "subgroup"),
+    (wgpu::Features::SHADER_F16, "shader-f16"),
     (wgpu::Features::TIMESTAMP_QUERY, "timestamp-query"),
     (
         wgpu::Features::TIMESTAMP_QUERY_INSIDE_ENCODERS,

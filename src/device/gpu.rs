@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::buffer::Memory;
+use super::timing::Timer;
 use super::{
     BROADCAST, Buffer, DeviceError, DeviceInfo, Kind, Operation, Shader, Slot, adapters, compose,
     shader,
@@ -29,6 +30,7 @@ pub struct Gpu {
     rate: std::sync::OnceLock<f64>,
     /// For each kernel that has run, its time relative to the one predicted from the rate.
     paces: Mutex<HashMap<Shader, f64>>,
+    timer: Timer,
     failure: Arc<Mutex<Option<String>>>,
 }
 
@@ -189,6 +191,7 @@ impl Gpu {
             counters: Counters::default(),
             rate: std::sync::OnceLock::new(),
             paces: Mutex::default(),
+            timer: Timer::default(),
             failure,
         }
     }
@@ -203,6 +206,10 @@ impl Gpu {
     #[must_use]
     pub fn queue(&self) -> &wgpu::Queue {
         &self.queue
+    }
+
+    pub(super) fn timer(&self) -> &Timer {
+        &self.timer
     }
 
     pub(super) fn info(&self) -> &DeviceInfo {

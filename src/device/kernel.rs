@@ -45,7 +45,7 @@ impl Slot {
 }
 
 /// What one dispatch costs, counted from its shapes.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 pub struct Work {
     /// Floating-point operations; a fused multiply-add is two.
     pub flop: u64,

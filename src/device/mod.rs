@@ -14,6 +14,7 @@ mod real;
 mod recording;
 mod shader;
 mod tally;
+mod timing;
 
 use std::sync::Arc;
 
@@ -27,7 +28,7 @@ pub use gpu::{Dispatch, Gpu, PARAMS_SLOT, Usage};
 pub use kernel::{Binding, Bindings, Kernel, Operation, Slot, Work};
 pub use real::{Gemm, Real};
 pub use recording::{Call, Home, Recording, Value, ValueId};
-pub use shader::{BROADCAST, Shader, Source, compose};
+pub use shader::{BROADCAST, HALF, Shader, Source, compose};
 
 /// A device: cheap to clone, all clones are the same device.
 #[derive(Clone)]

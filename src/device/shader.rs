@@ -105,6 +105,9 @@ const SHARED: &[(&str, &str)] = &[
 /// capability of subgroup operations.
 pub const BROADCAST: &str = "BROADCAST";
 
+/// The definition of variants that compute in f16; they run where the adapter has `shader-f16`.
+pub const HALF: &str = "HALF";
+
 /// Resolves the imports and definitions of a shader, and those of the adapter that it is for, into one module with the
 /// entry point `main`.
 ///
@@ -115,10 +118,20 @@ pub fn compose(shader: Shader, adapter: &[&str]) -> Result<naga::Module, DeviceE
         name: shader.label(),
         reason,
     };
-    let mut composer = Composer::default();
+    let mut capabilities = naga::valid::Capabilities::default();
     if adapter.contains(&BROADCAST) {
-        composer = composer.with_capabilities(naga::valid::Capabilities::SUBGROUP);
+        capabilities |= naga::valid::Capabilities::SUBGROUP;
     }
+    if shader.definitions().contains(&HALF) {
+        capabilities |= naga::valid::Capabilities::SHADER_FLOAT16;
+    }
+    // The composer takes directives from a file's beginning only, whatever is defined. Lines keep their numbers.
+    let source = if shader.definitions().contains(&HALF) {
+        format!("enable f16; {}", shader.source.text)
+    } else {
+        shader.source.text.to_string()
+    };
+    let mut composer = Composer::default().with_capabilities(capabilities);
     for (file_path, source) in SHARED {
         composer
             .add_composable_module(ComposableModuleDescriptor {
@@ -135,7 +148,7 @@ pub fn compose(shader: Shader, adapter: &[&str]) -> Result<naga::Module, DeviceE
         .map(|d| ((*d).to_string(), ShaderDefValue::Bool(true)))
         .collect();
     let result = composer.make_naga_module(NagaModuleDescriptor {
-        source: shader.source.text,
+        source: &source,
         file_path: shader.source.name,
         shader_defs,
         ..Default::default()

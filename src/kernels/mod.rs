@@ -41,6 +41,7 @@ pub mod margin;
 pub mod matmul;
 pub mod max_pool;
 pub mod moments;
+pub mod multiply_add;
 pub mod pad;
 pub mod pair_kernel;
 pub mod percentile;
@@ -106,6 +107,7 @@ pub use max_pool::{MaxPool, MaxPoolBackward};
 pub use moments::{
     Moments, MomentsDifference, MomentsReduce, record_moments, record_moments_difference,
 };
+pub use multiply_add::MultiplyAdd;
 pub use pad::{Pad, PadBackward};
 pub use pair_kernel::{ColumnKernel, PairKernel, PairSums};
 pub use percentile::Percentile;
@@ -175,6 +177,7 @@ pub const SOURCES: &[&Source] = &[
     &max_pool::BACKWARD,
     &max_pool::SOURCE,
     &moments::SOURCE,
+    &multiply_add::SOURCE,
     &pad::SOURCE,
     &pair_kernel::SOURCE,
     &percentile::SOURCE,

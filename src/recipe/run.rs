@@ -194,6 +194,11 @@ impl Run {
         &self.executor
     }
 
+    /// The scale at work, for measuring it: what runs through it counts as iterations of the scale.
+    pub fn executor_mut(&mut self) -> &mut Executor {
+        &mut self.executor
+    }
+
     /// Iterations of all scales together.
     #[must_use]
     pub fn iterations(&self) -> u64 {

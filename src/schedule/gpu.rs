@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::ops::{ControlFlow, Range};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::slices::{Clock, Rate, Slice, Slicer};
 use super::{Step, slices};
@@ -21,6 +21,8 @@ pub struct GpuProgram {
     dispatches: Vec<Dispatch>,
     /// For each dispatch its kernel and the milliseconds that the rate of the device predicts.
     kernels: Vec<(Shader, f64)>,
+    /// For each dispatch the call of the recording that it is a part of.
+    calls: Vec<usize>,
     slicer: Slicer,
     /// Read-back buffers, one for each submission in flight and one for the one being read.
     staging: Vec<wgpu::Buffer>,
@@ -87,6 +89,7 @@ impl GpuProgram {
         Ok(Self {
             dispatches,
             kernels,
+            calls: bands.iter().map(|(call, ..)| *call).collect(),
             slicer,
             staging,
             slots,
@@ -177,6 +180,25 @@ impl GpuProgram {
                 }
             }
         }
+    }
+
+    /// Runs one iteration, slice by slice, and tells how long the GPU worked on it.
+    pub fn time_iteration(&self, gpu: &Gpu) -> Result<Duration, DeviceError> {
+        let (mut at, mut time) = (0, Duration::ZERO);
+        while at < self.len() {
+            let end = at + self.slicer.next(at, 1).count;
+            time += gpu.time(&self.dispatches[at..end])?;
+            at = end;
+        }
+        Ok(time)
+    }
+
+    /// Runs one iteration, dispatch by dispatch, and adds to `times` how long the GPU worked on each call.
+    pub fn time_calls(&self, gpu: &Gpu, times: &mut [Duration]) -> Result<(), DeviceError> {
+        for (dispatch, call) in self.dispatches.iter().zip(&self.calls) {
+            times[*call] += gpu.time([dispatch])?;
+        }
+        Ok(())
     }
 
     /// Leaves with the device how long its kernels take, for the plans to come.

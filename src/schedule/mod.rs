@@ -1,6 +1,7 @@
 //! Runs a plan: on a GPU as command buffers of whole iterations, on the `cpu` device call by call.
 
 mod gpu;
+mod measure;
 mod slices;
 mod warm;
 
@@ -13,6 +14,7 @@ use crate::device::{Buffer, Device, Home, Kind, Value, ValueId};
 use crate::kernels::Tensor;
 use crate::plan::{Plan, RING_ROWS};
 use gpu::GpuProgram;
+pub use measure::Deviation;
 
 /// One completed iteration.
 #[derive(Debug, Clone)]
@@ -284,11 +286,7 @@ impl Executor {
         iterations: u64,
         progress: &mut dyn FnMut(&Step) -> ControlFlow<()>,
     ) -> Result<ControlFlow<()>, Error> {
-        if !self.ready {
-            return Err(Error::Plan(
-                "this scale has no memory to run in".to_string(),
-            ));
-        }
+        self.expect_ready()?;
         match (&mut self.program, self.device.gpu()) {
             (Some(program), Some(gpu)) => {
                 let ring = self.buffers[self.plan.ring.0 as usize].as_ref();
@@ -297,6 +295,15 @@ impl Executor {
             }
             _ => self.run_directly(iterations, progress),
         }
+    }
+
+    fn expect_ready(&self) -> Result<(), Error> {
+        if self.ready {
+            return Ok(());
+        }
+        Err(Error::Plan(
+            "this scale has no memory to run in".to_string(),
+        ))
     }
 
     /// Call by call, each completed before the next: the `cpu` device.

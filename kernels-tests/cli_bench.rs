@@ -1,0 +1,130 @@
+//! `bench` and `bench compare`: what they report is complete, consistent and checked. No test looks at how long anything took.
+
+use std::fs;
+
+use serde_json::{Value, json};
+
+use crate::Desk;
+
+fn report(desk: &Desk, file: &str) -> Value {
+    let printed = desk.json(&format!(
+        "bench --quick --model squeezenet1_1 --sizes 64 --json -o {file}"
+    ));
+    let written = fs::read_to_string(desk.path(file)).expect("written");
+    assert_eq!(
+        printed,
+        serde_json::from_str::<Value>(&written).expect("JSON")
+    );
+    printed
+}
+
+fn number(value: &Value) -> f64 {
+    value
+        .as_f64()
+        .unwrap_or_else(|| panic!("a number: {value}"))
+}
+
+#[test]
+fn a_report_is_complete_and_its_figures_agree() {
+    let desk = Desk::new();
+    let report = report(&desk, "cpu.json");
+    assert_eq!(report["schema"], json!(1));
+    assert_eq!(
+        (&report["software"], &report["clock"]),
+        (&json!(true), &json!("wall"))
+    );
+    assert_eq!(report["device"]["name"], json!("cpu"));
+    let ceilings = &report["ceilings"];
+    assert_eq!(ceilings["right"], json!(true));
+    assert_eq!(ceilings["fp16_gflops"], Value::Null);
+    for rate in ["fp32_gflops", "copy_gbps", "dispatch_us"] {
+        assert!(number(&ceilings[rate]) > 0.0, "{rate}");
+    }
+
+    let iterations = report["iterations"].as_array().expect("a list");
+    let [one] = iterations.as_slice() else {
+        panic!("one network at one size: {iterations:?}")
+    };
+    assert_eq!(
+        (&one["model"], &one["size"]),
+        (&json!("squeezenet1_1"), &json!(64))
+    );
+    assert_eq!(one["right"], json!(true));
+    let deviation = number(&one["deviation"]);
+    assert!(
+        deviation > 0.0 && deviation < 1e-4,
+        "f32 against f64: {deviation}"
+    );
+    assert!(number(&one["min_ms"]) <= number(&one["median_ms"]));
+    let (planned, allocated) = (
+        number(&one["planned_bytes"]),
+        number(&one["allocated_bytes"]),
+    );
+    assert!(
+        (planned - allocated).abs() <= 0.01 * allocated,
+        "{planned} {allocated}"
+    );
+
+    let kernels = report["kernels"].as_array().expect("a list");
+    let sum = |name: &str| kernels.iter().map(|k| number(&k[name])).sum::<f64>();
+    assert!((sum("share") - 100.0).abs() < 1e-6);
+    // Every call of the iteration is among them, with its work.
+    assert_eq!(sum("calls"), number(&one["dispatches"]));
+    let gflop: f64 = kernels
+        .iter()
+        .map(|k| number(&k["calls"]) * number(&k["gflop"]))
+        .sum();
+    assert!((gflop - number(&one["gflop"])).abs() < 1e-9 * gflop);
+    for kernel in kernels {
+        assert_eq!(kernel["right"], json!(true), "{kernel}");
+    }
+    // A convolution in f32 is not bit for bit that in f64.
+    let convolution = kernels.iter().find(|k| {
+        k["kernel"]
+            .as_str()
+            .is_some_and(|k| k.starts_with("conv3x3"))
+    });
+    assert!(number(&convolution.expect("squeezenet has some")["deviation"]) > 0.0);
+}
+
+#[test]
+fn reports_stand_side_by_side() {
+    let desk = Desk::new();
+    let one = report(&desk, "one.json");
+    let mut other = one.clone();
+    other["device"]["name"] = json!("another");
+    other["ceilings"]["fp32_gflops"] = json!(1234.5);
+    other["iterations"][0]["size"] = json!(96);
+    fs::write(desk.path("other.json"), other.to_string()).expect("written");
+    let text = desk.done("bench compare one.json other.json");
+    let line = |start: &str| {
+        let found = text.lines().find(|line| line.starts_with(start));
+        found.unwrap_or_else(|| panic!("{start}: {text}"))
+    };
+    assert!(text.lines().next().expect("a header").ends_with("another"));
+    assert!(line("fp32").ends_with("1234.50"));
+    // What only one of them has measured is no number for the other.
+    assert!(line("squeezenet1_1 64 px, ms").ends_with('-'));
+    assert!(line("squeezenet1_1 96 px, ms").contains(" - "));
+}
+
+#[test]
+fn what_is_no_report_is_refused() {
+    let desk = Desk::new();
+    for (content, expected) in [
+        ("{}", "is no report of `pixgrad bench --output`"),
+        ("nothing", "is no report"),
+        (
+            r#"{"schema": 99}"#,
+            "is of format 99; this pixgrad reads format 1",
+        ),
+    ] {
+        fs::write(desk.path("a.json"), content).expect("written");
+        desk.refused("bench compare a.json", 1, &["a.json", expected]);
+    }
+    desk.refused("bench compare none.json", 1, &["none.json cannot be read"]);
+    desk.refused("bench --sizes 0", 2, &["whole number of pixels"]);
+    // Before anything is measured.
+    desk.refused("bench -o no/such/folder/a.json", 1, &["no/such/folder"]);
+    desk.refused("bench --quick --model nothing", 1, &["nothing"]);
+}

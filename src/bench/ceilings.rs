@@ -1,0 +1,171 @@
+//! What a device can do at most: small kernels that do one thing only.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::{RUNS, least_and_median};
+use crate::Error;
+use crate::device::{Buffer, Device, Kind, Operation};
+use crate::kernels::{CopyRows, Matmul, Matrix, MultiplyAdd, Product, View};
+
+/// The rates that everything else is a percentage of.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Ceilings {
+    /// 10⁹ f32 operations per second, a multiply-add being two: by chains of them in registers; on the `cpu` device by a
+    /// product of matrices, the fastest thing that it does.
+    pub fp32_gflops: f64,
+    /// The same in f16, where the adapter has it.
+    pub fp16_gflops: Option<f64>,
+    /// 10⁹ bytes per second, read and written, of a copy of large buffers.
+    pub copy_gbps: f64,
+    /// Microseconds from one small dispatch to the next that depends on it.
+    pub dispatch_us: f64,
+    /// Whether the kernels computed what they should.
+    pub right: bool,
+}
+
+/// Long enough to be measured, short enough for every driver.
+const LONG: Duration = Duration::from_millis(15);
+
+pub fn measure(device: &Device) -> Result<Ceilings, Error> {
+    let (fp32_gflops, exact) = if device.gpu().is_some() {
+        chains(device, false)?
+    } else {
+        product(device)?
+    };
+    let half = device.info().features.iter().any(|f| f == "shader-f16");
+    let fp16 = half.then(|| chains(device, true)).transpose()?;
+    let (copy_gbps, same) = copy(device)?;
+    Ok(Ceilings {
+        fp32_gflops,
+        fp16_gflops: fp16.map(|(rate, _)| rate),
+        copy_gbps,
+        dispatch_us: dispatch(device)?,
+        right: exact && same && fp16.is_none_or(|(_, exact)| exact),
+    })
+}
+
+/// 10⁹ of `amount` per second in the shortest of the times.
+fn rate(amount: u64, times: &[Duration]) -> f64 {
+    amount as f64 / (least_and_median(times).0 * 1e6).max(1e-9)
+}
+
+/// Rate of multiply-adds, and whether their result was right.
+fn chains(device: &Device, half: bool) -> Result<(f64, bool), Error> {
+    let len = 1 << 18;
+    // Multiples of 1/64 below 1 are exact in f16, and so is every step below.
+    let start: Vec<f32> = (0..len * 4).map(|i| (i % 64) as f32 / 64.0).collect();
+    let y = device.buffer_from("chains", &start)?;
+    // An even number of mirrorings: every chain ends where it began, however often it runs.
+    let mut kernel = MultiplyAdd {
+        len,
+        rounds: 1,
+        a: -1.0,
+        b: 0.5,
+        half,
+    };
+    loop {
+        let time = device.time(&kernel, &[&y], 1)?[0];
+        if time >= LONG || kernel.rounds >= 1 << 16 {
+            break;
+        }
+        // At most eightfold, so that no guess from a short run makes a long one.
+        let more = LONG.as_secs_f64() / time.as_secs_f64().max(1e-9);
+        kernel.rounds = (f64::from(kernel.rounds) * more.clamp(2.0, 8.0)).ceil() as u32;
+    }
+    let times = device.time(&kernel, &[&y], RUNS)?;
+    let unchanged = device.download(&y)? == start;
+    // And one that ends elsewhere: x ← x/2 + 1 goes to 2.
+    let converging = MultiplyAdd {
+        a: 0.5,
+        b: 1.0,
+        rounds: 4,
+        ..kernel
+    };
+    device.run(&converging, &[&y])?;
+    let converged = device.download(&y)?.iter().all(|v| (v - 8.0).abs() < 0.01);
+    Ok((
+        rate(Operation::work(&kernel).flop, &times),
+        unchanged && converged,
+    ))
+}
+
+/// Rate of a product of matrices of 1024×1024.
+fn product(device: &Device) -> Result<(f64, bool), Error> {
+    let n = 1024;
+    let identity: Vec<f32> = (0..n * n)
+        .map(|i| f32::from(u8::from(i / n == i % n)))
+        .collect();
+    let values: Vec<f32> = (0..n * n).map(|i| (i % 251) as f32 / 251.0).collect();
+    let matrix = Matrix::packed(n, n / 4);
+    let kernel = Matmul {
+        a: matrix,
+        b: matrix,
+        c: matrix,
+        batch: 1,
+        size: n,
+        rows: n,
+        columns: n,
+        inner: n,
+        product: Product::Plain,
+        alpha: 1.0,
+        diagonal: 0.0,
+        accumulate: false,
+    };
+    let buffers = [
+        device.buffer_from("a", &values)?,
+        device.buffer_from("b", &identity)?,
+        device.buffer("c", Kind::Real, (n * n) as usize)?,
+    ];
+    let bound: Vec<&Buffer> = buffers.iter().collect();
+    let times = device.time(&kernel, &bound, RUNS)?;
+    let right = device.download(&buffers[2])? == values;
+    Ok((rate(Operation::work(&kernel).flop, &times), right))
+}
+
+/// Rate of copying, counting what is read and what is written, and whether the copy is one.
+fn copy(device: &Device) -> Result<(f64, bool), Error> {
+    // Beyond the caches of the processor; those of a GPU with its own memory may be larger.
+    let most = if device.info().is_software() { 64 } else { 256 } << 20;
+    let row = 1024 * 64 * 4;
+    let rows = (device.info().max_binding_bytes.min(most) / row) as u32;
+    let view = View::new(1, rows, 1024, 64);
+    // Random, so that a driver that compresses memory does not.
+    let values: Vec<f32> = (0..view.len() as u32)
+        .map(|i| {
+            i.wrapping_mul(2_654_435_761)
+                .rotate_left(9)
+                .wrapping_mul(40_503) as f32
+        })
+        .collect();
+    let (x, y) = (
+        device.buffer_from("original", &values)?,
+        device.buffer("copy", Kind::Real, view.len())?,
+    );
+    let kernel = CopyRows {
+        x: view,
+        y: view,
+        from: 0,
+        to: 0,
+        rows,
+        accumulate: false,
+    };
+    let times = device.time(&kernel, &[&x, &y], RUNS)?;
+    let right = device.download(&y)? == values;
+    Ok((rate(Operation::work(&kernel).bytes, &times), right))
+}
+
+/// Microseconds of a dispatch that does next to nothing.
+fn dispatch(device: &Device) -> Result<f64, Error> {
+    let y = device.buffer("little", Kind::Real, 4)?;
+    let kernel = MultiplyAdd {
+        len: 1,
+        rounds: 1,
+        a: 0.5,
+        b: 0.5,
+        half: false,
+    };
+    let times = device.time(&kernel, &[&y], RUNS)?;
+    Ok(least_and_median(&times).0 * 1e3)
+}

@@ -1,0 +1,191 @@
+//! Whole iterations of style transfer.
+
+use std::ops::ControlFlow;
+use std::time::{Duration, Instant};
+
+use serde::{Deserialize, Serialize};
+
+use super::subject::{Subject, reference};
+use super::{Ceilings, Options, RUNS, SIZES, SMALLER, least_and_median};
+use crate::Error;
+use crate::device::Gpu;
+use crate::recipe::Run;
+
+/// Iterations before the first that counts: caches are filled and the lengths of submissions found.
+const WARM_UP: usize = 2;
+
+/// How far a gradient may be from that of the reference: two f32 computations of the same, in other orders, through all layers.
+const TOLERANCE: f64 = 1e-3;
+
+/// Iterations of one network at one size.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct IterationReport {
+    /// The network.
+    pub model: String,
+    /// Pixels of both sides.
+    pub size: u32,
+    /// Milliseconds that the device works on an iteration: the least of the measured.
+    pub min_ms: f64,
+    /// The median.
+    pub median_ms: f64,
+    /// Median milliseconds from the end of one iteration to that of the next, by the wall's clock.
+    pub wall_ms: f64,
+    /// 10⁹ operations of an iteration, as the formulas count them.
+    pub gflop: f64,
+    /// 10⁹ operations per second at `min_ms`.
+    pub gflops: f64,
+    /// Of the device's f32 ceiling.
+    pub percent: f64,
+    /// What the plan says that weights, targets and buffers take.
+    pub planned_bytes: u64,
+    /// What they take.
+    pub allocated_bytes: u64,
+    /// Kernel calls.
+    pub dispatches: usize,
+    /// Command buffers per iteration; below 1 where several iterations share one. 0 on the `cpu` device.
+    pub submissions: f64,
+    /// Of the measured iterations' command buffers those that ran longer than 100 ms.
+    pub long_submissions: u64,
+    /// Microseconds that the processor takes to record an iteration's commands: what the engine does, and what `wgpu` makes
+    /// of it. 0 on the `cpu` device.
+    pub host_us: f64,
+    /// ‖g − g'‖/‖g'‖ of the gradient at 64 px, g' being the reference's.
+    pub deviation: f64,
+    /// Whether that is within 10⁻³.
+    pub right: bool,
+}
+
+/// Measures one network at every size that there is time for.
+pub fn measure(
+    subject: &mut Subject<'_>,
+    options: &Options,
+    ceilings: &Ceilings,
+    notes: &mut Vec<String>,
+    stage: &mut impl FnMut(&str),
+) -> Result<Vec<IterationReport>, Error> {
+    let model = subject.model.clone();
+    stage(&format!("{model}: its gradient against the reference's"));
+    let deviation = subject.gradient_deviation(&reference(subject.device))?;
+    let mut pace = trial(subject)?;
+    let count = (WARM_UP + RUNS) as f64;
+    let fits =
+        |size: u32, pace: f64| count * pace * f64::from(size * size) <= options.budget() * 1e3;
+    let sizes = match options.sizes.as_slice() {
+        [] if fits(SIZES[0], pace) => SIZES.to_vec(),
+        [] => {
+            let size = SMALLER.iter().find(|size| fits(**size, pace));
+            let size = *size.unwrap_or(&SMALLER[SMALLER.len() - 1]);
+            notes.push(left_out(&model, SIZES[0], pace));
+            vec![size]
+        }
+        given => given.to_vec(),
+    };
+    let mut reports = Vec::new();
+    for size in sizes {
+        if options.sizes.is_empty() && !reports.is_empty() && !fits(size, pace) {
+            notes.push(left_out(&model, size, pace));
+            continue;
+        }
+        stage(&format!("{model}: iterations at {size} px"));
+        match one(subject, size, ceilings, deviation) {
+            Ok(report) => {
+                pace = report.wall_ms / f64::from(size * size);
+                reports.push(report);
+            }
+            // A device without the memory for a size says so and is measured at the others.
+            Err(error @ Error::TooLarge { .. }) if options.sizes.is_empty() => {
+                notes.push(format!("{model} at {size} px: {error}"));
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(reports)
+}
+
+fn left_out(model: &str, size: u32, pace: f64) -> String {
+    let seconds = pace * f64::from(size * size) / 1e3;
+    format!(
+        "{model} at {size} px is left out: an iteration would take about {seconds:.2} s; `--sizes {size}` measures it all the same"
+    )
+}
+
+/// Milliseconds per pixel of an iteration at a small size.
+fn trial(subject: &Subject<'_>) -> Result<f64, Error> {
+    const SIZE: u32 = 64;
+    let mut run = subject.run(SIZE)?;
+    let times = walls(&mut run, 3)?;
+    Ok(least_and_median(&times).0 / f64::from(SIZE * SIZE))
+}
+
+/// Times of iterations as a run sees them.
+fn walls(run: &mut Run, count: usize) -> Result<Vec<Duration>, Error> {
+    let mut times = Vec::with_capacity(count);
+    let _ = run.run_for(count as u64, |progress| {
+        times.push(progress.elapsed);
+        ControlFlow::Continue(())
+    })?;
+    Ok(times)
+}
+
+fn one(
+    subject: &Subject<'_>,
+    size: u32,
+    ceilings: &Ceilings,
+    deviation: f64,
+) -> Result<IterationReport, Error> {
+    let mut run = subject.run(size)?;
+    let allocated_bytes = subject.allocated();
+    let cost = run.plan()[0].cost;
+    walls(&mut run, WARM_UP)?;
+    let usage = || subject.device.gpu().map(Gpu::usage).unwrap_or_default();
+    let before = usage();
+    let wall = walls(&mut run, RUNS)?;
+    let used = usage() - before;
+    // A software adapter's clock is the wall's.
+    let times = if subject.device.info().is_software() {
+        wall.clone()
+    } else {
+        let executor = run.executor_mut();
+        (0..RUNS)
+            .map(|_| executor.time_iteration())
+            .collect::<Result<_, _>>()?
+    };
+    let (min_ms, median_ms) = least_and_median(&times);
+    let gflops = cost.gflop / (min_ms / 1e3);
+    Ok(IterationReport {
+        model: subject.model.clone(),
+        size,
+        min_ms,
+        median_ms,
+        wall_ms: least_and_median(&wall).1,
+        gflop: cost.gflop,
+        gflops,
+        percent: 100.0 * gflops / ceilings.fp32_gflops,
+        planned_bytes: cost.total_bytes(),
+        allocated_bytes,
+        dispatches: cost.dispatches,
+        submissions: used.submissions as f64 / RUNS as f64,
+        long_submissions: used.long_submissions,
+        host_us: host_us(subject, &mut run)?,
+        deviation,
+        right: deviation <= TOLERANCE,
+    })
+}
+
+/// Microseconds of processor time that recording an iteration takes: the engine's part and `wgpu`'s.
+fn host_us(subject: &Subject<'_>, run: &mut Run) -> Result<f64, Error> {
+    let Some(gpu) = subject.device.gpu() else {
+        return Ok(0.0);
+    };
+    let mut times = Vec::new();
+    for _ in 0..RUNS {
+        let mut encoder = gpu
+            .device()
+            .create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
+        let start = Instant::now();
+        run.encode(&mut encoder, 1)?;
+        drop(encoder.finish());
+        times.push(start.elapsed());
+    }
+    Ok(least_and_median(&times).0 * 1e3)
+}

@@ -1,0 +1,161 @@
+//! Measures a device: what it can do at most, what the kernels of two networks make of that, and whole iterations.
+//!
+//! Every figure is of a result that was checked in the same run. Times are the GPU's own where it has a clock; on the `cpu`
+//! device and on software adapters they are the wall's, and say nothing of any GPU.
+
+mod ceilings;
+mod compare;
+mod iterations;
+mod kernels;
+mod picture;
+mod subject;
+
+use std::time::Instant;
+
+use serde::{Deserialize, Serialize};
+
+use crate::Error;
+use crate::device::{Device, DeviceInfo, Gpu};
+pub use ceilings::Ceilings;
+pub use compare::{Figure, compare};
+pub use iterations::IterationReport;
+pub use kernels::KernelReport;
+
+/// The number of [`Report`]'s format; it changes when a field changes its meaning.
+pub const SCHEMA: u32 = 1;
+
+/// Measurements of everything that is timed, at least.
+pub(crate) const RUNS: usize = 10;
+
+/// Whole iterations are measured at these sizes, long side in pixels, as far as the time reaches.
+const SIZES: &[u32] = &[256, 512, 1024];
+/// Where an iteration at the least of [`SIZES`] takes too long: the largest of these that does not.
+const SMALLER: &[u32] = &[192, 128, 96, 64, 48, 32];
+/// Networks that are in every copy of this program.
+const MODELS: &[&str] = &["squeezenet1_1", "vgg19"];
+
+/// What to measure.
+#[derive(Debug, Clone, Default)]
+pub struct Options {
+    /// Half a minute instead of up to three.
+    pub quick: bool,
+    /// Networks by name or file; none: those that are embedded.
+    pub models: Vec<String>,
+    /// Long sides in pixels, measured however long that takes; none: 256, 512 and 1024 as far as the time reaches.
+    pub sizes: Vec<u32>,
+}
+
+impl Options {
+    /// Seconds that the measurements of one network at one size may take.
+    fn budget(&self) -> f64 {
+        if self.quick { 2.5 } else { 18.0 }
+    }
+
+    fn models(&self) -> Vec<String> {
+        match self.models.as_slice() {
+            [] => MODELS.iter().map(|m| (*m).to_string()).collect(),
+            given => given.to_vec(),
+        }
+    }
+}
+
+/// What was measured.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Report {
+    /// [`SCHEMA`].
+    pub schema: u32,
+    /// Of this program.
+    pub version: String,
+    /// The device with its driver and limits.
+    pub device: DeviceInfo,
+    /// Whether the times are of a software adapter or the processor, not of a GPU.
+    pub software: bool,
+    /// `gpu`: times are the GPU's own; `wall`: they are the wall's.
+    pub clock: String,
+    /// The processor, its number of threads, and the operating system.
+    pub host: String,
+    /// What the device can do.
+    pub ceilings: Ceilings,
+    /// Whole iterations.
+    pub iterations: Vec<IterationReport>,
+    /// The kernels of an iteration, slowest first.
+    pub kernels: Vec<KernelReport>,
+    /// What was left out, and why.
+    pub notes: Vec<String>,
+    /// How long all of it took.
+    pub seconds: f64,
+}
+
+impl Report {
+    /// Whether every result was what it should be.
+    #[must_use]
+    pub fn is_right(&self) -> bool {
+        self.ceilings.right
+            && self.iterations.iter().all(|i| i.right)
+            && self.kernels.iter().all(|k| k.right)
+    }
+}
+
+/// Measures `device`; `stage` is told what comes next.
+///
+/// # Errors
+/// [`Error::Device`] when the device fails, [`Error::Net`] for a network that cannot be loaded.
+pub fn run(
+    device: &Device,
+    options: &Options,
+    mut stage: impl FnMut(&str),
+) -> Result<Report, Error> {
+    let start = Instant::now();
+    stage("ceilings of the device");
+    let ceilings = ceilings::measure(device)?;
+    let (mut iterations, mut kernels, mut notes) = (Vec::new(), Vec::new(), Vec::new());
+    for model in options.models() {
+        let mut subject = subject::Subject::new(device, &model)?;
+        let found = iterations::measure(&mut subject, options, &ceilings, &mut notes, &mut stage)?;
+        if let Some(best) = kernels::size(&found, options) {
+            stage(&format!("kernels of {model} at {best} px"));
+            kernels.extend(kernels::measure(&subject, best, &ceilings)?);
+        }
+        iterations.extend(found);
+    }
+    let gpu_clock = device.gpu().is_some_and(Gpu::has_clock);
+    Ok(Report {
+        schema: SCHEMA,
+        version: env!("CARGO_PKG_VERSION").to_string(),
+        device: device.info().clone(),
+        software: device.info().is_software(),
+        clock: if gpu_clock { "gpu" } else { "wall" }.to_string(),
+        host: host(),
+        ceilings,
+        iterations,
+        kernels,
+        notes,
+        seconds: start.elapsed().as_secs_f64(),
+    })
+}
+
+/// The processor, its threads and the operating system.
+fn host() -> String {
+    let mut system = sysinfo::System::new();
+    system.refresh_cpu_all();
+    let name = system
+        .cpus()
+        .first()
+        .map_or("unknown processor", |c| c.brand().trim());
+    format!(
+        "{name}, {} threads, {} {}",
+        system.cpus().len(),
+        std::env::consts::OS,
+        std::env::consts::ARCH
+    )
+}
+
+/// Least and median in milliseconds.
+fn least_and_median(times: &[std::time::Duration]) -> (f64, f64) {
+    let mut ms: Vec<f64> = times.iter().map(|t| t.as_secs_f64() * 1e3).collect();
+    ms.sort_by(f64::total_cmp);
+    match ms.as_slice() {
+        [] => (0.0, 0.0),
+        [first, ..] => (*first, ms[ms.len() / 2]),
+    }
+}

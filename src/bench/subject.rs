@@ -1,0 +1,75 @@
+//! What is measured: style transfer by one network on one device.
+
+use super::picture::picture;
+use crate::recipe::{GradientReport, Run};
+use crate::{Device, Error, Network, Recipe};
+
+/// A network on a device.
+pub struct Subject<'a> {
+    pub device: &'a Device,
+    pub network: Network,
+    /// As it was asked for.
+    pub model: String,
+    /// Bytes on the device before the network was loaded.
+    before: u64,
+}
+
+impl<'a> Subject<'a> {
+    pub fn new(device: &'a Device, model: &str) -> Result<Self, Error> {
+        let before = device.allocated().0;
+        Ok(Self {
+            device,
+            network: Network::load(device, model)?,
+            model: model.to_string(),
+            before,
+        })
+    }
+
+    /// Style transfer at `size` pixels as `style` does it by default, at one scale.
+    fn recipe(size: u32) -> Recipe {
+        Recipe::style(picture(size, 1), [picture(size, 2)])
+            .size(size)
+            .min_size(size)
+            .iterations(1 << 20)
+    }
+
+    /// A run that does not end by itself.
+    pub fn run(&self, size: u32) -> Result<Run, Error> {
+        Self::recipe(size).compile(self.device, &self.network)
+    }
+
+    /// Bytes that the network and what has been compiled for it take now.
+    pub fn allocated(&self) -> u64 {
+        self.device.allocated().0.saturating_sub(self.before)
+    }
+
+    /// ‖g − g'‖/‖g'‖ of the gradients at a small size, here and on another device.
+    pub fn gradient_deviation(&self, reference: &Device) -> Result<f64, Error> {
+        const SIZE: u32 = 64;
+        let gradient = |network: &Network| -> Result<GradientReport, Error> {
+            Self::recipe(SIZE).gradient(network)
+        };
+        let ours = gradient(&self.network)?.gradient;
+        let theirs = gradient(&Network::load(reference, &self.model)?)?.gradient;
+        let (mut error, mut norm) = (0.0, 0.0);
+        for (a, b) in ours.iter().zip(&theirs) {
+            error += f64::from(a - b).powi(2);
+            norm += f64::from(*b).powi(2);
+        }
+        let deviation = (error / norm).sqrt();
+        Ok(if deviation.is_finite() {
+            deviation
+        } else {
+            1.0
+        })
+    }
+}
+
+/// What a device's results are held against: the `cpu` device, and for that itself the same in f64.
+pub fn reference(device: &Device) -> Device {
+    if device.gpu().is_some() {
+        Device::cpu()
+    } else {
+        Device::oracle()
+    }
+}

@@ -1,0 +1,260 @@
+//! `pixgrad bench`: what a device can do, and what this program makes of it.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Context;
+use clap::{Args, Subcommand};
+use pixgrad::bench::{self, Options, Report, SCHEMA};
+use pixgrad::image::check_file;
+use serde_json::json;
+
+use super::output::write_json;
+use super::{Global, parse, terminal};
+
+/// Measure a device: its ceilings, whole iterations of style transfer, and their kernels, every result checked
+#[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
+pub struct BenchArgs {
+    #[command(subcommand)]
+    what: Option<What>,
+
+    /// Half a minute at most instead of three: smaller sizes
+    #[arg(long)]
+    quick: bool,
+
+    /// A network: a name from `pixgrad models` or a .safetensors file; may be repeated [default: those in the program]
+    #[arg(long, value_name = "NAME|FILE")]
+    model: Vec<String>,
+
+    /// Long sides in pixels, however long they take [default: 256, 512 and 1024, as far as the time reaches]
+    #[arg(long, value_name = "PIXELS,…", value_delimiter = ',', value_parser = parse::side)]
+    sizes: Vec<u32>,
+
+    /// Also write the report as JSON, for `bench compare`
+    #[arg(short, long, value_name = "FILE.json")]
+    output: Option<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+enum What {
+    /// Print reports side by side
+    Compare {
+        /// What `bench --output` wrote
+        #[arg(required = true, value_name = "FILE.json")]
+        reports: Vec<PathBuf>,
+    },
+}
+
+pub fn run(args: &BenchArgs, global: &Global) -> anyhow::Result<ExitCode> {
+    if let Some(What::Compare { reports }) = &args.what {
+        return compare(reports, global);
+    }
+    args.output.as_ref().map(check_file).transpose()?;
+    let device = global.open()?;
+    let options = Options {
+        quick: args.quick,
+        models: args.model.clone(),
+        sizes: args.sizes.clone(),
+    };
+    global.note(device.info());
+    let report = bench::run(&device, &options, |stage| {
+        global.note(format_args!("  {stage}"));
+    })?;
+    if let Some(path) = &args.output {
+        write_json(path, &report)?;
+    }
+    if global.json {
+        terminal::print_json(&report)?;
+    } else {
+        terminal::print(described(&report))?;
+    }
+    Ok(if report.is_right() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
+}
+
+/// Kernels with less of an iteration's time than this, in percent, share a line.
+const LITTLE: f64 = 1.0;
+
+fn described(report: &Report) -> String {
+    let c = &report.ceilings;
+    let mut text = format!(
+        "{}\npixgrad {}, {}; times by the {}'s clock; {:.0} s in all\n",
+        report.device,
+        report.version,
+        report.host,
+        if report.clock == "gpu" {
+            "device"
+        } else {
+            "wall"
+        },
+        report.seconds
+    );
+    if report.software {
+        text += "This is a software adapter or the processor: no time here is a GPU's.\n";
+    }
+    let half = c
+        .fp16_gflops
+        .map_or("none".to_string(), |rate| format!("{rate:.1} GFLOP/s"));
+    text += &format!(
+        "\nceilings: f32 {:.1} GFLOP/s, f16 {half}, copy {:.1} GB/s, dispatch {:.1} µs{}\n",
+        c.fp32_gflops,
+        c.copy_gbps,
+        c.dispatch_us,
+        if c.right { "" } else { "  WRONG RESULT" }
+    );
+    text += &format!("\n{}\n", terminal::table(&iterations(report)));
+    text += &format!("\n{}\n", terminal::table(&kernels(report)));
+    for note in &report.notes {
+        text += &format!("\n{note}");
+    }
+    text += if report.is_right() {
+        "\nEvery result was checked and right."
+    } else {
+        "\nWRONG RESULTS: those marked differ from the reference by more than rounding explains."
+    };
+    text
+}
+
+fn check(right: bool, deviation: f64) -> String {
+    format!("{deviation:.0e}{}", if right { "" } else { " WRONG" })
+}
+
+fn iterations(report: &Report) -> Vec<Vec<String>> {
+    let header = [
+        "iteration",
+        "size",
+        "min ms",
+        "median",
+        "wall",
+        "GFLOP",
+        "GFLOP/s",
+        "of f32",
+        "planned",
+        "allocated",
+        "dispatches",
+        "submissions",
+        "long",
+        "host µs",
+        "deviation",
+    ];
+    let row = |i: &bench::IterationReport| {
+        vec![
+            i.model.clone(),
+            i.size.to_string(),
+            format!("{:.2}", i.min_ms),
+            format!("{:.2}", i.median_ms),
+            format!("{:.2}", i.wall_ms),
+            format!("{:.2}", i.gflop),
+            format!("{:.1}", i.gflops),
+            format!("{:.0}%", i.percent),
+            terminal::bytes(i.planned_bytes),
+            terminal::bytes(i.allocated_bytes),
+            i.dispatches.to_string(),
+            format!("{:.2}", i.submissions),
+            i.long_submissions.to_string(),
+            format!("{:.0}", i.host_us),
+            check(i.right, i.deviation),
+        ]
+    };
+    std::iter::once(header.map(String::from).to_vec())
+        .chain(report.iterations.iter().map(row))
+        .collect()
+}
+
+fn kernels(report: &Report) -> Vec<Vec<String>> {
+    let header = [
+        "kernel",
+        "of",
+        "calls",
+        "share",
+        "min ms",
+        "median",
+        "GFLOP",
+        "GFLOP/s",
+        "of f32",
+        "GB/s",
+        "deviation",
+    ];
+    let mut rows = vec![header.map(String::from).to_vec()];
+    let mut models: Vec<&str> = report.kernels.iter().map(|k| k.model.as_str()).collect();
+    models.dedup();
+    for model in models {
+        let own = || report.kernels.iter().filter(|k| k.model == model);
+        for k in own().filter(|k| k.share >= LITTLE || !k.right) {
+            rows.push(vec![
+                k.kernel.clone(),
+                format!("{model} {}: {}", k.size, k.call),
+                k.calls.to_string(),
+                format!("{:.1}%", k.share),
+                format!("{:.3}", k.min_ms),
+                format!("{:.3}", k.median_ms),
+                format!("{:.2}", k.gflop),
+                format!("{:.1}", k.gflops),
+                format!("{:.0}%", k.percent),
+                format!("{:.1}", k.gbps),
+                check(k.right, k.deviation),
+            ]);
+        }
+        let little: Vec<_> = own().filter(|k| k.share < LITTLE && k.right).collect();
+        rows.push(vec![
+            format!("{} others", little.len()),
+            model.to_string(),
+            little.iter().map(|k| k.calls).sum::<usize>().to_string(),
+            format!("{:.1}%", little.iter().map(|k| k.share).sum::<f64>()),
+        ]);
+    }
+    rows
+}
+
+fn compare(paths: &[PathBuf], global: &Global) -> anyhow::Result<ExitCode> {
+    let reports = paths
+        .iter()
+        .map(|path| {
+            let what = || {
+                format!(
+                    "{} is no report of `pixgrad bench --output`",
+                    path.display()
+                )
+            };
+            let text = std::fs::read_to_string(path)
+                .with_context(|| format!("{} cannot be read", path.display()))?;
+            let value: serde_json::Value = serde_json::from_str(&text).with_context(what)?;
+            if let Some(other) = value["schema"].as_u64().filter(|s| *s != u64::from(SCHEMA)) {
+                anyhow::bail!(
+                    "{} is of format {other}; this pixgrad reads format {SCHEMA}",
+                    path.display()
+                );
+            }
+            serde_json::from_value::<Report>(value).with_context(what)
+        })
+        .collect::<anyhow::Result<Vec<_>>>()?;
+    let figures = bench::compare(&reports);
+    if global.json {
+        let names: Vec<_> = reports.iter().map(|r| &r.device).collect();
+        let rows: Vec<_> = figures
+            .iter()
+            .map(|f| json!({ "name": f.name, "values": f.values }))
+            .collect();
+        terminal::print_json(&json!({ "devices": names, "figures": rows }))?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let mut header = vec![String::new()];
+    header.extend(reports.iter().map(|r| r.device.name.clone()));
+    let mut rows = vec![header];
+    // Two devices of one name are told apart by their drivers.
+    let mut drivers = vec!["driver".to_string()];
+    drivers.extend(reports.iter().map(|r| r.device.driver.clone()));
+    rows.push(drivers);
+    for figure in figures {
+        let mut row = vec![figure.name];
+        let cell = |value: Option<f64>| value.map_or("-".to_string(), |v| format!("{v:.2}"));
+        row.extend(figure.values.into_iter().map(cell));
+        rows.push(row);
+    }
+    terminal::print(terminal::table(&rows))?;
+    Ok(ExitCode::SUCCESS)
+}
