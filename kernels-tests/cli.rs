@@ -352,7 +352,18 @@ fn a_dry_run_plans_and_writes_nothing() {
             "{key}"
         );
     }
-    let gflop = |i: usize| scales[i]["gflop"].as_f64().expect("a number");
+    let number = |value: &Value| value.as_f64().expect("a number");
+    let gflop = |i: usize| number(&scales[i]["gflop"]);
+    let mut seconds = 0.0;
+    for scale in scales {
+        let iterations = number(&scale["iteration_ms"]) / 1e3 * number(&scale["iterations"]);
+        assert!(
+            iterations > 0.0 && number(&scale["seconds"]) >= iterations,
+            "{scale}"
+        );
+        seconds += number(&scale["seconds"]);
+    }
+    assert!((number(&plan["seconds"]) - seconds).abs() < 1e-9);
     assert!(gflop(0) > 0.0 && gflop(2) > 2.0 * gflop(0));
     let table = desk.done(line);
     assert!(

@@ -1,4 +1,4 @@
-//! `bench` and `bench compare`: what they report is complete, consistent and checked. No test looks at how long anything took.
+//! `bench`, `bench compare` and `plan`: what they report is complete, consistent and checked. No test looks at how long anything took.
 
 use std::fs;
 
@@ -127,4 +127,41 @@ fn what_is_no_report_is_refused() {
     // Before anything is measured.
     desk.refused("bench -o no/such/folder/a.json", 1, &["no/such/folder"]);
     desk.refused("bench --quick --model nothing", 1, &["nothing"]);
+}
+
+#[test]
+fn a_plan_tells_what_fits() {
+    let desk = Desk::new();
+    let line = "plan --model squeezenet1_1 --sizes 64,512,1024";
+    let plan = desk.json(&format!("{line} --memory 80M --json"));
+    assert_eq!(plan["memory_limit"], json!(80 << 20));
+    assert_eq!(plan["measured_at"], json!([64, 64]));
+    let sizes = plan["sizes"].as_array().expect("a list");
+    assert_eq!(sizes.len(), 3);
+    let last = |i: usize| {
+        let scales = sizes[i]["scales"].as_array().expect("scales");
+        scales.last().expect("one at least").clone()
+    };
+    for (i, size) in [64, 512].into_iter().enumerate() {
+        assert_eq!(sizes[i]["fits"], json!(true), "{plan}");
+        assert_eq!(last(i)["width"], json!(size));
+        assert!(number(&last(i)["peak_bytes"]) <= f64::from(80 << 20));
+    }
+    // One pace for all: what differs is the work, 64-fold and that of the bands' halos.
+    let ratio = number(&last(1)["iteration_ms"]) / number(&last(0)["iteration_ms"]);
+    assert!(ratio > 16.0 && ratio < 256.0, "{ratio}");
+    assert!(
+        number(&last(1)["bands"]) > 1.0,
+        "80 MiB hold no image of 512 px at once"
+    );
+
+    let small = desk.json(&format!("{line} --memory 3M --json"));
+    assert_eq!(small["sizes"][2]["fits"], json!(false), "{small}");
+    let table = desk.done(line);
+    assert!(
+        table.contains("1024x1024") && table.contains("yes"),
+        "{table}"
+    );
+    desk.refused("plan --sizes 64,none", 2, &["whole number of pixels"]);
+    desk.refused("plan none.toml", 1, &["none.toml"]);
 }

@@ -14,7 +14,7 @@ use serde_json::json;
 use super::attack::{Watcher, label, load_classifier};
 use super::fool::{FoolArgs, Reached};
 use super::interrupt::Interrupt;
-use super::report::report_plan;
+use super::report::report_scale;
 use super::{Global, Usage, terminal};
 
 /// Pictures on the sheet of the best, at most.
@@ -67,7 +67,7 @@ pub fn run(args: &FoolArgs, global: &Global) -> anyhow::Result<ExitCode> {
     };
     if args.optimize.dry_run {
         let report = evolution.dry_run(&device, &network)?;
-        return report_plan(&device, &network, &[report], global);
+        return report_scale(&device, &network, &report, global);
     }
     check_writable(output)?;
     OutputFormat::from_path(output)?.check_size(output, args.size, args.size)?;

@@ -17,7 +17,7 @@ use super::interrupt::Interrupt;
 use super::optimize::{OptimizeArgs, Plain, iterate, save_recipe};
 use super::output::default_path;
 use super::parse::{self, LongSide};
-use super::report::report_plan;
+use super::report::report_recipes;
 use super::{Global, Usage, terminal};
 
 /// Long side of the result in pixels when nobody says, if the picture has as many.
@@ -111,11 +111,7 @@ pub fn run(args: &InvertArgs, global: &Global) -> anyhow::Result<ExitCode> {
         save_recipe(recipe, options)?;
     }
     if options.dry_run {
-        let mut scales = Vec::new();
-        for recipe in &recipes {
-            scales.extend(recipe.dry_run(&network)?);
-        }
-        return report_plan(&device, &network, &scales, global);
+        return report_recipes(&device, &network, &recipes, global);
     }
 
     let interrupt = Interrupt::listen(global.quiet)?;

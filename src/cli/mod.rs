@@ -18,6 +18,7 @@ mod network;
 mod optimize;
 mod output;
 mod parse;
+mod plan;
 mod progress;
 mod report;
 mod run;
@@ -115,6 +116,7 @@ enum Command {
     Features(features::FeaturesArgs),
     Grad(grad::GradArgs),
     Run(run::RunArgs),
+    Plan(plan::PlanArgs),
     Bench(bench::BenchArgs),
     Devices(devices::DevicesArgs),
     Models(models::ModelsArgs),
@@ -147,6 +149,7 @@ pub fn main() -> ExitCode {
         Command::Features(args) => features::run(args, &global),
         Command::Grad(args) => grad::run(args, &global),
         Command::Run(args) => run::run(args, &global),
+        Command::Plan(args) => plan::run(args, &global),
         Command::Bench(args) => bench::run(args, &global),
         Command::Devices(args) => devices::run(args, &global),
         Command::Models(args) => models::run(args, &global),

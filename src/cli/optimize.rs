@@ -17,7 +17,7 @@ use super::checkpoint::{Beginning, CheckpointArgs, Keeper};
 use super::interrupt::Interrupt;
 use super::output::{numbered, write_json, write_text};
 use super::progress::Reporter;
-use super::report::{Report, TermValue, report_plan};
+use super::report::{Report, TermValue, report_recipes};
 use super::trace::{Iteration, Trace};
 use super::{Global, parse, terminal};
 
@@ -88,7 +88,7 @@ pub struct OptimizeArgs {
     #[arg(long, value_name = "FILE.toml")]
     pub save_recipe: Option<PathBuf>,
 
-    /// Only say what every scale would take: memory, GFLOP, dispatches
+    /// Only say what every scale would take: memory, GFLOP, dispatches, time; the time is measured at a small size
     #[arg(long)]
     pub dry_run: bool,
 }
@@ -237,9 +237,8 @@ pub fn optimize_from(
     let (network, chosen) = load_network(&mut recipe, &device)?;
     method.complete(&mut recipe, &network)?;
     if args.dry_run {
-        let scales = recipe.dry_run(&network)?;
         save_recipe(&recipe, args)?;
-        return report_plan(&device, &network, &scales, global);
+        return report_recipes(&device, &network, &[recipe], global);
     }
     let mut run = match &resumed {
         Some(checkpoint) => recipe.resume(&device, &network, checkpoint)?,

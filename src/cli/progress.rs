@@ -74,7 +74,7 @@ fn state(progress: &Progress) -> String {
 }
 
 /// `8 s`, `2:05 min` or `1:02:05 h`.
-fn duration(duration: Duration) -> String {
+pub fn duration(duration: Duration) -> String {
     let seconds = duration.as_secs_f64().round() as u64;
     let (hours, minutes) = (seconds / 3600, seconds / 60 % 60);
     match (hours, minutes) {

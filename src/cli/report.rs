@@ -2,12 +2,14 @@
 
 use std::path::Path;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use pixgrad::device::DeviceInfo;
 use pixgrad::recipe::ScaleReport;
-use pixgrad::{Device, Network};
+use pixgrad::{Device, Network, Recipe};
 use serde::Serialize;
 
+use super::progress::duration;
 use super::{Global, terminal};
 
 /// What a run was, as `--json` tells it.
@@ -57,6 +59,8 @@ struct PlanReport<'a> {
     model: &'a str,
     device: &'a DeviceInfo,
     scales: Vec<ScalePlan<'a>>,
+    /// Of all scales, where their times are known.
+    seconds: Option<f64>,
 }
 
 #[derive(Serialize)]
@@ -64,24 +68,60 @@ struct ScalePlan<'a> {
     #[serde(flatten)]
     scale: &'a ScaleReport,
     total_bytes: u64,
+    iteration_ms: Option<f64>,
+    seconds: Option<f64>,
 }
 
-pub fn report_plan(
+/// What recipes would be and take on the network's device, one after the other: each is measured at a small size.
+pub fn report_recipes(
     device: &Device,
     network: &Network,
-    scales: &[ScaleReport],
+    recipes: &[Recipe],
     global: &Global,
 ) -> anyhow::Result<ExitCode> {
+    let mut scales = Vec::new();
+    for recipe in recipes {
+        let pace = recipe.pace(network)?;
+        scales.extend(recipe.forecast(network, &pace)?);
+    }
+    let plans = scales.iter().map(|forecast| ScalePlan {
+        scale: &forecast.scale,
+        total_bytes: forecast.scale.cost.total_bytes(),
+        iteration_ms: Some(forecast.iteration_ms),
+        seconds: Some(forecast.seconds),
+    });
+    report(device, network, plans.collect(), global)
+}
+
+/// What a scale would be whose time is not known.
+pub fn report_scale(
+    device: &Device,
+    network: &Network,
+    scale: &ScaleReport,
+    global: &Global,
+) -> anyhow::Result<ExitCode> {
+    let plan = ScalePlan {
+        scale,
+        total_bytes: scale.cost.total_bytes(),
+        iteration_ms: None,
+        seconds: None,
+    };
+    report(device, network, vec![plan], global)
+}
+
+fn report(
+    device: &Device,
+    network: &Network,
+    scales: Vec<ScalePlan<'_>>,
+    global: &Global,
+) -> anyhow::Result<ExitCode> {
+    let report = PlanReport {
+        model: &network.graph().name,
+        device: device.info(),
+        seconds: scales.iter().map(|s| s.seconds).sum(),
+        scales,
+    };
     if global.json {
-        let scales = scales.iter().map(|scale| ScalePlan {
-            scale,
-            total_bytes: scale.cost.total_bytes(),
-        });
-        let report = PlanReport {
-            model: &network.graph().name,
-            device: device.info(),
-            scales: scales.collect(),
-        };
         terminal::print_json(&report)?;
         return Ok(ExitCode::SUCCESS);
     }
@@ -92,23 +132,34 @@ pub fn report_plan(
         "bands",
         "GFLOP/iteration",
         "dispatches/iteration",
+        "ms/iteration",
+        "time",
     ];
+    let time = |seconds: Option<f64>| {
+        seconds.map_or("-".to_string(), |s| duration(Duration::from_secs_f64(s)))
+    };
     let mut rows = vec![header.map(String::from).to_vec()];
-    rows.extend(scales.iter().map(|s| {
+    rows.extend(report.scales.iter().map(|s| {
         vec![
-            format!("{}x{}", s.width, s.height),
-            s.iterations.to_string(),
-            terminal::bytes(s.peak_bytes),
-            s.bands.to_string(),
-            format!("{:.2}", s.cost.gflop),
-            s.cost.dispatches.to_string(),
+            format!("{}x{}", s.scale.width, s.scale.height),
+            s.scale.iterations.to_string(),
+            terminal::bytes(s.scale.peak_bytes),
+            s.scale.bands.to_string(),
+            format!("{:.2}", s.scale.cost.gflop),
+            s.scale.cost.dispatches.to_string(),
+            s.iteration_ms
+                .map_or("-".to_string(), |ms| format!("{ms:.1}")),
+            time(s.seconds),
         ]
     }));
     let table = terminal::table(&rows);
+    let all = match report.seconds {
+        Some(_) if report.scales.len() > 1 => format!("\n{} in all", time(report.seconds)),
+        _ => String::new(),
+    };
     terminal::print(format_args!(
-        "{} on {}\n{table}",
-        network.graph().name,
-        device.info().name
+        "{} on {}\n{table}{all}",
+        report.model, report.device.name
     ))?;
     Ok(ExitCode::SUCCESS)
 }

@@ -14,7 +14,7 @@ use serde::Serialize;
 use super::checkpoint::Keeper;
 use super::interrupt::Interrupt;
 use super::optimize::{OptimizeArgs, Plain, iterate, load_network};
-use super::report::report_plan;
+use super::report::report_recipes;
 use super::{Global, Usage, terminal};
 
 /// One texture of the sheet.
@@ -67,11 +67,7 @@ pub fn run(
         .map(|count| with_layers(&recipe, &layers[..count]))
         .collect();
     if options.dry_run {
-        let mut scales = Vec::new();
-        for recipe in &recipes {
-            scales.extend(recipe.dry_run(&network)?);
-        }
-        return report_plan(&device, &network, &scales, global);
+        return report_recipes(&device, &network, &recipes, global);
     }
 
     let interrupt = Interrupt::listen(global.quiet)?;

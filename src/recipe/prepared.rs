@@ -77,9 +77,8 @@ impl Prepared {
         steps::check_keep(recipe, scales.len())?;
         let asked = scales[scales.len() - 1];
         let tile = tile(recipe, &layers, network);
-        let whole = |side: u32| side.saturating_add(tile / 2).max(tile) / tile * tile;
-        for (width, height) in &mut scales {
-            (*width, *height) = (whole(*width), whole(*height));
+        for size in &mut scales {
+            *size = tiled(*size, tile);
         }
         scales.dedup();
         let shape = pictures.shape(recipe).map_or(asked, |p| p.size());
@@ -142,6 +141,11 @@ impl Prepared {
         self.scales.last().copied().unwrap_or((1, 1))
     }
 
+    /// The nearest size that the recipe can have: that of a tile is a multiple of the deepest layer's stride.
+    pub fn tiled(&self, size: (u32, u32)) -> (u32, u32) {
+        tiled(size, self.tile)
+    }
+
     /// Iterations of the coarsest scale or of any other.
     fn iterations(&self, coarsest: bool) -> u64 {
         let optimizer = &self.recipe.optimizer;
@@ -202,7 +206,7 @@ impl Prepared {
     }
 
     /// The plan of a scale without its targets' values: same memory, same work.
-    fn dry_plan(&self, size: (u32, u32), bands: u32) -> Result<Plan, Error> {
+    pub fn dry_plan(&self, size: (u32, u32), bands: u32) -> Result<Plan, Error> {
         let outline = self.network.outline();
         let pictures = &self.pictures.targets;
         let targets = Targets::shapes_only(
@@ -388,6 +392,12 @@ pub(super) fn with_largest(
         *largest = (good > 0).then_some(good);
     }
     error
+}
+
+/// The nearest size whose sides are multiples of `tile`.
+fn tiled(size: (u32, u32), tile: u32) -> (u32, u32) {
+    let whole = |side: u32| side.saturating_add(tile / 2).max(tile) / tile * tile;
+    (whole(size.0), whole(size.1))
 }
 
 /// What the sides of the image are multiples of: the deepest layer's stride where it is a tile, so that the layers' positions

@@ -279,10 +279,16 @@ impl Run {
             .sum();
         let spent = &mut self.spent;
         let mut last = Instant::now();
+        // Time and work since the first iteration of this scale, which also touches its memory for the first time.
+        let mut steady: Option<(Duration, f64)> = None;
         self.executor.run(iterations, &mut |step| {
             spent.0 += last.elapsed();
             last = Instant::now();
             spent.1 += report.cost.gflop;
+            steady = Some(steady.map_or_else(Default::default, |(time, work)| {
+                (time + step.elapsed, work + report.cost.gflop)
+            }));
+            let (time, work) = steady.filter(|(_, work)| *work > 0.0).unwrap_or(*spent);
             let each = step.losses.len() / batch;
             let images = step.losses.chunks(each.max(1)).map(|own| own.iter().sum());
             let mut terms = vec![0.0; term_count];
@@ -300,7 +306,7 @@ impl Run {
                 terms,
                 images: images.collect(),
                 elapsed: step.elapsed,
-                remaining: spent.0.mul_f64(gflop_left / spent.1.max(1e-9)),
+                remaining: time.mul_f64(gflop_left / work.max(1e-9)),
             })
         })
     }
