@@ -155,7 +155,7 @@ fn a_plan_tells_what_fits() {
         "80 MiB hold no image of 512 px at once"
     );
 
-    let small = desk.json(&format!("{line} --memory 3M --json"));
+    let small = desk.json(&format!("{line} --memory 40M --json"));
     assert_eq!(small["sizes"][2]["fits"], json!(false), "{small}");
     let table = desk.done(line);
     assert!(
