@@ -1,8 +1,8 @@
-//! conv, conv1x1, conv3x3, conv_naive: the twin against plain loops, the shaders against the twin.
+//! conv, conv1x1, conv3x3, conv3x3_tile, conv_naive: the twin against plain loops, the shaders against the twin.
 
 use pixgrad::device::Device;
 use pixgrad::kernels::conv::{pack_weights, pack_weights_backward};
-use pixgrad::kernels::{Conv, Conv1x1, Conv3x3, ConvNaive, View, pack, unpack};
+use pixgrad::kernels::{Conv, Conv1x1, Conv3x3, Conv3x3Tile, ConvNaive, View, pack, unpack};
 
 use crate::common::{Data, check, mask, random, run_on, same, tensor, uniform};
 
@@ -16,6 +16,7 @@ const LAYERS: &[Layer] = &[
     (1, 13, 1, 1, 6, 3, 1, 1),
     (1, 4, 20, 37, 64, 3, 1, 1),
     (1, 64, 5, 3, 3, 3, 1, 1),
+    (2, 6, 19, 34, 72, 3, 1, 1), // more than one tile in every direction
     (2, 16, 6, 9, 10, 1, 1, 0),
     (1, 5, 1, 1, 7, 1, 1, 0),
     (1, 12, 3, 65, 9, 1, 1, 0),
@@ -218,9 +219,14 @@ fn check_options(seed: u64, conv: Conv) {
         fast(&|| check(&ConvNaive(conv), &data));
         if let Some(kernel) = Conv3x3::serve(conv) {
             fast(&|| check(&kernel, &data));
+            fast(&|| check(&kernel.narrow(), &data));
+        }
+        if let Some(kernel) = Conv3x3Tile::serve(conv) {
+            fast(&|| check(&kernel, &data));
         }
         if let Some(kernel) = Conv1x1::serve(conv) {
             fast(&|| check(&kernel, &data));
+            fast(&|| check(&kernel.narrow(), &data));
         }
     }
 }

@@ -72,6 +72,7 @@ mod squared_difference;
 mod sum;
 mod term;
 mod tile;
+mod tune;
 mod tv;
 mod tv_beta;
 mod warm;

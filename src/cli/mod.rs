@@ -3,6 +3,7 @@
 mod attack;
 mod batch;
 mod bench;
+mod cache;
 mod checkpoint;
 mod classify;
 mod devices;
@@ -35,6 +36,7 @@ use std::process::ExitCode;
 
 use clap::builder::PossibleValuesParser;
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
+use pixgrad::device::Tuning;
 use pixgrad::{Device, DeviceOptions};
 
 /// Optimizes the pixels of an image against a fixed, trained CNN, on any GPU.
@@ -76,9 +78,21 @@ struct Global {
     #[arg(long, global = true)]
     json: bool,
 
+    /// Run the first of several kernels that compute the same, not the fastest on this GPU
+    #[arg(long, global = true, conflicts_with = "retune")]
+    no_tune: bool,
+
+    /// Find the fastest kernels anew, also on a software adapter; what earlier runs have found is replaced
+    #[arg(long, global = true)]
+    retune: bool,
+
     /// No progress and no warnings
     #[arg(short, long, global = true)]
     quiet: bool,
+
+    /// The device, once it is open
+    #[arg(skip)]
+    opened: std::sync::OnceLock<Device>,
 }
 
 impl Global {
@@ -88,9 +102,16 @@ impl Global {
             device: self.device.clone(),
             backend: self.backend.clone(),
             memory: self.memory,
+            tuning: match (self.no_tune, self.retune) {
+                (true, _) => Tuning::Off,
+                (_, true) => Tuning::Again,
+                _ => Tuning::Auto,
+            },
+            tuning_folder: cache::folder().map(|folder| folder.join("kernels")),
             ..DeviceOptions::default()
         };
-        Ok(Device::new(&options)?)
+        let device = Device::new(&options)?;
+        Ok(self.opened.get_or_init(|| device).clone())
     }
 
     /// A line on stderr, unless quiet.
@@ -154,6 +175,13 @@ pub fn main() -> ExitCode {
         Command::Devices(args) => devices::run(args, &global),
         Command::Models(args) => models::run(args, &global),
     };
+    for warning in global
+        .opened
+        .get()
+        .map_or_else(Vec::new, Device::take_warnings)
+    {
+        global.note(format_args!("warning: {warning}"));
+    }
     match result {
         Ok(code) => code,
         Err(error) if terminal::is_broken_pipe(&error) => ExitCode::SUCCESS,

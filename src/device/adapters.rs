@@ -1,8 +1,10 @@
 //! Which devices there are, and which one a request means.
 
+use std::path::PathBuf;
+
 use serde::{Deserialize, Serialize};
 
-use super::{Cpu, DeviceError};
+use super::{Cpu, DeviceError, Tuning};
 
 /// What to open.
 #[derive(Debug, Clone, Default)]
@@ -13,6 +15,10 @@ pub struct DeviceOptions {
     pub backend: Option<String>,
     /// The most bytes that plans may take: larger images go through the network in bands. Absent: what there is.
     pub memory: Option<u64>,
+    /// Which kernels run where several compute the same.
+    pub tuning: Tuning,
+    /// Where what was found of a GPU's kernels is kept for later processes; absent: nowhere.
+    pub tuning_folder: Option<PathBuf>,
     /// Compiles shaders with bounds and loop checks: what the tests run with.
     pub checked: bool,
 }

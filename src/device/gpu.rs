@@ -6,9 +6,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::buffer::Memory;
 use super::timing::Timer;
+use super::tuning::Tuned;
 use super::{
-    BROADCAST, Buffer, DeviceError, DeviceInfo, Kind, Operation, Shader, Slot, adapters, compose,
-    shader,
+    BROADCAST, Buffer, DeviceError, DeviceInfo, DeviceOptions, Kind, Operation, Shader, Slot,
+    adapters, compose, shader,
 };
 
 /// Where the parameters of one dispatch stand in a buffer of many: WebGPU's alignment of uniform offsets.
@@ -31,6 +32,7 @@ pub struct Gpu {
     /// For each kernel that has run, its time relative to the one predicted from the rate.
     paces: Mutex<HashMap<Shader, f64>>,
     timer: Timer,
+    tuned: Tuned,
     failure: Arc<Mutex<Option<String>>>,
 }
 
@@ -124,7 +126,7 @@ impl Gpu {
     pub(super) fn open(
         adapter: &wgpu::Adapter,
         index: usize,
-        checked: bool,
+        options: &DeviceOptions,
     ) -> Result<Self, DeviceError> {
         let has = adapter.limits();
         let wanted = adapters::USED_FEATURES
@@ -149,8 +151,10 @@ impl Gpu {
             name: adapter.get_info().name,
             reason: e.to_string(),
         })?;
-        let mut gpu = Self::from_wgpu(adapter.get_info(), device, queue, checked);
+        let mut gpu = Self::from_wgpu(adapter.get_info(), device, queue, options.checked);
         gpu.info.index = index;
+        gpu.tuned.tuning = options.tuning;
+        gpu.tuned.folder.clone_from(&options.tuning_folder);
         Ok(gpu)
     }
 
@@ -192,6 +196,7 @@ impl Gpu {
             rate: std::sync::OnceLock::new(),
             paces: Mutex::default(),
             timer: Timer::default(),
+            tuned: Tuned::default(),
             failure,
         }
     }
@@ -206,6 +211,10 @@ impl Gpu {
     #[must_use]
     pub fn queue(&self) -> &wgpu::Queue {
         &self.queue
+    }
+
+    pub(super) fn tuned(&self) -> &Tuned {
+        &self.tuned
     }
 
     pub(super) fn timer(&self) -> &Timer {

@@ -69,8 +69,21 @@ pub trait Kernel: Debug + Send + Sync + 'static {
     fn grid(&self) -> [u32; 3];
     /// What the dispatch costs.
     fn work(&self) -> Work;
+    /// The kernels that a device may run in its place, where there are any.
+    fn alternatives(&self) -> Option<Alternatives> {
+        None
+    }
     /// The same computation over plain slices, in f32 or f64.
     fn twin<T: Real>(&self, bindings: Bindings<'_, T>);
+}
+
+/// Other kernels that compute the same from the same bindings: which is the fastest depends on the device.
+#[derive(Debug)]
+pub struct Alternatives {
+    /// What their times depend on: the same for all calls of the same shapes and operands.
+    pub shape: String,
+    /// Those beside the kernel itself.
+    pub kernels: Vec<Box<dyn Operation>>,
 }
 
 /// A [`Kernel`] behind a pointer: what a recording holds. Implemented for every kernel, never by hand.
@@ -85,6 +98,8 @@ pub trait Operation: Debug + Send + Sync {
     fn grid(&self) -> [u32; 3];
     /// See [`Kernel::work`].
     fn work(&self) -> Work;
+    /// See [`Kernel::alternatives`].
+    fn alternatives(&self) -> Option<Alternatives>;
     /// The twin in f32.
     fn twin_f32(&self, bindings: Bindings<'_, f32>);
     /// The twin in f64.
@@ -106,6 +121,9 @@ impl<K: Kernel> Operation for K {
     }
     fn work(&self) -> Work {
         Kernel::work(self)
+    }
+    fn alternatives(&self) -> Option<Alternatives> {
+        Kernel::alternatives(self)
     }
     fn twin_f32(&self, bindings: Bindings<'_, f32>) {
         self.twin(bindings);

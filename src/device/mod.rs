@@ -8,6 +8,7 @@ mod adapters;
 mod buffer;
 mod cpu;
 mod error;
+mod fingerprint;
 mod gpu;
 mod kernel;
 mod real;
@@ -15,6 +16,7 @@ mod recording;
 mod shader;
 mod tally;
 mod timing;
+mod tuning;
 
 use std::sync::Arc;
 
@@ -24,11 +26,13 @@ pub use adapters::{DeviceInfo, DeviceKind, DeviceOptions, list};
 pub use buffer::{Buffer, Kind};
 pub use cpu::{Cpu, Precision};
 pub use error::DeviceError;
+pub use fingerprint::fingerprint;
 pub use gpu::{Dispatch, Gpu, PARAMS_SLOT, Usage};
-pub use kernel::{Binding, Bindings, Kernel, Operation, Slot, Work};
+pub use kernel::{Alternatives, Binding, Bindings, Kernel, Operation, Slot, Work};
 pub use real::{Gemm, Real};
 pub use recording::{Call, Home, Recording, Value, ValueId};
 pub use shader::{BROADCAST, HALF, Shader, Source, compose};
+pub use tuning::{Choice, Choices, Tuning};
 
 /// A device: cheap to clone, all clones are the same device.
 #[derive(Clone)]
@@ -60,9 +64,7 @@ impl Device {
     pub fn new(options: &DeviceOptions) -> Result<Self, DeviceError> {
         let hardware = match adapters::choose(options)? {
             None => Hardware::Cpu(Cpu::new(Precision::F32)),
-            Some((index, adapter)) => {
-                Hardware::Gpu(Box::new(Gpu::open(&adapter, index, options.checked)?))
-            }
+            Some((index, adapter)) => Hardware::Gpu(Box::new(Gpu::open(&adapter, index, options)?)),
         };
         Ok(Self::of(hardware, options.memory))
     }

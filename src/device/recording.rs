@@ -116,6 +116,21 @@ impl Recording {
         });
     }
 
+    /// Puts an alternative in the place of a call's kernel, see [`Operation::alternatives`].
+    ///
+    /// # Panics
+    /// When it has other bindings: a bug in the caller.
+    pub fn replace(&mut self, call: usize, operation: Box<dyn Operation>) {
+        let call = &mut self.calls[call];
+        assert_eq!(
+            call.operation.bindings(),
+            operation.bindings(),
+            "{}: {operation:?} is no alternative",
+            call.label
+        );
+        call.operation = operation;
+    }
+
     /// Lets go of the buffers that existed before: their values have no memory any more.
     pub fn release_given(&mut self) {
         for value in &mut self.values {

@@ -6,7 +6,7 @@ use naga_oil::compose::{
     ComposableModuleDescriptor, Composer, NagaModuleDescriptor, ShaderDefValue,
 };
 
-use super::DeviceError;
+use super::{DeviceError, fingerprint};
 
 /// A file of `wgsl/` with the variants that the kernels use.
 #[derive(Debug, PartialEq, Eq, Hash)]
@@ -53,6 +53,15 @@ impl Shader {
     #[must_use]
     pub fn definitions(&self) -> &'static [&'static str] {
         self.source.variants[self.variant]
+    }
+
+    /// A number that changes with the shader's text, and that of all that it may import.
+    #[must_use]
+    pub fn fingerprint(&self) -> u64 {
+        let texts = std::iter::once(self.source.text)
+            .chain(self.definitions().iter().copied())
+            .chain(SHARED.iter().map(|(_, text)| *text));
+        fingerprint(texts.flat_map(|text| text.bytes().map(u32::from)))
     }
 
     /// File and definitions, as messages name it.

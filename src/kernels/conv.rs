@@ -118,18 +118,54 @@ impl Conv {
     /// The variant of `source` that computes `columns` vec4s, or pairs of vec4s, of output channels per strip.
     pub(super) fn variant(&self, source: &'static Source, columns: u32) -> Shader {
         let single = columns == self.y.quads && source.variants.contains(&["SINGLE"].as_slice());
-        let definitions: Vec<&str> = [
+        let definitions: Vec<&str> = self
+            .operands()
+            .chain(self.flat().then_some("FLAT"))
+            .chain(single.then_some("SINGLE"))
+            .collect();
+        source.with(&definitions)
+    }
+
+    /// The definitions that say what is read and written beside x, w and y.
+    pub(super) fn operands(&self) -> impl Iterator<Item = &'static str> + use<> {
+        [
             ("BIAS", self.bias),
             ("RELU", self.relu),
             ("MASKED", self.masked),
             ("ACCUMULATE", self.accumulate),
-            ("FLAT", self.flat()),
-            ("SINGLE", single),
         ]
         .into_iter()
         .filter_map(|(name, on)| on.then_some(name))
-        .collect();
-        source.with(&definitions)
+    }
+
+    /// Whether this is a convolution of stride 1 by a window of `kernel` that keeps the image's size.
+    pub(super) fn is_same(&self, kernel: u32) -> bool {
+        let fits =
+            (self.kernel, self.stride, self.pad, self.input_dilation) == (kernel, 1, kernel / 2, 1);
+        fits && (self.x.n, self.x.h, self.x.w) == (self.y.n, self.y.h, self.y.w)
+    }
+
+    /// What the time of a convolution depends on, for people and for files: shapes and operands.
+    pub(super) fn shape(&self) -> String {
+        let (x, y) = (self.x, self.y);
+        let mut shape = format!(
+            "{} of {}x{}x{} to {}x{}x{}, window {}, stride {}, padding {}, dilation {}",
+            x.n,
+            x.c,
+            x.h,
+            x.w,
+            y.c,
+            y.h,
+            y.w,
+            self.kernel,
+            self.stride,
+            self.pad,
+            self.input_dilation
+        );
+        for operand in self.operands() {
+            shape += &format!(" {operand}");
+        }
+        shape
     }
 
     /// Pairs of vec4s of output channels, or single ones where their number is odd.

@@ -2,7 +2,7 @@
 
 use super::Conv;
 use super::conv::Params;
-use crate::device::{Bindings, Kernel, Real, Shader, Slot, Source, Work};
+use crate::device::{Alternatives, Bindings, Kernel, Real, Shader, Slot, Source, Work};
 
 /// `wgsl/conv1x1.wgsl`.
 pub const SOURCE: Source = Source {
@@ -13,15 +13,36 @@ pub const SOURCE: Source = Source {
 
 /// A [`Conv`] whose shape this kernel serves.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Conv1x1(Conv);
+pub struct Conv1x1 {
+    conv: Conv,
+    narrow: bool,
+}
 
 impl Conv1x1 {
     /// `conv`, if its shape is this kernel's.
     #[must_use]
     pub fn serve(conv: Conv) -> Option<Self> {
-        let fits = (conv.kernel, conv.stride, conv.pad, conv.input_dilation) == (1, 1, 0, 1);
-        let same_size = (conv.x.n, conv.x.h, conv.x.w) == (conv.y.n, conv.y.h, conv.y.w);
-        (fits && same_size).then_some(Self(conv))
+        conv.is_same(1).then_some(Self {
+            conv,
+            narrow: false,
+        })
+    }
+
+    /// The same with one vec4 of output channels per invocation: half the registers, more loads.
+    #[must_use]
+    pub fn narrow(self) -> Self {
+        Self {
+            narrow: true,
+            ..self
+        }
+    }
+
+    fn columns(&self) -> u32 {
+        if self.narrow {
+            self.conv.y.quads
+        } else {
+            self.conv.columns()
+        }
     }
 }
 
@@ -29,21 +50,28 @@ impl Kernel for Conv1x1 {
     type Params = Params;
 
     fn shader(&self) -> Shader {
-        self.0.variant(&SOURCE, self.0.columns())
+        self.conv.variant(&SOURCE, self.columns())
     }
     fn bindings(&self) -> Vec<Slot> {
-        Kernel::bindings(&self.0)
+        Kernel::bindings(&self.conv)
     }
     fn params(&self) -> Params {
-        Kernel::params(&self.0)
+        Kernel::params(&self.conv)
     }
     fn grid(&self) -> [u32; 3] {
-        Kernel::grid(&self.0)
+        self.conv.strip_grid(self.columns())
     }
     fn work(&self) -> Work {
-        Kernel::work(&self.0)
+        Kernel::work(&self.conv)
+    }
+    fn alternatives(&self) -> Option<Alternatives> {
+        let narrow = self.narrow();
+        (narrow.columns() != self.columns()).then(|| Alternatives {
+            shape: self.conv.shape(),
+            kernels: vec![Box::new(narrow)],
+        })
     }
     fn twin<T: Real>(&self, bindings: Bindings<'_, T>) {
-        self.0.twin(bindings);
+        self.conv.twin(bindings);
     }
 }

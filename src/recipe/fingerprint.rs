@@ -1,8 +1,8 @@
-//! Numbers that tell networks and pictures apart: FNV-1a over 32-bit words, for the standard library's hash may change
-//! with its version. Two that differ in one word never agree; they are no protection against malice.
+//! Numbers that tell networks and pictures apart.
 
 use std::fmt::{Display, Formatter};
 
+use crate::device::fingerprint;
 use crate::image::Image;
 use crate::net;
 
@@ -12,9 +12,7 @@ pub(super) struct Fingerprint(u64);
 
 impl Fingerprint {
     fn of(words: impl Iterator<Item = u32>) -> Self {
-        Self(words.fold(0xcbf2_9ce4_8422_2325, |hash, word| {
-            (hash ^ u64::from(word)).wrapping_mul(0x0100_0000_01b3)
-        }))
+        Self(fingerprint(words))
     }
 
     /// Of a network's architecture, preprocessing and weights.

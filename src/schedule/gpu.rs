@@ -257,7 +257,7 @@ impl GpuProgram {
 }
 
 /// Cuts a grid into at most `parts` bands along its longest axis: origins and sizes in workgroups.
-fn split(grid: [u32; 3], parts: u32) -> Vec<([u32; 3], [u32; 3])> {
+pub(super) fn split(grid: [u32; 3], parts: u32) -> Vec<([u32; 3], [u32; 3])> {
     let axis = (0..3).max_by_key(|axis| grid[*axis]).unwrap_or(0);
     let band = grid[axis].div_ceil(parts.max(1)).max(1);
     (0..grid[axis])
@@ -272,7 +272,7 @@ fn split(grid: [u32; 3], parts: u32) -> Vec<([u32; 3], [u32; 3])> {
 }
 
 /// What the adapter does on a small convolution like those that plans are made of; measured once per device.
-fn measured_gflops(gpu: &Gpu) -> Result<f64, DeviceError> {
+pub(super) fn measured_gflops(gpu: &Gpu) -> Result<f64, DeviceError> {
     gpu.rate_or_measure(|| {
         let view = View::new(1, 64, 64, 64);
         let conv = Conv {

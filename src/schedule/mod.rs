@@ -3,6 +3,7 @@
 mod gpu;
 mod measure;
 mod slices;
+mod tune;
 mod warm;
 
 use std::collections::HashMap;
@@ -121,8 +122,17 @@ impl Executor {
         }
         self.allocate(|home| matches!(home, Home::Transient))?;
         // Without a call (only the image is asked for) there is nothing to submit.
-        let calls = self.plan.recording.calls();
-        if let Some(gpu) = self.device.gpu().filter(|_| !calls.is_empty()) {
+        let empty = self.plan.recording.calls().is_empty();
+        if let Some(gpu) = self.device.gpu().filter(|_| !empty) {
+            let memory: Vec<Vec<Buffer>> = self
+                .plan
+                .recording
+                .calls()
+                .iter()
+                .map(|call| self.bound(&call.values).into_iter().cloned().collect())
+                .collect();
+            tune::tune(gpu, &mut self.plan.recording, &memory)?;
+            let calls = self.plan.recording.calls();
             let bound: Vec<Vec<&Buffer>> =
                 calls.iter().map(|call| self.bound(&call.values)).collect();
             warm::up(gpu, &self.plan.recording, &bound, &self.transient_slots())?;
