@@ -4,11 +4,12 @@
 //!   Transfer", section 4.2;
 //! - `mmd` with the linear kernel xᵀy/C: (1/C)·Σ_c (μ − μ')², the same paper's section 4.1.
 
-use super::{Loss, Saved, Term, record_sum};
-use crate::device::{Buffer, Kind, Recording};
-use crate::kernels::{
-    ChannelAffine, ChannelDistance, Tensor, record_channel_means, record_channel_variances,
+use super::{
+    Band, Banded, Loss, Saved, Spread, Term, conclude_moments, gather_moments, record_sum,
+    record_whole,
 };
+use crate::device::{Buffer, Kind, Recording};
+use crate::kernels::{ChannelAffine, ChannelDistance, Tensor, View};
 
 /// How far each image's means and deviations are from a target's.
 #[derive(Debug)]
@@ -67,22 +68,59 @@ pub fn goal(means: &[f64], variances: &[f64]) -> Vec<f32> {
     goal
 }
 
+impl ChannelStatistics {
+    fn spread(&self) -> Option<Spread> {
+        self.deviation.then_some(Spread::Variances)
+    }
+}
+
 impl Term for ChannelStatistics {
     fn forward(&self, recording: &mut Recording, x: Tensor, loss: Loss) -> Saved {
-        let view = x.view;
-        let len = view.n as usize * view.padded();
-        let goal = recording.given(format!("{} target", self.name), self.goal.clone());
-        let means = record_channel_means(recording, x);
+        record_whole(self, recording, x, loss)
+    }
+
+    fn backward(
+        &self,
+        recording: &mut Recording,
+        x: Tensor,
+        saved: &Saved,
+        dx: Tensor,
+        accumulate: bool,
+    ) {
+        let band = Band::whole(x.view);
+        self.backward_band(recording, x, band, saved, dx, accumulate);
+    }
+
+    fn banded(&self) -> Result<&dyn Banded, &'static str> {
+        Ok(self)
+    }
+}
+
+impl Banded for ChannelStatistics {
+    fn gather(&self, recording: &mut Recording, x: Tensor, band: Band, gathered: &mut Saved) {
+        gather_moments(recording, x, band, self.spread(), gathered);
+    }
+
+    fn conclude(
+        &self,
+        recording: &mut Recording,
+        layer: View,
+        gathered: Saved,
+        loss: Loss,
+    ) -> Saved {
+        let means = gathered.0[0];
         let variances = self
-            .deviation
-            .then(|| record_channel_variances(recording, x, means));
+            .spread()
+            .map(|spread| conclude_moments(recording, layer, spread, &gathered).spread);
+        let len = layer.n as usize * layer.padded();
+        let goal = recording.given(format!("{} target", self.name), self.goal.clone());
         let values = recording.transient(format!("{} values", self.name), Kind::Real, len);
         let coefficients =
             recording.transient(format!("{} coefficients", self.name), Kind::Real, 2 * len);
-        let elements = f64::from(view.c) * f64::from(view.h * view.w);
+        let elements = f64::from(layer.c) * f64::from(layer.h * layer.w);
         let distance = ChannelDistance {
-            n: view.n,
-            quads: view.quads,
+            n: layer.n,
+            quads: layer.quads,
             deviation: self.deviation,
             alpha: (2.0 * self.weight / elements) as f32,
         };
@@ -92,15 +130,16 @@ impl Term for ChannelStatistics {
             .chain([values, coefficients])
             .collect();
         recording.call(format!("{} distance", self.name), distance, &bound);
-        let scale = self.weight / f64::from(view.c);
-        record_sum(recording, self.name, values, view.n, scale, loss);
+        let scale = self.weight / f64::from(layer.c);
+        record_sum(recording, self.name, values, layer.n, scale, loss);
         Saved(vec![means, coefficients])
     }
 
-    fn backward(
+    fn backward_band(
         &self,
         recording: &mut Recording,
         x: Tensor,
+        _: Band,
         saved: &Saved,
         dx: Tensor,
         accumulate: bool,

@@ -78,7 +78,7 @@ impl Term for Masked {
         });
     }
 
-    fn banded(&self) -> Option<&dyn Banded> {
+    fn banded(&self) -> Result<&dyn Banded, &'static str> {
         self.term.banded().map(|_| self as &dyn Banded)
     }
 }
@@ -87,7 +87,7 @@ impl Term for Masked {
 impl Banded for Masked {
     fn gather(&self, recording: &mut Recording, x: Tensor, band: Band, gathered: &mut Saved) {
         let guided = record_guided(recording, x, &self.guide, band.first);
-        if let Some(term) = self.term.banded() {
+        if let Ok(term) = self.term.banded() {
             term.gather(recording, guided, band, gathered);
         }
     }
@@ -100,8 +100,8 @@ impl Banded for Masked {
         loss: Loss,
     ) -> Saved {
         match self.term.banded() {
-            Some(term) => term.conclude(recording, layer, gathered, loss),
-            None => gathered,
+            Ok(term) => term.conclude(recording, layer, gathered, loss),
+            Err(_) => gathered,
         }
     }
 
@@ -114,7 +114,7 @@ impl Banded for Masked {
         dx: Tensor,
         accumulate: bool,
     ) {
-        let Some(term) = self.term.banded() else {
+        let Ok(term) = self.term.banded() else {
             return;
         };
         let (x, dx) = ((x, band.first), (dx, accumulate));

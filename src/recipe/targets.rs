@@ -429,20 +429,20 @@ fn seen_through(
 }
 
 /// Runs an image through the network, in as few bands as fit the device: `visit` sees each band's rows of each of `nodes`, and
-/// makes and fills the tensor that is kept of the layer.
-fn visited(
+/// makes and fills what is kept of the layer.
+pub(super) fn visited<K: Clone>(
     network: &Network,
     image: &Image,
     nodes: &[NodeId],
-    visit: impl Fn(&mut Recording, NodeId, Tensor, Band, &mut Option<Tensor>),
-) -> Result<(Executor, Vec<Tensor>), Error> {
+    visit: impl Fn(&mut Recording, NodeId, Tensor, Band, &mut Option<K>),
+) -> Result<(Executor, Vec<K>), Error> {
     let (view, pixels) = packed(std::slice::from_ref(image));
     let record = |count| {
         let mut recording = Recording::new();
         let input = Tensor::persistent(&mut recording, "image", view);
         let ring = recording.persistent("loss ring", Kind::Real, RING_ROWS as usize);
         let step = recording.persistent("step", Kind::Word, 1);
-        let mut kept: HashMap<NodeId, Option<Tensor>> = HashMap::new();
+        let mut kept: HashMap<NodeId, Option<K>> = HashMap::new();
         Bands::new(network.graph(), nodes, view, count)?.visit(
             &mut recording,
             network,
@@ -451,7 +451,7 @@ fn visited(
                 visit(recording, node, x, band, kept.entry(node).or_default());
             },
         )?;
-        let outputs: Vec<Tensor> = nodes.iter().filter_map(|node| kept[node]).collect();
+        let outputs: Vec<K> = nodes.iter().filter_map(|node| kept[node].clone()).collect();
         Ok::<_, Error>((Plan::finished(recording, input, step, ring), outputs))
     };
     let device = network.device();
