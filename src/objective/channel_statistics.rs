@@ -4,6 +4,7 @@
 //!   Transfer", section 4.2;
 //! - `mmd` with the linear kernel xᵀy/C: (1/C)·Σ_c (μ − μ')², the same paper's section 4.1.
 
+use super::moments::record_weighted;
 use super::{
     Band, Banded, Loss, Saved, Spread, Term, conclude_moments, gather_moments, record_sum,
     record_whole,
@@ -17,6 +18,7 @@ pub struct ChannelStatistics {
     name: &'static str,
     goal: Buffer,
     deviation: bool,
+    guide: Option<Buffer>,
     weight: f64,
 }
 
@@ -28,6 +30,7 @@ impl ChannelStatistics {
             name: "bn",
             goal,
             deviation: true,
+            guide: None,
             weight,
         }
     }
@@ -40,6 +43,12 @@ impl ChannelStatistics {
             deviation: false,
             ..Self::bn(goal, weight)
         }
+    }
+
+    /// The statistics of columns that are weighted with g², `guide` holding g (`[h·w]` of the layer) with mean g² = 1.
+    #[must_use]
+    pub fn through(self, guide: Option<Buffer>) -> Self {
+        Self { guide, ..self }
     }
 
     /// The value of [`Self::bn`] at all-zero activations, (1/C)·Σ μ'² + σ'²: what `relative` divides by.
@@ -98,7 +107,8 @@ impl Term for ChannelStatistics {
 
 impl Banded for ChannelStatistics {
     fn gather(&self, recording: &mut Recording, x: Tensor, band: Band, gathered: &mut Saved) {
-        gather_moments(recording, x, band, self.spread(), gathered);
+        let guide = self.guide.as_ref();
+        gather_moments(recording, x, band, guide, self.spread(), gathered);
     }
 
     fn conclude(
@@ -139,20 +149,30 @@ impl Banded for ChannelStatistics {
         &self,
         recording: &mut Recording,
         x: Tensor,
-        _: Band,
+        band: Band,
         saved: &Saved,
         dx: Tensor,
         accumulate: bool,
     ) {
-        let gradient = ChannelAffine {
-            x: x.view,
-            y: dx.view,
-            accumulate,
+        let backward = |recording: &mut Recording, dx: Tensor, accumulate: bool| {
+            let gradient = ChannelAffine {
+                x: x.view,
+                y: dx.view,
+                accumulate,
+            };
+            recording.call(
+                format!("{} gradient", self.name),
+                gradient,
+                &[x.value, saved.0[0], saved.0[1], dx.value],
+            );
         };
-        recording.call(
-            format!("{} gradient", self.name),
-            gradient,
-            &[x.value, saved.0[0], saved.0[1], dx.value],
+        record_weighted(
+            recording,
+            self.guide.as_ref(),
+            band,
+            dx,
+            accumulate,
+            backward,
         );
     }
 }

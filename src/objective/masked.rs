@@ -33,15 +33,27 @@ impl Masked {
         let guided = record_guided(recording, x, &self.guide, first);
         let gradient = Tensor::transient(recording, "guided gradient", guided.view);
         backward(recording, guided, gradient);
-        let guide = recording.given("guide", self.guide.clone());
-        let weigh = Weigh {
-            x: gradient.view,
-            y: dx.view,
-            first: first * x.view.w,
-            accumulate,
-        };
-        recording.call("masked gradient", weigh, &[gradient.value, guide, dx.value]);
+        record_pulled_back(recording, gradient, &self.guide, first, dx, accumulate);
     }
+}
+
+/// Records `dx (+)=` g∘gradient for the rows of a layer from `first` on.
+pub(super) fn record_pulled_back(
+    recording: &mut Recording,
+    gradient: Tensor,
+    guide: &Buffer,
+    first: u32,
+    dx: Tensor,
+    accumulate: bool,
+) {
+    let guide = recording.given("guide", guide.clone());
+    let weigh = Weigh {
+        x: gradient.view,
+        y: dx.view,
+        first: first * dx.view.w,
+        accumulate,
+    };
+    recording.call("masked gradient", weigh, &[gradient.value, guide, dx.value]);
 }
 
 /// Records g∘x for the rows x of a layer from `first` on, `guide` being g, `[h·w]` of the layer.

@@ -10,10 +10,14 @@
 //! many digits the difference costs is bounded whatever the picture: the first of B bands holds about 1/B of the columns, so
 //! their mean cannot lie further from μ than (μ − c)² ≤ (B − 1)·σ². What is subtracted from is at most B times what
 //! is left.
+//!
+//! Through a guide g with mean g² = 1 (see [`super::Masked`]) every column has the weight g². Where it leaves out what the first band
+//! shows, c may lie further from μ than that, and as many digits are lost as (μ − c)² has more than the variance.
 
+use super::masked::{record_guided, record_pulled_back};
 use super::{Band, Saved, record_add, record_gram};
-use crate::device::{Recording, ValueId};
-use crate::kernels::{ChannelCentre, Combine, Tensor, View, record_channel_sums};
+use crate::device::{Buffer, Kind, Recording, ValueId};
+use crate::kernels::{ChannelCentre, Combine, Fill, Tensor, View, record_channel_sums};
 
 /// What is gathered beside the means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,17 +48,23 @@ pub fn spread_view(spread: Spread, view: View) -> View {
     View::new(view.n, 1, rows, padded)
 }
 
-/// Adds what the rows `x` of a layer contribute to `gathered`, which the first band begins: to the means, and to their
-/// `spread` where it is wanted.
+/// Adds what the rows `x` of a layer, seen through a guide where there is one, contribute to `gathered`, which the first band
+/// begins: to the means, and to their `spread` where it is wanted.
 pub fn gather_moments(
     recording: &mut Recording,
     x: Tensor,
     band: Band,
+    guide: Option<&Buffer>,
     spread: Option<Spread>,
     gathered: &mut Saved,
 ) {
     let pixels = band.layer.h * band.layer.w;
-    let of_band = record_channel_sums(recording, x, None, pixels);
+    let guide = guide.map(|guide| (guide, band.first));
+    let weighted = guide.map_or(x, |(guide, first)| {
+        let once = record_guided(recording, x, guide, first);
+        record_guided(recording, once, guide, first)
+    });
+    let of_band = record_channel_sums(recording, weighted, None, pixels);
     let means = add(recording, gathered, 0, of_band);
     let Some(spread) = spread else {
         return;
@@ -67,7 +77,7 @@ pub fn gather_moments(
             record_channel_sums(recording, x, None, x.view.h * x.view.w)
         });
     }
-    let squares = record_squares(recording, x, gathered.0[1], spread, pixels);
+    let squares = record_squares(recording, x, guide, gathered.0[1], spread, pixels);
     add(recording, gathered, 2, squares);
 }
 
@@ -97,7 +107,7 @@ pub fn conclude_moments(
             value: means,
             view: View::new(layer.n, 1, 1, layer.c),
         };
-        let apart = record_squares(recording, pixel, centre, spread, 1);
+        let apart = record_squares(recording, pixel, None, centre, spread, 1);
         let subtract = Combine {
             len: spread_view(spread, layer).len() as u32,
             alpha: -1.0,
@@ -111,21 +121,56 @@ pub fn conclude_moments(
     }
 }
 
-/// Records (1/pixels)·Σ (x − c)², or (1/pixels)·Σ (x − c)(x − c)ᵀ.
+/// Records (1/pixels)·Σ (x − c)², or (1/pixels)·Σ (x − c)(x − c)ᵀ, each column weighted with g² where there is a guide, of which x
+/// has the rows from a first one on.
 fn record_squares(
     recording: &mut Recording,
     x: Tensor,
+    guide: Option<(&Buffer, u32)>,
     centre: ValueId,
     spread: Spread,
     pixels: u32,
 ) -> ValueId {
-    match spread {
-        Spread::Variances => record_channel_sums(recording, x, Some(centre), pixels),
-        Spread::Covariances => {
-            let centred = record_centred(recording, x, centre);
-            record_gram(recording, centred, pixels, false).value
-        }
+    if guide.is_none() && spread == Spread::Variances {
+        return record_channel_sums(recording, x, Some(centre), pixels);
     }
+    let mut centred = record_centred(recording, x, centre);
+    if let Some((guide, first)) = guide {
+        centred = record_guided(recording, centred, guide, first);
+    }
+    match spread {
+        Spread::Variances => {
+            let len = x.view.n as usize * x.view.padded();
+            let zero = recording.transient("zero", Kind::Real, len);
+            let fill = Fill {
+                len: len as u32,
+                value: 0.0,
+            };
+            recording.call("zero", fill, &[zero]);
+            record_channel_sums(recording, centred, Some(zero), pixels)
+        }
+        Spread::Covariances => record_gram(recording, centred, pixels, false).value,
+    }
+}
+
+/// Records `dx (+)= backward`'s gradient, that of moments of a layer's rows, times the columns' weights g² where there is a
+/// guide; `backward` writes, or adds where it is told so.
+pub fn record_weighted(
+    recording: &mut Recording,
+    guide: Option<&Buffer>,
+    band: Band,
+    dx: Tensor,
+    accumulate: bool,
+    backward: impl FnOnce(&mut Recording, Tensor, bool),
+) {
+    let Some(guide) = guide else {
+        return backward(recording, dx, accumulate);
+    };
+    let View { n, h, w, c, .. } = dx.view;
+    let plain = Tensor::transient(recording, "gradient of moments", View::new(n, h, w, c));
+    backward(recording, plain, false);
+    let once = record_guided(recording, plain, guide, band.first);
+    record_pulled_back(recording, once, guide, band.first, dx, accumulate);
 }
 
 /// Records x − c for every column x; `centre` is [n, C⁺].

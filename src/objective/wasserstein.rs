@@ -10,7 +10,7 @@
 //! smaller ones are too small, and that is meant: in f32 A has no eigenvalues below 10⁻⁷·‖A‖, only rounding of either sign, which
 //! more steps would make grow without bound.
 
-use super::moments::record_centred;
+use super::moments::{record_centred, record_weighted};
 use super::{
     Band, Banded, Loss, Moments, Saved, Spread, Term, conclude_moments, gather_moments, record_sum,
     record_whole, spread_view,
@@ -47,6 +47,7 @@ pub struct Wasserstein {
     covariance: Buffer,
     root: Buffer,
     channels: u32,
+    guide: Option<Buffer>,
     weight: f64,
 }
 
@@ -134,8 +135,15 @@ impl Wasserstein {
             covariance,
             root,
             channels,
+            guide: None,
             weight,
         }
+    }
+
+    /// The distribution of columns that are weighted with g², `guide` holding g (`[h·w]` of the layer) with mean g² = 1.
+    #[must_use]
+    pub fn through(self, guide: Option<Buffer>) -> Self {
+        Self { guide, ..self }
     }
 
     /// The value at all-zero activations, whose covariance is ε·I: what `relative` divides by. `covariance` is Σ' + ε·I.
@@ -175,7 +183,8 @@ impl Term for Wasserstein {
 
 impl Banded for Wasserstein {
     fn gather(&self, recording: &mut Recording, x: Tensor, band: Band, gathered: &mut Saved) {
-        gather_moments(recording, x, band, Some(Spread::Covariances), gathered);
+        let (guide, spread) = (self.guide.as_ref(), Some(Spread::Covariances));
+        gather_moments(recording, x, band, guide, spread, gathered);
     }
 
     fn conclude(
@@ -271,33 +280,43 @@ impl Banded for Wasserstein {
         &self,
         recording: &mut Recording,
         x: Tensor,
-        _: Band,
+        band: Band,
         saved: &Saved,
         dx: Tensor,
         accumulate: bool,
     ) {
         let [means, coefficients, slope] = [saved.0[0], saved.0[1], saved.0[2]];
-        let of_means = ChannelAffine {
-            x: x.view,
-            y: dx.view,
-            accumulate,
+        let backward = |recording: &mut Recording, dx: Tensor, accumulate: bool| {
+            let of_means = ChannelAffine {
+                x: x.view,
+                y: dx.view,
+                accumulate,
+            };
+            recording.call(
+                "wasserstein gradient",
+                of_means,
+                &[x.value, means, coefficients, dx.value],
+            );
+            let centred = record_centred(recording, x, means);
+            let of_covariance = Conv {
+                accumulate: true,
+                weights_per_image: true,
+                ..Conv::new(centred.view, dx.view, 1)
+            };
+            record_conv(
+                recording,
+                "wasserstein gradient",
+                of_covariance,
+                &[centred.value, slope, dx.value],
+            );
         };
-        recording.call(
-            "wasserstein gradient",
-            of_means,
-            &[x.value, means, coefficients, dx.value],
-        );
-        let centred = record_centred(recording, x, means);
-        let of_covariance = Conv {
-            accumulate: true,
-            weights_per_image: true,
-            ..Conv::new(centred.view, dx.view, 1)
-        };
-        record_conv(
+        record_weighted(
             recording,
-            "wasserstein gradient",
-            of_covariance,
-            &[centred.value, slope, dx.value],
+            self.guide.as_ref(),
+            band,
+            dx,
+            accumulate,
+            backward,
         );
     }
 }

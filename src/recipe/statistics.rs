@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::targets::{run_once, visited};
+use super::targets::{Guides, Target, run_once, visited};
 use super::{MmdKernel, TermKind, TermSpec};
 use crate::Error;
 use crate::device::{Kind, Recording};
@@ -109,6 +109,7 @@ struct OfPicture {
 fn of_picture(
     network: &Network,
     image: &Image,
+    guides: &Guides,
     nodes: &[NodeId],
     covariances: bool,
 ) -> Result<Vec<OfPicture>, Error> {
@@ -132,9 +133,10 @@ fn of_picture(
         network,
         image,
         nodes,
-        |recording, _, x, band, kept: &mut Option<(Saved, Vec<Tensor>)>| {
+        |recording, node, x, band, kept: &mut Option<(Saved, Vec<Tensor>)>| {
             let (gathered, tensors) = kept.get_or_insert_default();
-            gather_moments(recording, x, band, Some(spread), gathered);
+            let guide = guides.get(&node);
+            gather_moments(recording, x, band, guide, Some(spread), gathered);
             if band.index + 1 == band.count {
                 let moments = conclude_moments(recording, band.layer, spread, gathered);
                 let of_means = spread_view(Spread::Variances, band.layer);
@@ -202,7 +204,7 @@ fn mixed(pictures: &[(OfPicture, f64)], covariances: bool) -> OfPicture {
 pub(super) fn extract(
     spec: &TermSpec,
     network: &Network,
-    pictures: &[(Image, f64)],
+    pictures: &[Target],
     nodes: &[NodeId],
 ) -> Result<Vec<Statistic>, Error> {
     let wanted = spec.wanted();
@@ -211,12 +213,14 @@ pub(super) fn extract(
     }
     let covariances = wanted == Wanted::Normal;
     let mut by_node: Vec<Vec<(OfPicture, f64)>> = nodes.iter().map(|_| Vec::new()).collect();
-    for (picture, share) in pictures {
-        let found = super::targets::named(
-            of_picture(network, picture, nodes, covariances),
-            spec,
-            picture,
-        )?;
+    for Target {
+        image,
+        share,
+        guides,
+    } in pictures
+    {
+        let found = of_picture(network, image, guides, nodes, covariances);
+        let found = super::targets::named(found, spec, image)?;
         for (of_node, found) in by_node.iter_mut().zip(found) {
             of_node.push((found, *share));
         }
@@ -266,13 +270,13 @@ fn root(network: &Network, m: &[f64], norm: f64, channels: u32) -> Result<Vec<f3
 fn columns(
     spec: &TermSpec,
     network: &Network,
-    pictures: &[(Image, f64)],
+    pictures: &[Target],
     nodes: &[NodeId],
 ) -> Result<Vec<Statistic>, Error> {
     let mut by_node: HashMap<usize, (u32, Planes)> = HashMap::new();
-    for (picture, share) in pictures.iter().filter(|(_, share)| *share > 0.0) {
-        let answers = super::targets::activations(network, std::slice::from_ref(picture), nodes);
-        let answers = super::targets::named(answers, spec, picture)?;
+    for Target { image, share, .. } in pictures.iter().filter(|target| target.share > 0.0) {
+        let answers = super::targets::activations(network, std::slice::from_ref(image), nodes);
+        let answers = super::targets::named(answers, spec, image)?;
         for (i, (shape, values)) in answers.into_iter().enumerate() {
             let of_node = by_node.entry(i).or_insert((shape.channels, Vec::new()));
             of_node.1.push((values, *share));
@@ -376,7 +380,8 @@ mod tests {
             let network = Network::load(&device, "squeezenet1_1").expect("the embedded network");
             let layers = ["relu_conv1", "fire3/concat"];
             let nodes = layers.map(|layer| network.graph().find(layer).expect("a layer"));
-            let found = of_picture(&network, &image, &nodes, covariances).expect("statistics");
+            let found = of_picture(&network, &image, &Guides::new(), &nodes, covariances)
+                .expect("statistics");
             (found, device.allocated().1)
         };
         for covariances in [false, true] {

@@ -29,7 +29,15 @@ pub(super) struct Activations {
 }
 
 /// The guides of layers with a mask, on the device.
-type Guides = HashMap<NodeId, Buffer>;
+pub(super) type Guides = HashMap<NodeId, Buffer>;
+
+/// A style picture of its size, its share, and where at the layers it counts, if not everywhere.
+#[derive(Debug)]
+pub(super) struct Target {
+    pub image: Image,
+    pub share: f64,
+    pub guides: Guides,
+}
 
 /// Targets of every term and layer of a recipe at one scale.
 #[derive(Debug, Default)]
@@ -98,7 +106,14 @@ impl Targets {
                             .zip(spec.blend())
                             .enumerate()
                             .map(|(which, (picture, share))| {
-                                Ok((style_picture(spec, which, picture, size, native)?, share))
+                                let image = style_picture(spec, which, picture, size, native)?;
+                                let mask = masks.targets.get(which);
+                                let guides = guides(spec, network, &nodes, mask, image.size())?;
+                                Ok(Target {
+                                    image,
+                                    share,
+                                    guides,
+                                })
                             })
                             .collect::<Result<Vec<_>, Error>>()?;
                         let found = statistics::extract(spec, network, &pictures, &nodes)?;
