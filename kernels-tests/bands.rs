@@ -2,10 +2,13 @@
 
 use std::ops::ControlFlow;
 
-use pixgrad::device::{Device, DeviceOptions};
-use pixgrad::kernels::{View, pack};
+use pixgrad::device::{Buffer, Device, DeviceOptions};
+use pixgrad::kernels::{ColumnKernel, View, pack};
 use pixgrad::net::{self, Architecture, NodeId, Padding, Pooling};
-use pixgrad::objective::{Content, Gram, Masked, Tv};
+use pixgrad::objective::{
+    Activation, ChannelStatistics, Columns, Content, Direction, Energy, Gram, Guide, Masked, Mmd,
+    Selection, Term, Tv, Wasserstein, channel_goal,
+};
 use pixgrad::plan::{Bands, Placed, Plan, Problem};
 use pixgrad::schedule::Executor;
 use pixgrad::{Error, Image, Network, Recipe};
@@ -124,38 +127,58 @@ impl Case {
         terms
     }
 
+    fn network(&self, device: &Device) -> Network {
+        let graph = net::Network::random(self.architecture, 10, self.convs, 7);
+        let network = Network::new(device, graph.expect("a random network"));
+        if self.guided {
+            network.rewired(Padding::Replicate, Pooling::Average)
+        } else {
+            network
+        }
+    }
+
     /// Every term's value, and the gradient.
     fn evaluate(&self, device: &Device, bands: u32) -> (Vec<f64>, Vec<f64>) {
-        let graph = net::Network::random(self.architecture, 10, self.convs, 7);
-        let mut network = Network::new(device, graph.expect("a random network"));
-        if self.guided {
-            network = network.rewired(Padding::Replicate, Pooling::Average);
-        }
+        let network = self.network(device);
         let terms = self.objective(&network);
-        let view = View::new(1, self.size.0, self.size.1, 3);
-        let problem = Problem {
+        let len = View::new(1, self.size.0, self.size.1, 3).elements();
+        evaluate(
+            &network,
+            self.size,
+            &terms,
             bands,
-            ..Problem::new(&network, view, &terms)
-        };
-        let plan = Plan::new(&problem).expect("a plan");
-        let mut executor = Executor::new(device, plan).expect("an executor");
-        let image = pack(view, &uniform(&mut random(3), view.elements()));
-        device
-            .upload(executor.buffer(executor.plan().image.value), &image)
-            .expect("the image fits");
-        let mut losses = Vec::new();
-        let _ = executor
-            .run(1, &mut |step| {
-                losses = step.losses.iter().map(|l| f64::from(*l)).collect();
-                ControlFlow::Continue(())
-            })
-            .expect("an iteration");
-        let gradient = executor.plan().gradient;
-        let values = device.download_f64(executor.buffer(gradient.value));
-        // Its slot may be longer.
-        let values = values.expect("a gradient")[..gradient.view.len()].to_vec();
-        (losses, values)
+            &uniform(&mut random(3), len),
+        )
+        .expect("a plan")
     }
+}
+
+/// Every term's value at an image of `size` (height, width), `[3,H,W]`, and the gradient.
+fn evaluate(
+    network: &Network,
+    size: (u32, u32),
+    terms: &[Placed],
+    bands: u32,
+    image: &[f32],
+) -> Result<(Vec<f64>, Vec<f64>), Error> {
+    let device = network.device();
+    let view = View::new(1, size.0, size.1, 3);
+    let problem = Problem {
+        bands,
+        ..Problem::new(network, view, terms)
+    };
+    let mut executor = Executor::new(device, Plan::new(&problem)?)?;
+    let image = pack(view, image);
+    device.upload(executor.buffer(executor.plan().image.value), &image)?;
+    let mut losses = Vec::new();
+    let _ = executor.run(1, &mut |step| {
+        losses = step.losses.iter().map(|l| f64::from(*l)).collect();
+        ControlFlow::Continue(())
+    })?;
+    let gradient = executor.plan().gradient;
+    let values = device.download_f64(executor.buffer(gradient.value))?;
+    // Its slot may be longer.
+    Ok((losses, values[..gradient.view.len()].to_vec()))
 }
 
 fn distance(a: &[f64], b: &[f64]) -> f64 {
@@ -191,6 +214,170 @@ fn bands_change_nothing() {
     }
 }
 
+/// Makes a term of a layer of a shape.
+type Make = fn(&Device, View) -> Box<dyn Term>;
+
+/// Numbers for a target: between 0.2 and 1.
+fn goal(len: usize) -> Vec<f64> {
+    (0..len)
+        .map(|i| 0.6 + 0.4 * (i as f64 * 0.7).sin())
+        .collect()
+}
+
+fn upload(device: &Device, values: &[f32]) -> Buffer {
+    device.buffer_from("target", values).expect("a buffer")
+}
+
+/// Terms beside `gram` and `content` that are made of sums over positions.
+const SUMS: [(&str, Make); 9] = [
+    ("bn", |device, layer| {
+        let goal = channel_goal(&goal(layer.c as usize), &goal(layer.c as usize));
+        Box::new(ChannelStatistics::bn(upload(device, &goal), 2.0))
+    }),
+    ("bn through a guide", |device, layer| {
+        let goal = channel_goal(&goal(layer.c as usize), &goal(layer.c as usize));
+        let mut guide = uniform(&mut random(6), (layer.h * layer.w) as usize);
+        let mean = guide.iter().map(|g| g * g).sum::<f32>() / guide.len() as f32;
+        guide.iter_mut().for_each(|g| *g /= mean.sqrt());
+        let term = ChannelStatistics::bn(upload(device, &goal), 2.0);
+        Box::new(term.through(Some(upload(device, &guide))))
+    }),
+    ("mmd linear", |device, layer| {
+        let goal = channel_goal(&goal(layer.c as usize), &goal(layer.c as usize));
+        Box::new(ChannelStatistics::linear(upload(device, &goal), 2.0))
+    }),
+    ("wasserstein", |device, layer| {
+        // Of a diagonal target the root is known.
+        let side = layer.padded();
+        let matrix = |of: fn(f64) -> f64| {
+            let mut matrix = vec![0.0; side * side];
+            for (i, v) in goal(layer.c as usize).into_iter().enumerate() {
+                matrix[i * side + i] = of(v) as f32;
+            }
+            upload(device, &matrix)
+        };
+        let means: Vec<f32> = (0..side)
+            .map(|i| if i < layer.c as usize { 0.3 } else { 0.0 })
+            .collect();
+        let (covariance, root) = (matrix(|v| v), matrix(f64::sqrt));
+        Box::new(Wasserstein::new(
+            upload(device, &means),
+            covariance,
+            root,
+            layer.c,
+            2.0,
+        ))
+    }),
+    ("energy", |device, layer| {
+        Box::new(Energy::new(device, layer, 0.5).expect("a term"))
+    }),
+    ("activation of a channel", |device, layer| {
+        let channel = Selection::upload(device, layer, &[Selection::channel(layer, 1)]);
+        Box::new(Activation::new(channel.expect("a selection"), true, -1.5))
+    }),
+    // All bands but one have nothing of it.
+    ("activation of a unit", |device, layer| {
+        let (row, column) = Selection::center(layer);
+        let unit = Selection {
+            channels: 0..layer.c,
+            ..Selection::unit(0, row, column)
+        };
+        let unit = Selection::upload(device, layer, &[unit]);
+        Box::new(Activation::new(unit.expect("a selection"), false, -1.5))
+    }),
+    ("direction", |device, layer| {
+        let vector = uniform(&mut random(1), layer.c as usize);
+        Box::new(Direction::new(device, layer, &vector, 2.0, -3.0).expect("a term"))
+    }),
+    ("guide", |device, layer| {
+        let view = View::new(1, 5, 7, layer.c);
+        let target = uniform(&mut random(2), view.elements());
+        Box::new(Guide::new(
+            upload(device, &pack(view, &target)),
+            view,
+            -0.25,
+        ))
+    }),
+];
+
+/// Each of them alone, of an image that is dark above and bright below, so that no band is like another.
+#[test]
+fn bands_change_no_sum_over_positions() {
+    for (case, layer) in [(&CASES[0], "fire2/squeeze1x1"), (&CASES[1], "relu1_1")] {
+        let (h, w) = case.size;
+        let mut image = uniform(&mut random(4), (3 * h * w) as usize);
+        for (i, value) in image.iter_mut().enumerate() {
+            *value *= ((i as u32 / w % h) as f32 / h as f32).powi(2);
+        }
+        for (term, make) in SUMS {
+            let at = |device: &Device, bands: u32| {
+                let network = case.network(device);
+                let node = network.graph().find(layer).expect("a layer");
+                let shape = network.graph().shape(node, h, w).expect("a shape");
+                let view = View::new(1, shape.height, shape.width, shape.channels);
+                let placed = Placed {
+                    node,
+                    term: make(device, view),
+                    group: 0,
+                    labels: None,
+                };
+                evaluate(&network, case.size, &[placed], bands, &image).expect("a plan")
+            };
+            let (loss, whole) = at(&Device::oracle(), 1);
+            for (device, of_value, of_gradient) in [
+                (&Device::oracle(), 1e-6, 1e-7),
+                (&Device::cpu(), 1e-5, 1e-4),
+                (&*GPU, 1e-5, 1e-4),
+            ] {
+                for &bands in case.bands {
+                    let (got, gradient) = at(device, bands);
+                    let name = format!("{term} at {layer} in {bands} bands on {device:?}");
+                    let error = distance(&gradient, &whole);
+                    assert!(error <= of_gradient, "{name}: gradient off by {error:.2e}");
+                    let error = distance(&got, &loss);
+                    assert!(error <= of_value, "{name}: {got:?}, not {loss:?}");
+                }
+            }
+        }
+    }
+}
+
+/// What needs all columns at once is told so, and a size that does not fit tells why it is not cut.
+#[test]
+fn a_term_of_pairs_of_columns_is_refused() {
+    let case = &CASES[1];
+    let network = case.network(&Device::cpu());
+    let node = network.graph().find("relu1_1").expect("a layer");
+    let view = View::new(1, case.size.0, case.size.1, 64);
+    let columns = Columns::new(64, &[(uniform(&mut random(1), 64 * 9), 1.0)]);
+    let kernel = ColumnKernel::Gaussian(0.5);
+    let term = Mmd::new(network.device(), kernel, view, &columns, 1.0, 0, 1.0).expect("a term");
+    let placed = Placed {
+        node,
+        term: Box::new(term),
+        group: 0,
+        labels: None,
+    };
+    let image = vec![0.0; 3 * (case.size.0 * case.size.1) as usize];
+    match evaluate(&network, case.size, &[placed], 2, &image) {
+        Err(Error::Plan(message)) => assert!(
+            message.contains("`relu1_1` cannot be computed in bands: `mmd`"),
+            "{message}"
+        ),
+        other => panic!("{other:?}"),
+    }
+
+    let network = Network::load(&limited(Some(12 << 20)), "squeezenet1_1").expect("a network");
+    let losses = ["mmd-gaussian".parse().expect("a loss")];
+    let recipe = Recipe::style(picture(600, 600, 1), [picture(64, 64, 2)]).style_losses(&losses);
+    let why = recipe
+        .size(400)
+        .dry_run(&network)
+        .expect_err("too large")
+        .to_string();
+    assert!(why.contains("cannot be computed in bands"), "{why}");
+}
+
 #[test]
 fn what_cannot_be_cut_is_said() {
     let graph = net::Network::random(Architecture::SqueezeNet1_1, 10, 26, 7);
@@ -216,24 +403,52 @@ fn picture(width: u32, height: u32, seed: u64) -> Image {
     Image::new(width, height, rgb).expect("an image")
 }
 
+fn limited(memory: Option<u64>) -> Device {
+    let options = DeviceOptions {
+        device: Some("cpu".to_string()),
+        memory,
+        ..Default::default()
+    };
+    Device::new(&options).expect("the processor")
+}
+
 /// With less memory than it needs whole, a picture is painted in bands: the very picture, within the limit, and what the
 /// plan says is what is taken.
 #[test]
 fn a_limit_on_memory_is_kept() {
-    let limited = |memory| {
-        let options = DeviceOptions {
-            device: Some("cpu".to_string()),
-            memory,
-            ..Default::default()
-        };
-        Device::new(&options).expect("the processor")
-    };
+    for loss in ["gram", "bn", "mmd-linear", "wasserstein"] {
+        a_limit_is_kept_with(loss);
+    }
+    // And where no number of bands fits, the size that does is named.
+    let network =
+        Network::load(&limited(Some(12 << 20)), "squeezenet1_1").expect("the embedded network");
+    let recipe = Recipe::style(picture(600, 600, 1), [picture(64, 64, 2)]).size(600);
+    match recipe.dry_run(&network) {
+        Err(Error::TooLarge {
+            largest: Some(side),
+            ..
+        }) => assert!((32..600).contains(&side), "{side}"),
+        other => panic!("{other:?}"),
+    }
+}
+
+fn a_limit_is_kept_with(loss: &str) {
+    let losses = [loss.parse().expect("a style loss")];
     let paint = |device: &Device| {
         let network = Network::load(device, "squeezenet1_1").expect("the embedded network");
-        let recipe = Recipe::style(picture(256, 320, 1), [picture(200, 160, 2)])
+        let mut recipe = Recipe::style(picture(256, 320, 1), [picture(200, 160, 2)])
+            .style_losses(&losses)
             .size(320)
             .min_size(226)
             .iterations(2);
+        if loss != "gram" {
+            // They keep less of the default layers, the deepest of which sees half of this picture: nothing to be saved.
+            let layers = ["relu_conv1", "fire2/concat", "fire3/concat"];
+            let layers = layers.map(|layer| layer.parse().expect("a layer"));
+            for term in recipe.terms.iter_mut().filter(|term| term.kind.is_style()) {
+                term.layers = layers.to_vec();
+            }
+        }
         let mut run = recipe.compile(device, &network).expect("a plan");
         let peak = run.plan().iter().map(|s| s.peak_bytes).max();
         let bands: Vec<u32> = run.plan().iter().map(|s| s.bands).collect();
@@ -245,10 +460,10 @@ fn a_limit_on_memory_is_kept() {
     assert_eq!(bands, [1, 1]);
     let limit = peak * 9 / 10;
     let (image, bands, peak, allocated) = paint(&limited(Some(limit)));
-    assert!(bands[1] > 1, "{bands:?}");
+    assert!(bands[1] > 1, "{loss}: {bands:?}");
     assert!(
         peak <= limit && allocated <= limit,
-        "{peak}, {allocated} of {limit}"
+        "{loss}: {peak}, {allocated} of {limit}"
     );
     let ratio = allocated as f64 / peak as f64;
     assert!(
@@ -256,18 +471,7 @@ fn a_limit_on_memory_is_kept() {
         "{allocated} of {peak} bytes"
     );
     let db = pixgrad::image::psnr(&image, &whole).expect("equal sizes");
-    assert!(db >= 60.0, "{db} dB");
-    // And where no number of bands fits, the size that does is named.
-    let device = limited(Some(12 << 20));
-    let network = Network::load(&device, "squeezenet1_1").expect("the embedded network");
-    let recipe = Recipe::style(picture(600, 600, 1), [picture(64, 64, 2)]).size(600);
-    match recipe.dry_run(&network) {
-        Err(Error::TooLarge {
-            largest: Some(side),
-            ..
-        }) => assert!((32..600).contains(&side), "{side}"),
-        other => panic!("{other:?}"),
-    }
+    assert!(db >= 60.0, "{loss}: {db} dB");
 }
 
 /// The top of a tile sees its bottom, which no band has.

@@ -72,6 +72,58 @@ fn value_and_gradient() {
     }
 }
 
+/// Through a guide of 2, 1, 0, 0, 0 and so on, whose mean square is 1, the statistics are those of an image in which pixels stand
+/// four times, once and not at all.
+#[test]
+fn through_a_guide() {
+    let x = View::new(2, 4, 5, 6);
+    let input = tensor(&mut random(3), x);
+    let guide: Vec<f32> = (0..20)
+        .map(|i| [2.0, 1.0, 0.0, 0.0, 0.0][(i + i / 5) % 5])
+        .collect();
+    let goal = channel_goal(
+        &[0.1, 0.5, -0.2, 0.3, 0.0, 1.0],
+        &[0.5, 0.1, 0.2, 0.3, 0.9, 0.4],
+    );
+    for deviation in [true, false] {
+        let plain = |_: usize, image: &[f64]| -> f64 {
+            let of_plane = |(c, plane): (usize, &[f64])| {
+                let (mean, variance) = statistics(&repeated(plane, &guide));
+                let d = variance.sqrt() - f64::from(goal[goal.len() / 2 + c]);
+                (mean - f64::from(goal[c])).powi(2) + if deviation { d * d } else { 0.0 }
+            };
+            1.5 * image.chunks(20).enumerate().map(of_plane).sum::<f64>() / 6.0
+        };
+        Case {
+            name: &format!("bn {deviation} through a guide"),
+            x,
+            dx: x,
+            input: &input,
+            make: &|device| {
+                let upload = |values: &[f32]| device.buffer_from("test", values).expect("it fits");
+                let term = if deviation {
+                    ChannelStatistics::bn(upload(&goal), 1.5)
+                } else {
+                    ChannelStatistics::linear(upload(&goal), 1.5)
+                };
+                Box::new(term.through(Some(upload(&guide))))
+            },
+            plain: &plain,
+            step: 1e-4,
+            error: 1e-7,
+        }
+        .check();
+    }
+}
+
+/// Every pixel of a plane g² times.
+pub fn repeated(plane: &[f64], guide: &[f32]) -> Vec<f64> {
+    let pixels = plane.iter().zip(guide);
+    pixels
+        .flat_map(|(value, g)| std::iter::repeat_n(*value, (g * g) as usize))
+        .collect()
+}
+
 #[test]
 fn at_zero() {
     // Means 1 and 3, variances 4 and 5, two channels.

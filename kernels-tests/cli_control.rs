@@ -131,13 +131,26 @@ fn match_paints_in_the_contents_colours() {
 
 #[test]
 fn a_mask_is_where_the_style_is() {
+    for (loss, kind) in [
+        ("gram", "gram"),
+        ("bn", "bn"),
+        ("mmd-linear", "mmd"),
+        ("wasserstein", "wasserstein"),
+    ] {
+        a_mask_is_where_the_style_is_by(loss, kind);
+    }
+}
+
+fn a_mask_is_where_the_style_is_by(loss: &str, kind: &str) {
     let desk = Desk::new();
     desk.picture("left.png", &stripe(64, 48, 0, 32));
     // Another size of the same shape.
     desk.picture("right.png", &stripe(128, 96, 64, 128));
     desk.picture("gravel.png", &sample("gravel.png", 64, 64));
     // Layers that see 15 pixels, and nothing else that could move a pixel.
-    let layers = "--style-layers relu_conv1,fire2/concat --content-weight 0 --tv-weight 0";
+    let layers = format!(
+        "--style-layers relu_conv1,fire2/concat --content-weight 0 --tv-weight 0 --style-loss {loss}"
+    );
     let run = |line: &str, out: &str| {
         desk.done(&format!(
             "style content.png {line} -o {out} {SHORT} {layers} --save-recipe r.toml"
@@ -161,7 +174,11 @@ fn a_mask_is_where_the_style_is() {
     // Where only the first style is, the second changes next to nothing.
     assert!(change(&two, &left, 0, 16) < 1e-5);
     let recipe = fs::read_to_string(desk.path("r.toml")).expect("a recipe");
-    assert_eq!(recipe.matches("kind = \"gram\"").count(), 2, "{recipe}");
+    assert_eq!(
+        recipe.matches(&format!("kind = \"{kind}\"")).count(),
+        2,
+        "{recipe}"
+    );
     assert_eq!(recipe.matches("\nmask = ").count(), 2, "{recipe}");
     desk.done("run r.toml -o again.png");
     assert_eq!(desk.load("again.png"), two);
@@ -343,15 +360,20 @@ fn controls_that_make_no_sense_are_refused() {
         ),
         (
             "[[term]]\nkind = \"tv\"\nmask = \"left.png\"".to_string(),
-            &["takes no `mask`", "content and gram"],
+            &[
+                "takes no `mask`",
+                "content and gram and mmd and bn and wasserstein",
+            ],
         ),
         (
-            format!("padding = \"wrap\"\n{gram}[[term]]\nkind = \"tv\"\nbeta = 2.0"),
-            &["does not wrap around", "`beta`"],
+            format!(
+                "padding = \"wrap\"\nimage = {{ size = 64, transformation = [{{ kind = \"warp\" }}] }}\n{gram}"
+            ),
+            &["does not wrap around", "`warp`"],
         ),
         (
-            format!("padding = \"wrap\"\n{gram}[[filter]]\nkind = \"laplacian\"\nlevels = 3"),
-            &["laplacian"],
+            gram.replace("\"gram\"", "\"mmd\"\nkernel = \"gaussian\"") + "mask = \"left.png\"",
+            &["no mask with this kernel"],
         ),
         (
             format!(

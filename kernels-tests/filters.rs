@@ -1,13 +1,13 @@
 //! Filters of the gradient as they are recorded: norms, momentum, the Laplacian pyramid, and filters after filters.
 
 use pixgrad::device::Recording;
-use pixgrad::kernels::{Normalization, View, pack};
+use pixgrad::kernels::{Normalization, View, pack, unpack};
 use pixgrad::optim::{Filter, Laplacian, Momentum, Normalize};
 
 use crate::common::{random, tensor};
 use crate::oracle::wide;
 use crate::pyramid;
-use crate::recorded::{Recorded, assert_images, devices, images, site};
+use crate::recorded::{Recorded, assert_images, devices, images, is_oracle, site};
 use crate::rescale::divisor;
 
 /// Runs filters one after the other on a sequence of gradients, on every device, and holds what comes out of each
@@ -180,7 +180,10 @@ fn laplacian() {
                 .iter()
                 .map(|image| plain_laplacian(image, h as usize, w as usize, levels))
                 .collect();
-            let filter = Laplacian { levels };
+            let filter = Laplacian {
+                levels,
+                wrap: false,
+            };
             filtered(
                 &[&filter],
                 view,
@@ -192,6 +195,41 @@ fn laplacian() {
     }
 }
 
+/// A tile that is moved around by what all levels see as whole pixels has its filtered gradient moved likewise.
+#[test]
+fn the_laplacian_of_a_tile() {
+    let (h, w) = (24, 40);
+    let view = View::new(1, h, w, 3);
+    let planes = unpack(view, &gradient(9, view));
+    let rolled = |planes: &[f64]| -> Vec<f64> {
+        let from = |i: usize| {
+            let (plane, row, column) = (i / 960, i / 40 % 24, i % 40);
+            (plane * 24 + (row + 16) % 24) * 40 + (column + 8) % 40
+        };
+        (0..planes.len()).map(|i| planes[from(i)]).collect()
+    };
+    let filter = |planes: &[f64], wrap: bool| {
+        let mut recording = Recording::new();
+        let site = site(&mut recording, view, 1);
+        let out = Laplacian { levels: 3, wrap }.record(&mut recording, site);
+        let oracle = devices().into_iter().find(|device| is_oracle(device));
+        let run = Recorded::new(oracle.expect("an oracle"), recording);
+        run.set(site.gradient.value, &pack(view, planes));
+        run.iterate();
+        unpack(view, &run.get(out.value)[..view.len()])
+    };
+    let off = |wrap: bool| {
+        let (moved, still) = (
+            filter(&rolled(&planes), wrap),
+            rolled(&filter(&planes, wrap)),
+        );
+        let error: f64 = moved.iter().zip(&still).map(|(a, b)| (a - b).powi(2)).sum();
+        (error / still.iter().map(|v| v * v).sum::<f64>()).sqrt()
+    };
+    assert!(off(true) < 1e-12, "{}", off(true));
+    assert!(off(false) > 1e-2, "a test of nothing: {}", off(false));
+}
+
 /// A gradient of zeros stays one beside one that is not.
 #[test]
 fn zero_gradients() {
@@ -200,7 +238,10 @@ fn zero_gradients() {
     planes[200] = 1.0;
     let g = pack(view, &planes);
     for filter in [
-        &Laplacian { levels: 4 } as &dyn Filter,
+        &Laplacian {
+            levels: 4,
+            wrap: false,
+        } as &dyn Filter,
         &Normalize {
             mode: Normalization::Std,
             epsilon: 0.0,

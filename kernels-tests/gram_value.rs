@@ -35,7 +35,7 @@ fn statistic(device: &Device, s: &[Vec<f64>]) -> pixgrad::device::Buffer {
     let (view, pixels) = planes(s);
     let mut recording = Recording::new();
     let x = Tensor::persistent(&mut recording, "s", view);
-    let gram = record_gram(&mut recording, x, true);
+    let gram = record_gram(&mut recording, x, x.view.h * x.view.w, true);
     run(device, recording, x, &pixels)
         .buffer(gram.value)
         .clone()

@@ -78,7 +78,9 @@ fn gram(network: &Network, layer: &str, pixels: &[f32], view: View, weight: f64)
     let x = Tensor::persistent(&mut recording, "x", view);
     let forward =
         Forward::record(&mut recording, network, x, &[node], &[]).expect("a forward pass");
-    let gram = record_gram(&mut recording, forward.tensor(node), true);
+    let answers = forward.tensor(node);
+    let pixels_of_layer = answers.view.h * answers.view.w;
+    let gram = record_gram(&mut recording, answers, pixels_of_layer, true);
     let executor = run(network.device(), recording, x, pixels);
     let target = network
         .device()

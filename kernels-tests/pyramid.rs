@@ -29,6 +29,20 @@ fn shapes() -> Vec<(View, View)> {
     shapes
 }
 
+/// All of them, and those of even sides as tiles, too.
+fn tiles() -> Vec<(View, View, bool)> {
+    let plain = shapes().into_iter().map(|(f, c)| (f, c, false));
+    let even = |(f, _): &(View, View)| f.h % 2 == 0 && f.w % 2 == 0;
+    let tiles = shapes().into_iter().filter(even);
+    let small = [(2, 2, 2, 3), (1, 2, 6, 5), (3, 8, 30, 3)].map(|(n, h, w, c)| {
+        let fine = View::new(n, h, w, c);
+        (fine, PyramidDown::coarse(fine))
+    });
+    plain
+        .chain(tiles.chain(small).map(|(f, c)| (f, c, true)))
+        .collect()
+}
+
 const TAPS: [f64; 5] = [1.0, 4.0, 6.0, 4.0, 1.0];
 
 /// TensorFlow's padding `SAME` for 5 taps of stride 2: of the zeros that the last window needs, the smaller half is put
@@ -38,8 +52,9 @@ fn before(size: usize) -> usize {
     ((windows - 1) * 2 + 5).saturating_sub(size) / 2
 }
 
-/// Calls `visit(fine index, coarse index, weight)` for each of the 25 taps of one channel of h×w that lies inside.
-fn for_each_tap(h: usize, w: usize, mut visit: impl FnMut(usize, usize, f64)) {
+/// Calls `visit(fine index, coarse index, weight)` for each of the 25 taps of one channel of h×w that lies inside; all do in a
+/// tile.
+fn for_each_tap(h: usize, w: usize, wrap: bool, mut visit: impl FnMut(usize, usize, f64)) {
     let columns = w.div_ceil(2);
     for row in 0..h.div_ceil(2) {
         for column in 0..columns {
@@ -47,6 +62,11 @@ fn for_each_tap(h: usize, w: usize, mut visit: impl FnMut(usize, usize, f64)) {
                 for (i, across) in TAPS.iter().enumerate() {
                     let y = (2 * row + j) as isize - before(h) as isize;
                     let x = (2 * column + i) as isize - before(w) as isize;
+                    let (y, x) = if wrap {
+                        (y.rem_euclid(h as isize), x.rem_euclid(w as isize))
+                    } else {
+                        (y, x)
+                    };
                     if y >= 0 && x >= 0 && y < h as isize && x < w as isize {
                         let fine = y as usize * w + x as usize;
                         visit(fine, row * columns + column, down * across / 256.0);
@@ -59,15 +79,25 @@ fn for_each_tap(h: usize, w: usize, mut visit: impl FnMut(usize, usize, f64)) {
 
 /// One level down of one channel.
 pub fn plain_down(fine: &[f64], h: usize, w: usize) -> Vec<f64> {
+    down(fine, h, w, false)
+}
+
+fn down(fine: &[f64], h: usize, w: usize, wrap: bool) -> Vec<f64> {
     let mut coarse = vec![0.0; h.div_ceil(2) * w.div_ceil(2)];
-    for_each_tap(h, w, |i, o, weight| coarse[o] += weight * fine[i]);
+    for_each_tap(h, w, wrap, |i, o, weight| coarse[o] += weight * fine[i]);
     coarse
 }
 
 /// One level up of one channel, to h×w.
 pub fn plain_up(coarse: &[f64], h: usize, w: usize) -> Vec<f64> {
+    up(coarse, h, w, false)
+}
+
+fn up(coarse: &[f64], h: usize, w: usize, wrap: bool) -> Vec<f64> {
     let mut fine = vec![0.0; h * w];
-    for_each_tap(h, w, |i, o, weight| fine[i] += 4.0 * weight * coarse[o]);
+    for_each_tap(h, w, wrap, |i, o, weight| {
+        fine[i] += 4.0 * weight * coarse[o]
+    });
     fine
 }
 
@@ -77,7 +107,11 @@ fn by_hand() {
     let fine = View::new(1, 1, 4, 1);
     let coarse = PyramidDown::coarse(fine);
     assert_eq!((coarse.h, coarse.w), (1, 2));
-    let down = PyramidDown { fine, coarse };
+    let down = PyramidDown {
+        fine,
+        coarse,
+        wrap: false,
+    };
     let data = [
         Data::Reals(pack(fine, &[1.0, 2.0, 3.0, 4.0])),
         Data::Poisoned(coarse),
@@ -87,7 +121,11 @@ fn by_hand() {
     // A row of three: two zeros before. Windows 0 0 1 2 3 and 1 2 3 0 0.
     let fine = View::new(1, 1, 3, 1);
     let coarse = PyramidDown::coarse(fine);
-    let down = PyramidDown { fine, coarse };
+    let down = PyramidDown {
+        fine,
+        coarse,
+        wrap: false,
+    };
     let data = [
         Data::Reals(pack(fine, &[1.0, 2.0, 3.0])),
         Data::Poisoned(coarse),
@@ -99,6 +137,7 @@ fn by_hand() {
         coarse,
         fine,
         alpha: 0.5,
+        wrap: false,
     };
     let data = [
         Data::Reals(pack(coarse, &[1.0, 2.0])),
@@ -109,34 +148,55 @@ fn by_hand() {
     assert_eq!(got, expected);
 }
 
+/// A tile: the windows of a row of four are 3 0 1 2 3 and 1 2 3 0 1; the one row below each other stands for all five.
+#[test]
+fn a_tile_by_hand() {
+    let fine = View::new(1, 2, 4, 1);
+    let coarse = PyramidDown::coarse(fine);
+    let kernel = PyramidDown {
+        fine,
+        coarse,
+        wrap: true,
+    };
+    let row = [1.0, 2.0, 3.0, 4.0];
+    let data = [
+        Data::Reals(pack(fine, &[row, row].concat())),
+        Data::Poisoned(coarse),
+    ];
+    let got = unpack(coarse, check(&kernel, &data)[0].reals());
+    // 4·1 + 1·4 + 2·6 + 3·4 + 4·1 and 2·1 + 3·4 + 4·6 + 1·4 + 2·1, ÷16.
+    assert_eq!(got, [36.0 / 16.0, 44.0 / 16.0]);
+}
+
 #[test]
 fn the_definition_everywhere() {
-    for (seed, (fine, coarse)) in shapes().into_iter().enumerate() {
+    for (seed, (fine, coarse, wrap)) in tiles().into_iter().enumerate() {
         let mut rng = random(seed as u64);
         let (f, c) = (tensor(&mut rng, fine), tensor(&mut rng, coarse));
         let (h, w) = (fine.h as usize, fine.w as usize);
         let (below, each) = (h.div_ceil(2) * w.div_ceil(2), h * w);
         let (f64s, c64s) = (unpack(fine, &wide(&f)), unpack(coarse, &wide(&c)));
 
-        let down = PyramidDown { fine, coarse };
-        let out = check(&down, &[Data::Reals(f.clone()), Data::Poisoned(coarse)]);
+        let kernel = PyramidDown { fine, coarse, wrap };
+        let out = check(&kernel, &[Data::Reals(f.clone()), Data::Poisoned(coarse)]);
         let got = unpack(coarse, out[0].reals());
         let expected: Vec<f64> = f64s
             .chunks(each)
-            .flat_map(|f| plain_down(f, h, w))
+            .flat_map(|f| down(f, h, w, wrap))
             .collect();
-        assert_close(&down, &got, &expected);
+        assert_close(&kernel, &got, &expected);
 
-        let up = PyramidUp {
+        let kernel = PyramidUp {
             coarse,
             fine,
             alpha: -0.75,
+            wrap,
         };
-        let out = check(&up, &[Data::Reals(c), Data::Reals(f)]);
+        let out = check(&kernel, &[Data::Reals(c), Data::Reals(f)]);
         let got = unpack(fine, out[0].reals());
-        let raised = c64s.chunks(below).flat_map(|c| plain_up(c, h, w));
+        let raised = c64s.chunks(below).flat_map(|c| up(c, h, w, wrap));
         let expected: Vec<f64> = f64s.iter().zip(raised).map(|(f, u)| f - 0.75 * u).collect();
-        assert_close(&up, &got, &expected);
+        assert_close(&kernel, &got, &expected);
     }
 }
 
@@ -154,17 +214,18 @@ fn assert_close(kernel: &impl std::fmt::Debug, got: &[f64], expected: &[f64]) {
 /// ⟨up c, f⟩ = 4·⟨c, down f⟩
 #[test]
 fn up_is_four_times_the_transpose_of_down() {
-    for (seed, (fine, coarse)) in shapes().into_iter().enumerate() {
+    for (seed, (fine, coarse, wrap)) in tiles().into_iter().enumerate() {
         let mut rng = random(50 + seed as u64);
         let f = wide(&tensor(&mut rng, fine));
         let c = wide(&tensor(&mut rng, coarse));
-        let down = PyramidDown { fine, coarse };
+        let kernel = PyramidDown { fine, coarse, wrap };
         let up = PyramidUp {
             coarse,
             fine,
             alpha: 1.0,
+            wrap,
         };
-        let below = run_f64(&down, &[&f, &vec![f64::NAN; coarse.len()]]).remove(1);
+        let below = run_f64(&kernel, &[&f, &vec![f64::NAN; coarse.len()]]).remove(1);
         let above = run_f64(&up, &[&c, &vec![0.0; fine.len()]]).remove(1);
         let left = dot(&unpack(fine, &above), &unpack(fine, &f));
         let right = 4.0 * dot(&unpack(coarse, &c), &unpack(coarse, &below));

@@ -87,6 +87,7 @@ fn by_hand() {
     let chosen = [1, 2, 0, 1, 0, 2, 0, 2, 0, 1, 1, 2].to_vec();
     let kernel = Select {
         x,
+        first: 0,
         selections: 2,
         linear: 1.0,
         quadratic: 2.0,
@@ -115,6 +116,7 @@ fn the_value_is_the_definition_everywhere() {
         for (linear, quadratic) in [(1.0, 0.0), (0.0, 1.0), (-0.5, 2.0)] {
             let kernel = Select {
                 x,
+                first: 0,
                 selections: selections.len() as u32,
                 linear,
                 quadratic,
@@ -156,6 +158,7 @@ fn the_gradient_is_the_derivative_of_the_value() {
         let mut rng = random(50 + seed as u64);
         let kernel = Select {
             x,
+            first: 0,
             selections: selections.len() as u32,
             linear: 0.5,
             quadratic: -1.25,
@@ -189,6 +192,7 @@ fn shaders_of_the_gradient() {
             let kernel = SelectBackward {
                 forward: Select {
                     x,
+                    first: 0,
                     selections: selections.len() as u32,
                     linear: 1.0,
                     quadratic: 0.5,
@@ -220,6 +224,71 @@ fn shaders_of_the_gradient() {
                     assert_eq!(*got, expected, "{kernel:?}: element {at}");
                 }
             }
+        }
+    }
+}
+
+/// What the rows above and below a cut add is the value of all, and their gradients are its rows.
+#[test]
+fn rows_of_a_layer() {
+    for (seed, (x, _, selections)) in cases().into_iter().enumerate() {
+        let x = View::new(x.n, x.h, x.w, x.c);
+        let values = tensor(&mut random(seed as u64), x);
+        let run = |first: u32, rows: u32| {
+            let view = View::new(x.n, rows, x.w, x.c);
+            let each = x.w as usize * x.padded();
+            let cut: Vec<f32> = values
+                .chunks(x.h as usize * each)
+                .flat_map(|image| &image[first as usize * each..][..(rows as usize) * each])
+                .copied()
+                .collect();
+            let kernel = Select {
+                x: view,
+                first,
+                selections: selections.len() as u32,
+                linear: 0.5,
+                quadratic: 1.5,
+            };
+            let data = [
+                Data::Reals(cut.clone()),
+                Data::Words(words(&selections)),
+                Data::PoisonedReals((x.n * kernel.parts()) as usize),
+            ];
+            let out = check_within(&kernel, &data, 1e-5);
+            let sums = out[0].reals().chunks(kernel.parts() as usize);
+            let sums: Vec<f64> = sums.map(|parts| parts.iter().sum()).collect();
+            let backward = SelectBackward {
+                forward: kernel,
+                dx: view,
+                alpha: 2.0,
+                accumulate: false,
+            };
+            let data = [
+                Data::Reals(cut),
+                Data::Words(words(&selections)),
+                Data::Poisoned(view),
+            ];
+            let gradient = check(&backward, &data).remove(0).reals().to_vec();
+            (sums, gradient)
+        };
+        let (sums, gradient) = run(0, x.h);
+        for cut in 1..x.h.min(6) {
+            let ((above, upper), (below, lower)) = (run(0, cut), run(cut, x.h - cut));
+            for (i, sum) in sums.iter().enumerate() {
+                let parts = above[i] + below[i];
+                assert!(
+                    (parts - sum).abs() <= 1e-12 * (1.0 + sum.abs()),
+                    "{x:?} cut at {cut}"
+                );
+            }
+            let (of_upper, of_lower) = (upper.len() / x.n as usize, lower.len() / x.n as usize);
+            let joined: Vec<f64> = upper
+                .chunks(of_upper)
+                .zip(lower.chunks(of_lower))
+                .flat_map(|(upper, lower)| upper.iter().chain(lower))
+                .copied()
+                .collect();
+            assert_eq!(joined, gradient, "{x:?} cut at {cut}");
         }
     }
 }

@@ -1,9 +1,11 @@
 //! A term alone at one tensor, as the engine computes it: its value against the definition, its gradient against
 //! central differences of the value in f64, the devices against the oracle.
 
+use std::ops::Range;
+
 use pixgrad::device::{Device, Kind, Recording};
-use pixgrad::kernels::{Tensor, View, pack, unpack};
-use pixgrad::objective::{Loss, Term};
+use pixgrad::kernels::{CopyRows, Tensor, View, pack, unpack};
+use pixgrad::objective::{Band, Banded, Content, Loss, Saved, Term};
 use pixgrad::plan::{Plan, RING_ROWS};
 use pixgrad::schedule::Executor;
 
@@ -41,6 +43,73 @@ type Answer = (Vec<f64>, Vec<f64>);
 impl Case<'_> {
     /// One iteration: the forward pass, then the backward pass into `before`, added where `accumulate`.
     pub fn evaluate(&self, device: &Device, x: &[f64], before: &[f64], accumulate: bool) -> Answer {
+        self.iterate(device, x, before, |term, recording, [input, dx], loss| {
+            let saved = term.forward(recording, input, loss);
+            term.backward(recording, input, &saved, dx, accumulate);
+        })
+    }
+
+    /// The same in bands of rows, the gradient added to `before`; the term must be banded.
+    fn evaluate_bands(
+        &self,
+        device: &Device,
+        x: &[f64],
+        before: &[f64],
+        bands: &[Range<u32>],
+    ) -> Answer {
+        let View { n, h, w, c, .. } = self.x;
+        self.iterate(device, x, before, |term, recording, [input, dx], loss| {
+            let term = term.banded().expect("a banded term");
+            let mut cut = Vec::new();
+            for (index, rows) in bands.iter().enumerate() {
+                let view = View::new(n, rows.len() as u32, w, c);
+                let x = Tensor::transient(recording, "rows", view);
+                let copy = CopyRows {
+                    x: self.x,
+                    y: view,
+                    from: rows.start,
+                    to: 0,
+                    rows: view.h,
+                    accumulate: false,
+                };
+                recording.call("rows", copy, &[input.value, x.value]);
+                let band = Band {
+                    layer: View::new(n, h, w, c),
+                    first: rows.start,
+                    index: index as u32,
+                    count: bands.len() as u32,
+                };
+                cut.push((x, band));
+            }
+            let mut gathered = Saved::default();
+            for (x, band) in &cut {
+                term.gather(recording, *x, *band, &mut gathered);
+            }
+            let saved = term.conclude(recording, View::new(n, h, w, c), gathered, loss);
+            for (x, band) in cut.into_iter().rev() {
+                let slopes = Tensor::transient(recording, "gradient of rows", x.view);
+                term.backward_band(recording, x, band, &saved, slopes, false);
+                let copy = CopyRows {
+                    x: x.view,
+                    y: self.dx,
+                    from: 0,
+                    to: band.first,
+                    rows: x.view.h,
+                    accumulate: true,
+                };
+                recording.call("gradient of rows", copy, &[slopes.value, dx.value]);
+            }
+        })
+    }
+
+    /// One iteration of what `record` makes of the term, the tensor and its gradient.
+    fn iterate(
+        &self,
+        device: &Device,
+        x: &[f64],
+        before: &[f64],
+        record: impl FnOnce(&dyn Term, &mut Recording, [Tensor; 2], Loss),
+    ) -> Answer {
         let mut recording = Recording::new();
         let input = Tensor::persistent(&mut recording, "x", self.x);
         let dx = Tensor::persistent(&mut recording, "dx", self.dx);
@@ -54,8 +123,7 @@ impl Case<'_> {
             slot: 1,
             step: Some(step),
         };
-        let saved = term.forward(&mut recording, input, loss);
-        term.backward(&mut recording, input, &saved, dx, accumulate);
+        record(&*term, &mut recording, [input, dx], loss);
         let ring = recording.persistent("ring", Kind::Real, RING_ROWS as usize);
         let plan = Plan::finished(recording, input, step, ring);
         let mut executor = Executor::new(device, plan).expect("an executor");
@@ -160,6 +228,8 @@ impl Case<'_> {
             );
         }
 
+        self.check_bands(&x, &values, &slopes);
+
         for (kind, device) in [("cpu", &Device::cpu()), ("gpu", &*GPU)] {
             for (accumulate, before, expected) in
                 [(false, &poison, &gradient), (true, &before, &sum)]
@@ -170,6 +240,35 @@ impl Case<'_> {
                     same(&Output::Reals(got), &expected, TOLERANCE)
                         .unwrap_or_else(|why| panic!("{name} on {kind}: {what}: {why}"));
                 }
+            }
+        }
+    }
+
+    /// In bands of one row, of half of the others and of the rest value and gradient are the same, where the term can be
+    /// computed so.
+    fn check_bands(&self, x: &[f64], values: &[f64], slopes: &[f64]) {
+        if (self.make)(&Device::oracle()).banded().is_err() || self.x.h < 2 {
+            return;
+        }
+        let middle = 1 + (self.x.h - 1) / 2;
+        let bands: Vec<Range<u32>> = [0..1, 1..middle, middle..self.x.h]
+            .into_iter()
+            .filter(|rows| !rows.is_empty())
+            .collect();
+        let zeros = vec![0.0; self.dx.len()];
+        for (kind, device, tolerance) in [
+            // The factors of the sums are f32 parameters there, too.
+            ("oracle", &Device::oracle(), 3e-7),
+            ("cpu", &Device::cpu(), TOLERANCE),
+            ("gpu", &*GPU, TOLERANCE),
+        ] {
+            let (v, dx) = self.evaluate_bands(device, x, &zeros, &bands);
+            let dx = unpack(self.dx, &dx);
+            for (what, got, expected) in [("value", v, values), ("gradient", dx, slopes)] {
+                let expected = Output::Reals(expected.to_vec());
+                same(&Output::Reals(got), &expected, tolerance).unwrap_or_else(|why| {
+                    panic!("{} in {bands:?} on {kind}: {what}: {why}", self.name)
+                });
             }
         }
     }
@@ -227,6 +326,94 @@ fn a_wrong_term_is_noticed() {
         make: &|_| Box::new(WrongGradient(pixgrad::objective::Tv::new(1.5))),
         ..case
     }));
+}
+
+#[test]
+fn a_wrong_band_is_noticed() {
+    let view = View::new(2, 5, 4, 3);
+    let input = tensor(&mut random(1), view);
+    let content = |device: &Device| {
+        let zeros = vec![0.0; View { n: 1, ..view }.len()];
+        let target = device.buffer_from("target", &zeros).expect("it fits");
+        Content::new(target, View { n: 1, ..view }, 1.5)
+    };
+    let case = Case {
+        name: "content",
+        x: view,
+        dx: view,
+        input: &input,
+        make: &|device| Box::new(content(device)),
+        plain: &|_, x| 1.5 * dot(x, x) / 60.0,
+        step: 0.1,
+        error: 1e-9,
+    };
+    case.check();
+    for of_value in [true, false] {
+        let make =
+            |device: &Device| -> Box<dyn Term> { Box::new(WrongBand(content(device), of_value)) };
+        assert!(fails(&Case {
+            make: &make,
+            ..case
+        }));
+    }
+}
+
+/// A term that is right whole; of several bands the last one is not gathered, or has twice its gradient.
+#[derive(Debug)]
+struct WrongBand(Content, bool);
+
+impl Term for WrongBand {
+    fn forward(&self, recording: &mut Recording, x: Tensor, loss: Loss) -> Saved {
+        self.0.forward(recording, x, loss)
+    }
+    fn backward(
+        &self,
+        recording: &mut Recording,
+        x: Tensor,
+        saved: &Saved,
+        dx: Tensor,
+        accumulate: bool,
+    ) {
+        self.0.backward(recording, x, saved, dx, accumulate);
+    }
+    fn banded(&self) -> Result<&dyn Banded, &'static str> {
+        Ok(self)
+    }
+}
+
+impl Banded for WrongBand {
+    fn gather(&self, recording: &mut Recording, x: Tensor, band: Band, gathered: &mut Saved) {
+        let last = self.1 && band.index + 1 == band.count;
+        let band = Band {
+            index: if last { 0 } else { band.index },
+            ..band
+        };
+        self.0.gather(recording, x, band, gathered);
+    }
+    fn conclude(
+        &self,
+        recording: &mut Recording,
+        layer: View,
+        gathered: Saved,
+        loss: Loss,
+    ) -> Saved {
+        self.0.conclude(recording, layer, gathered, loss)
+    }
+    fn backward_band(
+        &self,
+        recording: &mut Recording,
+        x: Tensor,
+        band: Band,
+        saved: &Saved,
+        dx: Tensor,
+        accumulate: bool,
+    ) {
+        self.0
+            .backward_band(recording, x, band, saved, dx, accumulate);
+        if !self.1 && band.index + 1 == band.count {
+            self.0.backward_band(recording, x, band, saved, dx, true);
+        }
+    }
 }
 
 /// A term whose gradient is twice what it should be.

@@ -25,24 +25,21 @@ fn shapes() -> Vec<(View, View)> {
 
 const BETAS: [f32; 7] = [0.5, 1.0, 1.6, 2.0, 2.5, 3.0, 4.0];
 
-/// The definition for an image as [C,H,W].
-fn plain(view: View, beta: f64, x: &[f64]) -> f64 {
+/// The definition for an image as [C,H,W]; a tile's edges meet.
+fn plain(view: View, beta: f64, wrap: bool, x: &[f64]) -> f64 {
     let (h, w) = (view.h as usize, view.w as usize);
     let mut sum = 0.0;
     for plane in x.chunks(h * w) {
         for i in 0..h {
             for j in 0..w {
                 let here = plane[i * w + j];
-                let across = if j + 1 < w {
-                    plane[i * w + j + 1] - here
-                } else {
-                    0.0
+                let next = |i: usize, size: usize| match i + 1 {
+                    next if next < size => next,
+                    _ if wrap => 0,
+                    _ => i,
                 };
-                let down = if i + 1 < h {
-                    plane[(i + 1) * w + j] - here
-                } else {
-                    0.0
-                };
+                let across = plane[i * w + next(j, w)] - here;
+                let down = plane[next(i, h) * w + j] - here;
                 sum += (across * across + down * down).powf(beta / 2.0);
             }
         }
@@ -63,7 +60,11 @@ fn by_hand() {
         // v²: 4·v·(dx, dy) with v = 25, 4, 1.
         (4.0, 642.0, [-700.0, 268.0, 396.0, 36.0]),
     ] {
-        let tv = TvBeta { x, beta };
+        let tv = TvBeta {
+            x,
+            beta,
+            wrap: false,
+        };
         let data = [Data::Reals(values.clone()), Data::PoisonedReals(1)];
         assert_eq!(check(&tv, &data)[0].reals(), [value]);
         let backward = TvBetaBackward {
@@ -81,13 +82,40 @@ fn by_hand() {
 }
 
 #[test]
+fn a_tile_by_hand() {
+    // A row of three that goes on with the first: dx = 3, 1, −4; a row has no other below.
+    let x = View::new(1, 1, 3, 1);
+    let tv = TvBeta {
+        x,
+        beta: 1.0,
+        wrap: true,
+    };
+    let values = pack(x, &[1.0, 4.0, 5.0]);
+    let data = [Data::Reals(values.clone()), Data::PoisonedReals(1)];
+    assert_eq!(check(&tv, &data)[0].reals(), [8.0]);
+    let backward = TvBetaBackward {
+        tv,
+        dx: x,
+        floor: 1e-10,
+        alpha: 1.0,
+        accumulate: false,
+    };
+    let out = check(&backward, &[Data::Reals(values), Data::Poisoned(x)]);
+    assert_eq!(unpack(x, out[0].reals()), [-2.0, 0.0, 2.0]);
+}
+
+#[test]
 fn the_floor_holds_below_two_only() {
     let x = View::new(1, 1, 2, 1);
     // dx = 1/8, v = 1/64 below a floor of 1: the slope is β·dx instead of β·v^(β/2−1)·dx.
     let values = pack(x, &[0.0, 0.125]);
     for (beta, expected) in [(1.0, 0.125), (2.0, 0.25), (4.0, 4.0 / 512.0)] {
         let backward = TvBetaBackward {
-            tv: TvBeta { x, beta },
+            tv: TvBeta {
+                x,
+                beta,
+                wrap: false,
+            },
             dx: x,
             floor: 1.0,
             alpha: 1.0,
@@ -103,7 +131,11 @@ fn flat_images_have_neither_value_nor_gradient() {
     let x = View::new(1, 3, 3, 3);
     let values = pack(x, &[0.3; 27]);
     for beta in BETAS {
-        let tv = TvBeta { x, beta };
+        let tv = TvBeta {
+            x,
+            beta,
+            wrap: false,
+        };
         let data = [Data::Reals(values.clone()), Data::PoisonedReals(1)];
         assert_eq!(check(&tv, &data)[0].reals(), [0.0]);
         let backward = TvBetaBackward {
@@ -121,9 +153,12 @@ fn flat_images_have_neither_value_nor_gradient() {
 #[test]
 fn shaders_everywhere() {
     for (seed, (x, dx)) in shapes().into_iter().enumerate() {
-        for beta in BETAS {
+        for (beta, wrap) in BETAS
+            .into_iter()
+            .flat_map(|beta| [(beta, false), (beta, true)])
+        {
             let mut rng = random(seed as u64);
-            let tv = TvBeta { x, beta };
+            let tv = TvBeta { x, beta, wrap };
             let values = tensor(&mut rng, x);
             let partials = Data::PoisonedReals((x.n * tv.parts()) as usize);
             check_within(&tv, &[Data::Reals(values.clone()), partials], 1e-6);
@@ -150,17 +185,22 @@ fn shaders_everywhere() {
 fn value_and_gradient_of_the_term() {
     for (seed, (x, dx)) in shapes().into_iter().enumerate() {
         let input = tensor(&mut random(20 + seed as u64), x);
-        for beta in [1.0, 1.6, 2.0, 3.0] {
+        let betas = [1.0, 1.6, 2.0, 3.0];
+        for (beta, wrap) in betas
+            .into_iter()
+            .flat_map(|beta| [(beta, false), (beta, true)])
+        {
             let exponent = f64::from(beta as f32);
             Case {
-                name: &format!("tv_beta {beta} of {x:?}"),
+                name: &format!("tv_beta {beta} of {x:?}, wrap {wrap}"),
                 x,
                 dx,
                 input: &input,
                 make: &|_| -> Box<dyn Term> {
-                    Box::new(objective::TvBeta::new(beta, 1.25).expect("an exponent"))
+                    let tv = objective::TvBeta::new(beta, 1.25).expect("an exponent");
+                    Box::new(tv.wrapped(wrap))
                 },
-                plain: &|_, image| 1.25 * plain(x, exponent, image),
+                plain: &|_, image| 1.25 * plain(x, exponent, wrap, image),
                 step: 1e-5,
                 error: 1e-6,
             }

@@ -7,6 +7,7 @@ use pixgrad::objective::{Term, Wasserstein, record_root, regular};
 use pixgrad::plan::{Plan, RING_ROWS};
 use pixgrad::schedule::Executor;
 
+use crate::channel_statistics::repeated;
 use crate::common::{Data, check, random, tensor, uniform};
 use crate::oracle::{dot, run_f64, wide};
 use crate::term::Case;
@@ -137,14 +138,18 @@ impl Target {
     }
 
     fn term(&self, device: &Device, weight: f64) -> Box<dyn Term> {
+        Box::new(self.wasserstein(device, weight))
+    }
+
+    fn wasserstein(&self, device: &Device, weight: f64) -> Wasserstein {
         let upload = |data: &[f32]| device.buffer_from("target", data).expect("it fits");
-        Box::new(Wasserstein::new(
+        Wasserstein::new(
             upload(&self.means),
             upload(&self.covariance),
             upload(&self.root),
             self.c as u32,
             weight,
-        ))
+        )
     }
 
     fn square(&self, m: &[f32]) -> Matrix {
@@ -247,6 +252,35 @@ fn value_and_gradient() {
             );
         }
     }
+}
+
+/// As [`crate::channel_statistics`] has it: pixels four times, once and not at all.
+#[test]
+fn through_a_guide() {
+    let x = View::new(2, 4, 5, 6);
+    let guide: Vec<f32> = (0..20)
+        .map(|i| [2.0, 1.0, 0.0, 0.0, 0.0][(i + i / 5) % 5])
+        .collect();
+    let target = Target::new(&planes(80, View::new(1, 12, 9, 6)).1, 6);
+    let input = planes(7, x).0;
+    Case {
+        name: "wasserstein through a guide",
+        x,
+        dx: x,
+        input: &input,
+        make: &|device| {
+            let guide = device.buffer_from("guide", &guide).expect("it fits");
+            Box::new(target.wasserstein(device, 1.25).through(Some(guide)))
+        },
+        plain: &|_, image| {
+            let planes = image.chunks(20);
+            let seen: Vec<f64> = planes.flat_map(|plane| repeated(plane, &guide)).collect();
+            1.25 * target.reference(&seen).0
+        },
+        step: 1e-4,
+        error: 1e-6,
+    }
+    .check();
 }
 
 /// More channels than pixels, on a GPU and the processor in f32: covariances whose eigenvalues f32 cannot tell from 0. Value to

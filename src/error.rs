@@ -30,10 +30,11 @@ pub enum Error {
     },
     /// The plan is larger than the device's memory or its limit for one buffer.
     #[error(
-        "{what} needs {} and {device} has {}{}",
+        "{what} needs {} and {device} has {}{}{}",
         bytes(*.needed),
         bytes(*.limit),
-        .largest.map(|side| format!("; the largest size that fits is {side}")).unwrap_or_default()
+        .largest.map(|side| format!("; the largest size that fits is {side}")).unwrap_or_default(),
+        .uncut.as_ref().map(|reason| format!("; {reason}")).unwrap_or_default()
     )]
     TooLarge {
         /// What does not fit.
@@ -46,6 +47,8 @@ pub enum Error {
         device: String,
         /// The largest long side that would fit, where it is known.
         largest: Option<u32>,
+        /// Why it cannot be seen in bands, or in thinner ones, where that was tried.
+        uncut: Option<String>,
     },
     /// The terms and layers of a plan do not fit together.
     #[error("{0}")]

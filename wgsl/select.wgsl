@@ -2,7 +2,8 @@
 //     partials[i·parts + g] = Σ (linear·a + quadratic·a²) / countᵢ over the selected elements in share g of image i
 //     dx (+)= (linear + 2·quadratic·a) / countᵢ where selected, else 0                                     (BACKWARD)
 // selections: 6 words for each image, or 6 for all: first channel, the one after the last, likewise rows, columns. They
-// lie within the image, so that padding channels are never selected. countᵢ is the number of selected elements.
+// lie within the layer, so that padding channels are never selected. countᵢ is the number of selected elements. x may be a band
+// of the layer's rows, from the row `first` on; countᵢ is the whole layer's.
 // ACCUMULATE adds to dx.
 //
 // Forward: one invocation per 8 items (vec4s) of x, 256 apart; a workgroup sums a share of 2048 items, and reads only
@@ -22,6 +23,8 @@ struct Params {
     items: u32,
     // Shares of each image.
     parts: u32,
+    // The layer's row that x begins with.
+    first: u32,
     // Selections there are: one for each image, or 1.
     selections: u32,
     // Forward: factors on a and a². Backward: on 1 and a.
@@ -60,7 +63,7 @@ fn one_over_count(s: Selection) -> f32 {
 // Which channels of an item are selected.
 fn selected(s: Selection, pixel: u32, quad: u32) -> vec4<bool> {
     let column = pixel % p.x.w;
-    let row = (pixel / p.x.w) % p.x.h;
+    let row = (pixel / p.x.w) % p.x.h + p.first;
     let inside = row >= s.first.y && row < s.end.y && column >= s.first.z && column < s.end.z;
     let channels = vec4<u32>(0u, 1u, 2u, 3u) + quad * 4u;
     return vec4<bool>(inside) & (channels >= s.first.xxxx) & (channels < s.end.xxxx);

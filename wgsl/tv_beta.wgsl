@@ -3,7 +3,8 @@
 //     partials[i·parts + g] = Σ v^(β/2) over share g of image i
 //     dx (+)= alpha·∂/∂x                                                                                  (BACKWARD)
 // v^(β/2) has the gradient β·v^(β/2−1)·(dx, dy) with respect to the differences; v counts there as at least `floor`, which
-// for β < 2 keeps the power finite. ACCUMULATE adds to dx.
+// for β < 2 keeps the power finite. ACCUMULATE adds to dx. Under WRAP the neighbour of the last pixel of a row or a column is
+// the first.
 //
 // Forward: one invocation per 8 items (vec4s) of x, 256 apart; a workgroup sums a share of 2048 items. Backward: one invocation
 // per item. Grid: shared/flat.wgsl.
@@ -52,8 +53,13 @@ fn differences(pixel: u32, column: u32, row: u32, quad: u32) -> Differences {
     let here = x[place(p.x, pixel, quad)];
     var right = here;
     var below = here;
+#ifdef WRAP
+    right = x[place(p.x, pixel - column + (column + 1u) % p.x.w, quad)];
+    below = x[place(p.x, pixel - row * p.x.w + (row + 1u) % p.x.h * p.x.w, quad)];
+#else
     if column + 1u < p.x.w { right = x[place(p.x, pixel + 1u, quad)]; }
     if row + 1u < p.x.h { below = x[place(p.x, pixel + p.x.w, quad)]; }
+#endif
     return Differences(right - here, below - here);
 }
 
@@ -82,12 +88,18 @@ fn main(@builtin(workgroup_id) id: vec3<u32>, @builtin(local_invocation_index) l
     // A pixel is in its own differences, in its left neighbour's to the right and in its upper neighbour's down.
     let own = differences(pixel, column, row, quad);
     var value = -slope(own) * (own.right + own.down);
-    if column > 0u {
-        let left = differences(pixel - 1u, column - 1u, row, quad);
+#ifdef WRAP
+    let before = vec2<u32>((column + p.x.w - 1u) % p.x.w, (row + p.x.h - 1u) % p.x.h);
+#else
+    // Of the first of a row or a column the pixel itself, which is not counted.
+    let before = vec2<u32>(max(column, 1u) - 1u, max(row, 1u) - 1u);
+#endif
+    if before.x != column {
+        let left = differences(pixel - column + before.x, before.x, row, quad);
         value += slope(left) * left.right;
     }
-    if row > 0u {
-        let above = differences(pixel - p.x.w, column, row - 1u, quad);
+    if before.y != row {
+        let above = differences(pixel - row * p.x.w + before.y * p.x.w, column, before.y, quad);
         value += slope(above) * above.down;
     }
     value *= p.scale;

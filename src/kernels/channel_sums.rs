@@ -176,17 +176,14 @@ impl Kernel for ChannelSumsReduce {
     }
 }
 
-/// Records the mean over the pixels of each image for every channel: reals, [n, C⁺].
-pub fn record_channel_means(recording: &mut Recording, x: Tensor) -> ValueId {
-    record(recording, x, None)
-}
-
-/// Records the variance (÷ pixels) about these means: reals, [n, C⁺].
-pub fn record_channel_variances(recording: &mut Recording, x: Tensor, means: ValueId) -> ValueId {
-    record(recording, x, Some(means))
-}
-
-fn record(recording: &mut Recording, x: Tensor, centre: Option<ValueId>) -> ValueId {
+/// Records (1/pixels)·Σ x, or with a centre ([n, C⁺]) (1/pixels)·Σ (x − centre)², over the pixels of each image for every
+/// channel: reals, [n, C⁺]. With as many `pixels` as x has it is the mean; of a band of a layer, what it adds to the layer's.
+pub fn record_channel_sums(
+    recording: &mut Recording,
+    x: Tensor,
+    centre: Option<ValueId>,
+    pixels: u32,
+) -> ValueId {
     let what = if centre.is_some() {
         "variances"
     } else {
@@ -206,7 +203,7 @@ fn record(recording: &mut Recording, x: Tensor, centre: Option<ValueId>) -> Valu
     let sums = recording.transient(format!("channel {what}"), Kind::Real, len);
     let reduce = ChannelSumsReduce {
         x: x.view,
-        scale: 1.0 / pixels(x.view) as f32,
+        scale: 1.0 / pixels as f32,
     };
     recording.call(format!("channel {what}"), reduce, &[partials, sums]);
     sums

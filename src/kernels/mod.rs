@@ -76,9 +76,7 @@ pub use ball::{Ball, BallNorm};
 pub use blur::{Blur, record_blur};
 pub use channel_affine::{ChannelAffine, ChannelCentre};
 pub use channel_distance::ChannelDistance;
-pub use channel_sums::{
-    ChannelSums, ChannelSumsReduce, record_channel_means, record_channel_variances,
-};
+pub use channel_sums::{ChannelSums, ChannelSumsReduce, record_channel_sums};
 pub use clip_small::{ClipSmall, PixelContribution, PixelNorm};
 pub use colour::{Colour, ColourBackward};
 pub use conv::Conv;

@@ -7,7 +7,7 @@ use crate::device::{Bindings, Kernel, Real, Shader, Slot, Source, Work};
 pub const SOURCE: Source = Source {
     name: "pyramid",
     text: include_str!("../../wgsl/pyramid.wgsl"),
-    variants: &[&[], &["UP"]],
+    variants: &[&[], &["UP"], &["WRAP"], &["WRAP", "UP"]],
 };
 
 /// (1, 4, 6, 4, 1)/16 along either axis.
@@ -15,7 +15,8 @@ const WEIGHTS: [f64; 5] = [1.0 / 16.0, 4.0 / 16.0, 6.0 / 16.0, 4.0 / 16.0, 1.0 /
 
 /// One level down (Burt and Adelson 1983, "The Laplacian Pyramid as a Compact Image Code"): each channel convolved with
 /// the outer product of (1, 4, 6, 4, 1)/16 with itself, at every second pixel. Zeros lie outside, placed as TensorFlow's
-/// padding `SAME` does: the first window begins one pixel before the image where the size is even, two where it is odd.
+/// padding `SAME` does: the first window begins one pixel before the image where the size is even, two where it is odd. With
+/// `wrap`, for even sides only, the opposite side is there in place of zeros.
 ///
 /// Bindings: `fine`, `coarse`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,6 +25,8 @@ pub struct PyramidDown {
     pub fine: View,
     /// Output, ⌈h/2⌉×⌈w/2⌉: [`PyramidDown::coarse`] of it.
     pub coarse: View,
+    /// Whether the image is a tile.
+    pub wrap: bool,
 }
 
 /// One level up, added: `fine += alpha·4·Dᵀ·coarse`, D being [`PyramidDown`].
@@ -37,6 +40,8 @@ pub struct PyramidUp {
     pub fine: View,
     /// Factor.
     pub alpha: f32,
+    /// As [`PyramidDown::wrap`].
+    pub wrap: bool,
 }
 
 /// The parameters as WGSL has them.
@@ -53,6 +58,11 @@ pub struct Params {
 /// Zeros before the image along an axis.
 fn pad(size: usize) -> usize {
     1 + size % 2
+}
+
+/// Whether a tile can be halved.
+fn even(fine: View) -> bool {
+    fine.h.is_multiple_of(2) && fine.w.is_multiple_of(2)
 }
 
 impl PyramidDown {
@@ -75,7 +85,8 @@ impl Kernel for PyramidDown {
     type Params = Params;
 
     fn shader(&self) -> Shader {
-        SOURCE.with(&[])
+        debug_assert!(!self.wrap || even(self.fine), "{self:?}");
+        SOURCE.with(if self.wrap { &["WRAP"] } else { &[] })
     }
     fn bindings(&self) -> Vec<Slot> {
         vec![Slot::In, Slot::Out]
@@ -104,7 +115,11 @@ impl Kernel for PyramidDown {
         // The inputs of output o along an axis of `size`, each with its weight.
         let inputs = |o: usize, size: usize| {
             WEIGHTS.iter().enumerate().filter_map(move |(j, &weight)| {
-                let i = (2 * o + j).checked_sub(pad(size))?;
+                let i = if self.wrap {
+                    (2 * o + j + size - pad(size)) % size
+                } else {
+                    (2 * o + j).checked_sub(pad(size))?
+                };
                 (i < size).then_some((i, weight))
             })
         };
@@ -128,7 +143,8 @@ impl Kernel for PyramidUp {
     type Params = Params;
 
     fn shader(&self) -> Shader {
-        SOURCE.with(&["UP"])
+        debug_assert!(!self.wrap || even(self.fine), "{self:?}");
+        SOURCE.with(if self.wrap { &["WRAP", "UP"] } else { &["UP"] })
     }
     fn bindings(&self) -> Vec<Slot> {
         vec![Slot::In, Slot::InOut]
@@ -156,9 +172,15 @@ impl Kernel for PyramidUp {
         let (h, w) = (self.fine.h as usize, self.fine.w as usize);
         // The coarse pixels that pixel i of an axis of `size` was read by, each with its weight there.
         let readers = |i: usize, size: usize| {
-            let at = i + pad(size);
-            (at.saturating_sub(4).div_ceil(2)..(at / 2 + 1).min(size.div_ceil(2)))
-                .map(move |o| (o, 2.0 * WEIGHTS[at - 2 * o]))
+            WEIGHTS.iter().enumerate().filter_map(move |(j, &weight)| {
+                let at = if self.wrap {
+                    (i + pad(size) + 2 * size - j) % size
+                } else {
+                    (i + pad(size)).checked_sub(j)?
+                };
+                let read = at.is_multiple_of(2) && at / 2 < size.div_ceil(2);
+                read.then_some((at / 2, 2.0 * weight))
+            })
         };
         flat::for_each_pixel(self.fine, fine, |pixel, fine| {
             let (n, row, column) = (pixel / (h * w), pixel / w % h, pixel % w);

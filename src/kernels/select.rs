@@ -19,14 +19,16 @@ pub const SOURCE: Source = Source {
 pub const SELECTION_WORDS: usize = 6;
 
 /// The mean of `linear·a + quadratic·a²` over what is selected of every image, in [`Select::parts`] parts whose plain
-/// sum it is.
+/// sum it is; of a band of rows what it adds to its layer's mean.
 ///
-/// Bindings: `x`, `selections` (words, \[n or 1\]\[6\], each box within the image and not empty), `partials`
+/// Bindings: `x`, `selections` (words, \[n or 1\]\[6\], each box within the layer and not empty), `partials`
 /// ([n, parts]).
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Select {
     /// The layer.
     pub x: View,
+    /// The row that x begins with: 0, or where a band of rows stands in its layer. Selections are the layer's.
+    pub first: u32,
     /// Selections there are: one for each image, or 1 for all.
     pub selections: u32,
     /// Factor on a.
@@ -59,6 +61,7 @@ pub struct Params {
     columns: u32,
     items: u32,
     parts: u32,
+    first: u32,
     selections: u32,
     linear: f32,
     quadratic: f32,
@@ -97,7 +100,8 @@ impl Select {
     /// The selected channels of a pixel, counted over all images, as a range of `quads` of its elements.
     fn in_pixel(&self, chosen: &Chosen, pixel: usize, quads: &Range<usize>) -> Range<usize> {
         let (h, w) = (self.x.h as usize, self.x.w as usize);
-        if !chosen.columns.contains(&(pixel % w)) || !chosen.rows.contains(&(pixel / w % h)) {
+        let row = pixel / w % h + self.first as usize;
+        if !chosen.columns.contains(&(pixel % w)) || !chosen.rows.contains(&row) {
             return 0..0;
         }
         let (first, end) = (quads.start * 4, quads.end * 4);
@@ -122,6 +126,7 @@ impl Kernel for Select {
             columns: self.grid()[0],
             items: flat::items_of_one(self.x),
             parts: self.parts(),
+            first: self.first,
             selections: self.selections,
             linear: self.linear,
             quadratic: self.quadratic,

@@ -75,7 +75,7 @@ fn scales(x: View, wrap: bool) -> (f64, f64) {
 
 /// The neighbours of pixel `at`, counted over all images: left, right, above, below; one outside the image is the pixel
 /// itself.
-fn neighbours(x: View, at: usize, wrap: bool) -> [usize; 4] {
+pub(super) fn neighbours(x: View, at: usize, wrap: bool) -> [usize; 4] {
     let (h, w) = (x.h as usize, x.w as usize);
     let (column, row) = (at % w, at / w % h);
     let before = |i: usize, size: usize| match (i, wrap) {

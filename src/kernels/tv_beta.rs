@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use rayon::prelude::*;
 
+use super::tv::neighbours;
 use super::{View, flat};
 use crate::device::{Bindings, Kernel, Real, Shader, Slot, Source, Work};
 
@@ -11,7 +12,14 @@ use crate::device::{Bindings, Kernel, Real, Shader, Slot, Source, Work};
 pub const SOURCE: Source = Source {
     name: "tv_beta",
     text: include_str!("../../wgsl/tv_beta.wgsl"),
-    variants: &[&[], &["BACKWARD"], &["BACKWARD", "ACCUMULATE"]],
+    variants: &[
+        &[],
+        &["BACKWARD"],
+        &["BACKWARD", "ACCUMULATE"],
+        &["WRAP"],
+        &["WRAP", "BACKWARD"],
+        &["WRAP", "BACKWARD", "ACCUMULATE"],
+    ],
 };
 
 /// Σ (dx² + dy²)^(β/2) over the pixels and channels of every image, in [`TvBeta::parts`] parts whose plain sum is the
@@ -24,6 +32,8 @@ pub struct TvBeta {
     pub x: View,
     /// The exponent, positive.
     pub beta: f32,
+    /// Whether the last pixel of a row or a column has the first as its neighbour.
+    pub wrap: bool,
 }
 
 /// The gradient of [`TvBeta`]: `dx (+)= alpha·∂value/∂x`.
@@ -79,16 +89,10 @@ impl TvBeta {
         quads: Range<usize>,
         mut visit: impl FnMut(usize, T, T),
     ) {
-        let (h, w) = (self.x.h as usize, self.x.w as usize);
         let at = |pixel: usize| &x[flat::place(self.x, pixel, quads.clone())];
-        let here = at(pixel);
         // A neighbour outside the image is the pixel itself: no difference.
-        let right = at(pixel + usize::from(pixel % w + 1 < w));
-        let below = at(if pixel / w % h + 1 < h {
-            pixel + w
-        } else {
-            pixel
-        });
+        let [_, right, _, below] = neighbours(self.x, pixel, self.wrap).map(at);
+        let here = at(pixel);
         for (i, &here) in here.iter().enumerate() {
             visit(i, right[i] - here, below[i] - here);
         }
@@ -110,7 +114,7 @@ impl Kernel for TvBeta {
     type Params = Params;
 
     fn shader(&self) -> Shader {
-        SOURCE.with(&[])
+        SOURCE.with(if self.wrap { &["WRAP"] } else { &[] })
     }
     fn bindings(&self) -> Vec<Slot> {
         vec![Slot::In, Slot::Out]
@@ -160,11 +164,12 @@ impl Kernel for TvBetaBackward {
     type Params = Params;
 
     fn shader(&self) -> Shader {
-        if self.accumulate {
-            SOURCE.with(&["BACKWARD", "ACCUMULATE"])
-        } else {
-            SOURCE.with(&["BACKWARD"])
-        }
+        SOURCE.with(match (self.tv.wrap, self.accumulate) {
+            (false, false) => &["BACKWARD"],
+            (false, true) => &["BACKWARD", "ACCUMULATE"],
+            (true, false) => &["WRAP", "BACKWARD"],
+            (true, true) => &["WRAP", "BACKWARD", "ACCUMULATE"],
+        })
     }
     fn bindings(&self) -> Vec<Slot> {
         vec![Slot::In, flat::result(self.accumulate)]
@@ -194,7 +199,6 @@ impl Kernel for TvBetaBackward {
     }
     fn twin<T: Real>(&self, mut b: Bindings<'_, T>) {
         let (x, dx) = (b.input(), b.output());
-        let (h, w) = (self.tv.x.h as usize, self.tv.x.w as usize);
         let (floor, scale) = (T::from_f32(self.floor()), T::from_f32(self.scale()));
         let less = T::of(f64::from(self.tv.half()) - 1.0);
         let factor =
@@ -209,17 +213,16 @@ impl Kernel for TvBetaBackward {
             self.tv.differences(x, pixel, quads(), |i, across, down| {
                 dx[i] += -factor(across, down) * (across + down);
             });
-            if pixel % w > 0 {
-                self.tv
-                    .differences(x, pixel - 1, quads(), |i, across, down| {
-                        dx[i] += factor(across, down) * across;
-                    });
+            let [left, _, above, _] = neighbours(self.tv.x, pixel, self.tv.wrap);
+            if left != pixel {
+                self.tv.differences(x, left, quads(), |i, across, down| {
+                    dx[i] += factor(across, down) * across;
+                });
             }
-            if pixel / w % h > 0 {
-                self.tv
-                    .differences(x, pixel - w, quads(), |i, across, down| {
-                        dx[i] += factor(across, down) * down;
-                    });
+            if above != pixel {
+                self.tv.differences(x, above, quads(), |i, across, down| {
+                    dx[i] += factor(across, down) * down;
+                });
             }
         });
     }

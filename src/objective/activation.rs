@@ -5,9 +5,9 @@
 
 use std::ops::Range;
 
-use super::{Loss, Saved, Term, record_sum};
+use super::{Band, Banded, Loss, Saved, Term, gather_value, record_sum};
 use crate::Error;
-use crate::device::{Buffer, Device, Kind, Recording};
+use crate::device::{Buffer, Device, Kind, Recording, ValueId};
 use crate::kernels::{SELECTION_WORDS, Select, SelectBackward, Tensor, View};
 
 /// What an objective looks at in one image's layer: a box of channels, rows and columns.
@@ -137,36 +137,37 @@ impl Activation {
         }
     }
 
-    fn kernel(&self, x: View) -> Select {
+    fn kernel(&self, x: View, first: u32) -> Select {
         let (linear, quadratic) = if self.square { (0.0, 1.0) } else { (1.0, 0.0) };
         Select {
             x,
+            first,
             selections: (self.selections.len() / SELECTION_WORDS) as u32,
             linear,
             quadratic,
         }
     }
+
+    fn selections(&self, recording: &mut Recording) -> ValueId {
+        recording.given("selections", self.selections.clone())
+    }
+
+    /// The value of the rows `x` of a layer from `first` on.
+    fn record_value(&self, recording: &mut Recording, x: Tensor, first: u32, loss: Loss) {
+        let kernel = self.kernel(x.view, first);
+        let selections = self.selections(recording);
+        let n = x.view.n;
+        let parts = (n * kernel.parts()) as usize;
+        let partials = recording.transient("activation partial sums", Kind::Real, parts);
+        recording.call("activation", kernel, &[x.value, selections, partials]);
+        record_sum(recording, "activation", partials, n, self.weight, loss);
+    }
 }
 
 impl Term for Activation {
     fn forward(&self, recording: &mut Recording, x: Tensor, loss: Loss) -> Saved {
-        let kernel = self.kernel(x.view);
-        let selections = recording.given("selections", self.selections.clone());
-        let partials = recording.transient(
-            "activation partial sums",
-            Kind::Real,
-            (x.view.n * kernel.parts()) as usize,
-        );
-        recording.call("activation", kernel, &[x.value, selections, partials]);
-        record_sum(
-            recording,
-            "activation",
-            partials,
-            x.view.n,
-            self.weight,
-            loss,
-        );
-        Saved(vec![selections])
+        self.record_value(recording, x, 0, loss);
+        Saved(vec![self.selections(recording)])
     }
 
     fn backward(
@@ -177,8 +178,43 @@ impl Term for Activation {
         dx: Tensor,
         accumulate: bool,
     ) {
+        let band = Band::whole(x.view);
+        self.backward_band(recording, x, band, saved, dx, accumulate);
+    }
+
+    fn banded(&self) -> Result<&dyn Banded, &'static str> {
+        Ok(self)
+    }
+}
+
+impl Banded for Activation {
+    fn gather(&self, recording: &mut Recording, x: Tensor, band: Band, gathered: &mut Saved) {
+        let value = gather_value(recording, x.view.n, band, gathered);
+        self.record_value(recording, x, band.first, value);
+    }
+
+    fn conclude(
+        &self,
+        recording: &mut Recording,
+        layer: View,
+        gathered: Saved,
+        loss: Loss,
+    ) -> Saved {
+        record_sum(recording, "activation", gathered.0[0], layer.n, 1.0, loss);
+        Saved(vec![self.selections(recording)])
+    }
+
+    fn backward_band(
+        &self,
+        recording: &mut Recording,
+        x: Tensor,
+        band: Band,
+        saved: &Saved,
+        dx: Tensor,
+        accumulate: bool,
+    ) {
         let gradient = SelectBackward {
-            forward: self.kernel(x.view),
+            forward: self.kernel(x.view, band.first),
             dx: dx.view,
             alpha: self.weight as f32,
             accumulate,

@@ -4,11 +4,13 @@
 //!   Transfer", section 4.2;
 //! - `mmd` with the linear kernel xᵀy/C: (1/C)·Σ_c (μ − μ')², the same paper's section 4.1.
 
-use super::{Loss, Saved, Term, record_sum};
-use crate::device::{Buffer, Kind, Recording};
-use crate::kernels::{
-    ChannelAffine, ChannelDistance, Tensor, record_channel_means, record_channel_variances,
+use super::moments::record_weighted;
+use super::{
+    Band, Banded, Loss, Saved, Spread, Term, conclude_moments, gather_moments, record_sum,
+    record_whole,
 };
+use crate::device::{Buffer, Kind, Recording};
+use crate::kernels::{ChannelAffine, ChannelDistance, Tensor, View};
 
 /// How far each image's means and deviations are from a target's.
 #[derive(Debug)]
@@ -16,6 +18,7 @@ pub struct ChannelStatistics {
     name: &'static str,
     goal: Buffer,
     deviation: bool,
+    guide: Option<Buffer>,
     weight: f64,
 }
 
@@ -27,6 +30,7 @@ impl ChannelStatistics {
             name: "bn",
             goal,
             deviation: true,
+            guide: None,
             weight,
         }
     }
@@ -39,6 +43,12 @@ impl ChannelStatistics {
             deviation: false,
             ..Self::bn(goal, weight)
         }
+    }
+
+    /// The statistics of columns that are weighted with g², `guide` holding g (`[h·w]` of the layer) with mean g² = 1.
+    #[must_use]
+    pub fn through(self, guide: Option<Buffer>) -> Self {
+        Self { guide, ..self }
     }
 
     /// The value of [`Self::bn`] at all-zero activations, (1/C)·Σ μ'² + σ'²: what `relative` divides by.
@@ -67,34 +77,15 @@ pub fn goal(means: &[f64], variances: &[f64]) -> Vec<f32> {
     goal
 }
 
+impl ChannelStatistics {
+    fn spread(&self) -> Option<Spread> {
+        self.deviation.then_some(Spread::Variances)
+    }
+}
+
 impl Term for ChannelStatistics {
     fn forward(&self, recording: &mut Recording, x: Tensor, loss: Loss) -> Saved {
-        let view = x.view;
-        let len = view.n as usize * view.padded();
-        let goal = recording.given(format!("{} target", self.name), self.goal.clone());
-        let means = record_channel_means(recording, x);
-        let variances = self
-            .deviation
-            .then(|| record_channel_variances(recording, x, means));
-        let values = recording.transient(format!("{} values", self.name), Kind::Real, len);
-        let coefficients =
-            recording.transient(format!("{} coefficients", self.name), Kind::Real, 2 * len);
-        let elements = f64::from(view.c) * f64::from(view.h * view.w);
-        let distance = ChannelDistance {
-            n: view.n,
-            quads: view.quads,
-            deviation: self.deviation,
-            alpha: (2.0 * self.weight / elements) as f32,
-        };
-        let bound: Vec<_> = [Some(means), Some(goal), variances]
-            .into_iter()
-            .flatten()
-            .chain([values, coefficients])
-            .collect();
-        recording.call(format!("{} distance", self.name), distance, &bound);
-        let scale = self.weight / f64::from(view.c);
-        record_sum(recording, self.name, values, view.n, scale, loss);
-        Saved(vec![means, coefficients])
+        record_whole(self, recording, x, loss)
     }
 
     fn backward(
@@ -105,15 +96,83 @@ impl Term for ChannelStatistics {
         dx: Tensor,
         accumulate: bool,
     ) {
-        let gradient = ChannelAffine {
-            x: x.view,
-            y: dx.view,
-            accumulate,
+        let band = Band::whole(x.view);
+        self.backward_band(recording, x, band, saved, dx, accumulate);
+    }
+
+    fn banded(&self) -> Result<&dyn Banded, &'static str> {
+        Ok(self)
+    }
+}
+
+impl Banded for ChannelStatistics {
+    fn gather(&self, recording: &mut Recording, x: Tensor, band: Band, gathered: &mut Saved) {
+        let guide = self.guide.as_ref();
+        gather_moments(recording, x, band, guide, self.spread(), gathered);
+    }
+
+    fn conclude(
+        &self,
+        recording: &mut Recording,
+        layer: View,
+        gathered: Saved,
+        loss: Loss,
+    ) -> Saved {
+        let means = gathered.0[0];
+        let variances = self
+            .spread()
+            .map(|spread| conclude_moments(recording, layer, spread, &gathered).spread);
+        let len = layer.n as usize * layer.padded();
+        let goal = recording.given(format!("{} target", self.name), self.goal.clone());
+        let values = recording.transient(format!("{} values", self.name), Kind::Real, len);
+        let coefficients =
+            recording.transient(format!("{} coefficients", self.name), Kind::Real, 2 * len);
+        let elements = f64::from(layer.c) * f64::from(layer.h * layer.w);
+        let distance = ChannelDistance {
+            n: layer.n,
+            quads: layer.quads,
+            deviation: self.deviation,
+            alpha: (2.0 * self.weight / elements) as f32,
         };
-        recording.call(
-            format!("{} gradient", self.name),
-            gradient,
-            &[x.value, saved.0[0], saved.0[1], dx.value],
+        let bound: Vec<_> = [Some(means), Some(goal), variances]
+            .into_iter()
+            .flatten()
+            .chain([values, coefficients])
+            .collect();
+        recording.call(format!("{} distance", self.name), distance, &bound);
+        let scale = self.weight / f64::from(layer.c);
+        record_sum(recording, self.name, values, layer.n, scale, loss);
+        Saved(vec![means, coefficients])
+    }
+
+    fn backward_band(
+        &self,
+        recording: &mut Recording,
+        x: Tensor,
+        band: Band,
+        saved: &Saved,
+        dx: Tensor,
+        accumulate: bool,
+    ) {
+        let backward = |recording: &mut Recording, dx: Tensor, accumulate: bool| {
+            let gradient = ChannelAffine {
+                x: x.view,
+                y: dx.view,
+                accumulate,
+            };
+            recording.call(
+                format!("{} gradient", self.name),
+                gradient,
+                &[x.value, saved.0[0], saved.0[1], dx.value],
+            );
+        };
+        record_weighted(
+            recording,
+            self.guide.as_ref(),
+            band,
+            dx,
+            accumulate,
+            backward,
         );
     }
 }

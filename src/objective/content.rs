@@ -139,8 +139,8 @@ impl Term for Content {
         self.record_gradient(recording, x, target, dx, accumulate);
     }
 
-    fn banded(&self) -> Option<&dyn Banded> {
-        Some(self)
+    fn banded(&self) -> Result<&dyn Banded, &'static str> {
+        Ok(self)
     }
 }
 

@@ -2,9 +2,9 @@
 //! 2013, section 3, who compare random directions with single units. With `cosine_power` p each product is multiplied by
 //! max(0.1, cos)^p: Carter et al. 2019, "Activation Atlas", and Lucid's `direction` objective.
 
-use super::{Loss, Saved, Term, record_sum};
+use super::{Band, Banded, Loss, Saved, Term, gather_value, record_sum};
 use crate::Error;
-use crate::device::{Buffer, Device, Kind, Recording};
+use crate::device::{Buffer, Device, Kind, Recording, ValueId};
 use crate::kernels::{self, DirectionBackward, Tensor, View};
 
 /// How far a layer's activations point in a direction.
@@ -67,10 +67,9 @@ impl Direction {
             power: self.cosine_power,
         }
     }
-}
 
-impl Term for Direction {
-    fn forward(&self, recording: &mut Recording, x: Tensor, loss: Loss) -> Saved {
+    /// The mean of `x` in parts, which it returns, and what its gradient needs.
+    fn record(&self, recording: &mut Recording, x: Tensor) -> (ValueId, Saved) {
         let kernel = self.kernel(x.view);
         let directions = recording.given("directions", self.directions.clone());
         let slopes = recording.transient("direction slopes", Kind::Real, kernel.slopes());
@@ -81,15 +80,42 @@ impl Term for Direction {
             kernel,
             &[x.value, directions, slopes, partials],
         );
-        record_sum(
-            recording,
-            "direction",
-            partials,
-            x.view.n,
-            self.weight,
-            loss,
+        (partials, Saved(vec![directions, slopes]))
+    }
+
+    /// The weight of the mean of the rows `x` in that of their layer.
+    fn share(&self, x: View, layer: View) -> f64 {
+        self.weight * f64::from(x.h) / f64::from(layer.h)
+    }
+
+    fn record_gradient(
+        &self,
+        recording: &mut Recording,
+        (x, saved): (Tensor, &Saved),
+        weight: f64,
+        dx: Tensor,
+        accumulate: bool,
+    ) {
+        let gradient = DirectionBackward {
+            forward: self.kernel(x.view),
+            dx: dx.view,
+            alpha: weight as f32,
+            accumulate,
+        };
+        recording.call(
+            "direction gradient",
+            gradient,
+            &[x.value, saved.0[0], saved.0[1], dx.value],
         );
-        Saved(vec![directions, slopes])
+    }
+}
+
+impl Term for Direction {
+    fn forward(&self, recording: &mut Recording, x: Tensor, loss: Loss) -> Saved {
+        let (partials, saved) = self.record(recording, x);
+        let n = x.view.n;
+        record_sum(recording, "direction", partials, n, self.weight, loss);
+        saved
     }
 
     fn backward(
@@ -100,16 +126,45 @@ impl Term for Direction {
         dx: Tensor,
         accumulate: bool,
     ) {
-        let gradient = DirectionBackward {
-            forward: self.kernel(x.view),
-            dx: dx.view,
-            alpha: self.weight as f32,
-            accumulate,
-        };
-        recording.call(
-            "direction gradient",
-            gradient,
-            &[x.value, saved.0[0], saved.0[1], dx.value],
-        );
+        self.record_gradient(recording, (x, saved), self.weight, dx, accumulate);
+    }
+
+    fn banded(&self) -> Result<&dyn Banded, &'static str> {
+        Ok(self)
+    }
+}
+
+impl Banded for Direction {
+    fn gather(&self, recording: &mut Recording, x: Tensor, band: Band, gathered: &mut Saved) {
+        let (partials, _) = self.record(recording, x);
+        let value = gather_value(recording, x.view.n, band, gathered);
+        let weight = self.share(x.view, band.layer);
+        record_sum(recording, "direction", partials, x.view.n, weight, value);
+    }
+
+    fn conclude(
+        &self,
+        recording: &mut Recording,
+        layer: View,
+        gathered: Saved,
+        loss: Loss,
+    ) -> Saved {
+        record_sum(recording, "direction", gathered.0[0], layer.n, 1.0, loss);
+        Saved::default()
+    }
+
+    /// What a position's gradient needs is found again, rather than kept of all bands.
+    fn backward_band(
+        &self,
+        recording: &mut Recording,
+        x: Tensor,
+        band: Band,
+        _: &Saved,
+        dx: Tensor,
+        accumulate: bool,
+    ) {
+        let (_, saved) = self.record(recording, x);
+        let weight = self.share(x.view, band.layer);
+        self.record_gradient(recording, (x, &saved), weight, dx, accumulate);
     }
 }

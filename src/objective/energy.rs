@@ -1,6 +1,6 @@
 //! `energy`: ½ Σ a² over a layer, whose gradient is a itself: DeepDream (Mordvintsev, Olah, Tyka 2015).
 
-use super::{Activation, Loss, Saved, Selection, Term};
+use super::{Activation, Banded, Loss, Saved, Selection, Term};
 use crate::Error;
 use crate::device::{Device, Recording};
 use crate::kernels::{Tensor, View};
@@ -36,5 +36,9 @@ impl Term for Energy {
         accumulate: bool,
     ) {
         self.0.backward(recording, x, saved, dx, accumulate);
+    }
+
+    fn banded(&self) -> Result<&dyn Banded, &'static str> {
+        self.0.banded()
     }
 }

@@ -2,11 +2,10 @@
 //!
 //! With D = G/N − A/N_s its gradient is dL/dF = D·F / (C²·N): a 1×1 convolution of F with D as its weights.
 
-use super::{Band, Banded, Loss, Saved, Term, record_squared_difference};
+use super::{Band, Banded, Loss, Saved, Term, record_add, record_squared_difference, record_whole};
 use crate::device::{Buffer, Kind, Recording};
 use crate::kernels::{
-    Combine, Conv, Gram as GramKernel, GramReduce, SquaredDifferenceBackward, Tensor, View,
-    record_conv,
+    Conv, Gram as GramKernel, GramReduce, SquaredDifferenceBackward, Tensor, View, record_conv,
 };
 
 /// The difference between a layer's Gram matrix and a target's.
@@ -17,10 +16,28 @@ pub struct Gram {
     weight: f64,
 }
 
-/// Records the Gram matrix FᵀF/N of every image: a tensor `[n, 1, C⁺, C⁺]`, C⁺ being C rounded up to a multiple of 4.
-pub fn record_gram(recording: &mut Recording, x: Tensor, keep: bool) -> Tensor {
-    let mut sum = None;
-    gather_gram(recording, x, Band::whole(x.view), keep, &mut sum)
+/// Records FᵀF/`pixels` of every image, with as many pixels as x has its Gram matrix: a tensor `[n, 1, C⁺, C⁺]`, C⁺ being C
+/// rounded up to a multiple of 4.
+pub fn record_gram(recording: &mut Recording, x: Tensor, pixels: u32, keep: bool) -> Tensor {
+    let padded = x.view.quads * 4;
+    let splits = GramKernel::splits_for(x.view);
+    let partial = GramKernel { f: x.view, splits };
+    let partials = recording.transient("gram partial sums", Kind::Real, partial.partial_len());
+    recording.call("gram", partial, &[x.value, partials]);
+    let view = View::new(x.view.n, 1, padded, padded);
+    let gram = if keep {
+        Tensor::persistent(recording, "gram", view)
+    } else {
+        Tensor::transient(recording, "gram", view)
+    };
+    let reduction = GramReduce {
+        n: x.view.n,
+        channels: padded,
+        splits,
+        scale: 1.0 / pixels as f32,
+    };
+    recording.call("gram reduction", reduction, &[partials, gram.value]);
+    gram
 }
 
 /// Adds what the rows `x` of a layer of N positions contribute to its Gram matrix FᵀF/N, which it returns; the first band
@@ -32,39 +49,15 @@ pub fn gather_gram(
     keep: bool,
     sum: &mut Option<Tensor>,
 ) -> Tensor {
-    let padded = x.view.quads * 4;
-    let splits = GramKernel::splits_for(x.view);
-    let partial = GramKernel { f: x.view, splits };
-    let partials = recording.transient("gram partial sums", Kind::Real, partial.partial_len());
-    recording.call("gram", partial, &[x.value, partials]);
-    let view = View::new(x.view.n, 1, padded, padded);
-    let gram = if keep && sum.is_none() {
-        Tensor::persistent(recording, "gram", view)
-    } else {
-        Tensor::transient(recording, "gram", view)
-    };
-    let scale = 1.0 / (band.layer.h * band.layer.w) as f32;
-    recording.call(
-        "gram reduction",
-        GramReduce {
-            n: x.view.n,
-            channels: padded,
-            splits,
-            scale,
-        },
-        &[partials, gram.value],
-    );
-    let Some(sum) = *sum else {
-        *sum = Some(gram);
-        return gram;
-    };
-    let add = Combine {
-        len: view.len() as u32,
-        alpha: 1.0,
-        beta: 1.0,
-    };
-    recording.call("gram of a band", add, &[gram.value, sum.value]);
-    sum
+    let pixels = band.layer.h * band.layer.w;
+    let gram = record_gram(recording, x, pixels, keep && sum.is_none());
+    match *sum {
+        Some(sum) => {
+            record_add(recording, "gram of a band", gram.value, sum.value);
+            sum
+        }
+        None => *sum.insert(gram),
+    }
 }
 
 impl Gram {
@@ -111,8 +104,7 @@ impl Gram {
 
 impl Term for Gram {
     fn forward(&self, recording: &mut Recording, x: Tensor, loss: Loss) -> Saved {
-        let gram = record_gram(recording, x, false);
-        self.compare(recording, gram, loss)
+        record_whole(self, recording, x, loss)
     }
 
     fn backward(
@@ -127,8 +119,8 @@ impl Term for Gram {
         self.backward_band(recording, x, band, saved, dx, accumulate);
     }
 
-    fn banded(&self) -> Option<&dyn Banded> {
-        Some(self)
+    fn banded(&self) -> Result<&dyn Banded, &'static str> {
+        Ok(self)
     }
 }
 

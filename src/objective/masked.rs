@@ -33,15 +33,27 @@ impl Masked {
         let guided = record_guided(recording, x, &self.guide, first);
         let gradient = Tensor::transient(recording, "guided gradient", guided.view);
         backward(recording, guided, gradient);
-        let guide = recording.given("guide", self.guide.clone());
-        let weigh = Weigh {
-            x: gradient.view,
-            y: dx.view,
-            first: first * x.view.w,
-            accumulate,
-        };
-        recording.call("masked gradient", weigh, &[gradient.value, guide, dx.value]);
+        record_pulled_back(recording, gradient, &self.guide, first, dx, accumulate);
     }
+}
+
+/// Records `dx (+)=` g∘gradient for the rows of a layer from `first` on.
+pub(super) fn record_pulled_back(
+    recording: &mut Recording,
+    gradient: Tensor,
+    guide: &Buffer,
+    first: u32,
+    dx: Tensor,
+    accumulate: bool,
+) {
+    let guide = recording.given("guide", guide.clone());
+    let weigh = Weigh {
+        x: gradient.view,
+        y: dx.view,
+        first: first * dx.view.w,
+        accumulate,
+    };
+    recording.call("masked gradient", weigh, &[gradient.value, guide, dx.value]);
 }
 
 /// Records g∘x for the rows x of a layer from `first` on, `guide` being g, `[h·w]` of the layer.
@@ -78,7 +90,7 @@ impl Term for Masked {
         });
     }
 
-    fn banded(&self) -> Option<&dyn Banded> {
+    fn banded(&self) -> Result<&dyn Banded, &'static str> {
         self.term.banded().map(|_| self as &dyn Banded)
     }
 }
@@ -87,7 +99,7 @@ impl Term for Masked {
 impl Banded for Masked {
     fn gather(&self, recording: &mut Recording, x: Tensor, band: Band, gathered: &mut Saved) {
         let guided = record_guided(recording, x, &self.guide, band.first);
-        if let Some(term) = self.term.banded() {
+        if let Ok(term) = self.term.banded() {
             term.gather(recording, guided, band, gathered);
         }
     }
@@ -100,8 +112,8 @@ impl Banded for Masked {
         loss: Loss,
     ) -> Saved {
         match self.term.banded() {
-            Some(term) => term.conclude(recording, layer, gathered, loss),
-            None => gathered,
+            Ok(term) => term.conclude(recording, layer, gathered, loss),
+            Err(_) => gathered,
         }
     }
 
@@ -114,7 +126,7 @@ impl Banded for Masked {
         dx: Tensor,
         accumulate: bool,
     ) {
-        let Some(term) = self.term.banded() else {
+        let Ok(term) = self.term.banded() else {
             return;
         };
         let (x, dx) = ((x, band.first), (dx, accumulate));

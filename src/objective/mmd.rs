@@ -12,7 +12,7 @@
 //! product, −(2/R)·Σ_j w_ij·y_j, of a gaussian one (2/(R·σ²))·Σ_j w_ij·(x_i − y_j): two matrix products for each set. The matrix of
 //! a set's pairs is made and used in strips; it is never whole.
 
-use super::{Loss, Saved, Term, record_sum};
+use super::{Banded, Loss, Saved, Term, record_sum};
 use crate::Error;
 use crate::device::{Buffer, Device, Kind, Recording, ValueId};
 use crate::kernels::{
@@ -550,5 +550,10 @@ impl Term for Mmd {
             };
             recording.call("mmd gradient", back, &[step, segments, to.value, dx.value]);
         }
+    }
+    fn banded(&self) -> Result<&dyn Banded, &'static str> {
+        Err(
+            "`mmd` with a kernel that is neither linear nor the square of the product compares columns from all over the layer",
+        )
     }
 }

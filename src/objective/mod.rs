@@ -16,6 +16,7 @@ mod labels;
 mod margin;
 mod masked;
 mod mmd;
+mod moments;
 mod tv;
 mod tv_beta;
 mod wasserstein;
@@ -33,12 +34,13 @@ pub use labels::Labels;
 pub use margin::Margin;
 pub use masked::{Masked, record_guided};
 pub use mmd::{Columns, EXACT as MMD_EXACT, KEPT as MMD_KEPT, Mmd, record_similarity};
+pub use moments::{Moments, Spread, conclude_moments, gather_moments, spread_view};
 pub use tv::Tv;
 pub use tv_beta::TvBeta;
-pub use wasserstein::{Wasserstein, record_covariance, record_root, regular};
+pub use wasserstein::{Wasserstein, record_root, regular};
 
 use crate::device::{Kind, Recording, ValueId};
-use crate::kernels::{CopyRows, SquaredDifference, Sum, Tensor, View};
+use crate::kernels::{Combine, CopyRows, SquaredDifference, Sum, Tensor, View};
 
 /// One term at one tensor.
 pub trait Term: std::fmt::Debug + Send + Sync {
@@ -55,9 +57,12 @@ pub trait Term: std::fmt::Debug + Send + Sync {
         accumulate: bool,
     );
 
-    /// The term over a layer that is seen in bands of rows; `None` where it needs all of the layer at once.
-    fn banded(&self) -> Option<&dyn Banded> {
-        None
+    /// The term over a layer that is seen in bands of rows.
+    ///
+    /// # Errors
+    /// Why it needs all of the layer at once.
+    fn banded(&self) -> Result<&dyn Banded, &'static str> {
+        Err("it needs the whole layer at once")
     }
 }
 
@@ -114,6 +119,13 @@ impl Band {
     }
 }
 
+/// Records the value of a layer that is seen whole: one band.
+fn record_whole(term: &dyn Banded, recording: &mut Recording, x: Tensor, loss: Loss) -> Saved {
+    let mut gathered = Saved::default();
+    term.gather(recording, x, Band::whole(x.view), &mut gathered);
+    term.conclude(recording, x.view, gathered, loss)
+}
+
 /// Where a term's weighted value goes, and the iteration whose it is.
 #[derive(Debug, Clone, Copy)]
 pub struct Loss {
@@ -146,6 +158,16 @@ fn gather_value(recording: &mut Recording, n: u32, band: Band, gathered: &mut Sa
         slot: band.index,
         step: None,
     }
+}
+
+/// Records `sum += x`, values of one length, a multiple of 4.
+fn record_add(recording: &mut Recording, label: &str, x: ValueId, sum: ValueId) {
+    let add = Combine {
+        len: recording.value(sum).len as u32,
+        alpha: 1.0,
+        beta: 1.0,
+    };
+    recording.call(label, add, &[x, sum]);
 }
 
 /// Records the rows of `target`, a tensor of `band.layer`'s height, that `x` is compared with.

@@ -14,6 +14,7 @@ const FLOOR: f64 = 1e-5 / (255.0 * 255.0);
 pub struct TvBeta {
     beta: f32,
     weight: f64,
+    wrap: bool,
 }
 
 impl TvBeta {
@@ -30,13 +31,21 @@ impl TvBeta {
         Ok(Self {
             beta: beta as f32,
             weight,
+            wrap: false,
         })
+    }
+
+    /// Of a tile, whose opposite edges meet, if `wrap`.
+    #[must_use]
+    pub fn wrapped(self, wrap: bool) -> Self {
+        Self { wrap, ..self }
     }
 
     fn kernel(&self, x: Tensor) -> kernels::TvBeta {
         kernels::TvBeta {
             x: x.view,
             beta: self.beta,
+            wrap: self.wrap,
         }
     }
 }

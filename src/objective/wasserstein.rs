@@ -10,12 +10,15 @@
 //! smaller ones are too small, and that is meant: in f32 A has no eigenvalues below 10⁻⁷·‖A‖, only rounding of either sign, which
 //! more steps would make grow without bound.
 
-use super::{Loss, Saved, Term, record_gram, record_sum};
-use crate::device::{Buffer, Kind, Recording, ValueId};
+use super::moments::{record_centred, record_weighted};
+use super::{
+    Band, Banded, Loss, Moments, Saved, Spread, Term, conclude_moments, gather_moments, record_sum,
+    record_whole, spread_view,
+};
+use crate::device::{Buffer, Kind, Recording};
 use crate::kernels::{
-    ChannelAffine, ChannelCentre, ChannelDistance, Conv, Matmul, Matrix, Normalization, Rescale,
-    Ridge, Tensor, TraceDistance, TraceSlope, View, record_channel_means, record_conv,
-    record_moments,
+    ChannelAffine, ChannelDistance, Conv, Matmul, Matrix, Normalization, Rescale, Ridge, Tensor,
+    TraceDistance, TraceSlope, View, record_conv, record_moments,
 };
 
 /// What is added to the diagonal of both covariances.
@@ -44,29 +47,8 @@ pub struct Wasserstein {
     covariance: Buffer,
     root: Buffer,
     channels: u32,
+    guide: Option<Buffer>,
     weight: f64,
-}
-
-/// Records the covariances (÷ pixels) of the columns of every image: [n, 1, C⁺, C⁺].
-pub fn record_covariance(
-    recording: &mut Recording,
-    x: Tensor,
-    means: ValueId,
-    keep: bool,
-) -> Tensor {
-    let centred = record_centred(recording, x, means);
-    record_gram(recording, centred, keep)
-}
-
-fn record_centred(recording: &mut Recording, x: Tensor, means: ValueId) -> Tensor {
-    let View { n, h, w, c, .. } = x.view;
-    let centred = Tensor::transient(recording, "centred", View::new(n, h, w, c));
-    let centre = ChannelCentre {
-        x: x.view,
-        y: centred.view,
-    };
-    recording.call("centre", centre, &[x.value, means, centred.value]);
-    centred
 }
 
 /// Σ + ε·I of a covariance of C rows, [C⁺, C⁺], and its Frobenius norm.
@@ -153,8 +135,15 @@ impl Wasserstein {
             covariance,
             root,
             channels,
+            guide: None,
             weight,
         }
+    }
+
+    /// The distribution of columns that are weighted with g², `guide` holding g (`[h·w]` of the layer) with mean g² = 1.
+    #[must_use]
+    pub fn through(self, guide: Option<Buffer>) -> Self {
+        Self { guide, ..self }
     }
 
     /// The value at all-zero activations, whose covariance is ε·I: what `relative` divides by. `covariance` is Σ' + ε·I.
@@ -172,14 +161,50 @@ impl Wasserstein {
 
 impl Term for Wasserstein {
     fn forward(&self, recording: &mut Recording, x: Tensor, loss: Loss) -> Saved {
-        let (view, c) = (x.view, self.channels);
-        let n = view.n;
+        record_whole(self, recording, x, loss)
+    }
+
+    fn backward(
+        &self,
+        recording: &mut Recording,
+        x: Tensor,
+        saved: &Saved,
+        dx: Tensor,
+        accumulate: bool,
+    ) {
+        let band = Band::whole(x.view);
+        self.backward_band(recording, x, band, saved, dx, accumulate);
+    }
+
+    fn banded(&self) -> Result<&dyn Banded, &'static str> {
+        Ok(self)
+    }
+}
+
+impl Banded for Wasserstein {
+    fn gather(&self, recording: &mut Recording, x: Tensor, band: Band, gathered: &mut Saved) {
+        let (guide, spread) = (self.guide.as_ref(), Some(Spread::Covariances));
+        gather_moments(recording, x, band, guide, spread, gathered);
+    }
+
+    fn conclude(
+        &self,
+        recording: &mut Recording,
+        layer: View,
+        gathered: Saved,
+        loss: Loss,
+    ) -> Saved {
+        let (n, c) = (layer.n, self.channels);
         let means_goal = recording.given("wasserstein means", self.means.clone());
         let goal = recording.given("wasserstein covariance", self.covariance.clone());
         let root_goal = recording.given("wasserstein root", self.root.clone());
-        let means = record_channel_means(recording, x);
-        let plain = record_covariance(recording, x, means, false);
-        let matrices = plain.view;
+        let Moments { means, spread } =
+            conclude_moments(recording, layer, Spread::Covariances, &gathered);
+        let matrices = spread_view(Spread::Covariances, layer);
+        let plain = Tensor {
+            value: spread,
+            view: matrices,
+        };
         let make = |recording: &mut Recording, label| Tensor::transient(recording, label, matrices);
         let covariance = make(recording, "covariance");
         ridge(recording, c, [1.0, EPSILON as f32], plain, covariance);
@@ -212,14 +237,14 @@ impl Term for Wasserstein {
         let root = make(recording, "root");
         let inverse = record_roots(recording, a, c, root);
 
-        let len = n as usize * view.padded();
+        let len = n as usize * layer.padded();
         let values = recording.transient("wasserstein values", Kind::Real, len);
         let coefficients = recording.transient("wasserstein coefficients", Kind::Real, 2 * len);
-        let pixels = f64::from(view.h * view.w);
+        let pixels = f64::from(layer.h * layer.w);
         let alpha = (2.0 * self.weight / (f64::from(c) * pixels)) as f32;
         let distance = ChannelDistance {
             n,
-            quads: view.quads,
+            quads: layer.quads,
             deviation: false,
             alpha,
         };
@@ -251,36 +276,47 @@ impl Term for Wasserstein {
         Saved(vec![means, coefficients, slope.value])
     }
 
-    fn backward(
+    fn backward_band(
         &self,
         recording: &mut Recording,
         x: Tensor,
+        band: Band,
         saved: &Saved,
         dx: Tensor,
         accumulate: bool,
     ) {
         let [means, coefficients, slope] = [saved.0[0], saved.0[1], saved.0[2]];
-        let of_means = ChannelAffine {
-            x: x.view,
-            y: dx.view,
-            accumulate,
+        let backward = |recording: &mut Recording, dx: Tensor, accumulate: bool| {
+            let of_means = ChannelAffine {
+                x: x.view,
+                y: dx.view,
+                accumulate,
+            };
+            recording.call(
+                "wasserstein gradient",
+                of_means,
+                &[x.value, means, coefficients, dx.value],
+            );
+            let centred = record_centred(recording, x, means);
+            let of_covariance = Conv {
+                accumulate: true,
+                weights_per_image: true,
+                ..Conv::new(centred.view, dx.view, 1)
+            };
+            record_conv(
+                recording,
+                "wasserstein gradient",
+                of_covariance,
+                &[centred.value, slope, dx.value],
+            );
         };
-        recording.call(
-            "wasserstein gradient",
-            of_means,
-            &[x.value, means, coefficients, dx.value],
-        );
-        let centred = record_centred(recording, x, means);
-        let of_covariance = Conv {
-            accumulate: true,
-            weights_per_image: true,
-            ..Conv::new(centred.view, dx.view, 1)
-        };
-        record_conv(
+        record_weighted(
             recording,
-            "wasserstein gradient",
-            of_covariance,
-            &[centred.value, slope, dx.value],
+            self.guide.as_ref(),
+            band,
+            dx,
+            accumulate,
+            backward,
         );
     }
 }

@@ -213,10 +213,10 @@ impl Bands {
         let banded: Vec<(NodeId, &dyn Banded, Loss)> = terms
             .iter()
             .map(|(placed, loss)| {
-                let banded = placed.term.banded().ok_or_else(|| {
-                    let (term, layer) = (&placed.term, &network.graph().node(placed.node).name);
+                let banded = placed.term.banded().map_err(|reason| {
+                    let layer = &network.graph().node(placed.node).name;
                     Error::Plan(format!(
-                        "a term at `{layer}` needs the whole layer at once, which does not fit: {term:?}"
+                        "a term at `{layer}` cannot be computed in bands: {reason}"
                     ))
                 })?;
                 Ok((placed.node, banded, *loss))
@@ -327,7 +327,8 @@ const COUNTS: [u32; 15] = [1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 19
 /// The plan with the fewest bands that fits the device, by the bytes that `needed` says, and how many those are.
 ///
 /// # Errors
-/// Those of `plan` with one band; else [`Error::TooLarge`] where it does not fit in any number of bands.
+/// Those of `plan` with one band; else [`Error::TooLarge`] where it does not fit in any number of bands, with the reason why
+/// there cannot be more.
 pub fn fewest_bands(
     device: &Device,
     needed: impl Fn(&Plan) -> u64,
@@ -338,7 +339,12 @@ pub fn fewest_bands(
         let plan = match (plan(count), too_large.take()) {
             (Ok(plan), _) => plan,
             // It cannot be cut so, or no finer.
-            (Err(_), Some(error)) => return Err(error),
+            (Err(reason), Some(mut error)) => {
+                if let Error::TooLarge { uncut, .. } = &mut error {
+                    *uncut = Some(reason.to_string());
+                }
+                return Err(error);
+            }
             (Err(error), None) => return Err(error),
         };
         match plan.check_fits(device, needed(&plan)) {

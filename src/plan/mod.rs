@@ -426,15 +426,27 @@ impl Plan {
         }
     }
 
-    /// The most bytes at one time: the whole plan; or, before it is complete, what it keeps from one iteration to the next
-    /// together with `beside` bytes that hand over to it.
+    /// The most bytes at one time: the whole plan and an image that is read out of it; or, before it is complete, what it keeps
+    /// from one iteration to the next together with `beside` bytes that hand over to it.
     #[must_use]
     pub fn peak_bytes(&self, beside: u64) -> u64 {
         let cost = self.cost();
         let kept = self.recording.values().iter();
         let kept = kept.filter(|value| matches!(value.home, Home::Persistent));
         let kept: u64 = kept.map(|value| value.len as u64 * 4).sum();
-        cost.total_bytes().max(kept + cost.given_bytes + beside)
+        let whole = cost.total_bytes() + self.result_bytes();
+        whole.max(kept + cost.given_bytes + beside)
+    }
+
+    /// What is taken beside the plan when its image is asked for: that is made of an average or of parameters.
+    fn result_bytes(&self) -> u64 {
+        let average = self.average.as_ref().map_or(0, |(_, x)| x.view.len());
+        let made = if self.parameterisation.is_empty() {
+            0
+        } else {
+            self.image.view.len()
+        };
+        (average + made) as u64 * 4
     }
 
     /// What is taken when the plan gets its memory, on top of what the device holds already.
@@ -476,6 +488,7 @@ impl Plan {
                 limit,
                 device: info.name.clone(),
                 largest: None,
+                uncut: None,
             });
         }
         if let Some(most) = device.memory_limit()
@@ -487,6 +500,7 @@ impl Plan {
                 limit: most,
                 device: info.name.clone(),
                 largest: None,
+                uncut: None,
             });
         }
         Ok(())

@@ -87,7 +87,7 @@ impl Placing<'_> {
         let plain: Box<dyn Term> = match spec.kind {
             TermKind::Tv => match spec.beta {
                 None => Box::new(Tv::new(weight).wrapped(self.recipe.is_tile())),
-                Some(beta) => Box::new(TvBeta::new(beta, weight)?),
+                Some(beta) => Box::new(TvBeta::new(beta, weight)?.wrapped(self.recipe.is_tile())),
             },
             TermKind::AlphaNorm => {
                 let mean = self.network.graph().preprocessing.mean.map(|v| v as f32);
@@ -139,7 +139,7 @@ impl Placing<'_> {
                 Box::new(Content::new(buffer, view, weight))
             }
             TermKind::Gram | TermKind::Mmd | TermKind::Bn | TermKind::Wasserstein => {
-                self.style(spec, at, shape(at.node)?, weight)?
+                return Ok((self.style(spec, at, shape(at.node)?, weight)?, None));
             }
             TermKind::Logit | TermKind::CrossEntropy | TermKind::Margin => {
                 return self.of_classes(spec, shape(at.node)?, weight);
@@ -150,14 +150,21 @@ impl Placing<'_> {
 
     /// The term where its mask shows the layer.
     fn masked(&self, term: Box<dyn Term>, at: At) -> Result<Box<dyn Term>, Error> {
+        Ok(match self.guide(at)? {
+            Some(guide) => Box::new(Masked::new(term, guide)),
+            None => term,
+        })
+    }
+
+    /// How much each position of the layer counts, where the term has a mask.
+    fn guide(&self, at: At) -> Result<Option<Buffer>, Error> {
         let Some((pixels, guide)) = self.targets.guide(at.group, at.index) else {
-            return Ok(term);
+            return Ok(None);
         };
-        let buffer = match guide {
+        Ok(Some(match guide {
             Some(guide) => guide.clone(),
             None => self.device().buffer("guide", Kind::Real, *pixels)?,
-        };
-        Ok(Box::new(Masked::new(term, buffer)))
+        }))
     }
 
     /// A term of the columns of a layer, wherever they stand.
@@ -177,8 +184,10 @@ impl Placing<'_> {
         if spec.wanted() == Wanted::Gram {
             let gram = self.targets.gram(at.group, at.index);
             let weight = relative(spec, name, weight, Gram::at_zero(gram, channels))?;
-            return Ok(Box::new(Gram::new(upload("gram", gram)?, channels, weight)));
+            let term = Gram::new(upload("gram", gram)?, channels, weight);
+            return self.masked(Box::new(term), at);
         }
+        let guide = self.guide(at)?;
         Ok(match self.targets.statistic(at.group, at.index) {
             Statistic::Moments { means, variances } => {
                 let bn = spec.kind == TermKind::Bn;
@@ -190,7 +199,7 @@ impl Placing<'_> {
                     (ChannelStatistics::linear, at_zero)
                 };
                 let goal = upload("statistics", &channel_goal(means, variances))?;
-                Box::new(make(goal, relative(spec, name, weight, at_zero)?))
+                Box::new(make(goal, relative(spec, name, weight, at_zero)?).through(guide))
             }
             Statistic::Normal {
                 means,
@@ -199,13 +208,14 @@ impl Placing<'_> {
             } => {
                 let at_zero = Wasserstein::at_zero(means, covariance, root, channels);
                 let goal = channel_goal(means, means);
-                Box::new(Wasserstein::new(
+                let term = Wasserstein::new(
                     upload("means", &goal[..goal.len() / 2])?,
                     upload("covariance", &narrow(covariance))?,
                     upload("root", root)?,
                     channels,
                     relative(spec, name, weight, at_zero)?,
-                ))
+                );
+                Box::new(term.through(guide))
             }
             Statistic::Columns {
                 columns,

@@ -2,17 +2,18 @@
 
 use std::collections::HashMap;
 
-use super::targets::{packed, run_once};
+use super::targets::{Guides, Target, run_once, visited};
 use super::{MmdKernel, TermKind, TermSpec};
 use crate::Error;
 use crate::device::{Kind, Recording};
 use crate::image::Image;
-use crate::kernels::{ColumnKernel, Tensor, View, record_channel_means, record_channel_variances};
+use crate::kernels::{ColumnKernel, Combine, Tensor, View};
 use crate::net::NodeId;
 use crate::objective::{
-    Columns, MMD_EXACT, MMD_KEPT, record_covariance, record_root, record_similarity, regular,
+    Columns, MMD_EXACT, MMD_KEPT, Saved, Spread, conclude_moments, gather_moments, record_root,
+    record_similarity, regular, spread_view,
 };
-use crate::plan::{Forward, Network, Plan, RING_ROWS};
+use crate::plan::{Network, Plan, RING_ROWS};
 
 /// A layer's answers to pictures, `[C,H,W]`, each with the picture's share.
 type Planes = Vec<(Vec<f32>, f64)>;
@@ -108,47 +109,51 @@ struct OfPicture {
 fn of_picture(
     network: &Network,
     image: &Image,
+    guides: &Guides,
     nodes: &[NodeId],
     covariances: bool,
 ) -> Result<Vec<OfPicture>, Error> {
-    let (view, pixels) = packed(std::slice::from_ref(image));
-    let mut recording = Recording::new();
-    let input = Tensor::persistent(&mut recording, "image", view);
-    let ring = recording.persistent("loss ring", Kind::Real, RING_ROWS as usize);
-    let step = recording.persistent("step", Kind::Word, 1);
-    let forward = Forward::record(&mut recording, network, input, nodes, &[])?;
-    let mut kept = Vec::new();
-    for node in nodes {
-        let x = forward.tensor(*node);
-        let row = View::new(1, 1, 1, x.view.quads * 4);
-        // Kept as tensors of one pixel.
-        let keep = |recording: &mut Recording, from, view: View| {
-            let to = Tensor::persistent(recording, "statistics", view);
-            let copy = crate::kernels::Combine {
-                len: view.len() as u32,
-                alpha: 1.0,
-                beta: 0.0,
-            };
-            recording.call("statistics", copy, &[from, to.value]);
-            to
+    let spread = if covariances {
+        Spread::Covariances
+    } else {
+        Spread::Variances
+    };
+    // Kept as tensors: of one pixel, or a matrix.
+    let keep = |recording: &mut Recording, from, view: View| {
+        let to = Tensor::persistent(recording, "statistics", view);
+        let copy = Combine {
+            len: view.len() as u32,
+            alpha: 1.0,
+            beta: 0.0,
         };
-        let means = record_channel_means(&mut recording, x);
-        let spread = if covariances {
-            record_covariance(&mut recording, x, means, true)
-        } else {
-            let variances = record_channel_variances(&mut recording, x, means);
-            keep(&mut recording, variances, row)
-        };
-        let means = keep(&mut recording, means, row);
-        kept.push((x.view.c as usize, means, spread));
-    }
-    let plan = Plan::finished(recording, input, step, ring);
-    let executor = run_once(network, plan, &pixels)?;
-    kept.into_iter()
-        .map(|(c, means, spread)| {
-            let spread = executor.read(spread)?;
+        recording.call("statistics", copy, &[from, to.value]);
+        to
+    };
+    let (executor, found) = visited(
+        network,
+        image,
+        nodes,
+        |recording, node, x, band, kept: &mut Option<(Saved, Vec<Tensor>)>| {
+            let (gathered, tensors) = kept.get_or_insert_default();
+            let guide = guides.get(&node);
+            gather_moments(recording, x, band, guide, Some(spread), gathered);
+            if band.index + 1 == band.count {
+                let moments = conclude_moments(recording, band.layer, spread, gathered);
+                let of_means = spread_view(Spread::Variances, band.layer);
+                tensors.push(keep(recording, moments.means, of_means));
+                let of_spread = spread_view(spread, band.layer);
+                tensors.push(keep(recording, moments.spread, of_spread));
+            }
+        },
+    )?;
+    nodes
+        .iter()
+        .zip(found)
+        .map(|(node, (_, tensors))| {
+            let c = network.graph().node(*node).channels as usize;
+            let spread = executor.read(tensors[1])?;
             Ok(OfPicture {
-                means: meaningful(&executor.read(means)?, c),
+                means: meaningful(&executor.read(tensors[0])?, c),
                 spread: if covariances {
                     spread.iter().map(|v| f64::from(*v)).collect()
                 } else {
@@ -199,7 +204,7 @@ fn mixed(pictures: &[(OfPicture, f64)], covariances: bool) -> OfPicture {
 pub(super) fn extract(
     spec: &TermSpec,
     network: &Network,
-    pictures: &[(Image, f64)],
+    pictures: &[Target],
     nodes: &[NodeId],
 ) -> Result<Vec<Statistic>, Error> {
     let wanted = spec.wanted();
@@ -208,12 +213,14 @@ pub(super) fn extract(
     }
     let covariances = wanted == Wanted::Normal;
     let mut by_node: Vec<Vec<(OfPicture, f64)>> = nodes.iter().map(|_| Vec::new()).collect();
-    for (picture, share) in pictures {
-        let found = super::targets::named(
-            of_picture(network, picture, nodes, covariances),
-            spec,
-            picture,
-        )?;
+    for Target {
+        image,
+        share,
+        guides,
+    } in pictures
+    {
+        let found = of_picture(network, image, guides, nodes, covariances);
+        let found = super::targets::named(found, spec, image)?;
         for (of_node, found) in by_node.iter_mut().zip(found) {
             of_node.push((found, *share));
         }
@@ -263,13 +270,13 @@ fn root(network: &Network, m: &[f64], norm: f64, channels: u32) -> Result<Vec<f3
 fn columns(
     spec: &TermSpec,
     network: &Network,
-    pictures: &[(Image, f64)],
+    pictures: &[Target],
     nodes: &[NodeId],
 ) -> Result<Vec<Statistic>, Error> {
     let mut by_node: HashMap<usize, (u32, Planes)> = HashMap::new();
-    for (picture, share) in pictures.iter().filter(|(_, share)| *share > 0.0) {
-        let answers = super::targets::activations(network, std::slice::from_ref(picture), nodes);
-        let answers = super::targets::named(answers, spec, picture)?;
+    for Target { image, share, .. } in pictures.iter().filter(|target| target.share > 0.0) {
+        let answers = super::targets::activations(network, std::slice::from_ref(image), nodes);
+        let answers = super::targets::named(answers, spec, image)?;
         for (i, (shape, values)) in answers.into_iter().enumerate() {
             let of_node = by_node.entry(i).or_insert((shape.channels, Vec::new()));
             of_node.1.push((values, *share));
@@ -348,4 +355,50 @@ pub(super) fn outline(
             variances: vec![1.0; c],
         },
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::device::{Device, DeviceOptions};
+
+    /// With less memory than it needs whole a style is seen in bands, and its statistics are the same.
+    #[test]
+    fn statistics_of_a_picture_that_does_not_fit() {
+        let rgb = (0..3 * 180 * 260).map(|i| {
+            let row = (i / (3 * 180)) as f32 / 260.0;
+            row * row * (0.5 + 0.5 * (i as f32 * 0.37).sin())
+        });
+        let image = Image::new(180, 260, rgb.collect()).expect("a picture");
+        let find = |memory, covariances| {
+            let device = Device::new(&DeviceOptions {
+                device: Some("cpu".to_string()),
+                memory,
+                ..Default::default()
+            });
+            let device = device.expect("the processor");
+            let network = Network::load(&device, "squeezenet1_1").expect("the embedded network");
+            let layers = ["relu_conv1", "fire3/concat"];
+            let nodes = layers.map(|layer| network.graph().find(layer).expect("a layer"));
+            let found = of_picture(&network, &image, &Guides::new(), &nodes, covariances)
+                .expect("statistics");
+            (found, device.allocated().1)
+        };
+        for covariances in [false, true] {
+            let (whole, needed) = find(None, covariances);
+            let (banded, taken) = find(Some(needed / 2), covariances);
+            assert!(taken <= needed / 2, "{taken} of {needed} bytes");
+            for (banded, whole) in banded.iter().zip(&whole) {
+                for (got, expected) in [
+                    (&banded.means, &whole.means),
+                    (&banded.spread, &whole.spread),
+                ] {
+                    let norm = |v: &mut dyn Iterator<Item = f64>| v.map(|v| v * v).sum::<f64>();
+                    let error = norm(&mut got.iter().zip(expected).map(|(a, b)| a - b));
+                    let size = norm(&mut expected.iter().copied());
+                    assert!(error.sqrt() <= 1e-5 * size.sqrt(), "{error:e} of {size:e}");
+                }
+            }
+        }
+    }
 }

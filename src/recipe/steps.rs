@@ -101,7 +101,10 @@ pub(super) fn filters(recipe: &Recipe) -> Vec<Box<dyn Filter>> {
                 epsilon,
             }),
             FilterSpec::Momentum { decay } => Box::new(Momentum { decay }),
-            FilterSpec::Laplacian { levels } => Box::new(Laplacian { levels }),
+            FilterSpec::Laplacian { levels } => Box::new(Laplacian {
+                levels,
+                wrap: recipe.is_tile(),
+            }),
         }
     };
     recipe.filters.iter().map(filter).collect()
@@ -258,18 +261,13 @@ pub(super) fn check(recipe: &Recipe) -> Result<(), Error> {
 
 /// Whether every part of a recipe for a tile knows what is beyond an edge.
 fn check_tile(recipe: &Recipe) -> Result<(), Error> {
-    let beta = recipe.terms.iter().any(|t| t.beta.is_some());
-    let warp = recipe.image.transformation.contains(&MapSpec::Warp);
-    let pyramid = |f: &FilterSpec| matches!(f, FilterSpec::Laplacian { .. });
-    let wrong = match recipe.is_tile() {
-        true if beta => "term `tv` with `beta`",
-        true if warp => "transformation `warp`",
-        true if recipe.filters.iter().any(pyramid) => "filter `laplacian`",
-        _ => return Ok(()),
-    };
-    Err(Error::Recipe(format!(
-        "{wrong} does not wrap around: it is not for a recipe with `padding = \"wrap\"`"
-    )))
+    if recipe.is_tile() && recipe.image.transformation.contains(&MapSpec::Warp) {
+        return Err(Error::Recipe(
+            "transformation `warp` does not wrap around: it is not for a recipe with `padding = \"wrap\"`"
+                .to_string(),
+        ));
+    }
+    Ok(())
 }
 
 /// Whether what a recipe keeps can be kept over that many scales.

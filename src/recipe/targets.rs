@@ -29,7 +29,15 @@ pub(super) struct Activations {
 }
 
 /// The guides of layers with a mask, on the device.
-type Guides = HashMap<NodeId, Buffer>;
+pub(super) type Guides = HashMap<NodeId, Buffer>;
+
+/// A style picture of its size, its share, and where at the layers it counts, if not everywhere.
+#[derive(Debug)]
+pub(super) struct Target {
+    pub image: Image,
+    pub share: f64,
+    pub guides: Guides,
+}
 
 /// Targets of every term and layer of a recipe at one scale.
 #[derive(Debug, Default)]
@@ -98,7 +106,14 @@ impl Targets {
                             .zip(spec.blend())
                             .enumerate()
                             .map(|(which, (picture, share))| {
-                                Ok((style_picture(spec, which, picture, size, native)?, share))
+                                let image = style_picture(spec, which, picture, size, native)?;
+                                let mask = masks.targets.get(which);
+                                let guides = guides(spec, network, &nodes, mask, image.size())?;
+                                Ok(Target {
+                                    image,
+                                    share,
+                                    guides,
+                                })
                             })
                             .collect::<Result<Vec<_>, Error>>()?;
                         let found = statistics::extract(spec, network, &pictures, &nodes)?;
@@ -429,20 +444,20 @@ fn seen_through(
 }
 
 /// Runs an image through the network, in as few bands as fit the device: `visit` sees each band's rows of each of `nodes`, and
-/// makes and fills the tensor that is kept of the layer.
-fn visited(
+/// makes and fills what is kept of the layer.
+pub(super) fn visited<K: Clone>(
     network: &Network,
     image: &Image,
     nodes: &[NodeId],
-    visit: impl Fn(&mut Recording, NodeId, Tensor, Band, &mut Option<Tensor>),
-) -> Result<(Executor, Vec<Tensor>), Error> {
+    visit: impl Fn(&mut Recording, NodeId, Tensor, Band, &mut Option<K>),
+) -> Result<(Executor, Vec<K>), Error> {
     let (view, pixels) = packed(std::slice::from_ref(image));
     let record = |count| {
         let mut recording = Recording::new();
         let input = Tensor::persistent(&mut recording, "image", view);
         let ring = recording.persistent("loss ring", Kind::Real, RING_ROWS as usize);
         let step = recording.persistent("step", Kind::Word, 1);
-        let mut kept: HashMap<NodeId, Option<Tensor>> = HashMap::new();
+        let mut kept: HashMap<NodeId, Option<K>> = HashMap::new();
         Bands::new(network.graph(), nodes, view, count)?.visit(
             &mut recording,
             network,
@@ -451,7 +466,7 @@ fn visited(
                 visit(recording, node, x, band, kept.entry(node).or_default());
             },
         )?;
-        let outputs: Vec<Tensor> = nodes.iter().filter_map(|node| kept[node]).collect();
+        let outputs: Vec<K> = nodes.iter().filter_map(|node| kept[node].clone()).collect();
         Ok::<_, Error>((Plan::finished(recording, input, step, ring), outputs))
     };
     let device = network.device();

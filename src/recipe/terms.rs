@@ -1,5 +1,6 @@
 //! From a recipe's term specifications to a network's layers: what can be checked without pictures.
 
+use super::statistics::Wanted;
 use super::{
     LayerWeight, MmdKernel, TermKind, TermSpec, default_content_layers, default_style_layers,
 };
@@ -56,8 +57,12 @@ impl TermSpec {
         let options: [(&str, bool, &[TermKind]); 18] = [
             ("target_weights", !self.target_weights.is_empty(), styles),
             ("target_scale", !self.target_scale.is_empty(), styles),
-            ("mask", self.mask.is_some(), &[Content, Gram]),
-            ("target_mask", !self.target_mask.is_empty(), &[Gram]),
+            (
+                "mask",
+                self.mask.is_some(),
+                &[Content, Gram, Mmd, Bn, Wasserstein],
+            ),
+            ("target_mask", !self.target_mask.is_empty(), styles),
             (
                 "relative",
                 self.relative,
@@ -94,6 +99,13 @@ impl TermSpec {
             return Err(self.wrong("takes no `beta`; that is for tv"));
         }
         self.check_kernel()?;
+        let masked = self.mask.is_some() || !self.target_mask.is_empty();
+        if masked && self.wanted() == Wanted::Columns {
+            return Err(self.wrong(
+                "takes no mask with this kernel, which compares columns one by one: that is for the kernel linear, and for \
+                 poly with constant 0 and degree 2",
+            ));
+        }
         if self.kind.is_of_classes() && self.class.is_empty() {
             return Err(self.wrong("needs a `class`"));
         }
