@@ -82,3 +82,40 @@ fn a_picture_that_fails_leaves_the_series_usable() {
         "a style that is not there"
     );
 }
+
+/// For the second picture of a series no style picture is looked at again, whatever the loss.
+#[test]
+fn statistics_of_every_loss_are_found_once() {
+    let contents = [sample("chelsea.png", 48, 32), sample("rocket.jpg", 48, 32)].map(Arc::new);
+    let device = open_gpu();
+    let submissions = || device.gpu().expect("an adapter").usage().submissions;
+    let network = Network::load(&device, "squeezenet1_1").expect("the embedded network");
+    for loss in ["gram", "bn", "mmd-gaussian"] {
+        let recipe_of = |content: &Arc<Image>| {
+            let mut recipe =
+                recipe(Arc::clone(content)).style_losses(&[loss.parse().expect("a loss")]);
+            recipe.image.min_size = Some(48);
+            recipe.iterations(1)
+        };
+        let mut series = Series::new(&recipe_of(&contents[0]), &network).expect("a valid recipe");
+        let first = series
+            .begin(Arc::clone(&contents[0]), Some(48))
+            .expect("a picture");
+        let _ = first.run(|_| ControlFlow::Continue(())).expect("a run");
+        let before = submissions();
+        let second = series
+            .begin(Arc::clone(&contents[1]), Some(48))
+            .expect("a picture");
+        let in_series = submissions() - before;
+        let _ = second.run(|_| ControlFlow::Continue(())).expect("a run");
+        let found = second.image().expect("a picture");
+        let before = submissions();
+        let mut alone = recipe_of(&contents[1])
+            .compile(&device, &network)
+            .expect("a valid recipe");
+        let by_itself = submissions() - before;
+        let _ = alone.run(|_| ControlFlow::Continue(())).expect("a run");
+        assert_eq!(found, alone.image().expect("a picture"), "{loss}");
+        assert!(in_series < by_itself, "{loss}: {in_series} of {by_itself}");
+    }
+}

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::prepared::Prepared;
+use super::statistics::Statistic;
 use super::{Picture, Recipe, Run, ScaleReport};
 use crate::Error;
 use crate::device::{Buffer, Kind};
@@ -150,26 +151,38 @@ impl Spare {
     }
 }
 
-/// What a network's answers to a term's picture amount to, of the layers of the term in order.
-pub(super) type Statistics = Vec<Vec<f32>>;
-
-/// Statistics of pictures that other runs have the same of.
+/// Statistics of style pictures that other runs have the same of. The pictures must stay in memory as long as this.
 #[derive(Debug, Default)]
-pub(super) struct Memo(Mutex<HashMap<Key, Arc<Statistics>>>);
+pub(super) struct Memo {
+    /// Gram matrices of one picture, of the layers of a term in order.
+    pub grams: Known<Vec<Vec<f32>>>,
+    /// What other terms compare with, of all pictures of a term together.
+    pub statistics: Known<Vec<Statistic>>,
+}
 
-/// The term's number in the recipe, where the picture lies in memory, and the size that it was brought to.
-type Key = (usize, usize, (u32, u32));
+/// Results by what they are of.
+#[derive(Debug)]
+pub(super) struct Known<T>(Mutex<HashMap<Key, Arc<T>>>);
 
-impl Memo {
-    /// What is known of `picture` at a size, or what `find` finds. The picture must stay in memory as long as this.
-    pub fn get(
+/// The term's number in the recipe, and for each picture where it lies in memory and the size that it was brought to.
+type Key = (usize, Vec<(usize, (u32, u32))>);
+
+impl<T> Default for Known<T> {
+    fn default() -> Self {
+        Self(Mutex::default())
+    }
+}
+
+impl<T> Known<T> {
+    /// What is known of `pictures` at their sizes, or what `find` finds.
+    pub fn get<'a>(
         &self,
         term: usize,
-        picture: &Arc<Image>,
-        size: (u32, u32),
-        find: impl FnOnce() -> Result<Statistics, Error>,
-    ) -> Result<Arc<Statistics>, Error> {
-        let key = (term, Arc::as_ptr(picture) as usize, size);
+        pictures: impl Iterator<Item = (&'a Arc<Image>, (u32, u32))>,
+        find: impl FnOnce() -> Result<T, Error>,
+    ) -> Result<Arc<T>, Error> {
+        let place = |(picture, size)| (Arc::as_ptr(picture) as usize, size);
+        let key = (term, pictures.map(place).collect());
         let lock = || self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(known) = lock().get(&key) {
             return Ok(Arc::clone(known));

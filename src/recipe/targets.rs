@@ -101,24 +101,33 @@ impl Targets {
                 }
                 kind if kind.is_style() => {
                     if spec.wanted() != Wanted::Gram {
-                        let pictures = pictures
-                            .iter()
-                            .zip(spec.blend())
-                            .enumerate()
-                            .map(|(which, (picture, share))| {
-                                let image = style_picture(spec, which, picture, size, native)?;
-                                let mask = masks.targets.get(which);
-                                let guides = guides(spec, network, &nodes, mask, image.size())?;
-                                Ok(Target {
-                                    image,
-                                    share,
-                                    guides,
-                                })
-                            })
-                            .collect::<Result<Vec<_>, Error>>()?;
-                        let found = statistics::extract(spec, network, &pictures, &nodes)?;
-                        for (index, statistic) in found.into_iter().enumerate() {
-                            targets.statistics.insert((group, index), statistic);
+                        let numbered = || pictures.iter().zip(spec.blend()).enumerate();
+                        let find = || {
+                            let target =
+                                |(which, (picture, share)): (usize, (&Arc<Image>, f64))| {
+                                    let image = style_picture(spec, which, picture, size, native)?;
+                                    let mask = masks.targets.get(which);
+                                    let guides = guides(spec, network, &nodes, mask, image.size())?;
+                                    Ok(Target {
+                                        image,
+                                        share,
+                                        guides,
+                                    })
+                                };
+                            let all = numbered().map(target).collect::<Result<Vec<_>, Error>>()?;
+                            statistics::extract(spec, network, &all, &nodes)
+                        };
+                        let found = match memo {
+                            Some(memo) => {
+                                let sized = numbered().map(|(which, (picture, _))| {
+                                    (picture, style_size(spec, which, picture, size, native))
+                                });
+                                memo.statistics.get(group, sized, find)?
+                            }
+                            None => Arc::new(find()?),
+                        };
+                        for (index, statistic) in found.iter().enumerate() {
+                            targets.statistics.insert((group, index), statistic.clone());
                         }
                         continue;
                     }
@@ -132,7 +141,8 @@ impl Targets {
                         let found = match memo {
                             Some(memo) => {
                                 let size = style_size(spec, which, picture, size, native);
-                                memo.get(group, picture, size, find)?
+                                let one = std::iter::once((picture, size));
+                                memo.grams.get(group, one, find)?
                             }
                             None => Arc::new(find()?),
                         };
