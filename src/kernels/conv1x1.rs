@@ -29,7 +29,7 @@ impl Kernel for Conv1x1 {
     type Params = Params;
 
     fn shader(&self) -> Shader {
-        self.0.variant(&SOURCE, self.0.columns())
+        self.0.variant(&SOURCE, self.0.items())
     }
     fn bindings(&self) -> Vec<Slot> {
         Kernel::bindings(&self.0)

@@ -8,7 +8,40 @@ use crate::device::{Bindings, Kernel, Real, Shader, Slot, Source, Work};
 pub const SOURCE: Source = Source {
     name: "conv3x3",
     text: include_str!("../../wgsl/conv3x3.wgsl"),
-    variants: super::conv::VARIANTS,
+    variants: &[
+        &[],
+        &["ACCUMULATE"],
+        &["MASKED"],
+        &["MASKED", "ACCUMULATE"],
+        &["UNPOOL"],
+        &["UNPOOL", "ACCUMULATE"],
+        &["BIAS"],
+        &["BIAS", "RELU"],
+        &["SINGLE"],
+        &["SINGLE", "ACCUMULATE"],
+        &["SINGLE", "MASKED"],
+        &["SINGLE", "MASKED", "ACCUMULATE"],
+        &["SINGLE", "UNPOOL"],
+        &["SINGLE", "UNPOOL", "ACCUMULATE"],
+        &["SINGLE", "BIAS"],
+        &["SINGLE", "BIAS", "RELU"],
+        &["FLAT"],
+        &["FLAT", "ACCUMULATE"],
+        &["FLAT", "MASKED"],
+        &["FLAT", "MASKED", "ACCUMULATE"],
+        &["FLAT", "UNPOOL"],
+        &["FLAT", "UNPOOL", "ACCUMULATE"],
+        &["FLAT", "BIAS"],
+        &["FLAT", "BIAS", "RELU"],
+        &["FLAT", "SINGLE"],
+        &["FLAT", "SINGLE", "ACCUMULATE"],
+        &["FLAT", "SINGLE", "MASKED"],
+        &["FLAT", "SINGLE", "MASKED", "ACCUMULATE"],
+        &["FLAT", "SINGLE", "UNPOOL"],
+        &["FLAT", "SINGLE", "UNPOOL", "ACCUMULATE"],
+        &["FLAT", "SINGLE", "BIAS"],
+        &["FLAT", "SINGLE", "BIAS", "RELU"],
+    ],
 };
 
 /// A [`Conv`] whose shape this kernel serves.
@@ -29,7 +62,7 @@ impl Kernel for Conv3x3 {
     type Params = Params;
 
     fn shader(&self) -> Shader {
-        self.0.variant(&SOURCE, self.0.columns())
+        self.0.variant(&SOURCE, self.0.items())
     }
     fn bindings(&self) -> Vec<Slot> {
         Kernel::bindings(&self.0)

@@ -1,16 +1,16 @@
 //! The forward and the backward pass of a network, recorded as kernel calls.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::Network;
 use crate::Error;
 use crate::device::{Kind, Recording, ValueId};
 use crate::kernels::{
-    AdaptiveAvgPool, AdaptiveAvgPoolBackward, Affine, AvgPool, AvgPoolBackward, Conv, Lrn,
-    LrnBackward, MAX_SIDE, MaxPool, MaxPoolBackward, Pad, PadBackward, Relu, ReluBackward, Softmax,
-    SoftmaxBackward, Tensor, View, record_conv,
+    AdaptiveAvgPool, AdaptiveAvgPoolBackward, Affine, AvgPool, AvgPoolBackward, Conv, Conv3x3Pool,
+    Conv3x3Unpool, Lrn, LrnBackward, MAX_SIDE, MaxPool, MaxPoolBackward, Pad, PadBackward, Relu,
+    ReluBackward, Softmax, SoftmaxBackward, Tensor, View, record_conv,
 };
-use crate::net::{Edge, Node, NodeId, Op};
+use crate::net::{Edge, Node, NodeId, Op, Shape};
 
 /// What the forward pass leaves behind: every layer's tensor, and what its backward pass needs.
 #[derive(Debug)]
@@ -19,10 +19,10 @@ pub struct Forward<'a> {
     /// Nodes on the way to a wanted one, in topological order.
     needed: BTreeSet<NodeId>,
     tensors: HashMap<NodeId, Tensor>,
-    /// ReLU masks and pooling argmaxes.
+    /// ReLU masks, pooling argmaxes and masks of maxima.
     words: HashMap<NodeId, ValueId>,
-    /// ReLUs computed by the convolution before them.
-    fused: BTreeSet<NodeId>,
+    /// Nodes computed by a convolution before them, and that convolution: ReLUs, and max pools behind these.
+    fused: BTreeMap<NodeId, NodeId>,
 }
 
 impl<'a> Forward<'a> {
@@ -62,12 +62,12 @@ impl<'a> Forward<'a> {
             needed,
             tensors: HashMap::new(),
             words: HashMap::new(),
-            fused: BTreeSet::new(),
+            fused: BTreeMap::new(),
         };
         pass.tensors.insert(NodeId(0), image);
         pass.place_concatenations(recording, &shapes, image.view.n, keep);
         for id in pass.needed.clone() {
-            if id == NodeId(0) || pass.fused.contains(&id) {
+            if id == NodeId(0) || pass.fused.contains_key(&id) {
                 continue;
             }
             let node = graph.node(id);
@@ -76,7 +76,11 @@ impl<'a> Forward<'a> {
                 Op::Conv { .. } if !wanted.contains(&id) => pass.only_relu_after(id),
                 _ => None,
             };
-            let out = relu.unwrap_or(id);
+            // And so is the pool behind that, where the kernel knows both.
+            let pool = relu
+                .filter(|relu| !wanted.contains(relu))
+                .and_then(|relu| pass.only_pool_after(id, relu, &shapes));
+            let out = pool.or(relu).unwrap_or(id);
             let shape = shapes[out.0].ok_or_else(|| {
                 Error::Plan(format!(
                     "layer `{}` has no size at {}×{}",
@@ -92,10 +96,12 @@ impl<'a> Forward<'a> {
                 None => Tensor::transient(recording, &graph.node(out).name, view),
             };
             pass.tensors.insert(out, y);
-            if let Some(relu) = relu {
-                pass.fused.insert(relu);
+            pass.fused
+                .extend(relu.into_iter().chain(pool).map(|fused| (fused, id)));
+            match pool {
+                Some(pool) => pass.record_pooled(recording, node, pool, y)?,
+                None => pass.record_node(recording, id, node, relu, y)?,
             }
-            pass.record_node(recording, id, node, relu, y)?;
         }
         Ok(pass)
     }
@@ -103,7 +109,7 @@ impl<'a> Forward<'a> {
     /// The tensor of a needed layer.
     ///
     /// # Panics
-    /// When the layer was not needed, or lies inside a fused pair: a bug in the caller.
+    /// When the layer was not needed, or lies inside fused ones: a bug in the caller.
     #[must_use]
     pub fn tensor(&self, id: NodeId) -> Tensor {
         self.tensors[&id]
@@ -113,7 +119,7 @@ impl<'a> Forward<'a> {
     fn place_concatenations(
         &mut self,
         recording: &mut Recording,
-        shapes: &[Option<crate::net::Shape>],
+        shapes: &[Option<Shape>],
         n: u32,
         keep: &[NodeId],
     ) {
@@ -139,17 +145,79 @@ impl<'a> Forward<'a> {
         }
     }
 
-    /// The ReLU behind `id`, if it is the only needed consumer.
-    fn only_relu_after(&self, id: NodeId) -> Option<NodeId> {
+    /// The needed consumer of `id`, if there is only one.
+    fn only_consumer(&self, id: NodeId) -> Option<NodeId> {
         let graph = self.network.graph();
         let mut consumers = self
             .needed
             .iter()
             .filter(|c| graph.node(**c).inputs.contains(&id));
         match (consumers.next(), consumers.next()) {
-            (Some(only), None) if graph.node(*only).op == Op::Relu => Some(*only),
+            (Some(only), None) => Some(*only),
             _ => None,
         }
+    }
+
+    /// The ReLU behind `id`, if it is the only needed consumer.
+    fn only_relu_after(&self, id: NodeId) -> Option<NodeId> {
+        self.only_consumer(id)
+            .filter(|only| self.network.graph().node(*only).op == Op::Relu)
+    }
+
+    /// The pool behind `relu`, if it is the only needed consumer and [`Conv3x3Pool`] is `conv`, `relu` and it.
+    fn only_pool_after(
+        &self,
+        conv: NodeId,
+        relu: NodeId,
+        shapes: &[Option<Shape>],
+    ) -> Option<NodeId> {
+        let graph = self.network.graph();
+        let pool = self.only_consumer(relu)?;
+        let windows = matches!(
+            (graph.node(conv).op, graph.node(pool).op),
+            (
+                Op::Conv {
+                    kernel: 3,
+                    stride: 1,
+                    pad: 1,
+                    ..
+                },
+                Op::MaxPool {
+                    kernel: 2,
+                    stride: 2,
+                    pad: 0,
+                    ..
+                }
+            )
+        );
+        let (whole, pooled) = (shapes[relu.0]?, shapes[pool.0]?);
+        // Rounded up, an odd size has a window more than the kernel.
+        let halves = (pooled.height, pooled.width) == (whole.height / 2, whole.width / 2);
+        (windows && halves).then_some(pool)
+    }
+
+    /// Records a convolution, its ReLU and the max pool behind it.
+    fn record_pooled(
+        &mut self,
+        recording: &mut Recording,
+        conv: &Node,
+        pool: NodeId,
+        y: Tensor,
+    ) -> Result<(), Error> {
+        let Op::Conv { weights, .. } = conv.op else {
+            return Ok(());
+        };
+        let label = conv.name.as_str();
+        let x = self.tensors[&conv.inputs[0]];
+        let (w, bias) = self.network.forward(weights)?;
+        let (w, bias) = (recording.given(label, w), recording.given(label, bias));
+        let maxima = self.mask(recording, pool, y.view.maxima_len());
+        let kernel = Conv3x3Pool {
+            x: x.view,
+            y: y.view,
+        };
+        recording.call(label, kernel, &[x.value, w, y.value, bias, maxima]);
+        Ok(())
     }
 
     fn record_node(
@@ -319,7 +387,7 @@ impl<'a> Forward<'a> {
         for id in self.needed.iter().rev().copied() {
             let node = graph.node(id);
             let Some(x) = self.tensors.get(&id).copied() else {
-                // A convolution whose ReLU is fused: the ReLU's turn has recorded its backward pass.
+                // Inside fused nodes: the last one's turn has recorded the backward pass of all.
                 continue;
             };
             let mut gradient = gradients
@@ -344,23 +412,52 @@ impl<'a> Forward<'a> {
                 }
                 continue;
             }
-            // A fused pair's input is the convolution's.
-            let (node, masked) = match (node.op, node.inputs.first()) {
-                (Op::Relu, Some(conv)) if self.fused.contains(&id) => {
-                    (graph.node(*conv), Some(self.words[&id]))
-                }
-                _ => (node, None),
-            };
-            let Some(input) = node.inputs.first().copied() else {
+            // The input of fused nodes is the convolution's.
+            let conv = self.fused.get(&id).map(|conv| graph.node(*conv));
+            let mask = conv.map(|_| self.words[&id]);
+            let Some(input) = conv.unwrap_or(node).inputs.first().copied() else {
                 continue;
             };
             let below = gradients.entry(input).or_insert_with(|| {
                 Gradient::new(self.tensors[&input].view, &graph.node(input).name)
             });
             let (dx, accumulate) = below.target(recording);
-            self.record_node_backward(recording, id, node, masked, dy, dx, accumulate)?;
+            match (conv, node.op) {
+                (Some(conv), Op::MaxPool { .. }) => {
+                    self.record_unpooled(recording, conv, id, dy, dx, accumulate)?;
+                }
+                _ => {
+                    let node = conv.unwrap_or(node);
+                    self.record_node_backward(recording, id, node, mask, dy, dx, accumulate)?;
+                }
+            }
         }
         Err(Error::Plan("no term depends on the image".to_string()))
+    }
+
+    /// Records the backward pass of a convolution, its ReLU and the max pool behind it.
+    fn record_unpooled(
+        &self,
+        recording: &mut Recording,
+        conv: &Node,
+        pool: NodeId,
+        dy: Tensor,
+        dx: Tensor,
+        accumulate: bool,
+    ) -> Result<(), Error> {
+        let Op::Conv { weights, .. } = conv.op else {
+            return Ok(());
+        };
+        let label = format!("backward {}", conv.name);
+        let w = recording.given(&label, self.network.backward(weights)?);
+        let kernel = Conv3x3Unpool {
+            dy: dy.view,
+            dx: dx.view,
+            accumulate,
+        };
+        let values = [dy.value, w, dx.value, self.words[&pool]];
+        recording.call(label, kernel, &values);
+        Ok(())
     }
 
     #[expect(
