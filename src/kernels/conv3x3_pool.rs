@@ -51,7 +51,7 @@ const BITS: [usize; 4] = [0, 4, 16, 20];
 /// From the bits of one pooled pixel to those of the next.
 const NEXT: usize = 8;
 
-/// Parameters of a 3×3 convolution with stride 1 and padding 1 from `x` to `y`, as the shader sees them.
+/// The convolution from `x` to `y`, be they of one size or, as the shaders' parameters have them, one of them pooled.
 fn convolution(x: View, y: View) -> Conv {
     Conv {
         pad: 1,
@@ -190,10 +190,12 @@ impl Conv3x3Unpool {
             let words = &maxima[self.dy.maxima_at(n, oy, ox / 2, 0)..][..self.dy.quads as usize];
             let (left, right) = pair.split_at_mut(self.dy.padded());
             for (to, at) in [left, right].into_iter().zip(&BITS[2 * below..]) {
-                let shift = at + ox % 2 * NEXT;
-                for (c, (to, from)) in to.iter_mut().zip(from).enumerate() {
-                    let on = words[c / 4] >> (shift + c % 4) & 1 == 1;
-                    *to = if on { *from } else { T::ZERO };
+                let quads = to.chunks_exact_mut(4).zip(from.chunks_exact(4));
+                for ((to, from), word) in quads.zip(words) {
+                    let bits = word >> (at + ox % 2 * NEXT);
+                    for (i, (to, from)) in to.iter_mut().zip(from).enumerate() {
+                        *to = if bits >> i & 1 == 1 { *from } else { T::ZERO };
+                    }
                 }
             }
         }

@@ -2,14 +2,17 @@
 //! for every value. Making one touches no device memory but the network's weights.
 
 mod bands;
+mod fused;
+mod gradient;
 mod memory;
 mod network;
 mod passes;
 
 pub use bands::{Bands, fewest_bands};
+pub use gradient::Gradient;
 pub use memory::Layout;
 pub use network::Network;
-pub use passes::{Forward, Gradient};
+pub use passes::Forward;
 
 use std::sync::Arc;
 
@@ -426,15 +429,22 @@ impl Plan {
         }
     }
 
-    /// The most bytes at one time: the whole plan; or, before it is complete, what it keeps from one iteration to the next
-    /// together with `beside` bytes that hand over to it.
+    /// The most bytes at one time: the whole plan, and the result read from it; or, before it is complete, what it keeps
+    /// from one iteration to the next together with `beside` bytes that hand over to it.
     #[must_use]
     pub fn peak_bytes(&self, beside: u64) -> u64 {
         let cost = self.cost();
+        // A result that is not the parameter itself is made of it when it is asked for.
+        let average = self.average.map_or(0, |(_, tensor)| tensor.view.len());
+        let image = match self.parameterisation.as_slice() {
+            [] => 0,
+            _ => self.image.view.len(),
+        };
+        let result = (average + image) as u64 * 4;
         let kept = self.recording.values().iter();
         let kept = kept.filter(|value| matches!(value.home, Home::Persistent));
         let kept: u64 = kept.map(|value| value.len as u64 * 4).sum();
-        cost.total_bytes().max(kept + cost.given_bytes + beside)
+        (cost.total_bytes() + result).max(kept + cost.given_bytes + beside)
     }
 
     /// What is taken when the plan gets its memory, on top of what the device holds already.

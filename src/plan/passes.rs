@@ -2,25 +2,25 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use super::Network;
+use super::{Gradient, Network};
 use crate::Error;
 use crate::device::{Kind, Recording, ValueId};
 use crate::kernels::{
-    AdaptiveAvgPool, AdaptiveAvgPoolBackward, Affine, AvgPool, AvgPoolBackward, Conv, Conv3x3Pool,
-    Conv3x3Unpool, Lrn, LrnBackward, MAX_SIDE, MaxPool, MaxPoolBackward, Pad, PadBackward, Relu,
-    ReluBackward, Softmax, SoftmaxBackward, Tensor, View, record_conv,
+    AdaptiveAvgPool, AdaptiveAvgPoolBackward, Affine, AvgPool, AvgPoolBackward, Conv, Lrn,
+    LrnBackward, MAX_SIDE, MaxPool, MaxPoolBackward, Pad, PadBackward, Relu, ReluBackward, Softmax,
+    SoftmaxBackward, Tensor, View, record_conv,
 };
 use crate::net::{Edge, Node, NodeId, Op, Shape};
 
 /// What the forward pass leaves behind: every layer's tensor, and what its backward pass needs.
 #[derive(Debug)]
 pub struct Forward<'a> {
-    network: &'a Network,
+    pub(super) network: &'a Network,
     /// Nodes on the way to a wanted one, in topological order.
-    needed: BTreeSet<NodeId>,
-    tensors: HashMap<NodeId, Tensor>,
+    pub(super) needed: BTreeSet<NodeId>,
+    pub(super) tensors: HashMap<NodeId, Tensor>,
     /// ReLU masks, pooling argmaxes and masks of maxima.
-    words: HashMap<NodeId, ValueId>,
+    pub(super) words: HashMap<NodeId, ValueId>,
     /// Nodes computed by a convolution before them, and that convolution: ReLUs, and max pools behind these.
     fused: BTreeMap<NodeId, NodeId>,
 }
@@ -143,81 +143,6 @@ impl<'a> Forward<'a> {
                 first += channels;
             }
         }
-    }
-
-    /// The needed consumer of `id`, if there is only one.
-    fn only_consumer(&self, id: NodeId) -> Option<NodeId> {
-        let graph = self.network.graph();
-        let mut consumers = self
-            .needed
-            .iter()
-            .filter(|c| graph.node(**c).inputs.contains(&id));
-        match (consumers.next(), consumers.next()) {
-            (Some(only), None) => Some(*only),
-            _ => None,
-        }
-    }
-
-    /// The ReLU behind `id`, if it is the only needed consumer.
-    fn only_relu_after(&self, id: NodeId) -> Option<NodeId> {
-        self.only_consumer(id)
-            .filter(|only| self.network.graph().node(*only).op == Op::Relu)
-    }
-
-    /// The pool behind `relu`, if it is the only needed consumer and [`Conv3x3Pool`] is `conv`, `relu` and it.
-    fn only_pool_after(
-        &self,
-        conv: NodeId,
-        relu: NodeId,
-        shapes: &[Option<Shape>],
-    ) -> Option<NodeId> {
-        let graph = self.network.graph();
-        let pool = self.only_consumer(relu)?;
-        let windows = matches!(
-            (graph.node(conv).op, graph.node(pool).op),
-            (
-                Op::Conv {
-                    kernel: 3,
-                    stride: 1,
-                    pad: 1,
-                    ..
-                },
-                Op::MaxPool {
-                    kernel: 2,
-                    stride: 2,
-                    pad: 0,
-                    ..
-                }
-            )
-        );
-        let (whole, pooled) = (shapes[relu.0]?, shapes[pool.0]?);
-        // Rounded up, an odd size has a window more than the kernel.
-        let halves = (pooled.height, pooled.width) == (whole.height / 2, whole.width / 2);
-        (windows && halves).then_some(pool)
-    }
-
-    /// Records a convolution, its ReLU and the max pool behind it.
-    fn record_pooled(
-        &mut self,
-        recording: &mut Recording,
-        conv: &Node,
-        pool: NodeId,
-        y: Tensor,
-    ) -> Result<(), Error> {
-        let Op::Conv { weights, .. } = conv.op else {
-            return Ok(());
-        };
-        let label = conv.name.as_str();
-        let x = self.tensors[&conv.inputs[0]];
-        let (w, bias) = self.network.forward(weights)?;
-        let (w, bias) = (recording.given(label, w), recording.given(label, bias));
-        let maxima = self.mask(recording, pool, y.view.maxima_len());
-        let kernel = Conv3x3Pool {
-            x: x.view,
-            y: y.view,
-        };
-        recording.call(label, kernel, &[x.value, w, y.value, bias, maxima]);
-        Ok(())
     }
 
     fn record_node(
@@ -363,7 +288,7 @@ impl<'a> Forward<'a> {
         Ok(())
     }
 
-    fn mask(&mut self, recording: &mut Recording, id: NodeId, len: usize) -> ValueId {
+    pub(super) fn mask(&mut self, recording: &mut Recording, id: NodeId, len: usize) -> ValueId {
         let name = &self.network.graph().node(id).name;
         let value = recording.transient(format!("{name} mask"), Kind::Word, len);
         self.words.insert(id, value);
@@ -433,31 +358,6 @@ impl<'a> Forward<'a> {
             }
         }
         Err(Error::Plan("no term depends on the image".to_string()))
-    }
-
-    /// Records the backward pass of a convolution, its ReLU and the max pool behind it.
-    fn record_unpooled(
-        &self,
-        recording: &mut Recording,
-        conv: &Node,
-        pool: NodeId,
-        dy: Tensor,
-        dx: Tensor,
-        accumulate: bool,
-    ) -> Result<(), Error> {
-        let Op::Conv { weights, .. } = conv.op else {
-            return Ok(());
-        };
-        let label = format!("backward {}", conv.name);
-        let w = recording.given(&label, self.network.backward(weights)?);
-        let kernel = Conv3x3Unpool {
-            dy: dy.view,
-            dx: dx.view,
-            accumulate,
-        };
-        let values = [dy.value, w, dx.value, self.words[&pool]];
-        recording.call(label, kernel, &values);
-        Ok(())
     }
 
     #[expect(
@@ -598,50 +498,5 @@ impl<'a> Forward<'a> {
             }
         }
         Ok(())
-    }
-}
-
-/// The gradient with respect to one tensor while its contributions are being recorded.
-#[derive(Debug)]
-pub struct Gradient {
-    view: View,
-    label: String,
-    tensor: Option<Tensor>,
-}
-
-impl Gradient {
-    fn new(view: View, label: &str) -> Self {
-        // A slice of a concatenation reached only by terms still gets a gradient of its own size.
-        let view = View::new(view.n, view.h, view.w, view.c);
-        Self {
-            view,
-            label: format!("gradient {label}"),
-            tensor: None,
-        }
-    }
-
-    fn written(tensor: Tensor) -> Self {
-        Self {
-            view: tensor.view,
-            label: String::new(),
-            tensor: Some(tensor),
-        }
-    }
-
-    /// Where the next contribution goes, and whether it adds to those before it. The first one must write every
-    /// element.
-    pub fn target(&mut self, recording: &mut Recording) -> (Tensor, bool) {
-        match self.tensor {
-            Some(tensor) => (tensor, true),
-            None => {
-                let tensor = Tensor::transient(recording, &self.label, self.view);
-                self.tensor = Some(tensor);
-                (tensor, false)
-            }
-        }
-    }
-
-    fn tensor(&self) -> Option<Tensor> {
-        self.tensor
     }
 }
