@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 use pixgrad::device::Device;
 use pixgrad::image::Image;
 use pixgrad::kernels::MAX_SIDE;
-use pixgrad::net::NetError;
+use pixgrad::net::{Architecture, NetError};
 use pixgrad::recipe::{Init, LayerWeight, Picture, TermKind, TermSpec, features};
 use pixgrad::{Error, Network, Recipe};
 
@@ -83,6 +83,34 @@ fn the_image_is_a_layer_too() {
             "{device:?}: {} for {difference}",
             report.gradient[0]
         );
+    }
+}
+
+/// VGG-19 up to relu5_1 with the layers of Gatys et al.: activations, gradients, weights, targets, image and optimizer. What is
+/// only pooled is nowhere in memory.
+#[test]
+fn vgg19_needs_little_memory() {
+    let graph = pixgrad::net::Network::random(Architecture::Vgg19, 10, 13, 1);
+    let network = Network::new(&Device::cpu(), graph.expect("a random network"));
+    let layers = |names: &[&str]| -> Vec<LayerWeight> {
+        let parse = |name: &&str| name.parse().expect("a layer");
+        names.iter().map(parse).collect()
+    };
+    let mut recipe = Recipe::style(noise(64, 64, 7), [noise(64, 64, 8)]);
+    recipe.image.min_size = None;
+    for term in &mut recipe.terms {
+        if term.kind == TermKind::Content {
+            term.layers = layers(&["relu4_2"]);
+        } else if term.kind.is_style() {
+            term.layers = layers(&["relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1"]);
+        }
+    }
+    for (side, most) in [(1024, 1100), (2048, 4400)] {
+        let reports = recipe.clone().size(side).dry_run(&network).expect("a plan");
+        let report = &reports[0];
+        assert_eq!((report.width, report.height), (side, side));
+        let mebibytes = report.peak_bytes >> 20;
+        assert!(mebibytes <= most, "{mebibytes} MiB at {side}²");
     }
 }
 

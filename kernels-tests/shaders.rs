@@ -62,7 +62,7 @@ fn spirv_of_software_adapters() {
         let (plain, plain_info) = validated(shader);
         changed += usize::from(write(&module, &info) != write(&plain, &plain_info));
     }
-    let convolutions = ["conv", "conv1x1", "conv3x3", "gram"];
+    let convolutions = ["conv", "conv1x1", "conv3x3", "conv3x3_pool", "gram"];
     let known = every_variant().filter(|s| convolutions.contains(&s.source.name));
     assert_eq!(changed, known.count());
 }

@@ -41,7 +41,7 @@ fn load_strip(n: u32, yy: i32, x0: u32, kx: u32, quad: u32) -> Strip {
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
     let id = group + p.origin.xyz;
-    let item = work(id, lane, WIDTH);
+    let item = work(id, lane, WIDTH, p.y.strips);
 #ifndef BROADCAST
     if !item.inside { return; }
 #endif
@@ -57,7 +57,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         for (var kx = 0u; kx < p.kernel; kx++) {
             let tap = (ky * p.kernel + kx) * p.x.quads * 4u;
             for (var quad_in = 0u; quad_in < p.x.quads; quad_in++) {
-                let s = load_strip(n, yy, item.strip * 8u, kx, quad_in);
+                let s = load_strip(n, yy, item.piece * 8u, kx, quad_in);
                 sums = mac_sums(sums, s, weights(n, tap + quad_in * 4u, item.quad_out, lane));
             }
         }

@@ -33,14 +33,14 @@ fn load_strip(n: u32, yy: u32, strip: u32, quad: u32) -> Strip {
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
     let id = group + p.origin.xyz;
-    let item = work(id, lane, WIDTH);
+    let item = work(id, lane, WIDTH, p.y.strips);
 #ifndef BROADCAST
     if !item.inside { return; }
 #endif
     let n = id.z;
     var sums = zero_sums();
     for (var quad_in = 0u; quad_in < p.x.quads; quad_in++) {
-        let s = load_strip(n, item.row, item.strip, quad_in);
+        let s = load_strip(n, item.row, item.piece, quad_in);
         sums = mac_sums(sums, s, weights(n, quad_in * 4u, item.quad_out, lane));
     }
     store(sums, n, item);

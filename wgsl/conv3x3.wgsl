@@ -5,21 +5,68 @@
 // accumulators. For each vec4 of input channels and each of three rows it loads 10 pixels and 3·2 matrices of
 // weights for 192 vec4 multiply-adds. The invocations of a workgroup are neighbouring strips and read the same
 // weights.
-#import pixgrad::tensor::{index, mask_index, masked}
+//
+// UNPOOL, in place of MASKED: what is convolved is the gradient of what conv3x3_pool.wgsl has pooled. x is the gradient of
+// the pooled tensor, ⌊h/2⌋×⌊w/2⌋ of y's h×w, and an element of the unpooled one is x's where its bit of the mask of
+// maxima is set, else 0; the last row and column of an odd size are 0. A row takes 6 pixels of x in place of 10.
+#import pixgrad::tensor::{groups, index, mask_index, masked, maxima_index}
 #import pixgrad::strip::Strip
 #ifdef MASKED
 #import pixgrad::conv::mask
 #endif
-#import pixgrad::conv::{WIDTH, p, x, Sums, weights, zero_sums, mac_sums, store, work}
+#import pixgrad::conv::{WIDTH, p, x, Sums, load, weights, zero_sums, mac_sums, store, work}
 
-// Pixel xx of the row that begins at `row`, 0 outside the image.
-fn load(row: u32, xx: i32) -> vec4<f32> {
-    let inside = clamp(xx, 0, i32(p.x.w) - 1);
-    return select(vec4<f32>(0.0), x[row + u32(inside) * p.x.stride], xx == inside);
-}
+#ifdef UNPOOL
+@group(0) @binding(4) var<storage, read> maxima: array<u32>;
+#endif
 
 // Pixels x0−1 .. x0+8 of a row as three shifted strips.
 struct Row { left: Strip, middle: Strip, right: Strip }
+
+#ifdef UNPOOL
+// The row of x that holds row `position` of what is convolved.
+fn source(position: i32) -> i32 {
+    return position >> 1u;
+}
+
+fn load_row(n: u32, position: i32, strip: u32, quad: u32) -> Row {
+    let yy = u32(clamp(source(position), 0, i32(p.x.h) - 1));
+    let at = index(p.x, n, yy, 0u, quad);
+    // A row outside the image is zero, as pixels outside it are.
+    let x0 = select(-16, i32(strip * 4u), source(position) == i32(yy));
+    let q = load(at, x0 - 1);
+    let ab = load(at, x0);
+    let cd = load(at, x0 + 1);
+    let ef = load(at, x0 + 2);
+    let gh = load(at, x0 + 3);
+    let r = load(at, x0 + 4);
+    // The row's half of each word. Where there is no such group the pixel is 0 already, whatever the word says.
+    let half = u32(position & 1) * 16u;
+    let m = maxima_index(p.x, n, yy, 0u, quad);
+    let last = groups(p.x) - 1u;
+    let group = strip * 2u;
+    let before = maxima[m + min(max(group, 1u) - 1u, last) * p.x.quads] >> half;
+    let first = maxima[m + min(group, last) * p.x.quads] >> half;
+    let second = maxima[m + min(group + 1u, last) * p.x.quads] >> half;
+    let behind = maxima[m + min(group + 2u, last) * p.x.quads] >> half;
+    let a = masked(ab, first);
+    let b = masked(ab, first >> 4u);
+    let c = masked(cd, first >> 8u);
+    let d = masked(cd, first >> 12u);
+    let e = masked(ef, second);
+    let f = masked(ef, second >> 4u);
+    let g = masked(gh, second >> 8u);
+    let h = masked(gh, second >> 12u);
+    return Row(
+        Strip(masked(q, before >> 12u), a, b, c, d, e, f, g),
+        Strip(a, b, c, d, e, f, g, h),
+        Strip(b, c, d, e, f, g, h, masked(r, behind)),
+    );
+}
+#else
+fn source(position: i32) -> i32 {
+    return position;
+}
 
 fn load_row(n: u32, position: i32, strip: u32, quad: u32) -> Row {
     let yy = u32(clamp(position, 0, i32(p.x.h) - 1));
@@ -53,11 +100,12 @@ fn load_row(n: u32, position: i32, strip: u32, quad: u32) -> Row {
 #endif
     return Row(Strip(q, a, b, c, d, e, f, g), Strip(a, b, c, d, e, f, g, h), Strip(b, c, d, e, f, g, h, r));
 }
+#endif
 
-// Adds one row of the window, row `position` of x, whose first row of weights is `tap`.
+// Adds one row of the window, row `position` of what is convolved, whose first row of weights is `tap`.
 fn mac_row(acc: Sums, n: u32, position: i32, strip: u32, quad_in: u32, tap: u32, quad_out: u32, lane: u32) -> Sums {
 #ifndef BROADCAST
-    if position < 0 || position >= i32(p.x.h) { return acc; }
+    if position < 0 || source(position) >= i32(p.x.h) { return acc; }
 #endif
     let cin = p.x.quads * 4u;
     let row = load_row(n, position, strip, quad_in);
@@ -69,7 +117,7 @@ fn mac_row(acc: Sums, n: u32, position: i32, strip: u32, quad_in: u32, tap: u32,
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
     let id = group + p.origin.xyz;
-    let item = work(id, lane, WIDTH);
+    let item = work(id, lane, WIDTH, p.y.strips);
 #ifndef BROADCAST
     if !item.inside { return; }
 #endif
@@ -79,9 +127,9 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     var sums = zero_sums();
     for (var q = 0u; q < p.x.quads; q++) {
         let tap = q * 4u;
-        sums = mac_row(sums, n, oy - 1, item.strip, q, tap, item.quad_out, lane);
-        sums = mac_row(sums, n, oy, item.strip, q, tap + rows, item.quad_out, lane);
-        sums = mac_row(sums, n, oy + 1, item.strip, q, tap + 2u * rows, item.quad_out, lane);
+        sums = mac_row(sums, n, oy - 1, item.piece, q, tap, item.quad_out, lane);
+        sums = mac_row(sums, n, oy, item.piece, q, tap + rows, item.quad_out, lane);
+        sums = mac_row(sums, n, oy + 1, item.piece, q, tap + 2u * rows, item.quad_out, lane);
     }
     store(sums, n, item);
 }

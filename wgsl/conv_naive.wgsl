@@ -53,10 +53,10 @@ fn pixel(n: u32, oy: u32, ox: u32, quad_out: u32) -> vec4<f32> {
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
     let id = group + p.origin.xyz;
-    let item = work(id, lane, 1u);
+    let item = work(id, lane, 1u, p.y.strips);
     if !item.inside { return; }
     let oy = item.row;
-    let strip = item.strip;
+    let strip = item.piece;
     let quad_out = item.quad_out;
     let n = id.z;
     var bits = 0u;

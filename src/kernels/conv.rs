@@ -115,15 +115,14 @@ impl Conv {
         (self.kernel * self.kernel) as usize * self.x.padded() * self.y.padded()
     }
 
-    /// The variant of `source` that computes `columns` vec4s, or pairs of vec4s, of output channels per strip.
-    pub(super) fn variant(&self, source: &'static Source, columns: u32) -> Shader {
-        let single = columns == self.y.quads && source.variants.contains(&["SINGLE"].as_slice());
-        let definitions: Vec<&str> = self
-            .operands()
-            .chain(self.flat().then_some("FLAT"))
-            .chain(single.then_some("SINGLE"))
-            .collect();
-        source.with(&definitions)
+    /// The variant of `source` whose invocations are `items`.
+    pub(super) fn variant(&self, source: &'static Source, items: Items) -> Shader {
+        source.with(
+            &self
+                .operands()
+                .chain(items.definitions())
+                .collect::<Vec<_>>(),
+        )
     }
 
     /// The definitions that say what is read and written beside x, w and y.
@@ -168,31 +167,73 @@ impl Conv {
         shape
     }
 
-    /// Pairs of vec4s of output channels, or single ones where their number is odd.
-    pub(super) fn columns(&self) -> u32 {
-        if self.y.quads.is_multiple_of(2) {
-            self.y.quads / 2
-        } else {
-            self.y.quads
+    /// Strips of the output, and pairs of vec4s of output channels.
+    pub(super) fn items(&self) -> Items {
+        Items::new(self.y, self.y.strips)
+    }
+}
+
+/// The invocations of an image, as `work` in `wgsl/shared/conv.wgsl` numbers them: each a piece of a row and a column of output
+/// channels.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Items {
+    images: u32,
+    /// Pieces of all rows.
+    pieces: u32,
+    columns: u32,
+    /// A column is one vec4 where it could be two.
+    single: bool,
+}
+
+impl Items {
+    /// `per_row` pieces in every row of `y`; a column is two vec4s, or one where their number is odd.
+    pub(super) fn new(y: View, per_row: u32) -> Self {
+        let single = !y.quads.is_multiple_of(2);
+        Self {
+            images: y.n,
+            pieces: y.h * per_row,
+            columns: if single { y.quads } else { y.quads / 2 },
+            single,
+        }
+    }
+
+    /// Strips, and columns of one vec4 where there could be two.
+    pub(super) fn single(y: View) -> Self {
+        Self {
+            columns: y.quads,
+            single: true,
+            ..Self::new(y, y.strips)
+        }
+    }
+
+    /// Strips, and columns of one vec4, for a kernel that knows no others.
+    pub(super) fn narrow(y: View) -> Self {
+        Self {
+            columns: y.quads,
+            single: false,
+            ..Self::new(y, y.strips)
         }
     }
 
     /// Whether workgroups of one column would leave a quarter of their invocations idle, or be too many for one
     /// dimension of a grid.
-    fn flat(&self) -> bool {
-        let strips = self.y.h * self.y.strips;
-        let groups = strips.div_ceil(64);
-        groups > 65_535 || self.columns() > 65_535 || strips * 4 < groups * 64 * 3
+    fn flat(self) -> bool {
+        let groups = self.pieces.div_ceil(64);
+        groups > 65_535 || self.columns > 65_535 || self.pieces * 4 < groups * 64 * 3
     }
 
-    /// Workgroups of 64 invocations, each a strip and a column, as `work` in `wgsl/shared/conv.wgsl` numbers them.
-    pub(super) fn strip_grid(&self, columns: u32) -> [u32; 3] {
-        let strips = self.y.h * self.y.strips;
+    pub(super) fn definitions(self) -> impl Iterator<Item = &'static str> {
+        let flat = self.flat().then_some("FLAT");
+        flat.into_iter().chain(self.single.then_some("SINGLE"))
+    }
+
+    /// Workgroups of 64 invocations.
+    pub(super) fn grid(self) -> [u32; 3] {
         if !self.flat() {
-            return [strips.div_ceil(64), columns, self.y.n];
+            return [self.pieces.div_ceil(64), self.columns, self.images];
         }
-        let groups = (strips.next_multiple_of(8) * columns).div_ceil(64);
-        [groups.min(32768), groups.div_ceil(32768), self.y.n]
+        let groups = (self.pieces.next_multiple_of(8) * self.columns).div_ceil(64);
+        [groups.min(32768), groups.div_ceil(32768), self.images]
     }
 }
 
@@ -200,7 +241,7 @@ impl Kernel for Conv {
     type Params = Params;
 
     fn shader(&self) -> Shader {
-        self.variant(&SOURCE, self.columns())
+        self.variant(&SOURCE, self.items())
     }
 
     fn bindings(&self) -> Vec<Slot> {
@@ -237,7 +278,7 @@ impl Kernel for Conv {
     }
 
     fn grid(&self) -> [u32; 3] {
-        self.strip_grid(self.columns())
+        self.items().grid()
     }
 
     fn work(&self) -> Work {
@@ -258,6 +299,29 @@ impl Kernel for Conv {
         let bias = if self.bias { b.input() } else { &[] };
         let relu = if self.relu { Some(b.words_mut()) } else { None };
         let mask = if self.masked { b.words() } else { &[] };
+        self.rows(w, bias, y, relu, |n, position, row| {
+            self.fill_row(x, mask, n, position, row);
+        });
+    }
+}
+
+/// Sums of a band of output rows: `row_stride` pixels of `padded()` channels from one row to the next.
+pub(super) struct Sums<T> {
+    pub data: Vec<T>,
+    pub row_stride: usize,
+}
+
+impl Conv {
+    /// All rows of y, from input rows as `fill(image, position, row)` copies them: row `position` of the padded, dilated
+    /// input into `row`, which is zero.
+    pub(super) fn rows<T: Real>(
+        &self,
+        w: &[T],
+        bias: &[T],
+        y: &mut [T],
+        relu: Option<&mut [u32]>,
+        fill: impl Fn(usize, usize, &mut [T]) + Sync,
+    ) {
         let (yh, yw) = (self.y.h as usize, self.y.w as usize);
         let row_len = yw * self.y.pixel_stride();
         let mask_row = self.y.strips as usize * self.y.quads as usize;
@@ -292,32 +356,24 @@ impl Kernel for Conv {
                 .for_each(|(chunk, (y, relu))| {
                     let first = chunk * rows;
                     let count = y.len() / row_len;
-                    let sums = self.products(x, w, mask, n, first, count);
+                    let sums = self.products(w, first, count, |position, row| {
+                        fill(n, position, row);
+                    });
                     self.finish(&sums, bias, y, relu, count);
                 });
         }
     }
-}
 
-/// Sums of a band of output rows: `row_stride` pixels of `padded()` channels from one row to the next.
-struct Sums<T> {
-    data: Vec<T>,
-    row_stride: usize,
-}
-
-impl Conv {
-    /// Σ x·w for output rows `first..first + count` of image `n`: one matrix product per row of the window.
+    /// Σ x·w for output rows `first..first + count` of an image: one matrix product per row of the window.
     ///
-    /// The input rows are copied once into a zero-padded band. In it the window of an output pixel is, row by row,
-    /// a contiguous run of kernel·channels elements, so that the rows of the left factor simply overlap.
-    fn products<T: Real>(
+    /// The input rows are copied once, by `fill`, into a zero-padded band. In it the window of an output pixel is, row by
+    /// row, a contiguous run of kernel·channels elements, so that the rows of the left factor simply overlap.
+    pub(super) fn products<T: Real>(
         &self,
-        x: &[T],
         w: &[T],
-        mask: &[u32],
-        n: usize,
         first: usize,
         count: usize,
+        fill: impl Fn(usize, &mut [T]),
     ) -> Sums<T> {
         let (k, s) = (self.kernel as usize, self.stride as usize);
         let (cin, cout) = (self.x.padded(), self.y.padded());
@@ -332,7 +388,7 @@ impl Conv {
         let band_rows = (count - 1) * s + k;
         let mut band = vec![T::ZERO; band_rows * width * cin];
         for (r, row) in band.chunks_mut(width * cin).enumerate() {
-            self.fill_row(x, mask, n, first * s + r, row);
+            fill(first * s + r, row);
         }
         let mut data = vec![T::ZERO; (runs - 1) * row_stride * cout + windows * cout];
         for run in 0..runs {
@@ -356,7 +412,14 @@ impl Conv {
     }
 
     /// Copies row `position` of the padded, dilated input into `row`, which is zero.
-    fn fill_row<T: Real>(&self, x: &[T], mask: &[u32], n: usize, position: usize, row: &mut [T]) {
+    pub(super) fn fill_row<T: Real>(
+        &self,
+        x: &[T],
+        mask: &[u32],
+        n: usize,
+        position: usize,
+        row: &mut [T],
+    ) {
         let (pad, dilation, cin) = (
             self.pad as usize,
             self.input_dilation as usize,

@@ -1,7 +1,7 @@
 //! The fast kernel of 1×1 convolutions with stride 1.
 
 use super::Conv;
-use super::conv::Params;
+use super::conv::{Items, Params};
 use crate::device::{Alternatives, Bindings, Kernel, Real, Shader, Slot, Source, Work};
 
 /// `wgsl/conv1x1.wgsl`.
@@ -37,11 +37,11 @@ impl Conv1x1 {
         }
     }
 
-    fn columns(&self) -> u32 {
+    fn items(&self) -> Items {
         if self.narrow {
-            self.conv.y.quads
+            Items::single(self.conv.y)
         } else {
-            self.conv.columns()
+            self.conv.items()
         }
     }
 }
@@ -50,7 +50,7 @@ impl Kernel for Conv1x1 {
     type Params = Params;
 
     fn shader(&self) -> Shader {
-        self.conv.variant(&SOURCE, self.columns())
+        self.conv.variant(&SOURCE, self.items())
     }
     fn bindings(&self) -> Vec<Slot> {
         Kernel::bindings(&self.conv)
@@ -59,14 +59,14 @@ impl Kernel for Conv1x1 {
         Kernel::params(&self.conv)
     }
     fn grid(&self) -> [u32; 3] {
-        self.conv.strip_grid(self.columns())
+        self.items().grid()
     }
     fn work(&self) -> Work {
         Kernel::work(&self.conv)
     }
     fn alternatives(&self) -> Option<Alternatives> {
         let narrow = self.narrow();
-        (narrow.columns() != self.columns()).then(|| Alternatives {
+        (Kernel::shader(&narrow) != Kernel::shader(self)).then(|| Alternatives {
             shape: self.conv.shape(),
             kernels: vec![Box::new(narrow)],
         })

@@ -1,6 +1,6 @@
 //! The fast kernel of 3×3 convolutions with stride 1 and padding 1.
 
-use super::conv::Params;
+use super::conv::{Items, Params};
 use super::{Conv, Conv3x3Tile};
 use crate::device::{Alternatives, Bindings, Kernel, Operation, Real, Shader, Slot, Source, Work};
 
@@ -8,7 +8,40 @@ use crate::device::{Alternatives, Bindings, Kernel, Operation, Real, Shader, Slo
 pub const SOURCE: Source = Source {
     name: "conv3x3",
     text: include_str!("../../wgsl/conv3x3.wgsl"),
-    variants: super::conv::VARIANTS,
+    variants: &[
+        &[],
+        &["ACCUMULATE"],
+        &["MASKED"],
+        &["MASKED", "ACCUMULATE"],
+        &["UNPOOL"],
+        &["UNPOOL", "ACCUMULATE"],
+        &["BIAS"],
+        &["BIAS", "RELU"],
+        &["SINGLE"],
+        &["SINGLE", "ACCUMULATE"],
+        &["SINGLE", "MASKED"],
+        &["SINGLE", "MASKED", "ACCUMULATE"],
+        &["SINGLE", "UNPOOL"],
+        &["SINGLE", "UNPOOL", "ACCUMULATE"],
+        &["SINGLE", "BIAS"],
+        &["SINGLE", "BIAS", "RELU"],
+        &["FLAT"],
+        &["FLAT", "ACCUMULATE"],
+        &["FLAT", "MASKED"],
+        &["FLAT", "MASKED", "ACCUMULATE"],
+        &["FLAT", "UNPOOL"],
+        &["FLAT", "UNPOOL", "ACCUMULATE"],
+        &["FLAT", "BIAS"],
+        &["FLAT", "BIAS", "RELU"],
+        &["FLAT", "SINGLE"],
+        &["FLAT", "SINGLE", "ACCUMULATE"],
+        &["FLAT", "SINGLE", "MASKED"],
+        &["FLAT", "SINGLE", "MASKED", "ACCUMULATE"],
+        &["FLAT", "SINGLE", "UNPOOL"],
+        &["FLAT", "SINGLE", "UNPOOL", "ACCUMULATE"],
+        &["FLAT", "SINGLE", "BIAS"],
+        &["FLAT", "SINGLE", "BIAS", "RELU"],
+    ],
 };
 
 /// A [`Conv`] whose shape this kernel serves.
@@ -37,11 +70,11 @@ impl Conv3x3 {
         }
     }
 
-    fn columns(&self) -> u32 {
+    fn items(&self) -> Items {
         if self.narrow {
-            self.conv.y.quads
+            Items::single(self.conv.y)
         } else {
-            self.conv.columns()
+            self.conv.items()
         }
     }
 }
@@ -50,7 +83,7 @@ impl Kernel for Conv3x3 {
     type Params = Params;
 
     fn shader(&self) -> Shader {
-        self.conv.variant(&SOURCE, self.columns())
+        self.conv.variant(&SOURCE, self.items())
     }
     fn bindings(&self) -> Vec<Slot> {
         Kernel::bindings(&self.conv)
@@ -59,7 +92,7 @@ impl Kernel for Conv3x3 {
         Kernel::params(&self.conv)
     }
     fn grid(&self) -> [u32; 3] {
-        self.conv.strip_grid(self.columns())
+        self.items().grid()
     }
     fn work(&self) -> Work {
         Kernel::work(&self.conv)
@@ -67,7 +100,7 @@ impl Kernel for Conv3x3 {
     fn alternatives(&self) -> Option<Alternatives> {
         let narrow = self.narrow();
         let mut kernels: Vec<Box<dyn Operation>> = Vec::new();
-        if narrow.columns() != self.columns() {
+        if Kernel::shader(&narrow) != Kernel::shader(self) {
             kernels.push(Box::new(narrow));
         }
         if let Some(tile) = Conv3x3Tile::serve(self.conv) {

@@ -1,7 +1,7 @@
 //! The plain convolution kernel: what the fast ones are tested and measured against.
 
 use super::Conv;
-use super::conv::Params;
+use super::conv::{Items, Params};
 use crate::device::{Bindings, Kernel, Real, Shader, Slot, Source, Work};
 
 /// `wgsl/conv_naive.wgsl`.
@@ -32,7 +32,7 @@ impl Kernel for ConvNaive {
     type Params = Params;
 
     fn shader(&self) -> Shader {
-        self.0.variant(&SOURCE, self.0.y.quads)
+        self.0.variant(&SOURCE, Items::narrow(self.0.y))
     }
     fn bindings(&self) -> Vec<Slot> {
         Kernel::bindings(&self.0)
@@ -41,7 +41,7 @@ impl Kernel for ConvNaive {
         Kernel::params(&self.0)
     }
     fn grid(&self) -> [u32; 3] {
-        self.0.strip_grid(self.0.y.quads)
+        Items::narrow(self.0.y).grid()
     }
     fn work(&self) -> Work {
         Kernel::work(&self.0)

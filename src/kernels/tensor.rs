@@ -111,6 +111,24 @@ impl View {
         ((n * self.h as usize + y) * self.strips as usize + strip) * self.quads as usize + quad
     }
 
+    /// Words of the mask of maxima of which this is the pooled tensor.
+    #[must_use]
+    pub fn maxima_len(&self) -> usize {
+        self.n as usize * self.h as usize * self.groups() * self.quads as usize
+    }
+
+    /// Index of the mask of maxima's word of (n, y, group, quad).
+    #[must_use]
+    pub fn maxima_at(&self, n: usize, y: usize, group: usize, quad: usize) -> usize {
+        ((n * self.h as usize + y) * self.groups() + group) * self.quads as usize + quad
+    }
+
+    /// ⌈w/2⌉: groups of two pixels per row.
+    #[must_use]
+    pub fn groups(&self) -> usize {
+        self.w.div_ceil(2) as usize
+    }
+
     /// Bytes of the meaningful elements, for the cost model.
     #[must_use]
     pub fn bytes(&self) -> u64 {

@@ -1,6 +1,9 @@
 //! Memory: values whose lifetimes do not overlap share a slot.
 
-use crate::device::{Home, Kind, Recording, ValueId};
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
+
+use crate::device::{Home, Kind, Recording};
 
 /// Which slot each value lives in.
 #[derive(Debug, Clone)]
@@ -23,9 +26,18 @@ fn lifetimes(recording: &Recording) -> Vec<Option<(usize, usize)>> {
     lives
 }
 
+/// The calls during which a slot is taken: the last of each of its values, by the first.
+type Taken = BTreeMap<usize, usize>;
+
+/// Whether no value of a slot is alive between calls `first` and `last`.
+fn is_free(taken: &Taken, (first, last): (usize, usize)) -> bool {
+    let before = taken.range(..=last).next_back();
+    before.is_none_or(|(_, until)| *until < first)
+}
+
 impl Layout {
-    /// Gives every value a slot: persistent ones their own, transient ones the smallest free slot that is large
-    /// enough, else the largest free one, grown, else a new one.
+    /// Gives every value a slot: persistent ones their own; transient ones, the largest first, the smallest slot in which no
+    /// other is alive at the same time, else a new one. So no slot is larger than the first of its values.
     #[must_use]
     pub fn new(recording: &Recording) -> Self {
         let lives = lifetimes(recording);
@@ -37,58 +49,31 @@ impl Layout {
         for (i, value) in recording.values().iter().enumerate() {
             match (&value.home, lives[i]) {
                 (Home::Persistent, _) => {
-                    layout.slot_of[i] = Some(layout.add(value.kind, value.len))
+                    layout.slots.push((value.kind, value.len));
+                    layout.slot_of[i] = Some(layout.slots.len() - 1);
                 }
                 (Home::Transient, Some(life)) => transients.push((life, i)),
                 (Home::Transient, None) | (Home::Given(_), _) => {}
             }
         }
-        transients.sort_by_key(|((first, _), _)| *first);
-        // Slots in use until the given call.
-        let mut busy: Vec<(usize, usize)> = Vec::new();
-        let mut free: Vec<usize> = Vec::new();
-        for ((first, last), i) in transients {
-            let value = recording.value(ValueId(i as u32));
-            busy.retain(|(until, slot)| {
-                let ended = *until < first;
-                if ended {
-                    free.push(*slot);
-                }
-                !ended
+        let first_shared = layout.slots.len();
+        let mut taken: Vec<Taken> = Vec::new();
+        transients.sort_by_key(|((first, _), i)| (Reverse(recording.values()[*i].len), *first));
+        for (life, i) in transients {
+            let value = &recording.values()[i];
+            // The slots stand in the order of their sizes, none smaller than this value.
+            let found = taken.iter().enumerate().rev().find(|(slot, taken)| {
+                layout.slots[first_shared + slot].0 == value.kind && is_free(taken, life)
             });
-            let slot = layout.take(&mut free, value.kind, value.len);
-            busy.push((last, slot));
-            layout.slot_of[i] = Some(slot);
+            let slot = found.map_or(taken.len(), |(slot, _)| slot);
+            if slot == taken.len() {
+                layout.slots.push((value.kind, value.len));
+                taken.push(Taken::new());
+            }
+            taken[slot].insert(life.0, life.1);
+            layout.slot_of[i] = Some(first_shared + slot);
         }
         layout
-    }
-
-    fn add(&mut self, kind: Kind, len: usize) -> usize {
-        self.slots.push((kind, len));
-        self.slots.len() - 1
-    }
-
-    fn take(&mut self, free: &mut Vec<usize>, kind: Kind, len: usize) -> usize {
-        let of_kind = |slot: &usize| self.slots[*slot].0 == kind;
-        let fitting = free
-            .iter()
-            .copied()
-            .filter(of_kind)
-            .filter(|s| self.slots[*s].1 >= len);
-        let chosen = fitting.min_by_key(|s| self.slots[*s].1).or_else(|| {
-            free.iter()
-                .copied()
-                .filter(of_kind)
-                .max_by_key(|s| self.slots[*s].1)
-        });
-        match chosen {
-            Some(slot) => {
-                free.retain(|s| *s != slot);
-                self.slots[slot].1 = self.slots[slot].1.max(len);
-                slot
-            }
-            None => self.add(kind, len),
-        }
     }
 
     /// Bytes of each slot, as it is allocated.
@@ -102,6 +87,7 @@ impl Layout {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::device::ValueId;
     use crate::kernels::{Relu, View};
 
     /// A chain of five ReLUs, each reading the one before.

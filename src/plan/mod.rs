@@ -2,14 +2,17 @@
 //! for every value. Making one touches no device memory but the network's weights.
 
 mod bands;
+mod fused;
+mod gradient;
 mod memory;
 mod network;
 mod passes;
 
 pub use bands::{Bands, fewest_bands};
+pub use gradient::Gradient;
 pub use memory::Layout;
 pub use network::Network;
-pub use passes::{Forward, Gradient};
+pub use passes::Forward;
 
 use std::sync::Arc;
 

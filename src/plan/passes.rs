@@ -1,8 +1,8 @@
 //! The forward and the backward pass of a network, recorded as kernel calls.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use super::Network;
+use super::{Gradient, Network};
 use crate::Error;
 use crate::device::{Kind, Recording, ValueId};
 use crate::kernels::{
@@ -10,19 +10,19 @@ use crate::kernels::{
     LrnBackward, MAX_SIDE, MaxPool, MaxPoolBackward, Pad, PadBackward, Relu, ReluBackward, Softmax,
     SoftmaxBackward, Tensor, View, record_conv,
 };
-use crate::net::{Edge, Node, NodeId, Op};
+use crate::net::{Edge, Node, NodeId, Op, Shape};
 
 /// What the forward pass leaves behind: every layer's tensor, and what its backward pass needs.
 #[derive(Debug)]
 pub struct Forward<'a> {
-    network: &'a Network,
+    pub(super) network: &'a Network,
     /// Nodes on the way to a wanted one, in topological order.
-    needed: BTreeSet<NodeId>,
-    tensors: HashMap<NodeId, Tensor>,
-    /// ReLU masks and pooling argmaxes.
-    words: HashMap<NodeId, ValueId>,
-    /// ReLUs computed by the convolution before them.
-    fused: BTreeSet<NodeId>,
+    pub(super) needed: BTreeSet<NodeId>,
+    pub(super) tensors: HashMap<NodeId, Tensor>,
+    /// ReLU masks, pooling argmaxes and masks of maxima.
+    pub(super) words: HashMap<NodeId, ValueId>,
+    /// Nodes computed by a convolution before them, and that convolution: ReLUs, and max pools behind these.
+    fused: BTreeMap<NodeId, NodeId>,
 }
 
 impl<'a> Forward<'a> {
@@ -62,12 +62,12 @@ impl<'a> Forward<'a> {
             needed,
             tensors: HashMap::new(),
             words: HashMap::new(),
-            fused: BTreeSet::new(),
+            fused: BTreeMap::new(),
         };
         pass.tensors.insert(NodeId(0), image);
         pass.place_concatenations(recording, &shapes, image.view.n, keep);
         for id in pass.needed.clone() {
-            if id == NodeId(0) || pass.fused.contains(&id) {
+            if id == NodeId(0) || pass.fused.contains_key(&id) {
                 continue;
             }
             let node = graph.node(id);
@@ -76,7 +76,11 @@ impl<'a> Forward<'a> {
                 Op::Conv { .. } if !wanted.contains(&id) => pass.only_relu_after(id),
                 _ => None,
             };
-            let out = relu.unwrap_or(id);
+            // And so is the pool behind that, where the kernel knows both.
+            let pool = relu
+                .filter(|relu| !wanted.contains(relu))
+                .and_then(|relu| pass.only_pool_after(id, relu, &shapes));
+            let out = pool.or(relu).unwrap_or(id);
             let shape = shapes[out.0].ok_or_else(|| {
                 Error::Plan(format!(
                     "layer `{}` has no size at {}×{}",
@@ -92,10 +96,12 @@ impl<'a> Forward<'a> {
                 None => Tensor::transient(recording, &graph.node(out).name, view),
             };
             pass.tensors.insert(out, y);
-            if let Some(relu) = relu {
-                pass.fused.insert(relu);
+            pass.fused
+                .extend(relu.into_iter().chain(pool).map(|fused| (fused, id)));
+            match pool {
+                Some(pool) => pass.record_pooled(recording, node, pool, y)?,
+                None => pass.record_node(recording, id, node, relu, y)?,
             }
-            pass.record_node(recording, id, node, relu, y)?;
         }
         Ok(pass)
     }
@@ -103,7 +109,7 @@ impl<'a> Forward<'a> {
     /// The tensor of a needed layer.
     ///
     /// # Panics
-    /// When the layer was not needed, or lies inside a fused pair: a bug in the caller.
+    /// When the layer was not needed, or lies inside fused ones: a bug in the caller.
     #[must_use]
     pub fn tensor(&self, id: NodeId) -> Tensor {
         self.tensors[&id]
@@ -113,7 +119,7 @@ impl<'a> Forward<'a> {
     fn place_concatenations(
         &mut self,
         recording: &mut Recording,
-        shapes: &[Option<crate::net::Shape>],
+        shapes: &[Option<Shape>],
         n: u32,
         keep: &[NodeId],
     ) {
@@ -136,19 +142,6 @@ impl<'a> Forward<'a> {
                 self.tensors.insert(*input, whole.slice(first, channels));
                 first += channels;
             }
-        }
-    }
-
-    /// The ReLU behind `id`, if it is the only needed consumer.
-    fn only_relu_after(&self, id: NodeId) -> Option<NodeId> {
-        let graph = self.network.graph();
-        let mut consumers = self
-            .needed
-            .iter()
-            .filter(|c| graph.node(**c).inputs.contains(&id));
-        match (consumers.next(), consumers.next()) {
-            (Some(only), None) if graph.node(*only).op == Op::Relu => Some(*only),
-            _ => None,
         }
     }
 
@@ -295,7 +288,7 @@ impl<'a> Forward<'a> {
         Ok(())
     }
 
-    fn mask(&mut self, recording: &mut Recording, id: NodeId, len: usize) -> ValueId {
+    pub(super) fn mask(&mut self, recording: &mut Recording, id: NodeId, len: usize) -> ValueId {
         let name = &self.network.graph().node(id).name;
         let value = recording.transient(format!("{name} mask"), Kind::Word, len);
         self.words.insert(id, value);
@@ -319,7 +312,7 @@ impl<'a> Forward<'a> {
         for id in self.needed.iter().rev().copied() {
             let node = graph.node(id);
             let Some(x) = self.tensors.get(&id).copied() else {
-                // A convolution whose ReLU is fused: the ReLU's turn has recorded its backward pass.
+                // Inside fused nodes: the last one's turn has recorded the backward pass of all.
                 continue;
             };
             let mut gradient = gradients
@@ -344,21 +337,25 @@ impl<'a> Forward<'a> {
                 }
                 continue;
             }
-            // A fused pair's input is the convolution's.
-            let (node, masked) = match (node.op, node.inputs.first()) {
-                (Op::Relu, Some(conv)) if self.fused.contains(&id) => {
-                    (graph.node(*conv), Some(self.words[&id]))
-                }
-                _ => (node, None),
-            };
-            let Some(input) = node.inputs.first().copied() else {
+            // The input of fused nodes is the convolution's.
+            let conv = self.fused.get(&id).map(|conv| graph.node(*conv));
+            let mask = conv.map(|_| self.words[&id]);
+            let Some(input) = conv.unwrap_or(node).inputs.first().copied() else {
                 continue;
             };
             let below = gradients.entry(input).or_insert_with(|| {
                 Gradient::new(self.tensors[&input].view, &graph.node(input).name)
             });
             let (dx, accumulate) = below.target(recording);
-            self.record_node_backward(recording, id, node, masked, dy, dx, accumulate)?;
+            match (conv, node.op) {
+                (Some(conv), Op::MaxPool { .. }) => {
+                    self.record_unpooled(recording, conv, id, dy, dx, accumulate)?;
+                }
+                _ => {
+                    let node = conv.unwrap_or(node);
+                    self.record_node_backward(recording, id, node, mask, dy, dx, accumulate)?;
+                }
+            }
         }
         Err(Error::Plan("no term depends on the image".to_string()))
     }
@@ -501,50 +498,5 @@ impl<'a> Forward<'a> {
             }
         }
         Ok(())
-    }
-}
-
-/// The gradient with respect to one tensor while its contributions are being recorded.
-#[derive(Debug)]
-pub struct Gradient {
-    view: View,
-    label: String,
-    tensor: Option<Tensor>,
-}
-
-impl Gradient {
-    fn new(view: View, label: &str) -> Self {
-        // A slice of a concatenation reached only by terms still gets a gradient of its own size.
-        let view = View::new(view.n, view.h, view.w, view.c);
-        Self {
-            view,
-            label: format!("gradient {label}"),
-            tensor: None,
-        }
-    }
-
-    fn written(tensor: Tensor) -> Self {
-        Self {
-            view: tensor.view,
-            label: String::new(),
-            tensor: Some(tensor),
-        }
-    }
-
-    /// Where the next contribution goes, and whether it adds to those before it. The first one must write every
-    /// element.
-    pub fn target(&mut self, recording: &mut Recording) -> (Tensor, bool) {
-        match self.tensor {
-            Some(tensor) => (tensor, true),
-            None => {
-                let tensor = Tensor::transient(recording, &self.label, self.view);
-                self.tensor = Some(tensor);
-                (tensor, false)
-            }
-        }
-    }
-
-    fn tensor(&self) -> Option<Tensor> {
-        self.tensor
     }
 }

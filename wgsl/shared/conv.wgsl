@@ -2,7 +2,7 @@
 #import pixgrad::tensor::{View, index, mask_index, positive}
 #import pixgrad::strip::{Strip, zero_strip, mac_strip, add_strip, scale_strip, relu_strip}
 
-// What the three convolution kernels share: parameters, bindings, weights and the way a strip is stored. With zeros
+// What the convolution kernels share: parameters, bindings, weights and the way a strip is stored. With zeros
 // outside x they all compute
 //     y[n,oy,ox,co] (+)= alpha·( Σ_ky,kx,ci x°[n, oy·stride+ky−pad, ox·stride+kx−pad, ci] · w[ky,kx,ci,co] + bias[co] )
 // where x° is x with input_dilation−1 zeros between neighbouring pixels: the backward pass of a convolution with
@@ -120,43 +120,49 @@ const WIDTH: u32 = 1u;
 const WIDTH: u32 = 2u;
 #endif
 
-// The work of one invocation: a strip of y, and `width` vec4s of output channels.
+// Pixel xx of the row of x that begins at `row`, 0 outside the image.
+fn load(row: u32, xx: i32) -> vec4<f32> {
+    let inside = clamp(xx, 0, i32(p.x.w) - 1);
+    return select(vec4<f32>(0.0), x[row + u32(inside) * p.x.stride], xx == inside);
+}
+
+// The work of one invocation: a piece of a row of y, mostly a strip, and `width` vec4s of output channels.
 struct Work {
-    // Whether there is such a strip. Under BROADCAST invocations without one help along at another's.
+    // Whether there is such a piece. Under BROADCAST invocations without one help along at another's.
     inside: bool,
     row: u32,
-    strip: u32,
+    piece: u32,
     quad_out: u32,
 }
 
-// One workgroup has 64 strips and one column of output channels, so that its weights are the same for all: grid
-// (⌈strips/64⌉, columns, n).
-// Under FLAT, for images of few strips or very many, strips are numbered first, up to a multiple of 8, and columns after
+// One workgroup has 64 pieces, `per_row` in each row, and one column of output channels, so that its weights are the same
+// for all: grid (⌈pieces/64⌉, columns, n).
+// Under FLAT, for images of few pieces or very many, pieces are numbered first, up to a multiple of 8, and columns after
 // them, so that nearly all invocations are busy and every 8 of them have the same weights: grid of workgroups in rows of
 // 32768 (no dimension may exceed 65535), images in z.
-fn work(group: vec3<u32>, lane: u32, width: u32) -> Work {
+fn work(group: vec3<u32>, lane: u32, width: u32, per_row: u32) -> Work {
     let columns = p.y.quads / width;
-    let strips = p.y.h * p.y.strips;
+    let pieces = p.y.h * per_row;
 #ifdef FLAT
     let flat = (group.y * 32768u + group.x) * 64u + lane;
-    let numbered = (strips + 7u) / 8u * 8u;
+    let numbered = (pieces + 7u) / 8u * 8u;
     let column = flat / numbered;
-    let strip = flat % numbered;
+    let piece = flat % numbered;
 #else
     let column = group.y;
-    let strip = group.x * 64u + lane;
+    let piece = group.x * 64u + lane;
 #endif
-    let s = min(strip, strips - 1u);
-    let inside = strip < strips && column < columns;
-    return Work(inside, s / p.y.strips, s % p.y.strips, min(column, columns - 1u) * width);
+    let s = min(piece, pieces - 1u);
+    let inside = piece < pieces && column < columns;
+    return Work(inside, s / per_row, s % per_row, min(column, columns - 1u) * width);
 }
 
-// Finishes and writes the sums of one invocation.
+// Finishes and writes the sums of one invocation, whose piece is a strip.
 fn store(sums: Sums, n: u32, item: Work) {
     if !item.inside { return; }
-    store_strip(sums.first, n, item.row, item.strip, item.quad_out);
+    store_strip(sums.first, n, item.row, item.piece, item.quad_out);
 #ifndef SINGLE
-    store_strip(sums.second, n, item.row, item.strip, item.quad_out + 1u);
+    store_strip(sums.second, n, item.row, item.piece, item.quad_out + 1u);
 #endif
 }
 

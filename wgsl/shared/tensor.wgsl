@@ -11,6 +11,11 @@
 // Bit masks (ReLU) hold one bit per element: word ((n·h + y)·strips + x / 8)·quads + c / 4 with strips = ceil(w / 8)
 // covers 8 neighbouring pixels of a row times 4 channels; pixel x, channel c is bit (x % 8)·4 + c % 4. Eight pixels
 // of a row are a *strip*: the unit of work of the convolutions, which therefore write whole words.
+//
+// Masks of maxima (2×2 max pooling with stride 2) hold one bit per element of what is pooled, set where it is the first
+// maximum of its window and positive. They are laid out by the *pooled* tensor: word
+// ((n·h + y)·groups + x / 2)·quads + c / 4 with groups = ceil(w / 2) covers the windows of 2 neighbouring pixels, that is 2
+// rows of 4 pixels each, times 4 channels; row r, pixel i, channel c of these is bit r·16 + i·4 + c % 4.
 struct View {
     n: u32,
     h: u32,
@@ -31,6 +36,15 @@ fn index(v: View, n: u32, y: u32, x: u32, quad: u32) -> u32 {
 
 fn mask_index(v: View, n: u32, y: u32, strip: u32, quad: u32) -> u32 {
     return ((n * v.h + y) * v.strips + strip) * v.quads + quad;
+}
+
+// Groups of two pixels per row: the words of a row and quad of a mask of maxima.
+fn groups(v: View) -> u32 {
+    return (v.w + 1u) / 2u;
+}
+
+fn maxima_index(v: View, n: u32, y: u32, group: u32, quad: u32) -> u32 {
+    return ((n * v.h + y) * groups(v) + group) * v.quads + quad;
 }
 
 // The components of `value` whose bit is set in `bits` (the low four), 0 for the others.
