@@ -165,3 +165,23 @@ fn a_plan_tells_what_fits() {
     desk.refused("plan --sizes 64,none", 2, &["whole number of pixels"]);
     desk.refused("plan none.toml", 1, &["none.toml"]);
 }
+
+/// The `cpu` device has nothing to tune; the options are taken all the same, but not both.
+#[test]
+fn tuning_is_asked_for_or_not() {
+    let desk = Desk::new();
+    desk.refused(
+        "classify content.png --no-tune --retune",
+        2,
+        &["cannot be used with"],
+    );
+    let cache = desk.path("cache");
+    let mut command =
+        desk.command("style content.png style.png -s 32 --min-size 32 -i 1 --retune -o a.png");
+    let output = command
+        .env("PIXGRAD_CACHE", &cache)
+        .output()
+        .expect("it starts");
+    assert!(output.status.success());
+    assert!(!cache.exists(), "nothing was tuned");
+}

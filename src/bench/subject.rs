@@ -43,25 +43,29 @@ impl<'a> Subject<'a> {
         self.device.allocated().0.saturating_sub(self.before)
     }
 
-    /// ‖g − g'‖/‖g'‖ of the gradients at a small size, here and on another device.
-    pub fn gradient_deviation(&self, reference: &Device) -> Result<f64, Error> {
+    /// ‖g − g'‖/‖g'‖ of the gradients and |l − l'|/l' of the objectives at a small size, here and on another device.
+    pub fn deviations(&self, reference: &Device) -> Result<(f64, f64), Error> {
         const SIZE: u32 = 64;
         let gradient = |network: &Network| -> Result<GradientReport, Error> {
             Self::recipe(SIZE).gradient(network)
         };
-        let ours = gradient(&self.network)?.gradient;
-        let theirs = gradient(&Network::load(reference, &self.model)?)?.gradient;
+        let ours = gradient(&self.network)?;
+        let theirs = gradient(&Network::load(reference, &self.model)?)?;
         let (mut error, mut norm) = (0.0, 0.0);
-        for (a, b) in ours.iter().zip(&theirs) {
+        for (a, b) in ours.gradient.iter().zip(&theirs.gradient) {
             error += f64::from(a - b).powi(2);
             norm += f64::from(*b).powi(2);
         }
-        let deviation = (error / norm).sqrt();
-        Ok(if deviation.is_finite() {
-            deviation
-        } else {
-            1.0
-        })
+        let loss = f64::from(ours.loss - theirs.loss) / f64::from(theirs.loss);
+        // JSON has no infinity, and no NaN.
+        let told = |deviation: f64| {
+            if deviation.is_finite() {
+                deviation
+            } else {
+                1.0
+            }
+        };
+        Ok((told((error / norm).sqrt()), told(loss.abs())))
     }
 }
 

@@ -27,6 +27,9 @@ pub trait Real:
     const ZERO: Self;
     /// 1.
     const ONE: Self;
+    /// Whether results are held against those in this type: twins then compute by the definition, not in a faster way that
+    /// rounds otherwise.
+    const ORACLE: bool;
     /// Rounds from f64.
     fn of(value: f64) -> Self;
     /// Widens to f64.
@@ -109,10 +112,11 @@ impl<T> Gemm<'_, T> {
 }
 
 macro_rules! real {
-    ($t:ty) => {
+    ($t:ty, $oracle:literal) => {
         impl Real for $t {
             const ZERO: Self = 0.0;
             const ONE: Self = 1.0;
+            const ORACLE: bool = $oracle;
             fn of(value: f64) -> Self {
                 value as $t
             }
@@ -165,5 +169,5 @@ macro_rules! real {
         }
     };
 }
-real!(f32);
-real!(f64);
+real!(f32, false);
+real!(f64, true);

@@ -1,8 +1,10 @@
 //! Convolution, forward and backward with respect to its input.
 
+use std::borrow::Cow;
+
 use rayon::prelude::*;
 
-use super::View;
+use super::{View, winograd};
 use crate::device::{Bindings, Gemm, Kernel, Real, Shader, Slot, Source, Work};
 
 /// `wgsl/conv.wgsl`.
@@ -305,6 +307,9 @@ impl Kernel for Conv {
     }
 }
 
+/// Tiles that one task transforms together.
+const TILES_PER_TASK: usize = 64;
+
 /// Sums of a band of output rows: `row_stride` pixels of `padded()` channels from one row to the next.
 pub(super) struct Sums<T> {
     pub data: Vec<T>,
@@ -325,8 +330,7 @@ impl Conv {
         let (yh, yw) = (self.y.h as usize, self.y.w as usize);
         let row_len = yw * self.y.pixel_stride();
         let mask_row = self.y.strips as usize * self.y.quads as usize;
-        // Enough pixels per chunk for an efficient product, enough chunks for every thread.
-        let rows = (384 / yw.max(1)).clamp(1, yh.div_ceil(rayon::current_num_threads()).max(1));
+        let rows = self.rows_per_task::<T>();
         let mut no_mask = vec![
             0u32;
             if relu.is_some() {
@@ -345,18 +349,18 @@ impl Conv {
             .zip(relu.chunks_mut(mask_row * yh))
             .take(self.y.n as usize);
         for (n, (y, relu)) in images.enumerate() {
-            let w = if self.weights_per_image {
+            let w = self.factor(if self.weights_per_image {
                 &w[n * self.weights_len()..]
             } else {
                 w
-            };
+            });
             y.par_chunks_mut(row_len * rows)
                 .zip(relu.par_chunks_mut(mask_row * rows))
                 .enumerate()
                 .for_each(|(chunk, (y, relu))| {
                     let first = chunk * rows;
                     let count = y.len() / row_len;
-                    let sums = self.products(w, first, count, |position, row| {
+                    let sums = self.products(&w, first, count, |position, row| {
                         fill(n, position, row);
                     });
                     self.finish(&sums, bias, y, relu, count);
@@ -364,11 +368,67 @@ impl Conv {
         }
     }
 
-    /// Σ x·w for output rows `first..first + count` of an image: one matrix product per row of the window.
+    /// Whether the twin saves multiplications in type T: never where others are held against it, and only where the
+    /// transforms cost less than they save.
+    fn transforms<T: Real>(&self) -> bool {
+        let channels = self.x.padded().min(self.y.padded());
+        !T::ORACLE && self.is_same(3) && channels >= 16 && self.y.h.min(self.y.w) >= 8
+    }
+
+    /// Rows of y that one task makes: enough pixels for an efficient product, enough tasks for every thread.
+    pub(super) fn rows_per_task<T: Real>(&self) -> usize {
+        let (yh, yw) = (self.y.h as usize, self.y.w.max(1) as usize);
+        let share = yh.div_ceil(rayon::current_num_threads()).max(1);
+        if self.transforms::<T>() {
+            let tiles = TILES_PER_TASK.div_ceil(yw.div_ceil(winograd::TILE));
+            return winograd::TILE * tiles.min(share.div_ceil(winograd::TILE));
+        }
+        (384 / yw).clamp(1, share)
+    }
+
+    /// The weights as the products take them.
+    pub(super) fn factor<'a, T: Real>(&self, w: &'a [T]) -> Cow<'a, [T]> {
+        if self.transforms::<T>() {
+            let (cin, cout) = (self.x.padded(), self.y.padded());
+            return Cow::Owned(winograd::transformed_weights(w, cin, cout));
+        }
+        Cow::Borrowed(w)
+    }
+
+    /// Σ x·w for output rows `first..first + count` of an image, with weights from [`Conv::factor`].
     ///
-    /// The input rows are copied once, by `fill`, into a zero-padded band. In it the window of an output pixel is, row by
-    /// row, a contiguous run of kernel·channels elements, so that the rows of the left factor simply overlap.
+    /// The input rows are copied once, by `fill`, into a zero-padded band.
     pub(super) fn products<T: Real>(
+        &self,
+        w: &[T],
+        first: usize,
+        count: usize,
+        fill: impl Fn(usize, &mut [T]),
+    ) -> Sums<T> {
+        if !self.transforms::<T>() {
+            return self.direct_products(w, first, count, fill);
+        }
+        let across = (self.y.w as usize).div_ceil(winograd::TILE);
+        let down = count.div_ceil(winograd::TILE);
+        let (width, channels) = (winograd::TILE * across + 2, self.x.padded());
+        let mut data = vec![T::ZERO; (winograd::TILE * down + 2) * width * channels];
+        for (r, row) in data.chunks_mut(width * channels).enumerate() {
+            fill(first + r, row);
+        }
+        let band = winograd::Band {
+            data: &data,
+            width,
+            channels,
+        };
+        Sums {
+            data: winograd::convolve(&band, w, (down, across), self.y.padded()),
+            row_stride: winograd::TILE * across,
+        }
+    }
+
+    /// By the definition: one matrix product per row of the window. In the band the window of an output pixel is, row by row,
+    /// a contiguous run of kernel·channels elements, so that the rows of the left factor simply overlap.
+    fn direct_products<T: Real>(
         &self,
         w: &[T],
         first: usize,

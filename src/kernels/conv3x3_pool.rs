@@ -140,9 +140,8 @@ impl Kernel for Conv3x3Pool {
         let (yh, yw) = (self.y.h as usize, self.y.w as usize);
         let row_len = yw * self.y.pixel_stride();
         let mask_row = self.y.groups() * self.y.quads as usize;
-        // Rows of y per chunk: enough pixels for an efficient product, enough chunks for every thread.
-        let rows = 192usize.div_ceil(self.x.w as usize);
-        let rows = rows.min(yh.div_ceil(rayon::current_num_threads()));
+        let rows = conv.rows_per_task::<T>().div_ceil(2);
+        let w = conv.factor(w);
         let images = y.chunks_mut(row_len * yh);
         let images = images.zip(maxima.chunks_mut(mask_row * yh));
         for (n, (y, maxima)) in images.enumerate().take(self.y.n as usize) {
@@ -151,7 +150,7 @@ impl Kernel for Conv3x3Pool {
                 .enumerate()
                 .for_each(|(chunk, (y, maxima))| {
                     let (first, count) = (chunk * rows, y.len() / row_len);
-                    let sums = conv.products(w, 2 * first, 2 * count, |position, row| {
+                    let sums = conv.products(&w, 2 * first, 2 * count, |position, row| {
                         conv.fill_row(x, &[], n, position, row);
                     });
                     self.pool(&sums, bias, y, maxima);

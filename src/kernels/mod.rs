@@ -66,6 +66,7 @@ pub mod tv;
 pub mod tv_beta;
 pub mod warp;
 pub mod weigh;
+mod winograd;
 
 pub use about_mean::{AboutMean, Stretch};
 pub use adam::Adam;
