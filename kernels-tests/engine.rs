@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 
 use pixgrad::device::Device;
 use pixgrad::image::{Filter, Image, load, psnr};
-use pixgrad::recipe::{Init, Outcome, StyleLoss, TermKind};
+use pixgrad::recipe::{Init, Outcome, StyleLoss, TermKind, TermSpec};
 use pixgrad::{Network, Recipe};
 
 use crate::common::{GPU, open_gpu, random, uniform};
@@ -286,6 +286,52 @@ fn weights_and_terms_add_up() {
     let two = doubled.gradient(&network).expect("a gradient");
     assert!((two.terms[1] - 2.0 * one.terms[1]).abs() <= 1e-5 * two.terms[1]);
     assert_eq!((two.terms[0], two.terms[2]), (one.terms[0], one.terms[2]));
+}
+
+/// A term of no weight at the layers that are pooled keeps these in memory, each a tensor of its own.
+#[test]
+fn pools_inside_convolutions_change_nothing() {
+    for device in [&Device::cpu(), &*GPU] {
+        let network = Network::load(device, "vgg19").expect("the embedded network");
+        // Odd sizes on the way: 51×35, 25×17, 12×8.
+        let mut fused = Recipe::style(
+            sample("chelsea.png", 51, 35),
+            [sample("starry_night.jpg", 40, 32)],
+        )
+        .init(Init::Noise);
+        fused.image.min_size = None;
+        let mut apart = fused.clone();
+        let mut pooled = TermSpec::new(TermKind::Content);
+        pooled.layers = ["relu1_2", "relu2_2", "relu3_4"]
+            .map(|layer| layer.parse().expect("a layer"))
+            .to_vec();
+        pooled.target = vec![sample("chelsea.png", 51, 35).into()];
+        pooled.weight = 0.0;
+        apart.terms.push(pooled);
+        let bytes = |recipe: &Recipe| {
+            recipe.dry_run(&network).expect("a plan")[0]
+                .cost
+                .buffer_bytes
+        };
+        assert!(bytes(&fused) < bytes(&apart));
+        let (one, other) = (
+            fused.gradient(&network).expect("a gradient"),
+            apart.gradient(&network).expect("a gradient"),
+        );
+        let sum = |f: fn(&f32, &f32) -> f32| -> f32 {
+            one.gradient
+                .iter()
+                .zip(&other.gradient)
+                .map(|(a, b)| f(a, b))
+                .sum()
+        };
+        let difference = (sum(|a, b| (a - b).powi(2)) / sum(|_, b| b.powi(2))).sqrt();
+        assert!(difference <= 1e-5, "{device:?}: {difference:e}");
+        assert!(
+            (one.loss - other.loss).abs() <= 1e-6 * other.loss,
+            "{device:?}"
+        );
+    }
 }
 
 #[test]
