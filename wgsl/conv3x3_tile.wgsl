@@ -91,5 +91,5 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         sums = mac_row(sums, at + 36u, 2u, pair);
     }
     let item = Work(true, id.y * 8u + row, id.x * 2u + strip, first_out + pair * 2u);
-    if item.row < p.y.h && item.strip < p.y.strips && item.quad_out < p.y.quads { store(sums, n, item); }
+    if item.row < p.y.h && item.piece < p.y.strips && item.quad_out < p.y.quads { store(sums, n, item); }
 }

@@ -308,7 +308,7 @@ impl Kernel for Conv {
 }
 
 /// Tiles that one task transforms together.
-const TILES_PER_TASK: usize = 64;
+const TILES_PER_TASK: usize = 128;
 
 /// Sums of a band of output rows: `row_stride` pixels of `padded()` channels from one row to the next.
 pub(super) struct Sums<T> {
