@@ -372,7 +372,7 @@ impl Conv {
     /// transforms cost less than they save.
     fn transforms<T: Real>(&self) -> bool {
         let channels = self.x.padded().min(self.y.padded());
-        !T::ORACLE && self.is_same(3) && channels >= 16 && self.y.h.min(self.y.w) >= 8
+        !T::ORACLE && self.is_same(3) && channels >= 64 && self.y.h.min(self.y.w) >= 8
     }
 
     /// Rows of y that one task makes: enough pixels for an efficient product, enough tasks for every thread.
