@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::{RUNS, least_and_median};
 use crate::Error;
 use crate::device::{Buffer, Device, Kind, Operation};
-use crate::kernels::{CopyRows, Matmul, Matrix, MultiplyAdd, Product, View};
+use crate::kernels::{Conv, CopyRows, MultiplyAdd, View};
 
 /// The rates that everything else is a percentage of.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -91,32 +91,18 @@ fn chains(device: &Device, half: bool) -> Result<(f64, bool), Error> {
     ))
 }
 
-/// Rate of a product of matrices of 1024×1024.
+/// Rate of a product of matrices, [4096, 256]·[256, 256]: as a convolution of 1×1.
 fn product(device: &Device) -> Result<(f64, bool), Error> {
-    let n = 1024;
-    let identity: Vec<f32> = (0..n * n)
-        .map(|i| f32::from(u8::from(i / n == i % n)))
+    let view = View::new(1, 64, 64, 256);
+    let values: Vec<f32> = (0..view.len()).map(|i| (i % 251) as f32 / 251.0).collect();
+    let identity: Vec<f32> = (0..256 * 256)
+        .map(|i| f32::from(u8::from(i / 256 == i % 256)))
         .collect();
-    let values: Vec<f32> = (0..n * n).map(|i| (i % 251) as f32 / 251.0).collect();
-    let matrix = Matrix::packed(n, n / 4);
-    let kernel = Matmul {
-        a: matrix,
-        b: matrix,
-        c: matrix,
-        batch: 1,
-        size: n,
-        rows: n,
-        columns: n,
-        inner: n,
-        product: Product::Plain,
-        alpha: 1.0,
-        diagonal: 0.0,
-        accumulate: false,
-    };
+    let kernel = Conv::new(view, view, 1);
     let buffers = [
-        device.buffer_from("a", &values)?,
-        device.buffer_from("b", &identity)?,
-        device.buffer("c", Kind::Real, (n * n) as usize)?,
+        device.buffer_from("x", &values)?,
+        device.buffer_from("w", &identity)?,
+        device.buffer("y", Kind::Real, view.len())?,
     ];
     let bound: Vec<&Buffer> = buffers.iter().collect();
     let times = device.time(&kernel, &bound, RUNS)?;
