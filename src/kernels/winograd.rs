@@ -74,7 +74,7 @@ pub fn transformed_weights<T: Real>(w: &[T], cin: usize, cout: usize) -> Vec<T> 
                 let columns: [_; 3] =
                     std::array::from_fn(|kx| weights(std::array::from_fn(|ky| tap(ky, kx))));
                 for i in 0..WINDOW {
-                    let across = weights(std::array::from_fn(|kx| columns[kx][i]));
+                    let across = weights(columns.map(|column| column[i]));
                     for (j, value) in across.into_iter().enumerate() {
                         row[(i * WINDOW + j) * cout + co..][..LANES].copy_from_slice(&value);
                     }
@@ -119,7 +119,7 @@ pub fn convolve<T: Real>(
             let columns: [_; WINDOW] =
                 std::array::from_fn(|x| input(std::array::from_fn(|y| pixel(y, x))));
             for i in 0..WINDOW {
-                let across = input(std::array::from_fn(|x| columns[x][i]));
+                let across = input(columns.map(|column| column[i]));
                 for (j, value) in across.into_iter().enumerate() {
                     let at = ((i * WINDOW + j) * tiles + tile) * cin + c;
                     inputs[at..at + LANES].copy_from_slice(&value);
@@ -154,7 +154,7 @@ pub fn convolve<T: Real>(
             let columns: [_; WINDOW] =
                 std::array::from_fn(|j| output(std::array::from_fn(|i| product(i, j))));
             for y in 0..TILE {
-                let row = output(std::array::from_fn(|j| columns[j][y]));
+                let row = output(columns.map(|column| column[y]));
                 for (x, value) in row.into_iter().enumerate() {
                     let at = ((ty + y) * across * TILE + tx + x) * cout + c;
                     sums[at..at + LANES].copy_from_slice(&value);
