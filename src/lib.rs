@@ -58,7 +58,7 @@
 //! | [`plan`] | network, terms and size as a list of kernel calls with memory for every value |
 //! | [`schedule`] | runs a plan in slices that keep the desktop alive |
 //! | [`recipe`] | the methods: a recipe's parts, sizes from coarse to fine, the run |
-//! | [`bench`] | measures a device: ceilings, kernels, whole iterations |
+//! | [`bench`](mod@bench) | measures a device: ceilings, kernels, whole iterations |
 //!
 //! # Features
 //!

@@ -2,7 +2,9 @@
 //!
 //! Winograd's F(2×2, 3×3) as in Lavin and Gray 2016, "Fast Algorithms for Convolutional Neural Networks", section 4.1. A tile
 //! of 2×2 outputs comes from 4×4 inputs:
-//!     Y = Aᵀ[(G·g·Gᵀ) ⊙ (Bᵀ·d·B)]A
+//! ```text
+//! Y = Aᵀ[(G·g·Gᵀ) ⊙ (Bᵀ·d·B)]A
+//! ```
 //! and summed over input channels the product ⊙ is one product of matrices [tiles, in]·[in, out] for each of 16 positions. Its
 //! constants are 1 and 1/2, and it loses no more digits than the sum of nine products does.
 

@@ -4,7 +4,9 @@
 //! not known before the last band is, and sums of squares about zero would lose the digits by which mean² exceeds the
 //! variance. So the squares are about a centre c that lies near, the means of the first band:
 //!
-//!     Σ = (1/N)·Σᵢ (xᵢ − c)(xᵢ − c)ᵀ − (μ − c)(μ − c)ᵀ
+//! ```text
+//! Σ = (1/N)·Σᵢ (xᵢ − c)(xᵢ − c)ᵀ − (μ − c)(μ − c)ᵀ
+//! ```
 //!
 //! This is exact for any c: the shifted data of Chan, Golub & LeVeque 1983, "Algorithms for Computing the Sample Variance". How
 //! many digits the difference costs is bounded whatever the picture: the first of B bands holds about 1/B of the columns, so
