@@ -167,7 +167,7 @@ fn main() {
             losses.push([style_term, content_term].map(|term| term.into_scalar::<f64>()));
         }
         if i == 0 {
-            let values = gradient.into_data().to_vec::<f32>().expect("f32");
+            let values = gradient.into_data().try_into_vec::<f32>().expect("f32");
             let bytes: Vec<u8> = values.iter().flat_map(|v| v.to_le_bytes()).collect();
             std::fs::write(folder.join("burn-gradient.f32"), bytes).expect("the gradient is written");
         }
