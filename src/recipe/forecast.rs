@@ -15,7 +15,7 @@ use crate::schedule::Executor;
 
 /// An iteration that is measured takes at least this long, where the recipe has a size at which it does: below, a GPU waits
 /// for its launches more than it works.
-const LONG_ENOUGH: Duration = Duration::from_millis(60);
+const LONG_ENOUGH: Duration = Duration::from_millis(250);
 
 /// Iterations that count.
 const ROUNDS: usize = 3;
@@ -86,7 +86,6 @@ impl Recipe {
         loop {
             let size = long(side);
             let last = side == finest.0.max(finest.1);
-            let start = Instant::now();
             let made = prepared.executor(size, Some(0), None);
             let mut executor = match made {
                 Ok(executor) => executor,
@@ -97,7 +96,6 @@ impl Recipe {
                 }
                 Err(error) => return Err(error),
             };
-            let ready = start.elapsed();
             let parameter = executor.buffer(executor.plan().parameter.value);
             network
                 .device()
@@ -110,7 +108,13 @@ impl Recipe {
                 side = (next as u32).min(finest.0.max(finest.1));
                 continue;
             }
-            return measured(&mut executor, size, ready);
+            let mut pace = measured(&mut executor, size)?;
+            // Once more, now that every kernel is compiled: that takes the same time at every size.
+            drop(executor);
+            let start = Instant::now();
+            prepared.executor(size, Some(0), None)?;
+            pace.ready = start.elapsed().as_secs_f64() / pixels(size);
+            return Ok(pace);
         }
     }
 
@@ -127,19 +131,22 @@ impl Recipe {
                 let size = (scale.width, scale.height);
                 let plan = prepared.dry_plan(size, scale.bands)?;
                 let iteration = pace.seconds(&plan.recording);
-                let pixels = f64::from(scale.width) * f64::from(scale.height);
                 Ok(ScaleForecast {
                     scale,
                     iteration_ms: iteration * 1e3,
-                    seconds: iteration * scale.iterations as f64 + pace.ready * pixels,
+                    seconds: iteration * scale.iterations as f64 + pace.ready * pixels(size),
                 })
             })
             .collect()
     }
 }
 
+fn pixels(size: (u32, u32)) -> f64 {
+    f64::from(size.0) * f64::from(size.1)
+}
+
 /// Times iterations as wholes and call by call.
-fn measured(executor: &mut Executor, size: (u32, u32), ready: Duration) -> Result<Pace, Error> {
+fn measured(executor: &mut Executor, size: (u32, u32)) -> Result<Pace, Error> {
     let start = Instant::now();
     let (mut rounds, mut whole) = (Vec::new(), Duration::MAX);
     while rounds.len() < ROUNDS && (rounds.is_empty() || start.elapsed() < PATIENCE) {
@@ -157,10 +164,9 @@ fn measured(executor: &mut Executor, size: (u32, u32), ready: Duration) -> Resul
         entry.1 += amount(call.operation.work());
     }
     let all: f64 = calls.values().map(|(seconds, _)| seconds).sum();
-    let pixels = f64::from(size.0) * f64::from(size.1);
     Ok(Pace {
         between: (whole.as_secs_f64() - all).max(0.0),
-        ready: ready.as_secs_f64() / pixels,
+        ready: 0.0,
         calls,
         size,
     })
