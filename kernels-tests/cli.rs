@@ -332,47 +332,6 @@ fn images_are_saved_on_the_way() {
     assert_ne!(desk.load("out-000002.png"), desk.load("out-000004.png"));
 }
 
-#[test]
-fn a_dry_run_plans_and_writes_nothing() {
-    let desk = Desk::new();
-    let before = desk.files();
-    let line = "style content.png style.png --size 64 --min-size 32 --dry-run";
-    let plan = desk.json(&format!("{line} --json"));
-    let scales = plan["scales"].as_array().expect("scales");
-    assert_eq!(scales.len(), 3, "32, 45 and 64 pixels");
-    assert_eq!(
-        (&scales[2]["width"], &scales[2]["height"]),
-        (&64.into(), &48.into())
-    );
-    for key in ["iterations", "total_bytes", "buffer_bytes", "dispatches"] {
-        assert!(
-            scales
-                .iter()
-                .all(|s| s[key].as_u64().is_some_and(|n| n > 0)),
-            "{key}"
-        );
-    }
-    let number = |value: &Value| value.as_f64().expect("a number");
-    let gflop = |i: usize| number(&scales[i]["gflop"]);
-    let mut seconds = 0.0;
-    for scale in scales {
-        let iterations = number(&scale["iteration_ms"]) / 1e3 * number(&scale["iterations"]);
-        assert!(
-            iterations > 0.0 && number(&scale["seconds"]) >= iterations,
-            "{scale}"
-        );
-        seconds += number(&scale["seconds"]);
-    }
-    assert!((number(&plan["seconds"]) - seconds).abs() < 1e-9);
-    assert!(gflop(0) > 0.0 && gflop(2) > 2.0 * gflop(0));
-    let table = desk.done(line);
-    assert!(
-        table.contains("64x48") && table.contains("MiB") && table.contains("GFLOP"),
-        "{table}"
-    );
-    assert_eq!(desk.files(), before);
-}
-
 /// The tensors of a safetensors file, as f32.
 fn tensors(path: &Path) -> Vec<(String, Vec<usize>, Vec<f32>)> {
     let bytes = fs::read(path).expect("a file");

@@ -1,4 +1,4 @@
-//! `bench`, `bench compare` and `plan`: what they report is complete, consistent and checked. No test looks at how long anything took.
+//! `bench`, `bench compare`, `plan` and `--dry-run`: what they report is complete, consistent and checked. No test looks at how long anything took.
 
 use std::fs;
 
@@ -184,4 +184,44 @@ fn tuning_is_asked_for_or_not() {
         .expect("it starts");
     assert!(output.status.success());
     assert!(!cache.exists(), "nothing was tuned");
+}
+
+#[test]
+fn a_dry_run_plans_and_writes_nothing() {
+    let desk = Desk::new();
+    let before = desk.files();
+    let line = "style content.png style.png --size 64 --min-size 32 --dry-run";
+    let plan = desk.json(&format!("{line} --json"));
+    let scales = plan["scales"].as_array().expect("scales");
+    assert_eq!(scales.len(), 3, "32, 45 and 64 pixels");
+    assert_eq!(
+        (&scales[2]["width"], &scales[2]["height"]),
+        (&64.into(), &48.into())
+    );
+    for key in ["iterations", "total_bytes", "buffer_bytes", "dispatches"] {
+        assert!(
+            scales
+                .iter()
+                .all(|s| s[key].as_u64().is_some_and(|n| n > 0)),
+            "{key}"
+        );
+    }
+    let gflop = |i: usize| number(&scales[i]["gflop"]);
+    let mut seconds = 0.0;
+    for scale in scales {
+        let iterations = number(&scale["iteration_ms"]) / 1e3 * number(&scale["iterations"]);
+        assert!(
+            iterations > 0.0 && number(&scale["seconds"]) >= iterations,
+            "{scale}"
+        );
+        seconds += number(&scale["seconds"]);
+    }
+    assert!((number(&plan["seconds"]) - seconds).abs() < 1e-9);
+    assert!(gflop(0) > 0.0 && gflop(2) > 2.0 * gflop(0));
+    let table = desk.done(line);
+    assert!(
+        table.contains("64x48") && table.contains("MiB") && table.contains("GFLOP"),
+        "{table}"
+    );
+    assert_eq!(desk.files(), before);
 }

@@ -4,6 +4,9 @@ use super::picture::picture;
 use crate::recipe::{GradientReport, Run};
 use crate::{Device, Error, Network, Recipe};
 
+/// Larger pictures are made from one of this size, which costs no less to compute with.
+const LARGEST: u32 = 1024;
+
 /// A network on a device.
 pub struct Subject<'a> {
     pub device: &'a Device,
@@ -27,7 +30,8 @@ impl<'a> Subject<'a> {
 
     /// Style transfer at `size` pixels as `style` does it by default, at one scale.
     fn recipe(size: u32) -> Recipe {
-        Recipe::style(picture(size, 1), [picture(size, 2)])
+        let drawn = size.min(LARGEST);
+        Recipe::style(picture(drawn, 1), [picture(drawn, 2)])
             .size(size)
             .min_size(size)
             .iterations(1 << 20)

@@ -1,33 +1,28 @@
-//! A GPU through `wgpu`: buffers, pipelines, read-back, counters.
+//! A GPU through `wgpu`: buffers, read-back, counters; its kernels are in `pipeline.rs`.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::buffer::Memory;
+use super::pipeline::Pipelines;
 use super::timing::Timer;
 use super::tuning::Tuned;
-use super::{
-    BROADCAST, Buffer, DeviceError, DeviceInfo, DeviceOptions, Kind, Operation, Shader, Slot,
-    adapters, compose, shader,
-};
-
-/// Where the parameters of one dispatch stand in a buffer of many: WebGPU's alignment of uniform offsets.
-pub const PARAMS_SLOT: u64 = 256;
+use super::{BROADCAST, Buffer, DeviceError, DeviceInfo, DeviceOptions, Kind, Shader, adapters};
 
 /// An open GPU.
 pub struct Gpu {
     device: wgpu::Device,
     queue: wgpu::Queue,
     info: DeviceInfo,
-    checked: bool,
+    pub(super) checked: bool,
     /// Whether parameters are bound as read-only storage instead of as a uniform buffer. Mesa's software Vulkan takes the
     /// contents of uniform buffers for constants and compiles a kernel anew for each that it meets.
-    params_in_storage: bool,
+    pub(super) params_in_storage: bool,
     /// What the shaders of this adapter are compiled with beside their own definitions.
-    definitions: &'static [&'static str],
-    pipelines: Mutex<Pipelines>,
-    counters: Counters,
+    pub(super) definitions: &'static [&'static str],
+    pub(super) pipelines: Mutex<Pipelines>,
+    pub(super) counters: Counters,
     rate: std::sync::OnceLock<f64>,
     /// For each kernel that has run, its time relative to the one predicted from the rate.
     paces: Mutex<HashMap<Shader, f64>>,
@@ -36,24 +31,12 @@ pub struct Gpu {
     failure: Arc<Mutex<Option<String>>>,
 }
 
-/// Compiled kernels by shader and bindings.
-type Pipelines = HashMap<(Shader, Vec<Slot>), Arc<Pipeline>>;
-
-/// A compiled kernel.
-#[derive(Debug)]
-pub struct Pipeline {
-    pipeline: wgpu::ComputePipeline,
-    layout: wgpu::BindGroupLayout,
-    /// Whether a dispatch of it has been encoded.
-    has_run: AtomicBool,
-}
-
 /// What the engine has asked of the driver since the device was opened.
 #[derive(Debug, Default)]
 pub struct Counters {
-    buffers: AtomicU64,
-    bind_groups: AtomicU64,
-    pipelines: AtomicU64,
+    pub(super) buffers: AtomicU64,
+    pub(super) bind_groups: AtomicU64,
+    pub(super) pipelines: AtomicU64,
     submissions: AtomicU64,
     long_submissions: AtomicU64,
     longest_us: AtomicU64,
@@ -94,31 +77,13 @@ impl std::ops::Sub for Usage {
     }
 }
 
-/// One dispatch ready to be encoded.
-#[derive(Debug)]
-pub struct Dispatch {
-    pipeline: Arc<Pipeline>,
-    bind_group: wgpu::BindGroup,
-    grid: [u32; 3],
-}
-
-impl Dispatch {
-    /// Appends the dispatch to a compute pass.
-    pub fn encode(&self, pass: &mut wgpu::ComputePass<'_>) {
-        self.pipeline.has_run.store(true, Ordering::Relaxed);
-        pass.set_pipeline(&self.pipeline.pipeline);
-        pass.set_bind_group(0, &self.bind_group, &[]);
-        pass.dispatch_workgroups(self.grid[0], self.grid[1], self.grid[2]);
-    }
-}
-
 impl std::fmt::Debug for Gpu {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "Gpu({})", self.info)
     }
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -221,7 +186,9 @@ impl Gpu {
         &self.timer
     }
 
-    pub(super) fn info(&self) -> &DeviceInfo {
+    /// Name, backend, driver and limits.
+    #[must_use]
+    pub fn info(&self) -> &DeviceInfo {
         &self.info
     }
 
@@ -406,203 +373,6 @@ impl Gpu {
                 timeout: None,
             })
             .map_err(|e| DeviceError::Lost(e.to_string()))?;
-        self.check()
-    }
-
-    /// The compiled pipeline of a kernel, made once per device.
-    ///
-    /// # Errors
-    /// [`DeviceError::Shader`].
-    pub fn pipeline(&self, operation: &dyn Operation) -> Result<Arc<Pipeline>, DeviceError> {
-        let key = (operation.shader(), operation.bindings());
-        if let Some(pipeline) = lock(&self.pipelines).get(&key) {
-            return Ok(Arc::clone(pipeline));
-        }
-        let pipeline = Arc::new(self.compile(key.0, &key.1)?);
-        lock(&self.pipelines).insert(key, Arc::clone(&pipeline));
-        Ok(pipeline)
-    }
-
-    fn compile(&self, shader: Shader, slots: &[Slot]) -> Result<Pipeline, DeviceError> {
-        let label = shader.label();
-        let mut module = compose(shader, self.definitions)?;
-        if self.params_in_storage {
-            shader::params_in_storage(&mut module);
-        }
-        let scope = self.device.push_error_scope(wgpu::ErrorFilter::Validation);
-        let descriptor = wgpu::ShaderModuleDescriptor {
-            label: Some(&label),
-            source: wgpu::ShaderSource::Naga(std::borrow::Cow::Owned(module)),
-        };
-        let module = if self.checked {
-            self.device.create_shader_module(descriptor)
-        } else {
-            // SAFETY: the shaders are this crate's own; the tests run every one of them checked and hold every
-            // output against its twin, and every loop in them ends.
-            unsafe {
-                self.device.create_shader_module_trusted(
-                    descriptor,
-                    wgpu::ShaderRuntimeChecks::unchecked(),
-                )
-            }
-        };
-        let entry = |binding: u32, ty| wgpu::BindGroupLayoutEntry {
-            binding,
-            visibility: wgpu::ShaderStages::COMPUTE,
-            ty: wgpu::BindingType::Buffer {
-                ty,
-                has_dynamic_offset: false,
-                min_binding_size: None,
-            },
-            count: None,
-        };
-        let params_type = if self.params_in_storage {
-            wgpu::BufferBindingType::Storage { read_only: true }
-        } else {
-            wgpu::BufferBindingType::Uniform
-        };
-        let entries: Vec<_> = std::iter::once(entry(0, params_type))
-            .chain(slots.iter().zip(1..).map(|(slot, binding)| {
-                entry(
-                    binding,
-                    wgpu::BufferBindingType::Storage {
-                        read_only: !slot.writes(),
-                    },
-                )
-            }))
-            .collect();
-        let layout = self
-            .device
-            .create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor {
-                label: Some(&label),
-                entries: &entries,
-            });
-        let pipeline_layout = self
-            .device
-            .create_pipeline_layout(&wgpu::PipelineLayoutDescriptor {
-                label: Some(&label),
-                bind_group_layouts: &[Some(&layout)],
-                immediate_size: 0,
-            });
-        let pipeline = self
-            .device
-            .create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
-                label: Some(&label),
-                layout: Some(&pipeline_layout),
-                module: &module,
-                entry_point: Some("main"),
-                compilation_options: wgpu::PipelineCompilationOptions {
-                    // Every kernel writes its workgroup memory before it reads it; clearing costs a barrier.
-                    zero_initialize_workgroup_memory: false,
-                    ..Default::default()
-                },
-                cache: None,
-            });
-        if let Some(error) = pollster::block_on(scope.pop()) {
-            return Err(DeviceError::Shader {
-                name: label,
-                reason: error.to_string(),
-            });
-        }
-        self.counters.pipelines.fetch_add(1, Ordering::Relaxed);
-        Ok(Pipeline {
-            pipeline,
-            layout,
-            has_run: AtomicBool::new(false),
-        })
-    }
-
-    /// Whether the device has been given a dispatch of the kernel already: the first may take much longer than those
-    /// after it.
-    ///
-    /// # Errors
-    /// [`DeviceError::Shader`].
-    pub fn has_run(&self, operation: &dyn Operation) -> Result<bool, DeviceError> {
-        Ok(self.pipeline(operation)?.has_run.load(Ordering::Relaxed))
-    }
-
-    /// A buffer of parameters: the slots of [`Gpu::params_bytes`], one after the other.
-    ///
-    /// # Errors
-    /// As [`super::Device::buffer`].
-    pub fn params_buffer(&self, slots: &[u8]) -> Result<wgpu::Buffer, DeviceError> {
-        let usage = wgpu::BufferUsages::UNIFORM
-            | wgpu::BufferUsages::STORAGE
-            | wgpu::BufferUsages::COPY_DST;
-        let bytes = (slots.len() as u64).max(PARAMS_SLOT);
-        let buffer = self.raw_buffer("parameters", bytes, usage)?;
-        self.queue.write_buffer(&buffer, 0, slots);
-        Ok(buffer)
-    }
-
-    /// The bytes of a parameter slot: the band's origin in workgroups, then the kernel's own parameters.
-    #[must_use]
-    pub fn params_bytes(operation: &dyn Operation, origin: [u32; 3]) -> Vec<u8> {
-        let mut bytes = Vec::with_capacity(PARAMS_SLOT as usize);
-        bytes.extend_from_slice(bytemuck::cast_slice(&[origin[0], origin[1], origin[2], 0]));
-        bytes.extend_from_slice(&operation.params());
-        assert!(
-            bytes.len() as u64 <= PARAMS_SLOT,
-            "{operation:?}: parameters do not fit their slot"
-        );
-        bytes.resize(PARAMS_SLOT as usize, 0);
-        bytes
-    }
-
-    /// Binds `buffers` and the parameters at `slot` of `params` for a band of `grid` workgroups.
-    ///
-    /// # Errors
-    /// [`DeviceError::Shader`].
-    pub fn dispatch(
-        &self,
-        operation: &dyn Operation,
-        buffers: &[&Buffer],
-        params: &wgpu::Buffer,
-        slot: u64,
-        grid: [u32; 3],
-    ) -> Result<Dispatch, DeviceError> {
-        let pipeline = self.pipeline(operation)?;
-        let parameters = wgpu::BindingResource::Buffer(wgpu::BufferBinding {
-            buffer: params,
-            offset: slot * PARAMS_SLOT,
-            size: std::num::NonZeroU64::new(PARAMS_SLOT),
-        });
-        let entries: Vec<_> = std::iter::once(wgpu::BindGroupEntry {
-            binding: 0,
-            resource: parameters,
-        })
-        .chain(buffers.iter().zip(1..).filter_map(|(buffer, binding)| {
-            buffer.wgpu().map(|raw| wgpu::BindGroupEntry {
-                binding,
-                resource: raw.as_entire_binding(),
-            })
-        }))
-        .collect();
-        let bind_group = self.device.create_bind_group(&wgpu::BindGroupDescriptor {
-            label: None,
-            layout: &pipeline.layout,
-            entries: &entries,
-        });
-        self.counters.bind_groups.fetch_add(1, Ordering::Relaxed);
-        Ok(Dispatch {
-            pipeline,
-            bind_group,
-            grid,
-        })
-    }
-
-    pub(super) fn run(
-        &self,
-        operation: &dyn Operation,
-        buffers: &[&Buffer],
-    ) -> Result<(), DeviceError> {
-        let params = self.params_buffer(&Self::params_bytes(operation, [0; 3]))?;
-        let dispatch = self.dispatch(operation, buffers, &params, 0, operation.grid())?;
-        let mut encoder = self
-            .device
-            .create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
-        dispatch.encode(&mut encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default()));
-        self.submit(encoder);
         self.check()
     }
 }

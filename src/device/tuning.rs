@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Device, DeviceInfo, Gpu};
+use super::gpu::lock;
+use super::{Device, Gpu};
 
 /// Which kernels run where several compute the same.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -84,12 +85,6 @@ impl Gpu {
     pub fn warn(&self, warning: String) {
         lock(&self.tuned().warnings).push(warning);
     }
-
-    /// Name, backend, driver and limits.
-    #[must_use]
-    pub fn described(&self) -> &DeviceInfo {
-        self.info()
-    }
 }
 
 impl Device {
@@ -101,8 +96,4 @@ impl Device {
             std::mem::take(&mut lock(&gpu.tuned().warnings))
         })
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

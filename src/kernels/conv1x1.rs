@@ -1,7 +1,7 @@
 //! The fast kernel of 1×1 convolutions with stride 1.
 
 use super::Conv;
-use super::conv::{Items, Params};
+use super::conv::Params;
 use crate::device::{Alternatives, Bindings, Kernel, Real, Shader, Slot, Source, Work};
 
 /// `wgsl/conv1x1.wgsl`.
@@ -13,36 +13,13 @@ pub const SOURCE: Source = Source {
 
 /// A [`Conv`] whose shape this kernel serves.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Conv1x1 {
-    conv: Conv,
-    narrow: bool,
-}
+pub struct Conv1x1(Conv);
 
 impl Conv1x1 {
     /// `conv`, if its shape is this kernel's.
     #[must_use]
     pub fn serve(conv: Conv) -> Option<Self> {
-        conv.is_same(1).then_some(Self {
-            conv,
-            narrow: false,
-        })
-    }
-
-    /// The same with one vec4 of output channels per invocation: half the registers, more loads.
-    #[must_use]
-    pub fn narrow(self) -> Self {
-        Self {
-            narrow: true,
-            ..self
-        }
-    }
-
-    fn items(&self) -> Items {
-        if self.narrow {
-            Items::single(self.conv.y)
-        } else {
-            self.conv.items()
-        }
+        conv.is_same(1).then_some(Self(conv))
     }
 }
 
@@ -50,28 +27,28 @@ impl Kernel for Conv1x1 {
     type Params = Params;
 
     fn shader(&self) -> Shader {
-        self.conv.variant(&SOURCE, self.items())
+        self.0.variant(&SOURCE)
     }
     fn bindings(&self) -> Vec<Slot> {
-        Kernel::bindings(&self.conv)
+        Kernel::bindings(&self.0)
     }
     fn params(&self) -> Params {
-        Kernel::params(&self.conv)
+        Kernel::params(&self.0)
     }
     fn grid(&self) -> [u32; 3] {
-        self.items().grid()
+        Kernel::grid(&self.0)
     }
     fn work(&self) -> Work {
-        Kernel::work(&self.conv)
+        Kernel::work(&self.0)
     }
     fn alternatives(&self) -> Option<Alternatives> {
-        let narrow = self.narrow();
-        (Kernel::shader(&narrow) != Kernel::shader(self)).then(|| Alternatives {
-            shape: self.conv.shape(),
-            kernels: vec![Box::new(narrow)],
+        let narrow = self.0.narrowed()?;
+        Some(Alternatives {
+            shape: self.0.shape(),
+            kernels: vec![Box::new(Self(narrow))],
         })
     }
     fn twin<T: Real>(&self, bindings: Bindings<'_, T>) {
-        self.conv.twin(bindings);
+        self.0.twin(bindings);
     }
 }

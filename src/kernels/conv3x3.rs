@@ -1,6 +1,7 @@
 //! The fast kernel of 3×3 convolutions with stride 1 and padding 1.
 
-use super::conv::{Items, Params};
+use super::conv::Params;
+use super::items::with_items;
 use super::{Conv, Conv3x3Tile};
 use crate::device::{Alternatives, Bindings, Kernel, Operation, Real, Shader, Slot, Source, Work};
 
@@ -8,74 +9,27 @@ use crate::device::{Alternatives, Bindings, Kernel, Operation, Real, Shader, Slo
 pub const SOURCE: Source = Source {
     name: "conv3x3",
     text: include_str!("../../wgsl/conv3x3.wgsl"),
-    variants: &[
-        &[],
-        &["ACCUMULATE"],
-        &["MASKED"],
-        &["MASKED", "ACCUMULATE"],
-        &["UNPOOL"],
-        &["UNPOOL", "ACCUMULATE"],
-        &["BIAS"],
-        &["BIAS", "RELU"],
-        &["SINGLE"],
-        &["SINGLE", "ACCUMULATE"],
-        &["SINGLE", "MASKED"],
-        &["SINGLE", "MASKED", "ACCUMULATE"],
-        &["SINGLE", "UNPOOL"],
-        &["SINGLE", "UNPOOL", "ACCUMULATE"],
-        &["SINGLE", "BIAS"],
-        &["SINGLE", "BIAS", "RELU"],
-        &["FLAT"],
-        &["FLAT", "ACCUMULATE"],
-        &["FLAT", "MASKED"],
-        &["FLAT", "MASKED", "ACCUMULATE"],
-        &["FLAT", "UNPOOL"],
-        &["FLAT", "UNPOOL", "ACCUMULATE"],
-        &["FLAT", "BIAS"],
-        &["FLAT", "BIAS", "RELU"],
-        &["FLAT", "SINGLE"],
-        &["FLAT", "SINGLE", "ACCUMULATE"],
-        &["FLAT", "SINGLE", "MASKED"],
-        &["FLAT", "SINGLE", "MASKED", "ACCUMULATE"],
-        &["FLAT", "SINGLE", "UNPOOL"],
-        &["FLAT", "SINGLE", "UNPOOL", "ACCUMULATE"],
-        &["FLAT", "SINGLE", "BIAS"],
-        &["FLAT", "SINGLE", "BIAS", "RELU"],
+    variants: with_items![
+        [],
+        ["ACCUMULATE"],
+        ["MASKED"],
+        ["MASKED", "ACCUMULATE"],
+        ["UNPOOL"],
+        ["UNPOOL", "ACCUMULATE"],
+        ["BIAS"],
+        ["BIAS", "RELU"],
     ],
 };
 
 /// A [`Conv`] whose shape this kernel serves.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Conv3x3 {
-    conv: Conv,
-    narrow: bool,
-}
+pub struct Conv3x3(Conv);
 
 impl Conv3x3 {
     /// `conv`, if its shape is this kernel's.
     #[must_use]
     pub fn serve(conv: Conv) -> Option<Self> {
-        conv.is_same(3).then_some(Self {
-            conv,
-            narrow: false,
-        })
-    }
-
-    /// The same with one vec4 of output channels per invocation: half the registers, more loads.
-    #[must_use]
-    pub fn narrow(self) -> Self {
-        Self {
-            narrow: true,
-            ..self
-        }
-    }
-
-    fn items(&self) -> Items {
-        if self.narrow {
-            Items::single(self.conv.y)
-        } else {
-            self.conv.items()
-        }
+        conv.is_same(3).then_some(Self(conv))
     }
 }
 
@@ -83,35 +37,33 @@ impl Kernel for Conv3x3 {
     type Params = Params;
 
     fn shader(&self) -> Shader {
-        self.conv.variant(&SOURCE, self.items())
+        self.0.variant(&SOURCE)
     }
     fn bindings(&self) -> Vec<Slot> {
-        Kernel::bindings(&self.conv)
+        Kernel::bindings(&self.0)
     }
     fn params(&self) -> Params {
-        Kernel::params(&self.conv)
+        Kernel::params(&self.0)
     }
     fn grid(&self) -> [u32; 3] {
-        self.items().grid()
+        Kernel::grid(&self.0)
     }
     fn work(&self) -> Work {
-        Kernel::work(&self.conv)
+        Kernel::work(&self.0)
     }
     fn alternatives(&self) -> Option<Alternatives> {
-        let narrow = self.narrow();
-        let mut kernels: Vec<Box<dyn Operation>> = Vec::new();
-        if Kernel::shader(&narrow) != Kernel::shader(self) {
-            kernels.push(Box::new(narrow));
-        }
-        if let Some(tile) = Conv3x3Tile::serve(self.conv) {
-            kernels.push(Box::new(tile));
-        }
-        Some(Alternatives {
-            shape: self.conv.shape(),
+        let narrow = self
+            .0
+            .narrowed()
+            .map(|conv| Box::new(Self(conv)) as Box<dyn Operation>);
+        let tile = Conv3x3Tile::serve(self.0).map(|tile| Box::new(tile) as Box<dyn Operation>);
+        let kernels: Vec<_> = narrow.into_iter().chain(tile).collect();
+        (!kernels.is_empty()).then(|| Alternatives {
+            shape: self.0.shape(),
             kernels,
         })
     }
     fn twin<T: Real>(&self, bindings: Bindings<'_, T>) {
-        self.conv.twin(bindings);
+        self.0.twin(bindings);
     }
 }

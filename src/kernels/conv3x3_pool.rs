@@ -3,7 +3,9 @@
 
 use rayon::prelude::*;
 
-use super::conv::{Items, Params, Sums};
+use super::conv::Params;
+use super::conv_twin::Sums;
+use super::items::{Items, with_items};
 use super::rows::{gradient_slot, in_row, pixel};
 use super::{Conv, View, conv3x3};
 use crate::device::{Bindings, Kernel, Real, Shader, Slot, Source, Work};
@@ -12,12 +14,7 @@ use crate::device::{Bindings, Kernel, Real, Shader, Slot, Source, Work};
 pub const SOURCE: Source = Source {
     name: "conv3x3_pool",
     text: include_str!("../../wgsl/conv3x3_pool.wgsl"),
-    variants: &[
-        &["BIAS"],
-        &["SINGLE", "BIAS"],
-        &["FLAT", "BIAS"],
-        &["FLAT", "SINGLE", "BIAS"],
-    ],
+    variants: with_items![["BIAS"]],
 };
 
 /// `y = maxpool(relu(x ⋆ w + bias))`: window 3×3, stride 1 and padding 1, then windows of 2×2 with stride 2, without an odd
@@ -86,16 +83,22 @@ impl Conv3x3Pool {
                 let to = row[in_row(self.y, ox)].chunks_exact_mut(4);
                 let words = &mut words[ox / 2 * quads..][..quads];
                 for (quad, (word, four)) in words.iter_mut().zip(to).enumerate() {
-                    for (i, best) in four.iter_mut().enumerate() {
-                        let channel = quad * 4 + i;
-                        *best = T::ZERO;
-                        let mut bit = 0;
-                        for (element, at) in window.iter().zip(BITS) {
-                            let value = element[channel] + bias[channel];
+                    let channels = quad * 4..quad * 4 + 4;
+                    let bias = &bias[channels.clone()];
+                    let (mut maxima, mut bits) = ([T::ZERO; 4], [0u32; 4]);
+                    for (element, at) in window.iter().zip(BITS) {
+                        let values = element[channels.clone()].iter().zip(bias);
+                        for ((best, bit), (value, bias)) in
+                            maxima.iter_mut().zip(&mut bits).zip(values)
+                        {
+                            let value = *value + *bias;
                             let better = value > *best;
                             *best = if better { value } else { *best };
-                            bit = if better { 1 << at } else { bit };
+                            *bit = if better { 1 << at } else { *bit };
                         }
+                    }
+                    four.copy_from_slice(&maxima);
+                    for (i, bit) in bits.iter().enumerate() {
                         *word |= bit << (ox % 2 * NEXT + i);
                     }
                 }

@@ -37,9 +37,7 @@ impl Kernel for Conv3x3Tile {
     type Params = Params;
 
     fn shader(&self) -> Shader {
-        let conv = &self.0;
-        let definitions: Vec<&str> = conv.operands().collect();
-        SOURCE.with(&definitions)
+        SOURCE.with(&self.0.operands().collect::<Vec<_>>())
     }
     fn bindings(&self) -> Vec<Slot> {
         Kernel::bindings(&self.0)

@@ -1,7 +1,8 @@
 //! The plain convolution kernel: what the fast ones are tested and measured against.
 
 use super::Conv;
-use super::conv::{Items, Params};
+use super::conv::Params;
+use super::items::Items;
 use crate::device::{Bindings, Kernel, Real, Shader, Slot, Source, Work};
 
 /// `wgsl/conv_naive.wgsl`.
@@ -32,7 +33,9 @@ impl Kernel for ConvNaive {
     type Params = Params;
 
     fn shader(&self) -> Shader {
-        self.0.variant(&SOURCE, Items::narrow(self.0.y))
+        let items = Items::narrow(self.0.y);
+        let definitions = self.0.operands().chain(items.definitions());
+        SOURCE.with(&definitions.collect::<Vec<_>>())
     }
     fn bindings(&self) -> Vec<Slot> {
         Kernel::bindings(&self.0)

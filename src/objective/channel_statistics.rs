@@ -6,8 +6,7 @@
 
 use super::moments::record_weighted;
 use super::{
-    Band, Banded, Loss, Saved, Spread, Term, conclude_moments, gather_moments, record_sum,
-    record_whole,
+    Band, Banded, Loss, Saved, Spread, Summed, conclude_moments, gather_moments, record_sum,
 };
 use crate::device::{Buffer, Kind, Recording};
 use crate::kernels::{ChannelAffine, ChannelDistance, Tensor, View};
@@ -83,27 +82,7 @@ impl ChannelStatistics {
     }
 }
 
-impl Term for ChannelStatistics {
-    fn forward(&self, recording: &mut Recording, x: Tensor, loss: Loss) -> Saved {
-        record_whole(self, recording, x, loss)
-    }
-
-    fn backward(
-        &self,
-        recording: &mut Recording,
-        x: Tensor,
-        saved: &Saved,
-        dx: Tensor,
-        accumulate: bool,
-    ) {
-        let band = Band::whole(x.view);
-        self.backward_band(recording, x, band, saved, dx, accumulate);
-    }
-
-    fn banded(&self) -> Result<&dyn Banded, &'static str> {
-        Ok(self)
-    }
-}
+impl Summed for ChannelStatistics {}
 
 impl Banded for ChannelStatistics {
     fn gather(&self, recording: &mut Recording, x: Tensor, band: Band, gathered: &mut Saved) {

@@ -2,7 +2,7 @@
 //!
 //! With D = G/N − A/N_s its gradient is dL/dF = D·F / (C²·N): a 1×1 convolution of F with D as its weights.
 
-use super::{Band, Banded, Loss, Saved, Term, record_add, record_squared_difference, record_whole};
+use super::{Band, Banded, Loss, Saved, Summed, record_add, record_squared_difference};
 use crate::device::{Buffer, Kind, Recording};
 use crate::kernels::{
     Conv, Gram as GramKernel, GramReduce, SquaredDifferenceBackward, Tensor, View, record_conv,
@@ -102,27 +102,7 @@ impl Gram {
     }
 }
 
-impl Term for Gram {
-    fn forward(&self, recording: &mut Recording, x: Tensor, loss: Loss) -> Saved {
-        record_whole(self, recording, x, loss)
-    }
-
-    fn backward(
-        &self,
-        recording: &mut Recording,
-        x: Tensor,
-        saved: &Saved,
-        dx: Tensor,
-        accumulate: bool,
-    ) {
-        let band = Band::whole(x.view);
-        self.backward_band(recording, x, band, saved, dx, accumulate);
-    }
-
-    fn banded(&self) -> Result<&dyn Banded, &'static str> {
-        Ok(self)
-    }
-}
+impl Summed for Gram {}
 
 impl Banded for Gram {
     fn gather(&self, recording: &mut Recording, x: Tensor, band: Band, gathered: &mut Saved) {

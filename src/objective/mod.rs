@@ -93,6 +93,32 @@ pub trait Banded {
     );
 }
 
+/// A [`Banded`] term that is the same of a layer seen whole: that is one band.
+pub trait Summed: Banded + std::fmt::Debug + Send + Sync {}
+
+impl<T: Summed> Term for T {
+    fn forward(&self, recording: &mut Recording, x: Tensor, loss: Loss) -> Saved {
+        let mut gathered = Saved::default();
+        self.gather(recording, x, Band::whole(x.view), &mut gathered);
+        self.conclude(recording, x.view, gathered, loss)
+    }
+
+    fn backward(
+        &self,
+        recording: &mut Recording,
+        x: Tensor,
+        saved: &Saved,
+        dx: Tensor,
+        accumulate: bool,
+    ) {
+        self.backward_band(recording, x, Band::whole(x.view), saved, dx, accumulate);
+    }
+
+    fn banded(&self) -> Result<&dyn Banded, &'static str> {
+        Ok(self)
+    }
+}
+
 /// Some rows of a layer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Band {
@@ -117,13 +143,6 @@ impl Band {
             count: 1,
         }
     }
-}
-
-/// Records the value of a layer that is seen whole: one band.
-fn record_whole(term: &dyn Banded, recording: &mut Recording, x: Tensor, loss: Loss) -> Saved {
-    let mut gathered = Saved::default();
-    term.gather(recording, x, Band::whole(x.view), &mut gathered);
-    term.conclude(recording, x.view, gathered, loss)
 }
 
 /// Where a term's weighted value goes, and the iteration whose it is.

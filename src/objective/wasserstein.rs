@@ -12,8 +12,8 @@
 
 use super::moments::{record_centred, record_weighted};
 use super::{
-    Band, Banded, Loss, Moments, Saved, Spread, Term, conclude_moments, gather_moments, record_sum,
-    record_whole, spread_view,
+    Band, Banded, Loss, Moments, Saved, Spread, Summed, conclude_moments, gather_moments,
+    record_sum, spread_view,
 };
 use crate::device::{Buffer, Kind, Recording};
 use crate::kernels::{
@@ -159,27 +159,7 @@ impl Wasserstein {
     }
 }
 
-impl Term for Wasserstein {
-    fn forward(&self, recording: &mut Recording, x: Tensor, loss: Loss) -> Saved {
-        record_whole(self, recording, x, loss)
-    }
-
-    fn backward(
-        &self,
-        recording: &mut Recording,
-        x: Tensor,
-        saved: &Saved,
-        dx: Tensor,
-        accumulate: bool,
-    ) {
-        let band = Band::whole(x.view);
-        self.backward_band(recording, x, band, saved, dx, accumulate);
-    }
-
-    fn banded(&self) -> Result<&dyn Banded, &'static str> {
-        Ok(self)
-    }
-}
+impl Summed for Wasserstein {}
 
 impl Banded for Wasserstein {
     fn gather(&self, recording: &mut Recording, x: Tensor, band: Band, gathered: &mut Saved) {

@@ -162,7 +162,7 @@ fn read(path: &Path, gpu: &Gpu) -> Result<Choices, String> {
     };
     let file: File = serde_json::from_str(&text)
         .map_err(|error| format!("it is no file of tuned kernels ({error})"))?;
-    let info = gpu.described();
+    let info = gpu.info();
     if file.format != FORMAT {
         return Err(format!("its format is {}, not {FORMAT}", file.format));
     }
@@ -179,7 +179,7 @@ fn read(path: &Path, gpu: &Gpu) -> Result<Choices, String> {
 /// Writes what has been chosen. A run does not fail because the next one will have to measure again.
 fn keep(gpu: &Gpu, choices: &Choices) {
     let Some(path) = path(gpu) else { return };
-    let info = gpu.described();
+    let info = gpu.info();
     let file = File {
         format: FORMAT,
         device: info.name.clone(),
@@ -202,7 +202,7 @@ fn keep(gpu: &Gpu, choices: &Choices) {
 
 /// The file of this device: the same name may stand for another driver.
 fn path(gpu: &Gpu) -> Option<PathBuf> {
-    let info = gpu.described();
+    let info = gpu.info();
     let texts = [&info.name, &info.driver, &info.backend];
     let print = fingerprint(texts.iter().flat_map(|t| t.bytes().map(u32::from)));
     let plain = |c: char| if c.is_ascii_alphanumeric() { c } else { '-' };
