@@ -52,6 +52,7 @@ mod moments;
 mod multiply_add;
 mod networks;
 mod oracle;
+mod packed;
 mod pad;
 mod pair_kernel;
 mod percentile;

@@ -1,7 +1,7 @@
 //! Every variant of every WGSL file compiles for every backend.
 
 use naga::valid::Capabilities;
-use pixgrad::device::{BROADCAST, HALF, Shader, compose};
+use pixgrad::device::{BROADCAST, HALF, Shader, Slot, compose, pack_bindings};
 use pixgrad::kernels::SOURCES;
 
 fn every_variant() -> impl Iterator<Item = Shader> {
@@ -138,6 +138,59 @@ fn glsl_es() {
             "{}: no entry point",
             shader.label()
         );
+    }
+}
+
+/// The bindings of a module with all that can be stored in 16 bits stored so, and how many those are.
+fn packed_slots(module: &naga::Module) -> (Vec<Slot>, usize) {
+    let quad = naga::TypeInner::Vector {
+        size: naga::VectorSize::Quad,
+        scalar: naga::Scalar::F32,
+    };
+    let mut slots = vec![Slot::In; 8];
+    let mut count = 0;
+    for (_, variable) in module.global_variables.iter() {
+        let (Some(binding), naga::AddressSpace::Storage { access }) =
+            (&variable.binding, variable.space)
+        else {
+            continue;
+        };
+        let naga::TypeInner::Array { base, .. } = module.types[variable.ty].inner else {
+            continue;
+        };
+        if module.types[base].inner == quad {
+            slots[binding.binding as usize - 1] = match count % 3 {
+                _ if access.contains(naga::StorageAccess::STORE) => Slot::PackedInOut,
+                1 => Slot::HalvesIn,
+                _ => Slot::PackedIn,
+            };
+            count += 1;
+        }
+    }
+    (slots, count)
+}
+
+/// Any kernel may find reals in 16 bits where its file says vec4s.
+#[test]
+fn bindings_of_vec4s_can_be_packed() {
+    for adapter in [&[][..], &[BROADCAST]] {
+        for shader in every_variant() {
+            let mut module = compose(shader, adapter).unwrap_or_else(|e| panic!("{e}"));
+            let (slots, count) = packed_slots(&module);
+            pack_bindings(&mut module, &slots).unwrap_or_else(|e| panic!("{}: {e}", shader.label()));
+            let left = packed_slots(&module).1;
+            assert_eq!(left, 0, "{}: of {count}", shader.label());
+            let flags = naga::valid::ValidationFlags::all();
+            let capabilities = capabilities(shader)
+                | Capabilities::SUBGROUP
+                | Capabilities::SHADER_FLOAT16_IN_FLOAT32;
+            let info = naga::valid::Validator::new(flags, capabilities)
+                .validate(&module)
+                .unwrap_or_else(|e| panic!("{}: {}", shader.label(), e.emit_to_string("")));
+            let options = naga::back::spv::Options::default();
+            naga::back::spv::write_vec(&module, &info, &options, None)
+                .unwrap_or_else(|e| panic!("{}: {e}", shader.label()));
+        }
     }
 }
 

@@ -3,6 +3,7 @@
 use std::sync::{Arc, LazyLock, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use super::DeviceError;
+use super::packed::{Words, decode, encode};
 use super::tally::Share;
 
 /// What the elements of a buffer are.
@@ -10,8 +11,35 @@ use super::tally::Share;
 pub enum Kind {
     /// Floating-point numbers: f32, except f64 on the oracle.
     Real,
+    /// Floating-point numbers in f16, read only: weights.
+    Half,
+    /// Floating-point numbers in 16 bits, of which four share an exponent: see `wgsl/shared/packed.wgsl`.
+    Packed,
     /// u32: bit masks, argmax positions, counters.
     Word,
+}
+
+impl Kind {
+    /// Bytes that `len` elements take.
+    #[must_use]
+    pub fn bytes(self, len: usize) -> u64 {
+        match self {
+            Self::Real | Self::Word => len as u64 * 4,
+            Self::Half | Self::Packed => len.div_ceil(4) as u64 * 8,
+        }
+    }
+
+    /// Bytes of a buffer for `len` elements. WebGPU has no empty bindings, and a binding of vec4s is never shorter than one.
+    #[must_use]
+    pub fn buffer_bytes(self, len: usize) -> u64 {
+        self.bytes(len).max(16).next_multiple_of(16)
+    }
+
+    /// Whether the elements are numbers, however they are stored.
+    #[must_use]
+    pub fn is_real(self) -> bool {
+        self != Self::Word
+    }
 }
 
 /// Memory on a device; a clone is the same memory.
@@ -38,6 +66,8 @@ pub(super) type CpuMemory = LazyLock<RwLock<Storage>, Box<dyn FnOnce() -> RwLock
 pub(super) enum Storage {
     F32(Vec<f32>),
     F64(Vec<f64>),
+    /// [`Kind::Half`] and [`Kind::Packed`]: four numbers each.
+    Quads(Kind, Vec<Words>),
     Word(Vec<u32>),
 }
 
@@ -99,12 +129,13 @@ impl Buffer {
         }
     }
 
-    pub(super) fn expect(&self, kind: Kind, len: usize) -> Result<(), DeviceError> {
-        if self.kind == kind && len <= self.len {
+    /// Whether it holds numbers or words, and so many of them.
+    pub(super) fn expect(&self, reals: bool, len: usize) -> Result<(), DeviceError> {
+        if self.kind.is_real() == reals && len <= self.len {
             return Ok(());
         }
         Err(DeviceError::Mismatch {
-            expected: format!("{len} {kind:?}s"),
+            expected: format!("{len} {}", if reals { "reals" } else { "words" }),
             found: format!("{} {:?}s", self.len, self.kind),
         })
     }
@@ -135,7 +166,13 @@ impl Buffer {
                 .zip(data)
                 .for_each(|(to, from)| *to = from as f32),
             Storage::F64(v) => v.iter_mut().zip(data).for_each(|(to, from)| *to = from),
-            Storage::Word(_) => return self.expect(Kind::Real, 0),
+            Storage::Quads(kind, v) => {
+                let data: Vec<f64> = data.collect();
+                for (to, from) in v.iter_mut().zip(data.chunks(4)) {
+                    *to = encode(*kind, from);
+                }
+            }
+            Storage::Word(_) => return self.expect(true, 0),
         }
         Ok(())
     }
@@ -143,7 +180,7 @@ impl Buffer {
     pub(super) fn write_words(&self, data: &[u32]) -> Result<(), DeviceError> {
         match &mut *self.write() {
             Storage::Word(v) => v[..data.len()].copy_from_slice(data),
-            Storage::F32(_) | Storage::F64(_) => return self.expect(Kind::Word, 0),
+            _ => return self.expect(false, 0),
         }
         Ok(())
     }
@@ -152,6 +189,10 @@ impl Buffer {
         match &*self.read() {
             Storage::F32(v) => v.iter().map(|&v| f64::from(v)).collect(),
             Storage::F64(v) => v.clone(),
+            Storage::Quads(kind, v) => {
+                let reals = v.iter().flat_map(|words| decode(*kind, *words));
+                reals.take(self.len).collect()
+            }
             Storage::Word(_) => Vec::new(),
         }
     }
@@ -159,7 +200,7 @@ impl Buffer {
     pub(super) fn read_words(&self) -> Vec<u32> {
         match &*self.read() {
             Storage::Word(v) => v.clone(),
-            Storage::F32(_) | Storage::F64(_) => Vec::new(),
+            _ => Vec::new(),
         }
     }
 }

@@ -2,8 +2,11 @@
 
 use std::sync::{Arc, RwLock};
 
+use rayon::prelude::*;
+
 use super::buffer::{CpuMemory, Memory, Storage};
-use super::{Binding, Bindings, Buffer, DeviceInfo, DeviceKind, Kind, Operation};
+use super::packed::{Words, decode, encode};
+use super::{Binding, Bindings, Buffer, DeviceInfo, DeviceKind, Kind, Operation, Real};
 
 /// What the `cpu` device computes in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,6 +60,9 @@ impl Cpu {
                 (Kind::Word, _) => Storage::Word(vec![0; len]),
                 (Kind::Real, Precision::F32) => Storage::F32(vec![0.0; len]),
                 (Kind::Real, Precision::F64) => Storage::F64(vec![0.0; len]),
+                (Kind::Half | Kind::Packed, _) => {
+                    Storage::Quads(kind, vec![[0; 2]; len.div_ceil(4)])
+                }
             })
         }));
         Buffer::new(kind, len, Memory::Cpu(Arc::new(memory)))
@@ -75,7 +81,7 @@ impl Cpu {
 }
 
 /// The two element types a store of reals can have.
-trait Element: Sized {
+trait Element: Real {
     fn slice(storage: &Storage) -> Option<&[Self]>;
     fn slice_mut(storage: &mut Storage) -> Option<&mut [Self]>;
 }
@@ -114,7 +120,35 @@ impl Element for f64 {
     }
 }
 
-/// Locks every buffer as its slot says and hands the slices to `run`.
+/// Quads of a buffer that one task unpacks or packs.
+const QUADS: usize = 1 << 14;
+
+/// The reals of quads.
+fn unpacked<T: Real>(kind: Kind, quads: &[Words]) -> Vec<T> {
+    let mut reals = vec![T::ZERO; quads.len() * 4];
+    let tasks = reals
+        .par_chunks_mut(QUADS * 4)
+        .zip(quads.par_chunks(QUADS));
+    tasks.for_each(|(reals, quads)| {
+        for (to, from) in reals.chunks_exact_mut(4).zip(quads) {
+            to.copy_from_slice(&decode(kind, *from));
+        }
+    });
+    reals
+}
+
+/// Puts reals back where they came from.
+fn pack_into<T: Real>(kind: Kind, reals: &[T], quads: &mut [Words]) {
+    let tasks = quads.par_chunks_mut(QUADS).zip(reals.par_chunks(QUADS * 4));
+    tasks.for_each(|(quads, reals)| {
+        for (to, from) in quads.iter_mut().zip(reals.chunks_exact(4)) {
+            *to = encode(kind, from);
+        }
+    });
+}
+
+/// Locks every buffer as its slot says and hands the slices to `run`. Of quads it gets the reals, and what it has
+/// written is packed after.
 fn with_bindings<T: Element>(
     operation: &dyn Operation,
     buffers: &[&Buffer],
@@ -141,18 +175,40 @@ fn with_bindings<T: Element>(
             }
         })
         .collect();
+    // Also of what is only written: a kernel's view may be a part of the buffer, and the rest must stay.
+    let mut reals: Vec<Vec<T>> = locks
+        .iter()
+        .map(|lock| match lock {
+            Lock::Read(guard) => &**guard,
+            Lock::Write(guard) => &**guard,
+        })
+        .map(|storage| match storage {
+            Storage::Quads(kind, quads) => unpacked(*kind, quads),
+            _ => Vec::new(),
+        })
+        .collect();
     let bindings = locks
         .iter_mut()
-        .map(|lock| match lock {
+        .zip(&mut reals)
+        .map(|(lock, reals)| match lock {
             Lock::Read(guard) => match &**guard {
                 Storage::Word(words) => Binding::Words(words),
-                reals => Binding::Real(T::slice(reals).unwrap_or_default()),
+                Storage::Quads(..) => Binding::Real(reals),
+                own => Binding::Real(T::slice(own).unwrap_or_default()),
             },
             Lock::Write(guard) => match &mut **guard {
                 Storage::Word(words) => Binding::WordsMut(words),
-                reals => Binding::RealMut(T::slice_mut(reals).unwrap_or_default()),
+                Storage::Quads(..) => Binding::RealMut(reals),
+                own => Binding::RealMut(T::slice_mut(own).unwrap_or_default()),
             },
         })
         .collect();
     run(Bindings::new(bindings));
+    for (lock, reals) in locks.iter_mut().zip(&reals) {
+        if let Lock::Write(guard) = lock
+            && let Storage::Quads(kind, quads) = &mut **guard
+        {
+            pack_into(*kind, reals, quads);
+        }
+    }
 }

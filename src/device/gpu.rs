@@ -300,8 +300,7 @@ impl Gpu {
     /// # Errors
     /// As [`super::Device::buffer`].
     pub fn buffer(&self, label: &str, kind: Kind, len: usize) -> Result<Buffer, DeviceError> {
-        // WebGPU has no empty bindings, and a binding of vec4s is never shorter than one.
-        let bytes = (len as u64 * 4).max(16).next_multiple_of(16);
+        let bytes = kind.buffer_bytes(len);
         let usage = wgpu::BufferUsages::STORAGE
             | wgpu::BufferUsages::COPY_SRC
             | wgpu::BufferUsages::COPY_DST;
@@ -324,7 +323,7 @@ impl Gpu {
         let Some(raw) = buffer.wgpu() else {
             return Ok(Vec::new());
         };
-        let bytes = buffer.len() as u64 * 4;
+        let bytes = buffer.kind().bytes(buffer.len());
         if bytes == 0 {
             return Ok(Vec::new());
         }

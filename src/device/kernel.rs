@@ -19,28 +19,54 @@ pub enum Slot {
     WordsOut,
     /// Words, read and written.
     WordsInOut,
+    /// Reals in f16, read.
+    HalvesIn,
+    /// Packed reals, read.
+    PackedIn,
+    /// Packed reals, every element of the kernel's view written.
+    PackedOut,
+    /// Packed reals, read and written.
+    PackedInOut,
 }
 
 impl Slot {
-    /// Reals or words.
+    /// What the binding's buffer holds.
     #[must_use]
     pub fn kind(self) -> Kind {
         match self {
             Self::In | Self::Out | Self::InOut => Kind::Real,
             Self::WordsIn | Self::WordsOut | Self::WordsInOut => Kind::Word,
+            Self::HalvesIn => Kind::Half,
+            Self::PackedIn | Self::PackedOut | Self::PackedInOut => Kind::Packed,
+        }
+    }
+
+    /// The same binding of reals, or of words, on a buffer that holds `kind`.
+    #[must_use]
+    pub fn on(self, kind: Kind) -> Option<Self> {
+        match (self, kind) {
+            (slot, kind) if slot.kind() == kind => Some(slot),
+            (Self::In, Kind::Half) => Some(Self::HalvesIn),
+            (Self::In, Kind::Packed) => Some(Self::PackedIn),
+            (Self::Out, Kind::Packed) => Some(Self::PackedOut),
+            (Self::InOut, Kind::Packed) => Some(Self::PackedInOut),
+            _ => None,
         }
     }
 
     /// Whether the kernel reads what was there before.
     #[must_use]
     pub fn reads(self) -> bool {
-        !matches!(self, Self::Out | Self::WordsOut)
+        !matches!(self, Self::Out | Self::WordsOut | Self::PackedOut)
     }
 
     /// Whether the kernel writes.
     #[must_use]
     pub fn writes(self) -> bool {
-        !matches!(self, Self::In | Self::WordsIn)
+        !matches!(
+            self,
+            Self::In | Self::WordsIn | Self::HalvesIn | Self::PackedIn
+        )
     }
 }
 

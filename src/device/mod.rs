@@ -11,10 +11,13 @@ mod error;
 mod fingerprint;
 mod gpu;
 mod kernel;
+mod packed;
+mod packing;
 mod pipeline;
 mod real;
 mod recording;
 mod shader;
+mod stored;
 mod tally;
 mod timing;
 mod tuning;
@@ -30,10 +33,13 @@ pub use error::DeviceError;
 pub use fingerprint::fingerprint;
 pub use gpu::{Gpu, Usage};
 pub use kernel::{Alternatives, Binding, Bindings, Kernel, Operation, Slot, Work};
+pub use packed::{pack, unpack};
+pub use packing::apply as pack_bindings;
 pub use pipeline::{Dispatch, PARAMS_SLOT, Pipeline};
 pub use real::{Gemm, Real};
 pub use recording::{Call, Home, Recording, Value, ValueId};
 pub use shader::{BROADCAST, HALF, Shader, Source, compose};
+pub use stored::Stored;
 pub use tuning::{Choice, Choices, Tuning};
 
 /// A device: cheap to clone, all clones are the same device.
@@ -161,8 +167,7 @@ impl Device {
             Hardware::Cpu(cpu) => cpu.buffer(kind, len),
             Hardware::Gpu(gpu) => gpu.buffer(label, kind, len)?,
         };
-        let bytes = (len as u64 * 4).max(16).next_multiple_of(16);
-        Ok(buffer.counted(self.0.tally.take(bytes)))
+        Ok(buffer.counted(self.0.tally.take(kind.buffer_bytes(len))))
     }
 
     /// A buffer of reals holding `data`.
@@ -170,20 +175,33 @@ impl Device {
     /// # Errors
     /// As [`Device::buffer`].
     pub fn buffer_from(&self, label: &str, data: &[f32]) -> Result<Buffer, DeviceError> {
-        let buffer = self.buffer(label, Kind::Real, data.len())?;
+        self.buffer_of(label, Kind::Real, data)
+    }
+
+    /// A buffer of `kind`, one of reals, holding `data`.
+    ///
+    /// # Errors
+    /// As [`Device::buffer`].
+    pub fn buffer_of(&self, label: &str, kind: Kind, data: &[f32]) -> Result<Buffer, DeviceError> {
+        let buffer = self.buffer(label, kind, data.len())?;
         self.upload(&buffer, data)?;
         Ok(buffer)
     }
 
-    /// Writes `data` to the start of a buffer of reals.
+    /// Writes `data` to the start of a buffer of reals, rounded to what the buffer can hold; there a quad that `data` fills
+    /// only in part is filled with zeros.
     ///
     /// # Errors
     /// [`DeviceError::Mismatch`] when `data` is longer than the buffer or the buffer holds words.
     pub fn upload(&self, buffer: &Buffer, data: &[f32]) -> Result<(), DeviceError> {
-        buffer.expect(Kind::Real, data.len())?;
-        match &self.0.hardware {
-            Hardware::Cpu(_) => buffer.write_reals(data.iter().map(|&v| f64::from(v))),
-            Hardware::Gpu(gpu) => gpu.write(buffer, bytemuck::cast_slice(data)),
+        buffer.expect(true, data.len())?;
+        match (&self.0.hardware, buffer.kind()) {
+            (Hardware::Cpu(_), _) => buffer.write_reals(data.iter().map(|&v| f64::from(v))),
+            (Hardware::Gpu(gpu), kind @ (Kind::Half | Kind::Packed)) => {
+                let quads: Vec<_> = data.chunks(4).map(|q| packed::encode(kind, q)).collect();
+                gpu.write(buffer, bytemuck::cast_slice(&quads))
+            }
+            (Hardware::Gpu(gpu), _) => gpu.write(buffer, bytemuck::cast_slice(data)),
         }
     }
 
@@ -192,7 +210,7 @@ impl Device {
     /// # Errors
     /// As [`Device::upload`].
     pub fn upload_words(&self, buffer: &Buffer, data: &[u32]) -> Result<(), DeviceError> {
-        buffer.expect(Kind::Word, data.len())?;
+        buffer.expect(false, data.len())?;
         match &self.0.hardware {
             Hardware::Cpu(_) => buffer.write_words(data),
             Hardware::Gpu(gpu) => gpu.write(buffer, bytemuck::cast_slice(data)),
@@ -204,7 +222,7 @@ impl Device {
     /// # Errors
     /// As [`Device::upload`].
     pub fn upload_f64(&self, buffer: &Buffer, data: &[f64]) -> Result<(), DeviceError> {
-        buffer.expect(Kind::Real, data.len())?;
+        buffer.expect(true, data.len())?;
         match &self.0.hardware {
             Hardware::Cpu(_) => buffer.write_reals(data.iter().copied()),
             Hardware::Gpu(_) => {
@@ -219,10 +237,17 @@ impl Device {
     /// # Errors
     /// [`DeviceError::Lost`] when the device fails; [`DeviceError::Mismatch`] on a buffer of words.
     pub fn download(&self, buffer: &Buffer) -> Result<Vec<f32>, DeviceError> {
-        buffer.expect(Kind::Real, 0)?;
-        match &self.0.hardware {
-            Hardware::Cpu(_) => Ok(buffer.read_reals().into_iter().map(|v| v as f32).collect()),
-            Hardware::Gpu(gpu) => Ok(bytemuck::pod_collect_to_vec(&gpu.read(buffer)?)),
+        buffer.expect(true, 0)?;
+        match (&self.0.hardware, buffer.kind()) {
+            (Hardware::Cpu(_), _) => {
+                Ok(buffer.read_reals().into_iter().map(|v| v as f32).collect())
+            }
+            (Hardware::Gpu(gpu), kind @ (Kind::Half | Kind::Packed)) => {
+                let quads: Vec<packed::Words> = bytemuck::pod_collect_to_vec(&gpu.read(buffer)?);
+                let reals = quads.iter().flat_map(|q| packed::decode(kind, *q));
+                Ok(reals.take(buffer.len()).collect())
+            }
+            (Hardware::Gpu(gpu), _) => Ok(bytemuck::pod_collect_to_vec(&gpu.read(buffer)?)),
         }
     }
 
@@ -231,7 +256,7 @@ impl Device {
     /// # Errors
     /// As [`Device::download`].
     pub fn download_f64(&self, buffer: &Buffer) -> Result<Vec<f64>, DeviceError> {
-        buffer.expect(Kind::Real, 0)?;
+        buffer.expect(true, 0)?;
         match &self.0.hardware {
             Hardware::Cpu(_) => Ok(buffer.read_reals()),
             Hardware::Gpu(_) => Ok(self.download(buffer)?.into_iter().map(f64::from).collect()),
@@ -243,7 +268,7 @@ impl Device {
     /// # Errors
     /// As [`Device::download`].
     pub fn download_words(&self, buffer: &Buffer) -> Result<Vec<u32>, DeviceError> {
-        buffer.expect(Kind::Word, 0)?;
+        buffer.expect(false, 0)?;
         match &self.0.hardware {
             Hardware::Cpu(_) => Ok(buffer.read_words()),
             Hardware::Gpu(gpu) => Ok(bytemuck::pod_collect_to_vec(&gpu.read(buffer)?)),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::gpu::lock;
-use super::{Buffer, DeviceError, Gpu, Operation, Shader, Slot, compose, shader};
+use super::{Buffer, DeviceError, Gpu, Operation, Shader, Slot, compose, packing, shader};
 
 /// Where the parameters of one dispatch stand in a buffer of many: WebGPU's alignment of uniform offsets.
 pub const PARAMS_SLOT: u64 = 256;
@@ -61,6 +61,10 @@ impl Gpu {
         if self.params_in_storage {
             shader::params_in_storage(&mut module);
         }
+        packing::apply(&mut module, slots).map_err(|reason| DeviceError::Shader {
+            name: label.clone(),
+            reason,
+        })?;
         let scope = self
             .device()
             .push_error_scope(wgpu::ErrorFilter::Validation);

@@ -1,6 +1,6 @@
 //! A list of kernel calls on values: what the plan makes and the scheduler runs.
 
-use super::{Buffer, Kernel, Kind, Operation, Work};
+use super::{Buffer, Kernel, Kind, Operation, Stored, Work};
 
 /// One value of a recording.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -88,29 +88,23 @@ impl Recording {
     /// and to be written: a bug in the caller.
     pub fn call(&mut self, label: impl Into<String>, kernel: impl Kernel, values: &[ValueId]) {
         let label = label.into();
-        let slots = kernel.bindings();
-        assert_eq!(
-            slots.len(),
-            values.len(),
-            "{label}: {kernel:?} takes {slots:?}"
-        );
+        let of = |id: &ValueId| (self.value(*id).kind, self.value(*id).len);
+        let values_of: Vec<_> = values.iter().map(of).collect();
+        let operation = Stored::on(Box::new(kernel), &values_of)
+            .unwrap_or_else(|reason| panic!("{label}: {reason}"));
+        let slots = operation.bindings();
         for (i, (slot, id)) in slots.iter().zip(values).enumerate() {
-            assert_eq!(
-                slot.kind(),
-                self.value(*id).kind,
-                "{label}: {kernel:?} binding {i}"
-            );
             let twice = values
                 .iter()
                 .enumerate()
                 .any(|(j, other)| j != i && other == id);
             assert!(
                 !(twice && slot.writes()),
-                "{label}: {kernel:?} binding {i} is written and bound twice"
+                "{label}: {operation:?} binding {i} is written and bound twice"
             );
         }
         self.calls.push(Call {
-            operation: Box::new(kernel),
+            operation,
             values: values.to_vec(),
             label,
         });

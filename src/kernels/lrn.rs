@@ -155,7 +155,7 @@ impl Kernel for Lrn {
     }
 
     fn grid(&self) -> [u32; 3] {
-        row_grid(self.y, self.y.w * self.y.quads * 4)
+        row_grid(self.y, self.y.w * self.y.quads)
     }
 
     fn work(&self) -> Work {

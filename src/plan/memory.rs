@@ -80,7 +80,7 @@ impl Layout {
     pub fn slot_bytes(&self) -> impl Iterator<Item = u64> + '_ {
         self.slots
             .iter()
-            .map(|(_, len)| (*len as u64 * 4).max(16).next_multiple_of(16))
+            .map(|(kind, len)| kind.buffer_bytes(*len))
     }
 }
 

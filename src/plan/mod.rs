@@ -412,7 +412,7 @@ impl Plan {
     /// What the plan costs, known before anything is allocated.
     #[must_use]
     pub fn cost(&self) -> Cost {
-        let given: u64 = self.given_buffers().map(|len| len as u64 * 4).sum();
+        let given: u64 = self.given_buffers().sum();
         let work = self.recording.work();
         Cost {
             buffer_bytes: self.layout.slot_bytes().sum(),
@@ -421,7 +421,7 @@ impl Plan {
             largest_buffer_bytes: self
                 .layout
                 .slot_bytes()
-                .chain(self.given_buffers().map(|len| len as u64 * 4))
+                .chain(self.given_buffers())
                 .max()
                 .unwrap_or(0),
             gflop: work.flop as f64 / 1e9,
@@ -436,7 +436,7 @@ impl Plan {
         let cost = self.cost();
         let kept = self.recording.values().iter();
         let kept = kept.filter(|value| matches!(value.home, Home::Persistent));
-        let kept: u64 = kept.map(|value| value.len as u64 * 4).sum();
+        let kept: u64 = kept.map(|value| value.kind.bytes(value.len)).sum();
         let whole = cost.total_bytes() + self.result_bytes();
         whole.max(kept + cost.given_bytes + beside)
     }
@@ -459,8 +459,8 @@ impl Plan {
         device.allocated().0 + cost.buffer_bytes + cost.parameter_bytes
     }
 
-    /// Lengths of the distinct buffers that existed before the plan and are touched by it.
-    fn given_buffers(&self) -> impl Iterator<Item = usize> + '_ {
+    /// Bytes of the distinct buffers that existed before the plan and are touched by it.
+    fn given_buffers(&self) -> impl Iterator<Item = u64> + '_ {
         // A term binds its target once per pass; the label and length identify it well enough for a sum of bytes
         // only together with the buffer's address, so distinct buffers are counted by that.
         let mut seen = std::collections::HashSet::new();
@@ -468,7 +468,9 @@ impl Plan {
             .values()
             .iter()
             .filter_map(move |value| match &value.home {
-                Home::Given(buffer) => seen.insert(buffer.address()).then_some(value.len),
+                Home::Given(buffer) => seen
+                    .insert(buffer.address())
+                    .then(|| value.kind.bytes(value.len)),
                 Home::Transient | Home::Persistent => None,
             })
     }

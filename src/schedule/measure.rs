@@ -96,12 +96,10 @@ impl Executor {
                     &contents(reference, &copies[i])?,
                 );
                 match slots[i].kind() {
-                    Kind::Real => {
-                        deviation.reals = deviation.reals.max(distance(&before, ours, theirs))
-                    }
                     Kind::Word => {
                         deviation.bits = deviation.bits.max(different(&before, ours, theirs))
                     }
+                    _ => deviation.reals = deviation.reals.max(distance(&before, ours, theirs)),
                 }
             }
             deviations.push(Some(deviation));
@@ -128,8 +126,8 @@ impl Executor {
 fn copied(from: &Device, buffer: &Buffer, to: &Device) -> Result<Buffer, Error> {
     let copy = to.buffer("reference", buffer.kind(), buffer.len())?;
     match buffer.kind() {
-        Kind::Real => to.upload(&copy, &from.download(buffer)?)?,
         Kind::Word => to.upload_words(&copy, &from.download_words(buffer)?)?,
+        _ => to.upload(&copy, &from.download(buffer)?)?,
     }
     Ok(copy)
 }
@@ -137,8 +135,8 @@ fn copied(from: &Device, buffer: &Buffer, to: &Device) -> Result<Buffer, Error> 
 /// The bits of a buffer's elements.
 fn contents(device: &Device, buffer: &Buffer) -> Result<Vec<u32>, Error> {
     Ok(match buffer.kind() {
-        Kind::Real => bytemuck::cast_vec(device.download(buffer)?),
         Kind::Word => device.download_words(buffer)?,
+        _ => bytemuck::cast_vec(device.download(buffer)?),
     })
 }
 

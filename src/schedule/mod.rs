@@ -251,8 +251,8 @@ impl Executor {
     pub fn reset(&mut self) -> Result<(), Error> {
         for (_, buffer) in self.persistent() {
             match buffer.kind() {
-                Kind::Real => self.device.upload(buffer, &vec![0.0; buffer.len()])?,
                 Kind::Word => self.device.upload_words(buffer, &vec![0; buffer.len()])?,
+                _ => self.device.upload(buffer, &vec![0.0; buffer.len()])?,
             }
         }
         self.done = 0;

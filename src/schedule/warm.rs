@@ -42,7 +42,8 @@ fn run(
             continue;
         }
         let free = |b: &Buffer| memory.iter().all(|other| other.address() != b.address());
-        let spare = slots.iter().find(|b| b.len() >= memory[i].len() && free(b));
+        let enough = |b: &Buffer| b.kind() == slot.kind() && b.len() >= memory[i].len();
+        let spare = slots.iter().find(|b| enough(b) && free(b));
         memory[i] = match spare {
             Some(spare) => (*spare).clone(),
             None => gpu.buffer("warm-up", slot.kind(), memory[i].len())?,

@@ -32,8 +32,8 @@ struct Entry {
 
 fn dtype(kind: Kind) -> &'static str {
     match kind {
-        Kind::Real => "F32",
         Kind::Word => "U32",
+        _ => "F32",
     }
 }
 
@@ -81,12 +81,12 @@ pub(super) fn write(
 /// A buffer's elements, little-endian as is every platform with a GPU interface that we use.
 fn bytes(device: &Device, buffer: &Buffer) -> io::Result<Vec<u8>> {
     Ok(match buffer.kind() {
-        Kind::Real => {
-            let values = device.download(buffer).map_err(io::Error::other)?;
-            bytemuck::cast_slice(&values).to_vec()
-        }
         Kind::Word => {
             let values = device.download_words(buffer).map_err(io::Error::other)?;
+            bytemuck::cast_slice(&values).to_vec()
+        }
+        _ => {
+            let values = device.download(buffer).map_err(io::Error::other)?;
             bytemuck::cast_slice(&values).to_vec()
         }
     })
@@ -223,8 +223,8 @@ impl Stored {
                 .and_then(|_| file.read_exact(&mut bytes))
                 .map_err(|e| self.fail(format!("it cannot be read: {e}")))?;
             match buffer.kind() {
-                Kind::Real => device.upload(buffer, &bytemuck::pod_collect_to_vec(&bytes))?,
                 Kind::Word => device.upload_words(buffer, &bytemuck::pod_collect_to_vec(&bytes))?,
+                _ => device.upload(buffer, &bytemuck::pod_collect_to_vec(&bytes))?,
             }
         }
         Ok(())

@@ -1,0 +1,109 @@
+//! Reals in 16 bits on the host: the mirror of `wgsl/shared/packed.wgsl`.
+
+use half::f16;
+
+use super::{Kind, Real};
+
+/// Four reals as they stand in memory.
+pub(super) type Words = [u32; 2];
+
+/// Four numbers that share an exponent, see `wgsl/shared/packed.wgsl`.
+#[must_use]
+pub fn pack(values: [f32; 4]) -> [u32; 2] {
+    let largest = values
+        .iter()
+        .fold(0, |most, v| most.max(v.to_bits() & 0x7fff_ffff));
+    if largest >= f32::INFINITY.to_bits() {
+        return [15, 15];
+    }
+    let e = ((largest >> 23).max(13) - 12).min(242);
+    let scale = f32::from_bits((254 - e) << 23);
+    let [a, b, c, d] = values.map(|v| {
+        let m = (v * scale).clamp(-8191.0, 8191.0).round_ties_even();
+        (m as i32 as u32) & 0x3fff
+    });
+    [a << 18 | b << 4 | (e & 15), c << 18 | d << 4 | e >> 4]
+}
+
+/// The numbers of [`pack`].
+#[must_use]
+pub fn unpack([first, second]: [u32; 2]) -> [f32; 4] {
+    let e = (first & 15) | (second & 15) << 4;
+    let scale = f32::from_bits(e << 23);
+    [first, first << 14, second, second << 14].map(|high| (high as i32 >> 18) as f32 * scale)
+}
+
+/// IEEE 754's binary16.
+fn to_half(values: [f32; 4]) -> Words {
+    let [a, b, c, d] = values.map(|v| u32::from(f16::from_f32(v).to_bits()));
+    [a | b << 16, c | d << 16]
+}
+
+fn from_half([first, second]: Words) -> [f32; 4] {
+    [first & 0xffff, first >> 16, second & 0xffff, second >> 16]
+        .map(|bits| f16::from_bits(bits as u16).to_f32())
+}
+
+/// How four reals of a kind are stored.
+pub(super) fn encode<T: Real>(kind: Kind, values: &[T]) -> Words {
+    let mut quad = [0.0; 4];
+    for (to, from) in quad.iter_mut().zip(values) {
+        *to = from.wide() as f32;
+    }
+    match kind {
+        Kind::Half => to_half(quad),
+        _ => pack(quad),
+    }
+}
+
+/// The four reals.
+pub(super) fn decode<T: Real>(kind: Kind, words: Words) -> [T; 4] {
+    let quad = match kind {
+        Kind::Half => from_half(words),
+        _ => unpack(words),
+    };
+    quad.map(|v| T::from_f32(v))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn packed_numbers_keep_thirteen_bits_of_the_largest() {
+        for scale in [1e-30f32, 1e-7, 1.0, 3.7e4, 1e30] {
+            let values = [1.0, -0.333_333_34, 0.001, -0.999_9].map(|v| v * scale);
+            for (a, b) in unpack(pack(values)).iter().zip(values) {
+                assert!((a - b).abs() <= scale / 8192.0 * 1.01, "{a} for {b}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_has_been_packed_packs_to_the_same() {
+        for i in 0..10_000u32 {
+            let values = [1, 7, 13, 29].map(|k| ((i * k) as f32).sin() * (i as f32 - 5e3));
+            let words = pack(values);
+            assert_eq!(pack(unpack(words)), words, "{values:?}");
+        }
+    }
+
+    #[test]
+    fn zeros_and_extremes() {
+        assert_eq!(unpack(pack([0.0; 4])), [0.0; 4]);
+        let [a, b, ..] = unpack(pack([f32::MAX, f32::MIN_POSITIVE, 0.0, 0.0]));
+        assert!(a.is_finite() && a > 0.999 * f32::MAX && b == 0.0, "{a} {b}");
+        let [small, ..] = unpack(pack([f32::MIN_POSITIVE, 0.0, 0.0, 0.0]));
+        assert_eq!(small, f32::MIN_POSITIVE);
+        for bad in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
+            let values = unpack(pack([1.0, bad, 2.0, 3.0]));
+            assert!(values.iter().all(|v| !v.is_finite()), "{values:?}");
+        }
+    }
+
+    #[test]
+    fn halves_are_those_of_ieee() {
+        assert_eq!(to_half([1.0, -2.0, 65504.0, 0.0]), [0xc000_3c00, 0x0000_7bff]);
+        assert_eq!(from_half([0xc000_3c00, 0x0000_7bff]), [1.0, -2.0, 65504.0, 0.0]);
+    }
+}
