@@ -7,7 +7,7 @@ use pixgrad::image::Image;
 use pixgrad::kernels::MAX_SIDE;
 use pixgrad::net::{Architecture, NetError};
 use pixgrad::recipe::{Init, LayerWeight, Picture, TermKind, TermSpec, features};
-use pixgrad::{Error, Network, Recipe};
+use pixgrad::{Error, Network, Precision, Recipe};
 
 use crate::common::{GPU, random, uniform};
 
@@ -105,12 +105,19 @@ fn vgg19_needs_little_memory() {
             term.layers = layers(&["relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1"]);
         }
     }
-    for (side, most) in [(1024, 1100), (2048, 4400)] {
+    for (side, precision, most) in [
+        (1024, Precision::F32, 1100),
+        (2048, Precision::F32, 4400),
+        (1024, Precision::F16, 600),
+        (2048, Precision::F16, 2300),
+    ] {
+        recipe.precision = precision;
         let reports = recipe.clone().size(side).dry_run(&network).expect("a plan");
         let report = &reports[0];
         assert_eq!((report.width, report.height), (side, side));
         let mebibytes = report.peak_bytes >> 20;
-        assert!(mebibytes <= most, "{mebibytes} MiB at {side}²");
+        println!("{precision:?} at {side}²: {mebibytes} MiB");
+        assert!(mebibytes <= most, "{mebibytes} MiB at {side}² in {precision:?}");
     }
 }
 

@@ -60,6 +60,7 @@ mod pixels;
 mod pools;
 mod pyramid;
 mod random;
+mod precision;
 mod record;
 mod recorded;
 mod relu;

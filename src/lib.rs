@@ -81,5 +81,5 @@ pub mod schedule;
 pub use device::{Device, DeviceOptions};
 pub use error::Error;
 pub use image::Image;
-pub use plan::Network;
+pub use plan::{Network, Precision};
 pub use recipe::Recipe;

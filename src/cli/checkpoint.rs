@@ -30,7 +30,7 @@ pub struct CheckpointArgs {
 }
 
 /// What may stand beside --resume: everything else belongs to the recipe, which is in the checkpoint.
-const BESIDE_RESUME: [&str; 16] = [
+const BESIDE_RESUME: [&str; 15] = [
     "resume",
     "checkpoint",
     "checkpoint_every",
@@ -39,7 +39,6 @@ const BESIDE_RESUME: [&str; 16] = [
     "trace",
     "save_recipe",
     "dry_run",
-    "precision",
     "zoom",
     "zoom_step",
     "device",

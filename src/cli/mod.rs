@@ -249,7 +249,7 @@ mod tests {
                 "mmd-gaussian, bn, wasserstein",
             ),
             ("style a b --style-loss gram:x", "0 or more"),
-            ("style a b --precision f16", "not supported yet"),
+            ("style a b --precision f8", "it must be f32 or f16"),
             ("style a b --backend opengl", "vulkan"),
             ("style a b --memory 0", "such as 600M"),
             ("style a b --memory 3T", "such as 600M"),

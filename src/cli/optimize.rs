@@ -11,7 +11,7 @@ use pixgrad::image::{self, OutputFormat, SaveOptions, check_file, check_writable
 use pixgrad::recipe::{
     Checkpoint, Init, OptimizerKind, Outcome, Progress, Recipe, Run, ScaleReport,
 };
-use pixgrad::{Device, Image, Network};
+use pixgrad::{Device, Image, Network, Precision};
 
 use super::checkpoint::{Beginning, CheckpointArgs, Keeper};
 use super::interrupt::Interrupt;
@@ -72,9 +72,9 @@ pub struct OptimizeArgs {
     #[arg(long, value_name = "DECAY", value_parser = parse::decay, allow_negative_numbers = true)]
     average: Option<f32>,
 
-    /// Number format of the activations
-    #[arg(long, value_name = "FORMAT", default_value = "f32", value_parser = parse::precision)]
-    precision: parse::Precision,
+    /// How layers, gradients and weights are stored: f32, or f16 for half the memory [default: f32; run: the recipe's]
+    #[arg(long, value_name = "FORMAT", value_parser = parse::precision)]
+    precision: Option<Precision>,
 
     /// Also write the image every N iterations, as OUTPUT-000123.png
     #[arg(long, value_name = "N", value_parser = parse::count, allow_negative_numbers = true)]
@@ -114,6 +114,9 @@ impl OptimizeArgs {
         }
         if let Some(model) = &self.model {
             recipe.model.clone_from(model);
+        }
+        if let Some(precision) = self.precision {
+            recipe.precision = precision;
         }
         if let Some(kind) = self.optimizer {
             recipe.optimizer.kind = kind;

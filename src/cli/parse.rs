@@ -3,6 +3,7 @@
 use std::fmt;
 use std::path::Path;
 
+use pixgrad::Precision;
 use pixgrad::kernels::MAX_SIDE;
 use pixgrad::net::{Padding, Pooling};
 use pixgrad::recipe::{ImageSpec, Init, LayerWeight, OptimizerKind, PreserveColor, StyleLoss};
@@ -212,18 +213,12 @@ pub fn history(text: &str) -> Result<u32, String> {
     history.ok_or_else(|| "it must be a whole number from 1 to 127".to_string())
 }
 
-/// The number format of the activations.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Precision {
-    F32,
-}
-
-/// `f32`.
+/// `f32` or `f16`.
 pub fn precision(text: &str) -> Result<Precision, String> {
     match text {
         "f32" => Ok(Precision::F32),
-        "f16" => Err("f16 is not supported yet; use f32".to_string()),
-        _ => Err("it must be f32".to_string()),
+        "f16" => Ok(Precision::F16),
+        _ => Err("it must be f32 or f16".to_string()),
     }
 }
 

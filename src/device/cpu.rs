@@ -10,7 +10,7 @@ use super::{Binding, Bindings, Buffer, DeviceInfo, DeviceKind, Kind, Operation, 
 
 /// What the `cpu` device computes in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Precision {
+pub enum Arithmetic {
     /// The product.
     F32,
     /// The tests' oracle.
@@ -20,14 +20,14 @@ pub enum Precision {
 /// The processor.
 #[derive(Debug)]
 pub struct Cpu {
-    precision: Precision,
+    arithmetic: Arithmetic,
     info: DeviceInfo,
 }
 
 impl Cpu {
-    pub(super) fn new(precision: Precision) -> Self {
+    pub(super) fn new(arithmetic: Arithmetic) -> Self {
         Self {
-            precision,
+            arithmetic,
             info: Self::describe(),
         }
     }
@@ -54,12 +54,12 @@ impl Cpu {
     }
 
     pub(super) fn buffer(&self, kind: Kind, len: usize) -> Buffer {
-        let precision = self.precision;
+        let arithmetic = self.arithmetic;
         let memory = CpuMemory::new(Box::new(move || {
-            RwLock::new(match (kind, precision) {
+            RwLock::new(match (kind, arithmetic) {
                 (Kind::Word, _) => Storage::Word(vec![0; len]),
-                (Kind::Real, Precision::F32) => Storage::F32(vec![0.0; len]),
-                (Kind::Real, Precision::F64) => Storage::F64(vec![0.0; len]),
+                (Kind::Real, Arithmetic::F32) => Storage::F32(vec![0.0; len]),
+                (Kind::Real, Arithmetic::F64) => Storage::F64(vec![0.0; len]),
                 (Kind::Half | Kind::Packed, _) => {
                     Storage::Quads(kind, vec![[0; 2]; len.div_ceil(4)])
                 }
@@ -73,9 +73,9 @@ impl Cpu {
     /// # Panics
     /// When a buffer comes from another device or is bound both to be read and written: bugs in the caller.
     pub fn run(&self, operation: &dyn Operation, buffers: &[&Buffer]) {
-        match self.precision {
-            Precision::F32 => with_bindings(operation, buffers, |b| operation.twin_f32(b)),
-            Precision::F64 => with_bindings(operation, buffers, |b| operation.twin_f64(b)),
+        match self.arithmetic {
+            Arithmetic::F32 => with_bindings(operation, buffers, |b| operation.twin_f32(b)),
+            Arithmetic::F64 => with_bindings(operation, buffers, |b| operation.twin_f64(b)),
         }
     }
 }

@@ -28,7 +28,7 @@ use tally::Tally;
 
 pub use adapters::{DeviceInfo, DeviceKind, DeviceOptions, list};
 pub use buffer::{Buffer, Kind};
-pub use cpu::{Cpu, Precision};
+pub use cpu::{Arithmetic, Cpu};
 pub use error::DeviceError;
 pub use fingerprint::fingerprint;
 pub use gpu::{Gpu, Usage};
@@ -71,7 +71,7 @@ impl Device {
     /// [`DeviceError::NotFound`] lists the devices there are when a named one is not among them.
     pub fn new(options: &DeviceOptions) -> Result<Self, DeviceError> {
         let hardware = match adapters::choose(options)? {
-            None => Hardware::Cpu(Cpu::new(Precision::F32)),
+            None => Hardware::Cpu(Cpu::new(Arithmetic::F32)),
             Some((index, adapter)) => Hardware::Gpu(Box::new(Gpu::open(&adapter, index, options)?)),
         };
         Ok(Self::of(hardware, options.memory))
@@ -88,13 +88,13 @@ impl Device {
     /// The processor in f32: every kernel's twin, on all cores.
     #[must_use]
     pub fn cpu() -> Self {
-        Self::of(Hardware::Cpu(Cpu::new(Precision::F32)), None)
+        Self::of(Hardware::Cpu(Cpu::new(Arithmetic::F32)), None)
     }
 
     /// The processor in f64: slow and exact, what tests compare every other device with.
     #[must_use]
     pub fn oracle() -> Self {
-        Self::of(Hardware::Cpu(Cpu::new(Precision::F64)), None)
+        Self::of(Hardware::Cpu(Cpu::new(Arithmetic::F64)), None)
     }
 
     /// Runs on a GPU that the host program has opened, so that buffers and textures can be shared with it.

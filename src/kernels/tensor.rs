@@ -154,8 +154,18 @@ pub struct Tensor {
 impl Tensor {
     /// A tensor that lives within an iteration.
     pub fn transient(recording: &mut Recording, label: impl Into<String>, view: View) -> Self {
+        Self::stored(recording, label, view, Kind::Real)
+    }
+
+    /// A tensor that lives within an iteration, stored as `kind`.
+    pub fn stored(
+        recording: &mut Recording,
+        label: impl Into<String>,
+        view: View,
+        kind: Kind,
+    ) -> Self {
         Self {
-            value: recording.transient(label, Kind::Real, view.len()),
+            value: recording.transient(label, kind, view.len()),
             view,
         }
     }

@@ -260,7 +260,8 @@ impl Bands {
                     return;
                 };
                 let (x, band, offset) = self.window(recording, &forward, layer, index);
-                let dx = Tensor::transient(recording, "gradient of rows", x.view);
+                let kind = recording.value(x.value).kind;
+                let dx = Tensor::stored(recording, "gradient of rows", x.view, kind);
                 let terms = banded
                     .iter()
                     .zip(&saved)
@@ -357,7 +358,8 @@ pub fn fewest_bands(
 
 fn copied(recording: &mut Recording, label: &str, x: Tensor, from: u32, rows: u32) -> Tensor {
     let view = View::new(x.view.n, rows, x.view.w, x.view.c);
-    let y = Tensor::transient(recording, label, view);
+    let kind = recording.value(x.value).kind;
+    let y = Tensor::stored(recording, label, view, kind);
     let copy = CopyRows {
         x: x.view,
         y: view,

@@ -7,12 +7,14 @@ mod gradient;
 mod memory;
 mod network;
 mod passes;
+mod precision;
 
 pub use bands::{Bands, fewest_bands};
 pub use gradient::Gradient;
 pub use memory::Layout;
 pub use network::Network;
 pub use passes::Forward;
+pub use precision::Precision;
 
 use std::sync::Arc;
 

@@ -8,6 +8,8 @@ use crate::device::{Buffer, Device, Kind};
 use crate::kernels::conv::{pack_weights, pack_weights_backward};
 use crate::net;
 
+use super::Precision;
+
 /// A trained network on a device; cheap to clone.
 ///
 /// Weights are uploaded when a plan first needs them and stay until the last clone is dropped.
@@ -19,11 +21,12 @@ struct Inner {
     graph: Arc<net::Network>,
     /// Whether the weights' values matter, or only their sizes.
     outline: bool,
+    precision: Precision,
     buffers: Buffers,
 }
 
-/// What has been uploaded, by convolution; networks that differ in padding or pools only have it in common.
-type Buffers = Arc<Mutex<HashMap<(usize, Part), Buffer>>>;
+/// What has been uploaded, by convolution; networks that differ in padding, pools or precision only have it in common.
+type Buffers = Arc<Mutex<HashMap<(usize, Part, Kind), Buffer>>>;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 enum Part {
@@ -50,23 +53,35 @@ impl Network {
     /// Puts a network that is already in memory on a device.
     #[must_use]
     pub fn new(device: &Device, graph: net::Network) -> Self {
-        Self::with(device.clone(), Arc::new(graph), false, Buffers::default())
+        Self(Arc::new(Inner {
+            device: device.clone(),
+            graph: Arc::new(graph),
+            outline: false,
+            precision: Precision::default(),
+            buffers: Buffers::default(),
+        }))
     }
 
-    fn with(device: Device, graph: Arc<net::Network>, outline: bool, buffers: Buffers) -> Self {
-        Self(Arc::new(Inner {
-            device,
-            graph,
-            outline,
-            buffers,
-        }))
+    /// Another view of the same weights.
+    fn with(&self, change: impl FnOnce(&mut Inner)) -> Self {
+        let mut inner = Inner {
+            device: self.0.device.clone(),
+            graph: Arc::clone(&self.0.graph),
+            buffers: Arc::clone(&self.0.buffers),
+            ..*self.0
+        };
+        change(&mut inner);
+        Self(Arc::new(inner))
     }
 
     /// The same network for planning only: its weights have their sizes and no values.
     #[must_use]
     pub fn outline(&self) -> Self {
-        let graph = Arc::clone(&self.0.graph);
-        Self::with(Device::cpu(), graph, true, Buffers::default())
+        self.with(|inner| {
+            inner.device = Device::cpu();
+            inner.outline = true;
+            inner.buffers = Buffers::default();
+        })
     }
 
     /// The same weights with other padding and pools, see [`net::Network::rewired`].
@@ -76,8 +91,19 @@ impl Network {
             return self.clone();
         }
         let graph = Arc::new(self.0.graph.rewired(padding, pooling));
-        let (device, buffers) = (self.0.device.clone(), Arc::clone(&self.0.buffers));
-        Self::with(device, graph, self.0.outline, buffers)
+        self.with(|inner| inner.graph = graph)
+    }
+
+    /// The same network with its layers stored otherwise.
+    #[must_use]
+    pub fn stored(&self, precision: Precision) -> Self {
+        self.with(|inner| inner.precision = precision)
+    }
+
+    /// How its layers are stored.
+    #[must_use]
+    pub fn precision(&self) -> Precision {
+        self.0.precision
     }
 
     /// The layers.
@@ -111,10 +137,15 @@ impl Network {
             .buffers
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
-        if let Some(buffer) = buffers.get(&(index, part)) {
+        let conv = &self.0.graph.convs[index];
+        let kind = match part {
+            Part::Forward | Part::Backward => self.0.precision.of_weights(&conv.weight),
+            Part::Bias => Kind::Real,
+        };
+        let key = (index, part, kind);
+        if let Some(buffer) = buffers.get(&key) {
             return Ok(buffer.clone());
         }
-        let conv = &self.0.graph.convs[index];
         let (out, input, kernel) = (conv.out_channels, conv.in_channels, conv.kernel);
         let label = format!("{} {part:?}", conv.name);
         if self.0.outline {
@@ -123,8 +154,8 @@ impl Network {
                 Part::Forward | Part::Backward => kernel * kernel * rows * columns,
                 Part::Bias => columns,
             };
-            let buffer = self.0.device.buffer(&label, Kind::Real, len as usize)?;
-            buffers.insert((index, part), buffer.clone());
+            let buffer = self.0.device.buffer(&label, kind, len as usize)?;
+            buffers.insert(key, buffer.clone());
             return Ok(buffer);
         }
         let data = match part {
@@ -136,8 +167,8 @@ impl Network {
                 bias
             }
         };
-        let buffer = self.0.device.buffer_from(&label, &data)?;
-        buffers.insert((index, part), buffer.clone());
+        let buffer = self.0.device.buffer_of(&label, kind, &data)?;
+        buffers.insert(key, buffer.clone());
         Ok(buffer)
     }
 }

@@ -93,7 +93,7 @@ impl<'a> Forward<'a> {
                 None if keep.contains(&out) => {
                     Tensor::persistent(recording, &graph.node(out).name, view)
                 }
-                None => Tensor::transient(recording, &graph.node(out).name, view),
+                None => pass.transient(recording, out, view),
             };
             pass.tensors.insert(out, y);
             pass.fused
@@ -115,6 +115,23 @@ impl<'a> Forward<'a> {
         self.tensors[&id]
     }
 
+    /// A layer's tensor, stored as the network's precision says.
+    fn transient(&self, recording: &mut Recording, id: NodeId, view: View) -> Tensor {
+        let kind = self.network.precision().of_layer(view);
+        let name = &self.network.graph().node(id).name;
+        Tensor::stored(recording, name, view, kind)
+    }
+
+    /// What adds up to the gradient of a layer, which is stored as the layer is; that of the image always in f32.
+    fn gradient(&self, id: NodeId) -> Gradient {
+        let view = self.tensors[&id].view;
+        let kind = match id {
+            NodeId(0) => Kind::Real,
+            _ => self.network.precision().of_layer(view),
+        };
+        Gradient::new(view, kind, &self.network.graph().node(id).name)
+    }
+
     /// Gives every input of a concatenation its slice of the result, so that it is written in place.
     fn place_concatenations(
         &mut self,
@@ -133,7 +150,7 @@ impl<'a> Forward<'a> {
             let whole = if keep.contains(id) || node.inputs.iter().any(|i| keep.contains(i)) {
                 Tensor::persistent(recording, &node.name, view)
             } else {
-                Tensor::transient(recording, &node.name, view)
+                self.transient(recording, *id, view)
             };
             self.tensors.insert(*id, whole);
             let mut first = 0;
@@ -317,7 +334,7 @@ impl<'a> Forward<'a> {
             };
             let mut gradient = gradients
                 .remove(&id)
-                .unwrap_or_else(|| Gradient::new(x.view, &node.name));
+                .unwrap_or_else(|| self.gradient(id));
             inject(recording, id, x, &mut gradient);
             let Some(dy) = gradient.tensor() else {
                 // Nothing above depends on it, such as a layer that only the forward pass of a term reads.
@@ -343,9 +360,9 @@ impl<'a> Forward<'a> {
             let Some(input) = conv.unwrap_or(node).inputs.first().copied() else {
                 continue;
             };
-            let below = gradients.entry(input).or_insert_with(|| {
-                Gradient::new(self.tensors[&input].view, &graph.node(input).name)
-            });
+            let below = gradients
+                .entry(input)
+                .or_insert_with(|| self.gradient(input));
             let (dx, accumulate) = below.target(recording);
             match (conv, node.op) {
                 (Some(conv), Op::MaxPool { .. }) => {

@@ -59,7 +59,9 @@ impl Prepared {
             ));
         }
         steps::check(recipe)?;
-        let network = &network.rewired(recipe.padding, recipe.pooling);
+        let network = &network
+            .rewired(recipe.padding, recipe.pooling)
+            .stored(recipe.precision);
         let batch = batch(recipe)?;
         let layers = recipe
             .terms

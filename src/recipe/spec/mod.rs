@@ -18,6 +18,7 @@ use serde::{Deserialize, Serialize};
 use super::Picture;
 use crate::Error;
 use crate::net::{Padding, Pooling};
+use crate::plan::Precision;
 
 /// A method: terms, start image, optimizer, schedule.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -32,6 +33,9 @@ pub struct Recipe {
     /// How the network's pools sum up their windows.
     #[serde(default, skip_serializing_if = "Pooling::is_max")]
     pub pooling: Pooling,
+    /// How layers, their gradients and weights are stored.
+    #[serde(default, skip_serializing_if = "Precision::is_f32")]
+    pub precision: Precision,
     /// Seed of everything random.
     #[serde(default)]
     pub seed: u64,
@@ -67,6 +71,7 @@ impl Recipe {
             model: auto(),
             padding: Padding::default(),
             pooling: Pooling::default(),
+            precision: Precision::default(),
             seed: 0,
             image: ImageSpec::default(),
             optimizer: OptimizerSpec::default(),
