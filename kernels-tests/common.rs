@@ -2,7 +2,7 @@
 
 use std::sync::LazyLock;
 
-use pixgrad::device::{Buffer, Device, DeviceKind, DeviceOptions, Kernel, Kind, Slot, list};
+use pixgrad::device::{Buffer, Device, DeviceKind, DeviceOptions, Kernel, Kind, list};
 use pixgrad::kernels::View;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -159,10 +159,8 @@ pub fn run_on<K: Kernel>(device: &Device, kernel: &K, data: &[Data]) -> Vec<Outp
         .iter()
         .zip(&buffers)
         .filter(|(slot, _)| slot.writes())
-        .map(|(slot, buffer)| match slot {
-            Slot::WordsOut | Slot::WordsInOut => {
-                Output::Words(device.download_words(buffer).expect("read back"))
-            }
+        .map(|(slot, buffer)| match slot.kind {
+            Kind::Word => Output::Words(device.download_words(buffer).expect("read back")),
             _ => Output::Reals(device.download_f64(buffer).expect("read back")),
         })
         .collect()

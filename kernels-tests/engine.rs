@@ -62,7 +62,7 @@ fn the_plan_is_what_is_allocated() {
     let network = Network::load(device, "squeezenet1_1").expect("the embedded network");
     let run = style().compile(device, &network).expect("a valid recipe");
     let layout = &run.executor().plan().layout;
-    let planned: u64 = layout.slot_bytes().sum();
+    let planned: u64 = layout.bytes();
     assert_eq!(
         planned,
         run.plan()[0].cost.buffer_bytes,

@@ -124,7 +124,7 @@ impl Kernel for Evaluate {
         }
     }
     fn bindings(&self) -> Vec<Slot> {
-        vec![Slot::In, Slot::In, Slot::In, Slot::Out, Slot::Out]
+        vec![Slot::IN, Slot::IN, Slot::IN, Slot::OUT, Slot::OUT]
     }
     fn params(&self) -> Params {
         let coupling = match self.function {

@@ -116,8 +116,11 @@ fn vgg19_needs_little_memory() {
         let report = &reports[0];
         assert_eq!((report.width, report.height), (side, side));
         let mebibytes = report.peak_bytes >> 20;
-        println!("{precision:?} at {side}²: {mebibytes} MiB");
-        assert!(mebibytes <= most, "{mebibytes} MiB at {side}² in {precision:?}");
+        println!("{precision:?} at {side}²: {mebibytes} MiB {report:?}");
+        assert!(
+            mebibytes <= most,
+            "{mebibytes} MiB at {side}² in {precision:?}"
+        );
     }
 }
 

@@ -19,7 +19,7 @@ pub fn run_f64_with_words<K: Kernel>(
     let buffers: Vec<Buffer> = kernel
         .bindings()
         .iter()
-        .map(|slot| match slot.kind() {
+        .map(|slot| match slot.kind {
             Kind::Real | Kind::Half | Kind::Packed => {
                 let data = reals.next().expect("reals for every binding of reals");
                 let buffer = device.buffer("test", Kind::Real, data.len());

@@ -4,9 +4,9 @@
 use pixgrad::device::{Buffer, Device, Kernel, Kind, Operation, Stored, pack, unpack};
 use pixgrad::kernels::conv::{pack_weights, pack_weights_backward};
 use pixgrad::kernels::{
-    Affine, AvgPool, AvgPoolBackward, Conv, Conv1x1, Conv3x3, Conv3x3Pool,
-    Conv3x3Tile, Conv3x3Unpool, CopyRows, Lrn, LrnBackward, MaxPool, MaxPoolBackward, Pad,
-    PadBackward, Relu, ReluBackward, View,
+    Affine, AvgPool, AvgPoolBackward, Conv, Conv1x1, Conv3x3, Conv3x3Pool, Conv3x3Tile,
+    Conv3x3Unpool, CopyRows, Lrn, LrnBackward, MaxPool, MaxPoolBackward, Pad, PadBackward, Relu,
+    ReluBackward, View,
 };
 use rand_chacha::ChaCha8Rng;
 
@@ -222,7 +222,10 @@ fn pools_pads_and_the_rest_of_a_network() {
         pad,
     };
     let argmax = vec![0; pool.argmax_len()];
-    check(pool, &[packed(rng, x), unwritten(y), Stand::Words(argmax.clone())]);
+    check(
+        pool,
+        &[packed(rng, x), unwritten(y), Stand::Words(argmax.clone())],
+    );
     let backward = MaxPoolBackward {
         dy: y,
         dx: x,
@@ -231,7 +234,10 @@ fn pools_pads_and_the_rest_of_a_network() {
         pad,
         accumulate: true,
     };
-    check(backward, &[packed(rng, y), Stand::Words(argmax), packed(rng, x)]);
+    check(
+        backward,
+        &[packed(rng, y), Stand::Words(argmax), packed(rng, x)],
+    );
     let average = AvgPool {
         x,
         y,
@@ -371,7 +377,10 @@ fn what_is_not_finite_does_not_become_a_number() {
         let [Output::Reals(out)] = &run(device, &*operation, &stands)[..] else {
             panic!("one tensor is written");
         };
-        assert!(!out[1].is_finite() && !out[6].is_finite(), "{device:?} {out:?}");
+        assert!(
+            !out[1].is_finite() && !out[6].is_finite(),
+            "{device:?} {out:?}"
+        );
         assert_eq!(out[8..], [1.0; 4], "{device:?}");
     }
 }

@@ -1,7 +1,7 @@
 //! Every variant of every WGSL file compiles for every backend.
 
 use naga::valid::Capabilities;
-use pixgrad::device::{BROADCAST, HALF, Shader, Slot, compose, pack_bindings};
+use pixgrad::device::{Access, BROADCAST, HALF, Kind, Shader, Slot, compose, pack_bindings};
 use pixgrad::kernels::SOURCES;
 
 fn every_variant() -> impl Iterator<Item = Shader> {
@@ -147,7 +147,7 @@ fn packed_slots(module: &naga::Module) -> (Vec<Slot>, usize) {
         size: naga::VectorSize::Quad,
         scalar: naga::Scalar::F32,
     };
-    let mut slots = vec![Slot::In; 8];
+    let mut slots = vec![Slot::IN; 8];
     let mut count = 0;
     for (_, variable) in module.global_variables.iter() {
         let (Some(binding), naga::AddressSpace::Storage { access }) =
@@ -159,10 +159,16 @@ fn packed_slots(module: &naga::Module) -> (Vec<Slot>, usize) {
             continue;
         };
         if module.types[base].inner == quad {
-            slots[binding.binding as usize - 1] = match count % 3 {
-                _ if access.contains(naga::StorageAccess::STORE) => Slot::PackedInOut,
-                1 => Slot::HalvesIn,
-                _ => Slot::PackedIn,
+            let written = access.contains(naga::StorageAccess::STORE);
+            slots[binding.binding as usize - 1] = match (written, count % 2) {
+                (true, _) => Slot {
+                    kind: Kind::Packed,
+                    access: Access::ReadWrite,
+                },
+                (false, odd) => Slot {
+                    kind: [Kind::Packed, Kind::Half][odd],
+                    access: Access::Read,
+                },
             };
             count += 1;
         }
@@ -177,7 +183,8 @@ fn bindings_of_vec4s_can_be_packed() {
         for shader in every_variant() {
             let mut module = compose(shader, adapter).unwrap_or_else(|e| panic!("{e}"));
             let (slots, count) = packed_slots(&module);
-            pack_bindings(&mut module, &slots).unwrap_or_else(|e| panic!("{}: {e}", shader.label()));
+            pack_bindings(&mut module, &slots)
+                .unwrap_or_else(|e| panic!("{}: {e}", shader.label()));
             let left = packed_slots(&module).1;
             assert_eq!(left, 0, "{}: of {count}", shader.label());
             let flags = naga::valid::ValidationFlags::all();

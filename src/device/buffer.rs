@@ -2,9 +2,9 @@
 
 use std::sync::{Arc, LazyLock, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
-use super::DeviceError;
 use super::packed::{Words, decode, encode};
 use super::tally::Share;
+use super::{Arithmetic, DeviceError};
 
 /// What the elements of a buffer are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -59,16 +59,37 @@ pub(super) enum Memory {
 }
 
 /// Main memory that is taken when it is first touched: a plan that is only looked at costs none.
-pub(super) type CpuMemory = LazyLock<RwLock<Storage>, Box<dyn FnOnce() -> RwLock<Storage> + Send>>;
-
-/// The elements of a buffer in main memory.
 #[derive(Debug)]
-pub(super) enum Storage {
-    F32(Vec<f32>),
-    F64(Vec<f64>),
-    /// [`Kind::Half`] and [`Kind::Packed`]: four numbers each.
-    Quads(Kind, Vec<Words>),
-    Word(Vec<u32>),
+pub(super) struct CpuMemory {
+    /// What its reals are.
+    arithmetic: Arithmetic,
+    /// Untyped, and aligned for all that buffers hold.
+    bytes: LazyLock<RwLock<Vec<u64>>, Box<dyn FnOnce() -> RwLock<Vec<u64>> + Send>>,
+}
+
+impl CpuMemory {
+    /// Zeroed memory that can hold `len` elements of `kind`, or whatever a GPU has in as many bytes.
+    pub fn new(arithmetic: Arithmetic, kind: Kind, len: usize) -> Self {
+        let wide = match arithmetic {
+            Arithmetic::F32 => 1,
+            Arithmetic::F64 => 2,
+        };
+        let words = (kind.buffer_bytes(len) * wide).div_ceil(8) as usize;
+        Self {
+            arithmetic,
+            bytes: LazyLock::new(Box::new(move || RwLock::new(vec![0; words]))),
+        }
+    }
+}
+
+/// The first `len` elements of memory.
+pub(super) fn typed<T: bytemuck::Pod>(memory: &[u64], len: usize) -> &[T] {
+    &bytemuck::cast_slice(memory)[..len]
+}
+
+/// As [`typed`], to be written.
+pub(super) fn typed_mut<T: bytemuck::Pod>(memory: &mut [u64], len: usize) -> &mut [T] {
+    &mut bytemuck::cast_slice_mut(memory)[..len]
 }
 
 impl Buffer {
@@ -86,6 +107,25 @@ impl Buffer {
         Self {
             _share: Some(Arc::new(share)),
             ..self
+        }
+    }
+
+    /// The same memory for `len` elements of `kind`: what is in it means something else then.
+    ///
+    /// # Panics
+    /// When they are more bytes than the buffer has: a bug in the caller.
+    #[must_use]
+    pub fn viewed(&self, kind: Kind, len: usize) -> Self {
+        assert!(
+            kind.buffer_bytes(len) <= self.kind.buffer_bytes(self.len),
+            "{len} {kind:?}s in {} {:?}s",
+            self.len,
+            self.kind
+        );
+        Self {
+            kind,
+            len,
+            ..self.clone()
         }
     }
 
@@ -141,66 +181,71 @@ impl Buffer {
     }
 
     // A twin that panics is a bug in this crate, reported as such; the poison it leaves on a lock says nothing more.
-    pub(super) fn read(&self) -> RwLockReadGuard<'_, Storage> {
+    pub(super) fn read(&self) -> RwLockReadGuard<'_, Vec<u64>> {
+        let bytes = &self.cpu().bytes;
+        bytes
+            .read()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    pub(super) fn write(&self) -> RwLockWriteGuard<'_, Vec<u64>> {
+        let bytes = &self.cpu().bytes;
+        bytes
+            .write()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    fn cpu(&self) -> &CpuMemory {
         match &self.memory {
-            Memory::Cpu(storage) => storage
-                .read()
-                .unwrap_or_else(std::sync::PoisonError::into_inner),
+            Memory::Cpu(memory) => memory,
             Memory::Gpu(_) => unreachable!("a GPU buffer reached the processor's device"),
         }
     }
 
-    pub(super) fn write(&self) -> RwLockWriteGuard<'_, Storage> {
-        match &self.memory {
-            Memory::Cpu(storage) => storage
-                .write()
-                .unwrap_or_else(std::sync::PoisonError::into_inner),
-            Memory::Gpu(_) => unreachable!("a GPU buffer reached the processor's device"),
-        }
-    }
-
-    pub(super) fn write_reals(&self, data: impl Iterator<Item = f64>) -> Result<(), DeviceError> {
-        match &mut *self.write() {
-            Storage::F32(v) => v
-                .iter_mut()
-                .zip(data)
-                .for_each(|(to, from)| *to = from as f32),
-            Storage::F64(v) => v.iter_mut().zip(data).for_each(|(to, from)| *to = from),
-            Storage::Quads(kind, v) => {
+    pub(super) fn write_reals(&self, data: impl Iterator<Item = f64>) {
+        let arithmetic = self.cpu().arithmetic;
+        let memory = &mut *self.write();
+        match (self.kind, arithmetic) {
+            (Kind::Half | Kind::Packed, _) => {
                 let data: Vec<f64> = data.collect();
-                for (to, from) in v.iter_mut().zip(data.chunks(4)) {
-                    *to = encode(*kind, from);
+                let quads = typed_mut::<Words>(memory, self.len.div_ceil(4));
+                for (to, from) in quads.iter_mut().zip(data.chunks(4)) {
+                    *to = encode(self.kind, from);
                 }
             }
-            Storage::Word(_) => return self.expect(true, 0),
+            (_, Arithmetic::F32) => {
+                let reals = typed_mut::<f32>(memory, self.len).iter_mut();
+                reals.zip(data).for_each(|(to, from)| *to = from as f32);
+            }
+            (_, Arithmetic::F64) => {
+                let reals = typed_mut::<f64>(memory, self.len).iter_mut();
+                reals.zip(data).for_each(|(to, from)| *to = from);
+            }
         }
-        Ok(())
     }
 
-    pub(super) fn write_words(&self, data: &[u32]) -> Result<(), DeviceError> {
-        match &mut *self.write() {
-            Storage::Word(v) => v[..data.len()].copy_from_slice(data),
-            _ => return self.expect(false, 0),
-        }
-        Ok(())
+    pub(super) fn write_words(&self, data: &[u32]) {
+        typed_mut(&mut self.write(), data.len()).copy_from_slice(data);
     }
 
     pub(super) fn read_reals(&self) -> Vec<f64> {
-        match &*self.read() {
-            Storage::F32(v) => v.iter().map(|&v| f64::from(v)).collect(),
-            Storage::F64(v) => v.clone(),
-            Storage::Quads(kind, v) => {
-                let reals = v.iter().flat_map(|words| decode(*kind, *words));
+        let arithmetic = self.cpu().arithmetic;
+        let memory = &*self.read();
+        match (self.kind, arithmetic) {
+            (Kind::Half | Kind::Packed, _) => {
+                let quads = typed::<Words>(memory, self.len.div_ceil(4)).iter();
+                let reals = quads.flat_map(|words| decode(self.kind, *words));
                 reals.take(self.len).collect()
             }
-            Storage::Word(_) => Vec::new(),
+            (_, Arithmetic::F32) => {
+                let reals = typed::<f32>(memory, self.len).iter();
+                reals.map(|v| f64::from(*v)).collect()
+            }
+            (_, Arithmetic::F64) => typed(memory, self.len).to_vec(),
         }
     }
 
     pub(super) fn read_words(&self) -> Vec<u32> {
-        match &*self.read() {
-            Storage::Word(v) => v.clone(),
-            _ => Vec::new(),
-        }
+        typed(&self.read(), self.len).to_vec()
     }
 }

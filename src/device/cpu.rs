@@ -1,10 +1,10 @@
 //! The processor as a device: runs each kernel's twin.
 
-use std::sync::{Arc, RwLock};
+use std::sync::{Arc, RwLockReadGuard, RwLockWriteGuard};
 
 use rayon::prelude::*;
 
-use super::buffer::{CpuMemory, Memory, Storage};
+use super::buffer::{CpuMemory, Memory, typed, typed_mut};
 use super::packed::{Words, decode, encode};
 use super::{Binding, Bindings, Buffer, DeviceInfo, DeviceKind, Kind, Operation, Real};
 
@@ -54,17 +54,7 @@ impl Cpu {
     }
 
     pub(super) fn buffer(&self, kind: Kind, len: usize) -> Buffer {
-        let arithmetic = self.arithmetic;
-        let memory = CpuMemory::new(Box::new(move || {
-            RwLock::new(match (kind, arithmetic) {
-                (Kind::Word, _) => Storage::Word(vec![0; len]),
-                (Kind::Real, Arithmetic::F32) => Storage::F32(vec![0.0; len]),
-                (Kind::Real, Arithmetic::F64) => Storage::F64(vec![0.0; len]),
-                (Kind::Half | Kind::Packed, _) => {
-                    Storage::Quads(kind, vec![[0; 2]; len.div_ceil(4)])
-                }
-            })
-        }));
+        let memory = CpuMemory::new(self.arithmetic, kind, len);
         Buffer::new(kind, len, Memory::Cpu(Arc::new(memory)))
     }
 
@@ -80,55 +70,13 @@ impl Cpu {
     }
 }
 
-/// The two element types a store of reals can have.
-trait Element: Real {
-    fn slice(storage: &Storage) -> Option<&[Self]>;
-    fn slice_mut(storage: &mut Storage) -> Option<&mut [Self]>;
-}
-
-impl Element for f32 {
-    fn slice(storage: &Storage) -> Option<&[Self]> {
-        if let Storage::F32(v) = storage {
-            Some(v)
-        } else {
-            None
-        }
-    }
-    fn slice_mut(storage: &mut Storage) -> Option<&mut [Self]> {
-        if let Storage::F32(v) = storage {
-            Some(v)
-        } else {
-            None
-        }
-    }
-}
-
-impl Element for f64 {
-    fn slice(storage: &Storage) -> Option<&[Self]> {
-        if let Storage::F64(v) = storage {
-            Some(v)
-        } else {
-            None
-        }
-    }
-    fn slice_mut(storage: &mut Storage) -> Option<&mut [Self]> {
-        if let Storage::F64(v) = storage {
-            Some(v)
-        } else {
-            None
-        }
-    }
-}
-
 /// Quads of a buffer that one task unpacks or packs.
 const QUADS: usize = 1 << 14;
 
 /// The reals of quads.
-fn unpacked<T: Real>(kind: Kind, quads: &[Words]) -> Vec<T> {
+fn unpack<T: Real>(kind: Kind, quads: &[Words]) -> Vec<T> {
     let mut reals = vec![T::ZERO; quads.len() * 4];
-    let tasks = reals
-        .par_chunks_mut(QUADS * 4)
-        .zip(quads.par_chunks(QUADS));
+    let tasks = reals.par_chunks_mut(QUADS * 4).zip(quads.par_chunks(QUADS));
     tasks.for_each(|(reals, quads)| {
         for (to, from) in reals.chunks_exact_mut(4).zip(quads) {
             to.copy_from_slice(&decode(kind, *from));
@@ -149,14 +97,14 @@ fn pack_into<T: Real>(kind: Kind, reals: &[T], quads: &mut [Words]) {
 
 /// Locks every buffer as its slot says and hands the slices to `run`. Of quads it gets the reals, and what it has
 /// written is packed after.
-fn with_bindings<T: Element>(
+fn with_bindings<T: Real + bytemuck::Pod>(
     operation: &dyn Operation,
     buffers: &[&Buffer],
     run: impl FnOnce(Bindings<'_, T>),
 ) {
     enum Lock<'a> {
-        Read(std::sync::RwLockReadGuard<'a, Storage>),
-        Write(std::sync::RwLockWriteGuard<'a, Storage>),
+        Read(RwLockReadGuard<'a, Vec<u64>>),
+        Write(RwLockWriteGuard<'a, Vec<u64>>),
     }
     let slots = operation.bindings();
     assert_eq!(
@@ -176,39 +124,39 @@ fn with_bindings<T: Element>(
         })
         .collect();
     // Also of what is only written: a kernel's view may be a part of the buffer, and the rest must stay.
-    let mut reals: Vec<Vec<T>> = locks
+    let mut unpacked: Vec<Vec<T>> = locks
         .iter()
-        .map(|lock| match lock {
-            Lock::Read(guard) => &**guard,
-            Lock::Write(guard) => &**guard,
-        })
-        .map(|storage| match storage {
-            Storage::Quads(kind, quads) => unpacked(*kind, quads),
-            _ => Vec::new(),
+        .zip(buffers)
+        .map(|(lock, buffer)| {
+            let memory: &[u64] = match lock {
+                Lock::Read(memory) => memory,
+                Lock::Write(memory) => memory,
+            };
+            match buffer.kind() {
+                kind @ (Kind::Half | Kind::Packed) => {
+                    unpack(kind, typed(memory, buffer.len().div_ceil(4)))
+                }
+                Kind::Real | Kind::Word => Vec::new(),
+            }
         })
         .collect();
     let bindings = locks
         .iter_mut()
-        .zip(&mut reals)
-        .map(|(lock, reals)| match lock {
-            Lock::Read(guard) => match &**guard {
-                Storage::Word(words) => Binding::Words(words),
-                Storage::Quads(..) => Binding::Real(reals),
-                own => Binding::Real(T::slice(own).unwrap_or_default()),
-            },
-            Lock::Write(guard) => match &mut **guard {
-                Storage::Word(words) => Binding::WordsMut(words),
-                Storage::Quads(..) => Binding::RealMut(reals),
-                own => Binding::RealMut(T::slice_mut(own).unwrap_or_default()),
-            },
+        .zip(&mut unpacked)
+        .zip(buffers)
+        .map(|((lock, unpacked), buffer)| match (lock, buffer.kind()) {
+            (Lock::Read(_), Kind::Half | Kind::Packed) => Binding::Real(unpacked),
+            (Lock::Write(_), Kind::Half | Kind::Packed) => Binding::RealMut(unpacked),
+            (Lock::Read(memory), Kind::Real) => Binding::Real(typed(memory, buffer.len())),
+            (Lock::Write(memory), Kind::Real) => Binding::RealMut(typed_mut(memory, buffer.len())),
+            (Lock::Read(memory), Kind::Word) => Binding::Words(typed(memory, buffer.len())),
+            (Lock::Write(memory), Kind::Word) => Binding::WordsMut(typed_mut(memory, buffer.len())),
         })
         .collect();
     run(Bindings::new(bindings));
-    for (lock, reals) in locks.iter_mut().zip(&reals) {
-        if let Lock::Write(guard) = lock
-            && let Storage::Quads(kind, quads) = &mut **guard
-        {
-            pack_into(*kind, reals, quads);
+    for ((lock, reals), buffer) in locks.iter_mut().zip(&unpacked).zip(buffers) {
+        if let (Lock::Write(memory), kind @ (Kind::Half | Kind::Packed)) = (lock, buffer.kind()) {
+            pack_into(kind, reals, typed_mut(memory, buffer.len().div_ceil(4)));
         }
     }
 }

@@ -4,69 +4,61 @@ use std::fmt::Debug;
 
 use super::{Kind, Real, Shader};
 
-/// What one binding of a kernel holds and whether the kernel writes it.
+/// Whether a kernel reads a binding, writes it, or both.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Slot {
-    /// Reals, read.
-    In,
-    /// Reals, every element of the kernel's view written, none read.
-    Out,
-    /// Reals, read and written.
-    InOut,
-    /// Words, read.
-    WordsIn,
-    /// Words, written.
-    WordsOut,
-    /// Words, read and written.
-    WordsInOut,
-    /// Reals in f16, read.
-    HalvesIn,
-    /// Packed reals, read.
-    PackedIn,
-    /// Packed reals, every element of the kernel's view written.
-    PackedOut,
-    /// Packed reals, read and written.
-    PackedInOut,
+pub enum Access {
+    /// Only read.
+    Read,
+    /// Every element of the kernel's view written, none read.
+    Write,
+    /// Read and written.
+    ReadWrite,
+}
+
+/// What one binding of a kernel holds, and what the kernel does with it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Slot {
+    /// What the buffer holds.
+    pub kind: Kind,
+    /// What becomes of it.
+    pub access: Access,
 }
 
 impl Slot {
-    /// What the binding's buffer holds.
-    #[must_use]
-    pub fn kind(self) -> Kind {
-        match self {
-            Self::In | Self::Out | Self::InOut => Kind::Real,
-            Self::WordsIn | Self::WordsOut | Self::WordsInOut => Kind::Word,
-            Self::HalvesIn => Kind::Half,
-            Self::PackedIn | Self::PackedOut | Self::PackedInOut => Kind::Packed,
-        }
+    /// Reals, read.
+    pub const IN: Self = Self::new(Kind::Real, Access::Read);
+    /// Reals, every element of the kernel's view written, none read.
+    pub const OUT: Self = Self::new(Kind::Real, Access::Write);
+    /// Reals, read and written.
+    pub const IN_OUT: Self = Self::new(Kind::Real, Access::ReadWrite);
+    /// Words, read.
+    pub const WORDS_IN: Self = Self::new(Kind::Word, Access::Read);
+    /// Words, written.
+    pub const WORDS_OUT: Self = Self::new(Kind::Word, Access::Write);
+    /// Words, read and written.
+    pub const WORDS_IN_OUT: Self = Self::new(Kind::Word, Access::ReadWrite);
+
+    const fn new(kind: Kind, access: Access) -> Self {
+        Self { kind, access }
     }
 
     /// The same binding of reals, or of words, on a buffer that holds `kind`.
     #[must_use]
     pub fn on(self, kind: Kind) -> Option<Self> {
-        match (self, kind) {
-            (slot, kind) if slot.kind() == kind => Some(slot),
-            (Self::In, Kind::Half) => Some(Self::HalvesIn),
-            (Self::In, Kind::Packed) => Some(Self::PackedIn),
-            (Self::Out, Kind::Packed) => Some(Self::PackedOut),
-            (Self::InOut, Kind::Packed) => Some(Self::PackedInOut),
-            _ => None,
-        }
+        let readable = kind != Kind::Half || !self.writes();
+        (self.kind.is_real() == kind.is_real() && readable).then_some(Self { kind, ..self })
     }
 
     /// Whether the kernel reads what was there before.
     #[must_use]
     pub fn reads(self) -> bool {
-        !matches!(self, Self::Out | Self::WordsOut | Self::PackedOut)
+        self.access != Access::Write
     }
 
     /// Whether the kernel writes.
     #[must_use]
     pub fn writes(self) -> bool {
-        !matches!(
-            self,
-            Self::In | Self::WordsIn | Self::HalvesIn | Self::PackedIn
-        )
+        self.access != Access::Read
     }
 }
 
@@ -162,13 +154,13 @@ impl<K: Kernel> Operation for K {
 /// The slice behind one binding.
 #[derive(Debug)]
 pub enum Binding<'a, T> {
-    /// [`Slot::In`].
+    /// [`Slot::IN`].
     Real(&'a [T]),
-    /// [`Slot::Out`], [`Slot::InOut`].
+    /// [`Slot::OUT`], [`Slot::IN_OUT`].
     RealMut(&'a mut [T]),
-    /// [`Slot::WordsIn`].
+    /// [`Slot::WORDS_IN`].
     Words(&'a [u32]),
-    /// [`Slot::WordsOut`], [`Slot::WordsInOut`].
+    /// [`Slot::WORDS_OUT`], [`Slot::WORDS_IN_OUT`].
     WordsMut(&'a mut [u32]),
 }
 

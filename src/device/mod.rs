@@ -32,7 +32,7 @@ pub use cpu::{Arithmetic, Cpu};
 pub use error::DeviceError;
 pub use fingerprint::fingerprint;
 pub use gpu::{Gpu, Usage};
-pub use kernel::{Alternatives, Binding, Bindings, Kernel, Operation, Slot, Work};
+pub use kernel::{Access, Alternatives, Binding, Bindings, Kernel, Operation, Slot, Work};
 pub use packed::{pack, unpack};
 pub use packing::apply as pack_bindings;
 pub use pipeline::{Dispatch, PARAMS_SLOT, Pipeline};
@@ -196,7 +196,10 @@ impl Device {
     pub fn upload(&self, buffer: &Buffer, data: &[f32]) -> Result<(), DeviceError> {
         buffer.expect(true, data.len())?;
         match (&self.0.hardware, buffer.kind()) {
-            (Hardware::Cpu(_), _) => buffer.write_reals(data.iter().map(|&v| f64::from(v))),
+            (Hardware::Cpu(_), _) => {
+                buffer.write_reals(data.iter().map(|&v| f64::from(v)));
+                Ok(())
+            }
             (Hardware::Gpu(gpu), kind @ (Kind::Half | Kind::Packed)) => {
                 let quads: Vec<_> = data.chunks(4).map(|q| packed::encode(kind, q)).collect();
                 gpu.write(buffer, bytemuck::cast_slice(&quads))
@@ -212,7 +215,10 @@ impl Device {
     pub fn upload_words(&self, buffer: &Buffer, data: &[u32]) -> Result<(), DeviceError> {
         buffer.expect(false, data.len())?;
         match &self.0.hardware {
-            Hardware::Cpu(_) => buffer.write_words(data),
+            Hardware::Cpu(_) => {
+                buffer.write_words(data);
+                Ok(())
+            }
             Hardware::Gpu(gpu) => gpu.write(buffer, bytemuck::cast_slice(data)),
         }
     }
@@ -224,7 +230,10 @@ impl Device {
     pub fn upload_f64(&self, buffer: &Buffer, data: &[f64]) -> Result<(), DeviceError> {
         buffer.expect(true, data.len())?;
         match &self.0.hardware {
-            Hardware::Cpu(_) => buffer.write_reals(data.iter().copied()),
+            Hardware::Cpu(_) => {
+                buffer.write_reals(data.iter().copied());
+                Ok(())
+            }
             Hardware::Gpu(_) => {
                 let narrow: Vec<f32> = data.iter().map(|&v| v as f32).collect();
                 self.upload(buffer, &narrow)

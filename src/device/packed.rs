@@ -103,7 +103,13 @@ mod tests {
 
     #[test]
     fn halves_are_those_of_ieee() {
-        assert_eq!(to_half([1.0, -2.0, 65504.0, 0.0]), [0xc000_3c00, 0x0000_7bff]);
-        assert_eq!(from_half([0xc000_3c00, 0x0000_7bff]), [1.0, -2.0, 65504.0, 0.0]);
+        assert_eq!(
+            to_half([1.0, -2.0, 65504.0, 0.0]),
+            [0xc000_3c00, 0x0000_7bff]
+        );
+        assert_eq!(
+            from_half([0xc000_3c00, 0x0000_7bff]),
+            [1.0, -2.0, 65504.0, 0.0]
+        );
     }
 }

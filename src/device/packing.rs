@@ -37,7 +37,7 @@ pub fn apply(module: &mut Module, slots: &[Slot]) -> Result<(), String> {
     for (handle, variable) in module.global_variables.iter() {
         let binding = variable.binding.map_or(0, |b| b.binding) as usize;
         let kind = binding.checked_sub(1).and_then(|i| slots.get(i));
-        match kind.map(|slot| slot.kind()) {
+        match kind.map(|slot| slot.kind) {
             Some(kind @ (Kind::Half | Kind::Packed)) => kinds.push((handle, kind)),
             _ => {}
         }

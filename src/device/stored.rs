@@ -78,7 +78,7 @@ impl Operation for Stored {
     }
     fn alternatives(&self) -> Option<Alternatives> {
         let Alternatives { shape, kernels } = self.operation.alternatives()?;
-        let kinds: Vec<Kind> = self.slots.iter().map(|slot| slot.kind()).collect();
+        let kinds: Vec<Kind> = self.slots.iter().map(|slot| slot.kind).collect();
         Some(Alternatives {
             shape: format!("{shape} {kinds:?}"),
             kernels: kernels

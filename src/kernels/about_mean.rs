@@ -70,8 +70,8 @@ impl Kernel for AboutMean {
     }
     fn bindings(&self) -> Vec<Slot> {
         match self.stretch {
-            Stretch::By(_) => vec![Slot::InOut],
-            Stretch::ToNorm(_) | Stretch::ToNormAtMost(_) => vec![Slot::In, Slot::InOut],
+            Stretch::By(_) => vec![Slot::IN_OUT],
+            Stretch::ToNorm(_) | Stretch::ToNormAtMost(_) => vec![Slot::IN, Slot::IN_OUT],
         }
     }
     fn params(&self) -> Params {

@@ -69,11 +69,11 @@ impl Kernel for Adam {
     }
     fn bindings(&self) -> Vec<Slot> {
         vec![
-            Slot::In,
-            Slot::WordsIn,
-            Slot::InOut,
-            Slot::InOut,
-            Slot::InOut,
+            Slot::IN,
+            Slot::WORDS_IN,
+            Slot::IN_OUT,
+            Slot::IN_OUT,
+            Slot::IN_OUT,
         ]
     }
     fn params(&self) -> Params {

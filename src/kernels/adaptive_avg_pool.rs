@@ -57,7 +57,7 @@ impl Kernel for AdaptiveAvgPool {
     }
 
     fn bindings(&self) -> Vec<Slot> {
-        vec![Slot::In, Slot::Out]
+        vec![Slot::IN, Slot::OUT]
     }
 
     fn params(&self) -> Self::Params {
@@ -93,7 +93,7 @@ impl Kernel for AdaptiveAvgPoolBackward {
     }
 
     fn bindings(&self) -> Vec<Slot> {
-        vec![Slot::In, gradient_slot(self.accumulate)]
+        vec![Slot::IN, gradient_slot(self.accumulate)]
     }
 
     fn params(&self) -> Self::Params {

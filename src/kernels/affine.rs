@@ -61,7 +61,7 @@ impl Kernel for Affine {
     }
 
     fn bindings(&self) -> Vec<Slot> {
-        vec![Slot::In, gradient_slot(self.accumulate)]
+        vec![Slot::IN, gradient_slot(self.accumulate)]
     }
 
     fn params(&self) -> Params {

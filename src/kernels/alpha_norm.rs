@@ -83,7 +83,7 @@ impl Kernel for AlphaNorm {
         SOURCE.with(&[])
     }
     fn bindings(&self) -> Vec<Slot> {
-        vec![Slot::In, Slot::Out]
+        vec![Slot::IN, Slot::OUT]
     }
     fn params(&self) -> Params {
         Params {
@@ -139,7 +139,7 @@ impl Kernel for AlphaNormBackward {
         }
     }
     fn bindings(&self) -> Vec<Slot> {
-        vec![Slot::In, flat::result(self.accumulate)]
+        vec![Slot::IN, flat::result(self.accumulate)]
     }
     fn params(&self) -> Params {
         Params {

@@ -91,7 +91,7 @@ impl Kernel for AvgPool {
     }
 
     fn bindings(&self) -> Vec<Slot> {
-        vec![Slot::In, Slot::Out]
+        vec![Slot::IN, Slot::OUT]
     }
 
     fn params(&self) -> Params {
@@ -137,7 +137,7 @@ impl Kernel for AvgPoolBackward {
     }
 
     fn bindings(&self) -> Vec<Slot> {
-        vec![Slot::In, gradient_slot(self.accumulate)]
+        vec![Slot::IN, gradient_slot(self.accumulate)]
     }
 
     fn params(&self) -> Params {

@@ -57,8 +57,8 @@ impl Kernel for Ball {
     }
     fn bindings(&self) -> Vec<Slot> {
         match self.norm {
-            BallNorm::Linf => vec![Slot::In, Slot::InOut],
-            BallNorm::L2 => vec![Slot::In, Slot::InOut, Slot::In],
+            BallNorm::Linf => vec![Slot::IN, Slot::IN_OUT],
+            BallNorm::L2 => vec![Slot::IN, Slot::IN_OUT, Slot::IN],
         }
     }
     fn params(&self) -> Params {

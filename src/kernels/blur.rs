@@ -83,7 +83,7 @@ impl Kernel for Blur {
         SOURCE.with(&on.collect::<Vec<_>>())
     }
     fn bindings(&self) -> Vec<Slot> {
-        vec![Slot::In, Slot::WordsIn, Slot::Out]
+        vec![Slot::IN, Slot::WORDS_IN, Slot::OUT]
     }
     fn params(&self) -> Params {
         Params {

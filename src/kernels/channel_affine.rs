@@ -74,7 +74,7 @@ impl Kernel for ChannelCentre {
         SOURCE.with(&["CENTRE"])
     }
     fn bindings(&self) -> Vec<Slot> {
-        vec![Slot::In, Slot::In, Slot::Out]
+        vec![Slot::IN, Slot::IN, Slot::OUT]
     }
     fn params(&self) -> Params {
         params(self.x, self.y)
@@ -109,7 +109,7 @@ impl Kernel for ChannelAffine {
         })
     }
     fn bindings(&self) -> Vec<Slot> {
-        vec![Slot::In, Slot::In, Slot::In, flat::result(self.accumulate)]
+        vec![Slot::IN, Slot::IN, Slot::IN, flat::result(self.accumulate)]
     }
     fn params(&self) -> Params {
         params(self.x, self.y)

@@ -49,9 +49,9 @@ impl Kernel for ChannelDistance {
         SOURCE.with(if self.deviation { &["DEVIATION"] } else { &[] })
     }
     fn bindings(&self) -> Vec<Slot> {
-        let mut slots = vec![Slot::In, Slot::In, Slot::Out, Slot::Out];
+        let mut slots = vec![Slot::IN, Slot::IN, Slot::OUT, Slot::OUT];
         if self.deviation {
-            slots.insert(2, Slot::In);
+            slots.insert(2, Slot::IN);
         }
         slots
     }

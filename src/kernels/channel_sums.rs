@@ -89,9 +89,9 @@ impl Kernel for ChannelSums {
     }
     fn bindings(&self) -> Vec<Slot> {
         if self.square {
-            vec![Slot::In, Slot::In, Slot::Out]
+            vec![Slot::IN, Slot::IN, Slot::OUT]
         } else {
-            vec![Slot::In, Slot::Out]
+            vec![Slot::IN, Slot::OUT]
         }
     }
     fn params(&self) -> Params {
@@ -146,7 +146,7 @@ impl Kernel for ChannelSumsReduce {
         SOURCE.with(&["REDUCE"])
     }
     fn bindings(&self) -> Vec<Slot> {
-        vec![Slot::In, Slot::Out]
+        vec![Slot::IN, Slot::OUT]
     }
     fn params(&self) -> Params {
         params(self.x, self.scale)

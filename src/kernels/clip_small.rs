@@ -104,7 +104,7 @@ impl Kernel for PixelNorm {
         SOURCE.with(&["NORM"])
     }
     fn bindings(&self) -> Vec<Slot> {
-        vec![Slot::In, Slot::Out]
+        vec![Slot::IN, Slot::OUT]
     }
     fn params(&self) -> Params {
         Params::new(self.x, self.x, self.mean, false)
@@ -138,7 +138,7 @@ impl Kernel for PixelContribution {
         SOURCE.with(&["CONTRIBUTION"])
     }
     fn bindings(&self) -> Vec<Slot> {
-        vec![Slot::In, Slot::In, Slot::Out]
+        vec![Slot::IN, Slot::IN, Slot::OUT]
     }
     fn params(&self) -> Params {
         Params::new(self.x, self.gradient, self.mean, self.absolute)
@@ -172,7 +172,7 @@ impl Kernel for ClipSmall {
         SOURCE.with(&["CLIP"])
     }
     fn bindings(&self) -> Vec<Slot> {
-        vec![Slot::In, Slot::In, Slot::InOut]
+        vec![Slot::IN, Slot::IN, Slot::IN_OUT]
     }
     fn params(&self) -> Params {
         Params::new(self.x, self.x, self.mean, false)

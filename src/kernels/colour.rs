@@ -103,7 +103,7 @@ impl Kernel for Colour {
         Colour::shader(self, false)
     }
     fn bindings(&self) -> Vec<Slot> {
-        vec![Slot::In, Slot::Out]
+        vec![Slot::IN, Slot::OUT]
     }
     fn params(&self) -> Params {
         Colour::params(self, self.y)
@@ -136,9 +136,9 @@ impl Kernel for ColourBackward {
     }
     fn bindings(&self) -> Vec<Slot> {
         if self.forward.sigmoid {
-            vec![Slot::In, Slot::In, Slot::Out]
+            vec![Slot::IN, Slot::IN, Slot::OUT]
         } else {
-            vec![Slot::In, Slot::Out]
+            vec![Slot::IN, Slot::OUT]
         }
     }
     fn params(&self) -> Params {

@@ -175,17 +175,17 @@ impl Kernel for Conv {
 
     fn bindings(&self) -> Vec<Slot> {
         let mut slots = vec![
-            Slot::In,
-            Slot::In,
+            Slot::IN,
+            Slot::IN,
             if self.accumulate {
-                Slot::InOut
+                Slot::IN_OUT
             } else {
-                Slot::Out
+                Slot::OUT
             },
         ];
-        slots.extend(self.bias.then_some(Slot::In));
-        slots.extend(self.relu.then_some(Slot::WordsOut));
-        slots.extend(self.masked.then_some(Slot::WordsIn));
+        slots.extend(self.bias.then_some(Slot::IN));
+        slots.extend(self.relu.then_some(Slot::WORDS_OUT));
+        slots.extend(self.masked.then_some(Slot::WORDS_IN));
         slots
     }
 

@@ -116,7 +116,7 @@ impl Kernel for Conv3x3Pool {
     }
 
     fn bindings(&self) -> Vec<Slot> {
-        vec![Slot::In, Slot::In, Slot::Out, Slot::In, Slot::WordsOut]
+        vec![Slot::IN, Slot::IN, Slot::OUT, Slot::IN, Slot::WORDS_OUT]
     }
 
     fn params(&self) -> Params {
@@ -217,7 +217,7 @@ impl Kernel for Conv3x3Unpool {
 
     fn bindings(&self) -> Vec<Slot> {
         let dx = gradient_slot(self.accumulate);
-        vec![Slot::In, Slot::In, dx, Slot::WordsIn]
+        vec![Slot::IN, Slot::IN, dx, Slot::WORDS_IN]
     }
 
     fn params(&self) -> Params {

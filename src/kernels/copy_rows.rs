@@ -63,7 +63,7 @@ impl Kernel for CopyRows {
     }
     fn bindings(&self) -> Vec<Slot> {
         let all = self.rows == self.y.h;
-        vec![Slot::In, flat::result(self.accumulate || !all)]
+        vec![Slot::IN, flat::result(self.accumulate || !all)]
     }
     fn params(&self) -> Params {
         Params {

@@ -100,7 +100,7 @@ impl Kernel for Ridge {
         SOURCE.with(&["RIDGE"])
     }
     fn bindings(&self) -> Vec<Slot> {
-        vec![Slot::In, Slot::Out]
+        vec![Slot::IN, Slot::OUT]
     }
     fn params(&self) -> Params {
         params(
@@ -138,7 +138,7 @@ impl Kernel for TraceDistance {
         SOURCE.with(&["TRACE"])
     }
     fn bindings(&self) -> Vec<Slot> {
-        vec![Slot::In, Slot::In, Slot::In, Slot::In, Slot::InOut]
+        vec![Slot::IN, Slot::IN, Slot::IN, Slot::IN, Slot::IN_OUT]
     }
     fn params(&self) -> Params {
         params(self.n, self.channels, [1.0, 0.0], self.grid())
@@ -171,7 +171,7 @@ impl Kernel for TraceSlope {
         SOURCE.with(&["SLOPE"])
     }
     fn bindings(&self) -> Vec<Slot> {
-        vec![Slot::In, Slot::In, Slot::Out]
+        vec![Slot::IN, Slot::IN, Slot::OUT]
     }
     fn params(&self) -> Params {
         params(self.n, self.channels, [self.alpha, 0.0], self.grid())

@@ -76,7 +76,7 @@ impl Kernel for CrossEntropy {
         SOURCE.with(&[])
     }
     fn bindings(&self) -> Vec<Slot> {
-        vec![Slot::In, Slot::WordsIn, Slot::In, Slot::Out]
+        vec![Slot::IN, Slot::WORDS_IN, Slot::IN, Slot::OUT]
     }
     fn params(&self) -> Params {
         Params {
@@ -122,9 +122,9 @@ impl Kernel for CrossEntropyBackward {
     }
     fn bindings(&self) -> Vec<Slot> {
         vec![
-            Slot::In,
-            Slot::WordsIn,
-            Slot::In,
+            Slot::IN,
+            Slot::WORDS_IN,
+            Slot::IN,
             gradient_slot(self.accumulate),
         ]
     }

@@ -120,7 +120,7 @@ impl Kernel for Direction {
         SOURCE.with(&[])
     }
     fn bindings(&self) -> Vec<Slot> {
-        vec![Slot::In, Slot::In, Slot::Out, Slot::Out]
+        vec![Slot::IN, Slot::IN, Slot::OUT, Slot::OUT]
     }
     fn params(&self) -> Params {
         Params {
@@ -183,7 +183,7 @@ impl Kernel for DirectionBackward {
         }
     }
     fn bindings(&self) -> Vec<Slot> {
-        vec![Slot::In, Slot::In, Slot::In, flat::result(self.accumulate)]
+        vec![Slot::IN, Slot::IN, Slot::IN, flat::result(self.accumulate)]
     }
     fn params(&self) -> Params {
         Params {

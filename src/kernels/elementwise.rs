@@ -86,7 +86,7 @@ impl Kernel for Combine {
         SOURCE.with(&["COMBINE"])
     }
     fn bindings(&self) -> Vec<Slot> {
-        vec![Slot::In, Slot::InOut]
+        vec![Slot::IN, Slot::IN_OUT]
     }
     fn params(&self) -> Params {
         Params::new(self.len, self.alpha, self.beta)
@@ -118,7 +118,7 @@ impl Kernel for Fill {
         SOURCE.with(&["FILL"])
     }
     fn bindings(&self) -> Vec<Slot> {
-        vec![Slot::Out]
+        vec![Slot::OUT]
     }
     fn params(&self) -> Params {
         Params::new(self.len, self.value, 0.0)
@@ -144,7 +144,7 @@ impl Kernel for Clamp {
         SOURCE.with(&["CLAMP"])
     }
     fn bindings(&self) -> Vec<Slot> {
-        vec![Slot::InOut]
+        vec![Slot::IN_OUT]
     }
     fn params(&self) -> Params {
         Params::new(self.len, self.low, self.high)
@@ -175,7 +175,7 @@ impl Kernel for Round {
         SOURCE.with(&["ROUND"])
     }
     fn bindings(&self) -> Vec<Slot> {
-        vec![Slot::In, Slot::Out]
+        vec![Slot::IN, Slot::OUT]
     }
     fn params(&self) -> Params {
         Params::new(self.len, self.steps, 0.0)

@@ -62,7 +62,7 @@ impl Kernel for Ema {
         SOURCE.with(&[])
     }
     fn bindings(&self) -> Vec<Slot> {
-        vec![Slot::In, Slot::InOut]
+        vec![Slot::IN, Slot::IN_OUT]
     }
     fn params(&self) -> Params {
         Params::new(self.len, self.decay)
@@ -94,7 +94,7 @@ impl Kernel for EmaRead {
         SOURCE.with(&["READ"])
     }
     fn bindings(&self) -> Vec<Slot> {
-        vec![Slot::In, Slot::WordsIn, Slot::Out]
+        vec![Slot::IN, Slot::WORDS_IN, Slot::OUT]
     }
     fn params(&self) -> Params {
         Params::new(self.len, self.decay)

@@ -128,7 +128,7 @@ impl Kernel for Breed {
         SOURCE.with(&["BREED"])
     }
     fn bindings(&self) -> Vec<Slot> {
-        vec![Slot::WordsIn, Slot::WordsIn, Slot::Out]
+        vec![Slot::WORDS_IN, Slot::WORDS_IN, Slot::OUT]
     }
     fn params(&self) -> BreedParams {
         BreedParams {
@@ -210,7 +210,7 @@ impl Kernel for Judge {
         SOURCE.with(&["JUDGE"])
     }
     fn bindings(&self) -> Vec<Slot> {
-        vec![Slot::In, Slot::WordsIn, Slot::InOut, Slot::WordsOut]
+        vec![Slot::IN, Slot::WORDS_IN, Slot::IN_OUT, Slot::WORDS_OUT]
     }
     fn params(&self) -> View {
         self.answers
@@ -249,7 +249,7 @@ impl Kernel for Replace {
         SOURCE.with(&[])
     }
     fn bindings(&self) -> Vec<Slot> {
-        vec![Slot::In, Slot::WordsIn, Slot::WordsInOut]
+        vec![Slot::IN, Slot::WORDS_IN, Slot::WORDS_IN_OUT]
     }
     fn params(&self) -> ReplaceParams {
         let each = flat::items_of_one(self.x);

@@ -27,7 +27,7 @@ pub(super) fn item_grid(items: u32) -> [u32; 3] {
 
 /// The slot of a result that is written, or added to.
 pub(super) fn result(accumulate: bool) -> Slot {
-    if accumulate { Slot::InOut } else { Slot::Out }
+    if accumulate { Slot::IN_OUT } else { Slot::OUT }
 }
 
 /// vec4s of a tensor: pixels·quads; of one with more than a u32 counts, which can be planned and is then refused

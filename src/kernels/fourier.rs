@@ -146,7 +146,7 @@ impl Kernel for Twiddles {
         SOURCE.with(&["TWIDDLES"])
     }
     fn bindings(&self) -> Vec<Slot> {
-        vec![Slot::Out]
+        vec![Slot::OUT]
     }
     fn params(&self) -> Params {
         Spectrum::of(self.view()).params(self.size)
@@ -199,7 +199,7 @@ impl Kernel for SpectrumScale {
         SOURCE.with(&["SCALE"])
     }
     fn bindings(&self) -> Vec<Slot> {
-        vec![Slot::In, Slot::Out]
+        vec![Slot::IN, Slot::OUT]
     }
     fn params(&self) -> Params {
         Params {
@@ -301,7 +301,7 @@ impl Kernel for FourierColumns {
         }
     }
     fn bindings(&self) -> Vec<Slot> {
-        vec![Slot::In, Slot::In, Slot::Out]
+        vec![Slot::IN, Slot::IN, Slot::OUT]
     }
     fn params(&self) -> Params {
         self.spectrum.params(self.spectrum.items() / 2)
@@ -393,7 +393,7 @@ impl Kernel for FourierRows {
         }
     }
     fn bindings(&self) -> Vec<Slot> {
-        vec![Slot::In, Slot::In, Slot::Out]
+        vec![Slot::IN, Slot::IN, Slot::OUT]
     }
     fn params(&self) -> Params {
         self.spectrum.params(self.items())

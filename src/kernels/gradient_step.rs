@@ -130,11 +130,11 @@ impl Kernel for GradientStep {
         })
     }
     fn bindings(&self) -> Vec<Slot> {
-        let mut slots = vec![Slot::In, Slot::InOut];
+        let mut slots = vec![Slot::IN, Slot::IN_OUT];
         slots.extend(match self.rate {
-            StepSize::Constant { .. } => &[Slot::WordsIn][..],
-            StepSize::Progress { .. } => &[Slot::In],
-            StepSize::ProgressOfProbability { .. } => &[Slot::In, Slot::In],
+            StepSize::Constant { .. } => &[Slot::WORDS_IN][..],
+            StepSize::Progress { .. } => &[Slot::IN],
+            StepSize::ProgressOfProbability { .. } => &[Slot::IN, Slot::IN],
         });
         slots
     }

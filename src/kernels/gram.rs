@@ -136,7 +136,7 @@ impl Kernel for Gram {
         SOURCE.with(&[])
     }
     fn bindings(&self) -> Vec<Slot> {
-        vec![Slot::In, Slot::Out]
+        vec![Slot::IN, Slot::OUT]
     }
     fn params(&self) -> Params {
         Params {
@@ -199,7 +199,7 @@ impl Kernel for GramReduce {
         REDUCE_SOURCE.with(if self.few() { &["FEW"] } else { &[] })
     }
     fn bindings(&self) -> Vec<Slot> {
-        vec![Slot::In, Slot::Out]
+        vec![Slot::IN, Slot::OUT]
     }
     fn params(&self) -> ReduceParams {
         ReduceParams {

@@ -145,7 +145,7 @@ impl Kernel for GuideMatch {
         MATCH_SOURCE.with(&[])
     }
     fn bindings(&self) -> Vec<Slot> {
-        vec![Slot::In, Slot::In, Slot::WordsOut]
+        vec![Slot::IN, Slot::IN, Slot::WORDS_OUT]
     }
     fn params(&self) -> MatchParams {
         MatchParams {
@@ -191,7 +191,7 @@ impl Kernel for Guide {
         SOURCE.with(&[])
     }
     fn bindings(&self) -> Vec<Slot> {
-        vec![Slot::In, Slot::WordsIn, Slot::In, Slot::Out]
+        vec![Slot::IN, Slot::WORDS_IN, Slot::IN, Slot::OUT]
     }
     fn params(&self) -> Params {
         Params {
@@ -240,7 +240,7 @@ impl Kernel for GuideBackward {
         }
     }
     fn bindings(&self) -> Vec<Slot> {
-        vec![Slot::In, Slot::WordsIn, flat::result(self.accumulate)]
+        vec![Slot::IN, Slot::WORDS_IN, flat::result(self.accumulate)]
     }
     fn params(&self) -> Params {
         Params {

@@ -67,11 +67,11 @@ impl Kernel for DecideBest {
     }
     fn bindings(&self) -> Vec<Slot> {
         vec![
-            Slot::In,
-            Slot::In,
-            Slot::WordsIn,
-            Slot::InOut,
-            Slot::WordsOut,
+            Slot::IN,
+            Slot::IN,
+            Slot::WORDS_IN,
+            Slot::IN_OUT,
+            Slot::WORDS_OUT,
         ]
     }
     fn params(&self) -> DecideParams {
@@ -116,7 +116,7 @@ impl Kernel for KeepBest {
         SOURCE.with(&[])
     }
     fn bindings(&self) -> Vec<Slot> {
-        vec![Slot::In, Slot::WordsIn, Slot::InOut]
+        vec![Slot::IN, Slot::WORDS_IN, Slot::IN_OUT]
     }
     fn params(&self) -> Params {
         Params {

@@ -53,8 +53,8 @@ impl Kernel for LbfgsDirection {
         SOURCE.with(&[])
     }
     fn bindings(&self) -> Vec<Slot> {
-        let mut slots = vec![Slot::In; 5];
-        slots.extend([Slot::InOut, Slot::InOut]);
+        let mut slots = vec![Slot::IN; 5];
+        slots.extend([Slot::IN_OUT, Slot::IN_OUT]);
         slots
     }
     fn params(&self) -> Params {

@@ -74,8 +74,8 @@ impl Kernel for LbfgsProducts {
     }
     fn bindings(&self) -> Vec<Slot> {
         // What it does not write of the partials is another buffer's.
-        let mut slots = vec![Slot::In; 5];
-        slots.push(Slot::InOut);
+        let mut slots = vec![Slot::IN; 5];
+        slots.push(Slot::IN_OUT);
         slots
     }
     fn params(&self) -> Params {

@@ -342,12 +342,12 @@ impl Kernel for LbfgsRecursion {
     }
     fn bindings(&self) -> Vec<Slot> {
         vec![
-            Slot::In,
-            Slot::In,
-            Slot::InOut,
-            Slot::InOut,
-            Slot::WordsInOut,
-            Slot::Out,
+            Slot::IN,
+            Slot::IN,
+            Slot::IN_OUT,
+            Slot::IN_OUT,
+            Slot::WORDS_IN_OUT,
+            Slot::OUT,
         ]
     }
     fn params(&self) -> Params {

@@ -48,8 +48,8 @@ impl Kernel for LbfgsStep {
         SOURCE.with(&[])
     }
     fn bindings(&self) -> Vec<Slot> {
-        let mut slots = vec![Slot::In; 3];
-        slots.extend([Slot::InOut; 3]);
+        let mut slots = vec![Slot::IN; 3];
+        slots.extend([Slot::IN_OUT; 3]);
         slots
     }
     fn params(&self) -> Params {

@@ -144,7 +144,7 @@ impl Kernel for Lrn {
     }
 
     fn bindings(&self) -> Vec<Slot> {
-        vec![Slot::In, Slot::Out]
+        vec![Slot::IN, Slot::OUT]
     }
 
     fn params(&self) -> Params {
@@ -194,7 +194,7 @@ impl Kernel for LrnBackward {
     }
 
     fn bindings(&self) -> Vec<Slot> {
-        vec![Slot::In, Slot::In, gradient_slot(self.accumulate)]
+        vec![Slot::IN, Slot::IN, gradient_slot(self.accumulate)]
     }
 
     fn params(&self) -> BackwardParams {

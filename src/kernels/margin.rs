@@ -78,7 +78,7 @@ impl Kernel for Margin {
         SOURCE.with(&[])
     }
     fn bindings(&self) -> Vec<Slot> {
-        vec![Slot::In, Slot::WordsIn, Slot::In, Slot::Out]
+        vec![Slot::IN, Slot::WORDS_IN, Slot::IN, Slot::OUT]
     }
     fn params(&self) -> Params {
         Params {
@@ -121,9 +121,9 @@ impl Kernel for MarginBackward {
     }
     fn bindings(&self) -> Vec<Slot> {
         vec![
-            Slot::In,
-            Slot::WordsIn,
-            Slot::In,
+            Slot::IN,
+            Slot::WORDS_IN,
+            Slot::IN,
             gradient_slot(self.accumulate),
         ]
     }

@@ -247,7 +247,7 @@ impl Kernel for Matmul {
         })
     }
     fn bindings(&self) -> Vec<Slot> {
-        vec![Slot::In, Slot::In, result(self.accumulate)]
+        vec![Slot::IN, Slot::IN, result(self.accumulate)]
     }
     fn params(&self) -> Params {
         Params {

@@ -129,7 +129,7 @@ impl Kernel for MaxPool {
     }
 
     fn bindings(&self) -> Vec<Slot> {
-        vec![Slot::In, Slot::Out, Slot::WordsOut]
+        vec![Slot::IN, Slot::OUT, Slot::WORDS_OUT]
     }
 
     fn params(&self) -> Params {
@@ -206,7 +206,7 @@ impl Kernel for MaxPoolBackward {
     }
 
     fn bindings(&self) -> Vec<Slot> {
-        vec![Slot::In, Slot::WordsIn, gradient_slot(self.accumulate)]
+        vec![Slot::IN, Slot::WORDS_IN, gradient_slot(self.accumulate)]
     }
 
     fn params(&self) -> Params {

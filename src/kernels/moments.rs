@@ -126,7 +126,7 @@ impl Kernel for Moments {
         SOURCE.with(&[])
     }
     fn bindings(&self) -> Vec<Slot> {
-        vec![Slot::In, Slot::Out]
+        vec![Slot::IN, Slot::OUT]
     }
     fn params(&self) -> Params {
         Params::new(self.a, self.a, self.centre)
@@ -154,7 +154,7 @@ impl Kernel for MomentsDifference {
         SOURCE.with(&["DIFFERENCE"])
     }
     fn bindings(&self) -> Vec<Slot> {
-        vec![Slot::In, Slot::In, Slot::Out]
+        vec![Slot::IN, Slot::IN, Slot::OUT]
     }
     fn params(&self) -> Params {
         Params::new(self.a, self.b, [0.0; 4])
@@ -192,7 +192,7 @@ impl Kernel for MomentsReduce {
         SOURCE.with(&["REDUCE"])
     }
     fn bindings(&self) -> Vec<Slot> {
-        vec![Slot::In, Slot::Out]
+        vec![Slot::IN, Slot::OUT]
     }
     fn params(&self) -> ReduceParams {
         ReduceParams { parts: self.parts }

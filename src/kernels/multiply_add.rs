@@ -51,7 +51,7 @@ impl Kernel for MultiplyAdd {
         SOURCE.with(if self.half { &[HALF] } else { &[] })
     }
     fn bindings(&self) -> Vec<Slot> {
-        vec![Slot::InOut]
+        vec![Slot::IN_OUT]
     }
     fn params(&self) -> Params {
         Params {

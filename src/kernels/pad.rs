@@ -81,7 +81,7 @@ impl Kernel for Pad {
         SOURCE.with(if self.wrap { &[] } else { &["REPLICATE"] })
     }
     fn bindings(&self) -> Vec<Slot> {
-        vec![Slot::In, Slot::Out]
+        vec![Slot::IN, Slot::OUT]
     }
     fn params(&self) -> Params {
         Params {
@@ -143,7 +143,7 @@ impl Kernel for PadBackward {
         SOURCE.with(&on.collect::<Vec<_>>())
     }
     fn bindings(&self) -> Vec<Slot> {
-        vec![Slot::In, flat::result(self.accumulate)]
+        vec![Slot::IN, flat::result(self.accumulate)]
     }
     fn params(&self) -> Params {
         Params {

@@ -181,12 +181,12 @@ impl Kernel for PairKernel {
     }
     fn bindings(&self) -> Vec<Slot> {
         let m = if self.is_value() {
-            Slot::In
+            Slot::IN
         } else {
-            Slot::InOut
+            Slot::IN_OUT
         };
-        let mut slots = vec![m, Slot::InOut];
-        slots.extend(self.weighted.then_some(Slot::In));
+        let mut slots = vec![m, Slot::IN_OUT];
+        slots.extend(self.weighted.then_some(Slot::IN));
         slots
     }
     fn params(&self) -> Params {

@@ -60,7 +60,7 @@ impl Kernel for Percentile {
         SOURCE.with(&[])
     }
     fn bindings(&self) -> Vec<Slot> {
-        vec![Slot::In, Slot::Out]
+        vec![Slot::IN, Slot::OUT]
     }
     fn params(&self) -> Params {
         let (rank, fraction) = self.rank();

@@ -40,7 +40,7 @@ impl Kernel for Pixels {
     }
     fn bindings(&self) -> Vec<Slot> {
         // In-out: the words between a row's end and the next row stay as they are.
-        vec![Slot::In, Slot::WordsInOut]
+        vec![Slot::IN, Slot::WORDS_IN_OUT]
     }
     fn params(&self) -> Params {
         Params {

@@ -89,7 +89,7 @@ impl Kernel for PyramidDown {
         SOURCE.with(if self.wrap { &["WRAP"] } else { &[] })
     }
     fn bindings(&self) -> Vec<Slot> {
-        vec![Slot::In, Slot::Out]
+        vec![Slot::IN, Slot::OUT]
     }
     fn params(&self) -> Params {
         Params {
@@ -147,7 +147,7 @@ impl Kernel for PyramidUp {
         SOURCE.with(if self.wrap { &["WRAP", "UP"] } else { &["UP"] })
     }
     fn bindings(&self) -> Vec<Slot> {
-        vec![Slot::In, Slot::InOut]
+        vec![Slot::IN, Slot::IN_OUT]
     }
     fn params(&self) -> Params {
         Params {

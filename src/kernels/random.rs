@@ -74,7 +74,7 @@ impl Kernel for Uniform {
         SOURCE.with(&[])
     }
     fn bindings(&self) -> Vec<Slot> {
-        vec![Slot::WordsIn, Slot::Out]
+        vec![Slot::WORDS_IN, Slot::OUT]
     }
     fn params(&self) -> Params {
         Params {

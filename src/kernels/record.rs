@@ -35,7 +35,7 @@ impl Kernel for Record {
         SOURCE.with(&[])
     }
     fn bindings(&self) -> Vec<Slot> {
-        vec![Slot::In, Slot::InOut, Slot::WordsInOut]
+        vec![Slot::IN, Slot::IN_OUT, Slot::WORDS_IN_OUT]
     }
     fn params(&self) -> Params {
         Params {

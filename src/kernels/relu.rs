@@ -55,7 +55,7 @@ impl Kernel for Relu {
     }
 
     fn bindings(&self) -> Vec<Slot> {
-        vec![Slot::In, Slot::Out, Slot::WordsOut]
+        vec![Slot::IN, Slot::OUT, Slot::WORDS_OUT]
     }
 
     fn params(&self) -> Self::Params {
@@ -106,7 +106,7 @@ impl Kernel for ReluBackward {
     }
 
     fn bindings(&self) -> Vec<Slot> {
-        vec![Slot::In, Slot::WordsIn, gradient_slot(self.accumulate)]
+        vec![Slot::IN, Slot::WORDS_IN, gradient_slot(self.accumulate)]
     }
 
     fn params(&self) -> Self::Params {

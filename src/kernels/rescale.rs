@@ -104,9 +104,9 @@ impl Kernel for Rescale {
     }
     fn bindings(&self) -> Vec<Slot> {
         if self.is_sign() {
-            vec![Slot::InOut]
+            vec![Slot::IN_OUT]
         } else {
-            vec![Slot::In, Slot::InOut]
+            vec![Slot::IN, Slot::IN_OUT]
         }
     }
     fn params(&self) -> Params {

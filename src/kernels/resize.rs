@@ -140,7 +140,7 @@ impl Kernel for Resize {
         SOURCE.with(&definitions.collect::<Vec<_>>())
     }
     fn bindings(&self) -> Vec<Slot> {
-        vec![Slot::In, Slot::Out]
+        vec![Slot::IN, Slot::OUT]
     }
     fn params(&self) -> Params {
         Params {

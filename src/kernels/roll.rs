@@ -71,7 +71,7 @@ impl Kernel for Roll {
         SOURCE.with(&[])
     }
     fn bindings(&self) -> Vec<Slot> {
-        vec![Slot::WordsIn, Slot::In, Slot::Out]
+        vec![Slot::WORDS_IN, Slot::IN, Slot::OUT]
     }
     fn params(&self) -> Params {
         Params {

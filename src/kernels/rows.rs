@@ -14,7 +14,7 @@ pub(super) fn row_grid(view: View, per_row: u32) -> [u32; 3] {
 
 /// How a gradient is bound: added to what is there, or written.
 pub(super) fn gradient_slot(accumulate: bool) -> Slot {
-    if accumulate { Slot::InOut } else { Slot::Out }
+    if accumulate { Slot::IN_OUT } else { Slot::OUT }
 }
 
 /// The definition that goes with [`gradient_slot`].

@@ -117,7 +117,7 @@ impl Kernel for Select {
         SOURCE.with(&[])
     }
     fn bindings(&self) -> Vec<Slot> {
-        vec![Slot::In, Slot::WordsIn, Slot::Out]
+        vec![Slot::IN, Slot::WORDS_IN, Slot::OUT]
     }
     fn params(&self) -> Params {
         Params {
@@ -186,7 +186,7 @@ impl Kernel for SelectBackward {
         }
     }
     fn bindings(&self) -> Vec<Slot> {
-        vec![Slot::In, Slot::WordsIn, flat::result(self.accumulate)]
+        vec![Slot::IN, Slot::WORDS_IN, flat::result(self.accumulate)]
     }
     fn params(&self) -> Params {
         let (linear, quadratic) = self.slopes();

@@ -143,7 +143,7 @@ impl Kernel for Shuffle {
         SOURCE.with(&[])
     }
     fn bindings(&self) -> Vec<Slot> {
-        vec![Slot::WordsIn, Slot::WordsIn, Slot::In, Slot::Out]
+        vec![Slot::WORDS_IN, Slot::WORDS_IN, Slot::IN, Slot::OUT]
     }
     fn params(&self) -> Params {
         self.params_for(flat::items(self.y))
@@ -177,9 +177,9 @@ impl Kernel for Unshuffle {
     }
     fn bindings(&self) -> Vec<Slot> {
         vec![
-            Slot::WordsIn,
-            Slot::WordsIn,
-            Slot::In,
+            Slot::WORDS_IN,
+            Slot::WORDS_IN,
+            Slot::IN,
             flat::result(self.accumulate),
         ]
     }

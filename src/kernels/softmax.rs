@@ -54,7 +54,7 @@ impl Kernel for Softmax {
     }
 
     fn bindings(&self) -> Vec<Slot> {
-        vec![Slot::In, Slot::Out]
+        vec![Slot::IN, Slot::OUT]
     }
 
     fn params(&self) -> Self::Params {
@@ -102,7 +102,7 @@ impl Kernel for SoftmaxBackward {
     }
 
     fn bindings(&self) -> Vec<Slot> {
-        vec![Slot::In, Slot::In, gradient_slot(self.accumulate)]
+        vec![Slot::IN, Slot::IN, gradient_slot(self.accumulate)]
     }
 
     fn params(&self) -> Self::Params {

@@ -70,7 +70,7 @@ impl Kernel for SquaredDifference {
         SOURCE.with(&[])
     }
     fn bindings(&self) -> Vec<Slot> {
-        vec![Slot::In, Slot::In, Slot::Out]
+        vec![Slot::IN, Slot::IN, Slot::OUT]
     }
     fn params(&self) -> Params {
         Params {
@@ -127,7 +127,7 @@ impl Kernel for SquaredDifferenceBackward {
         }
     }
     fn bindings(&self) -> Vec<Slot> {
-        vec![Slot::In, Slot::In, flat::result(self.accumulate)]
+        vec![Slot::IN, Slot::IN, flat::result(self.accumulate)]
     }
     fn params(&self) -> Params {
         Params {

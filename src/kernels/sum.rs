@@ -46,7 +46,7 @@ impl Kernel for Sum {
         SOURCE.with(&[])
     }
     fn bindings(&self) -> Vec<Slot> {
-        vec![Slot::In, Slot::InOut]
+        vec![Slot::IN, Slot::IN_OUT]
     }
     fn params(&self) -> Params {
         Params {

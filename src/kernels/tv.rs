@@ -111,7 +111,7 @@ impl Kernel for Tv {
         SOURCE.with(if self.wrap { &["WRAP"] } else { &[] })
     }
     fn bindings(&self) -> Vec<Slot> {
-        vec![Slot::In, Slot::Out]
+        vec![Slot::IN, Slot::OUT]
     }
     fn params(&self) -> Params {
         let (along_x, along_y) = scales(self.x, self.wrap);
@@ -173,7 +173,7 @@ impl Kernel for TvBackward {
         SOURCE.with(&on.collect::<Vec<_>>())
     }
     fn bindings(&self) -> Vec<Slot> {
-        vec![Slot::In, flat::result(self.accumulate)]
+        vec![Slot::IN, flat::result(self.accumulate)]
     }
     fn params(&self) -> Params {
         let (along_x, along_y) = scales(self.x, self.wrap);

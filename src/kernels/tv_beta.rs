@@ -117,7 +117,7 @@ impl Kernel for TvBeta {
         SOURCE.with(if self.wrap { &["WRAP"] } else { &[] })
     }
     fn bindings(&self) -> Vec<Slot> {
-        vec![Slot::In, Slot::Out]
+        vec![Slot::IN, Slot::OUT]
     }
     fn params(&self) -> Params {
         Params {
@@ -172,7 +172,7 @@ impl Kernel for TvBetaBackward {
         })
     }
     fn bindings(&self) -> Vec<Slot> {
-        vec![Slot::In, flat::result(self.accumulate)]
+        vec![Slot::IN, flat::result(self.accumulate)]
     }
     fn params(&self) -> Params {
         let divide = self.tv.half() < 1.0;

@@ -165,7 +165,7 @@ impl Kernel for WarpDraw {
         DRAW.with(&[])
     }
     fn bindings(&self) -> Vec<Slot> {
-        vec![Slot::WordsIn, Slot::WordsOut]
+        vec![Slot::WORDS_IN, Slot::WORDS_OUT]
     }
     fn params(&self) -> DrawParams {
         DrawParams {
@@ -295,7 +295,7 @@ impl Kernel for Warp {
         SOURCE.with(&[])
     }
     fn bindings(&self) -> Vec<Slot> {
-        vec![Slot::WordsIn, Slot::In, Slot::Out]
+        vec![Slot::WORDS_IN, Slot::IN, Slot::OUT]
     }
     fn params(&self) -> Params {
         Params {
@@ -351,7 +351,7 @@ impl Kernel for WarpBackward {
         SOURCE.with(&["BACKWARD"])
     }
     fn bindings(&self) -> Vec<Slot> {
-        vec![Slot::WordsIn, Slot::In, Slot::Out]
+        vec![Slot::WORDS_IN, Slot::IN, Slot::OUT]
     }
     fn params(&self) -> Params {
         Params {

@@ -47,7 +47,7 @@ impl Kernel for Weigh {
         })
     }
     fn bindings(&self) -> Vec<Slot> {
-        vec![Slot::In, Slot::In, flat::result(self.accumulate)]
+        vec![Slot::IN, Slot::IN, flat::result(self.accumulate)]
     }
     fn params(&self) -> Params {
         Params {

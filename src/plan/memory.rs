@@ -3,15 +3,20 @@
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
-use crate::device::{Home, Kind, Recording};
+use crate::device::{Home, Recording, Value};
 
 /// Which slot each value lives in.
 #[derive(Debug, Clone)]
 pub struct Layout {
-    /// Slots: what they hold and how many elements.
-    pub slots: Vec<(Kind, usize)>,
+    /// Slots: how many bytes each has. Values of any kind may share one.
+    pub slots: Vec<u64>,
     /// For each value its slot; `None` for values in given buffers and for values that no call touches.
     pub slot_of: Vec<Option<usize>>,
+}
+
+/// Bytes of the memory that a value needs.
+fn bytes(value: &Value) -> u64 {
+    value.kind.buffer_bytes(value.len)
 }
 
 /// First and last call that touches each value.
@@ -49,7 +54,7 @@ impl Layout {
         for (i, value) in recording.values().iter().enumerate() {
             match (&value.home, lives[i]) {
                 (Home::Persistent, _) => {
-                    layout.slots.push((value.kind, value.len));
+                    layout.slots.push(bytes(value));
                     layout.slot_of[i] = Some(layout.slots.len() - 1);
                 }
                 (Home::Transient, Some(life)) => transients.push((life, i)),
@@ -58,16 +63,14 @@ impl Layout {
         }
         let first_shared = layout.slots.len();
         let mut taken: Vec<Taken> = Vec::new();
-        transients.sort_by_key(|((first, _), i)| (Reverse(recording.values()[*i].len), *first));
+        transients.sort_by_key(|((first, _), i)| (Reverse(bytes(&recording.values()[*i])), *first));
         for (life, i) in transients {
-            let value = &recording.values()[i];
             // The slots stand in the order of their sizes, none smaller than this value.
-            let found = taken.iter().enumerate().rev().find(|(slot, taken)| {
-                layout.slots[first_shared + slot].0 == value.kind && is_free(taken, life)
-            });
+            let all = taken.iter().enumerate();
+            let found = all.rev().find(|(_, taken)| is_free(taken, life));
             let slot = found.map_or(taken.len(), |(slot, _)| slot);
             if slot == taken.len() {
-                layout.slots.push((value.kind, value.len));
+                layout.slots.push(bytes(&recording.values()[i]));
                 taken.push(Taken::new());
             }
             taken[slot].insert(life.0, life.1);
@@ -76,18 +79,32 @@ impl Layout {
         layout
     }
 
-    /// Bytes of each slot, as it is allocated.
-    pub fn slot_bytes(&self) -> impl Iterator<Item = u64> + '_ {
-        self.slots
-            .iter()
-            .map(|(kind, len)| kind.buffer_bytes(*len))
+    /// The smallest slot of at least so many bytes that holds nothing between iterations.
+    #[must_use]
+    pub fn spare(&self, recording: &Recording, bytes: u64) -> Option<usize> {
+        let values = recording.values().iter().zip(&self.slot_of);
+        let kept: Vec<usize> = values
+            .filter(|(value, _)| matches!(value.home, Home::Persistent))
+            .filter_map(|(_, slot)| *slot)
+            .collect();
+        let slots = self.slots.iter().enumerate();
+        slots
+            .filter(|(i, size)| **size >= bytes && !kept.contains(i))
+            .min_by_key(|(_, size)| **size)
+            .map(|(i, _)| i)
+    }
+
+    /// Bytes of all slots.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        self.slots.iter().sum()
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::device::ValueId;
+    use crate::device::{Kind, ValueId};
     use crate::kernels::{Relu, View};
 
     /// A chain of five ReLUs, each reading the one before.
@@ -105,20 +122,11 @@ mod tests {
     }
 
     #[test]
-    fn a_chain_needs_two_slots_and_its_image() {
+    fn a_chain_needs_as_many_slots_as_are_alive_at_once() {
         let (recording, values) = chain();
         let layout = Layout::new(&recording);
-        let reals = layout
-            .slots
-            .iter()
-            .filter(|(kind, _)| *kind == Kind::Real)
-            .count();
-        let words = layout
-            .slots
-            .iter()
-            .filter(|(kind, _)| *kind == Kind::Word)
-            .count();
-        assert_eq!((reals, words), (3, 1));
+        // The image; a layer, the one before it, and its mask.
+        assert_eq!(layout.slots.len(), 4);
         let image = layout.slot_of[values[0].0 as usize];
         assert!(
             values[1..]

@@ -417,12 +417,14 @@ impl Plan {
         let given: u64 = self.given_buffers().sum();
         let work = self.recording.work();
         Cost {
-            buffer_bytes: self.layout.slot_bytes().sum(),
+            buffer_bytes: self.layout.bytes(),
             given_bytes: given,
             parameter_bytes: self.recording.calls().len() as u64 * crate::device::PARAMS_SLOT,
             largest_buffer_bytes: self
                 .layout
-                .slot_bytes()
+                .slots
+                .iter()
+                .copied()
                 .chain(self.given_buffers())
                 .max()
                 .unwrap_or(0),
@@ -443,15 +445,18 @@ impl Plan {
         whole.max(kept + cost.given_bytes + beside)
     }
 
-    /// What is taken beside the plan when its image is asked for: that is made of an average or of parameters.
+    /// What is taken beside the plan when its image is asked for: that is made of an average, where no memory is free between
+    /// iterations, or of parameters.
     fn result_bytes(&self) -> u64 {
-        let average = self.average.as_ref().map_or(0, |(_, x)| x.view.len());
+        let bytes = |x: View| Kind::Real.buffer_bytes(x.len());
+        let average = self.average.as_ref().map_or(0, |(_, x)| bytes(x.view));
+        let spare = self.layout.spare(&self.recording, average);
         let made = if self.parameterisation.is_empty() {
             0
         } else {
-            self.image.view.len()
+            bytes(self.image.view)
         };
-        (average + made) as u64 * 4
+        made + if spare.is_some() { 0 } else { average }
     }
 
     /// What is taken when the plan gets its memory, on top of what the device holds already.

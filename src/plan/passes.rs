@@ -332,9 +332,7 @@ impl<'a> Forward<'a> {
                 // Inside fused nodes: the last one's turn has recorded the backward pass of all.
                 continue;
             };
-            let mut gradient = gradients
-                .remove(&id)
-                .unwrap_or_else(|| self.gradient(id));
+            let mut gradient = gradients.remove(&id).unwrap_or_else(|| self.gradient(id));
             inject(recording, id, x, &mut gradient);
             let Some(dy) = gradient.tensor() else {
                 // Nothing above depends on it, such as a layer that only the forward pass of a term reads.

@@ -25,7 +25,10 @@ pub(super) fn result(executor: &Executor) -> Result<(Buffer, View), Error> {
     }
     if let Some((average, tensor)) = plan.average.filter(|_| begun) {
         let view = tensor.view;
-        buffer = device.buffer("result", Kind::Real, view.len())?;
+        buffer = match executor.scratch(view.len()) {
+            Some(scratch) => scratch,
+            None => device.buffer("result", Kind::Real, view.len())?,
+        };
         let from = executor.buffer(tensor.value);
         let from = given(&mut recording, "average", from, view);
         let to = given(&mut recording, "result", &buffer, view);

@@ -311,7 +311,8 @@ impl Placing<'_> {
             return Ok((buffer.clone(), *view, Some(*squares)));
         }
         let label = format!("{what} of {}", self.name(at.node));
-        let buffer = self.device().buffer(&label, Kind::Real, view.len())?;
+        let kind = self.network.precision().of_layer(*view);
+        let buffer = self.device().buffer(&label, kind, view.len())?;
         Ok((buffer, *view, None))
     }
 }

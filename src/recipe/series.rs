@@ -7,7 +7,7 @@ use super::prepared::Prepared;
 use super::statistics::Statistic;
 use super::{Picture, Recipe, Run, ScaleReport};
 use crate::Error;
-use crate::device::{Buffer, Kind};
+use crate::device::Buffer;
 use crate::image::Image;
 use crate::plan::Network;
 use crate::schedule::Executor;
@@ -134,7 +134,7 @@ impl Series {
 
 /// The memory of scales that are done, for the same scales of the next picture.
 #[derive(Debug, Default)]
-pub(super) struct Spare(HashMap<Vec<(Kind, usize)>, Vec<Buffer>>);
+pub(super) struct Spare(HashMap<Vec<u64>, Vec<Buffer>>);
 
 impl Spare {
     /// Keeps the memory of a scale that has ended.
@@ -146,7 +146,7 @@ impl Spare {
     }
 
     /// The memory of a scale of these slots, if one has ended.
-    pub fn take(&mut self, slots: &[(Kind, usize)]) -> Option<Vec<Buffer>> {
+    pub fn take(&mut self, slots: &[u64]) -> Option<Vec<Buffer>> {
         self.0.remove(slots)
     }
 }

@@ -382,8 +382,12 @@ fn answers(
     let (executor, outputs) =
         visited(network, image, nodes, |recording, node, x, band, output| {
             let x = seen_through(recording, x, band, guides.get(&node));
-            let whole =
-                *output.get_or_insert_with(|| Tensor::persistent(recording, "target", band.layer));
+            // Stored as the layer is that it will be compared with.
+            let kind = network.precision().of_layer(band.layer);
+            let whole = *output.get_or_insert_with(|| Tensor {
+                value: recording.persistent("target", kind, band.layer.len()),
+                view: band.layer,
+            });
             let copy = CopyRows {
                 x: x.view,
                 y: whole.view,

@@ -95,7 +95,7 @@ impl Executor {
                     &contents(&self.device, bound[i])?,
                     &contents(reference, &copies[i])?,
                 );
-                match slots[i].kind() {
+                match slots[i].kind {
                     Kind::Word => {
                         deviation.bits = deviation.bits.max(different(&before, ours, theirs))
                     }

@@ -73,9 +73,7 @@ impl Executor {
     /// # Errors
     /// [`Error::Plan`] where the slots were others, [`Error::Device`] when the driver refuses.
     pub fn in_memory(device: &Device, plan: Plan, slots: Vec<Buffer>) -> Result<Self, Error> {
-        let same = |((kind, len), buffer): (&(Kind, usize), &Buffer)| {
-            (*kind, *len) == (buffer.kind(), buffer.len())
-        };
+        let same = |(bytes, buffer): (&u64, &Buffer)| *bytes == buffer.kind().bytes(buffer.len());
         let planned = &plan.layout.slots;
         if planned.len() != slots.len() || !planned.iter().zip(&slots).all(same) {
             return Err(Error::Plan(
@@ -151,16 +149,16 @@ impl Executor {
             let Some(slot) = slot.filter(|_| wanted(&value.home)) else {
                 continue;
             };
-            let buffer = match &self.slots[slot] {
-                Some(buffer) => buffer.clone(),
+            let memory = match &self.slots[slot] {
+                Some(memory) => memory,
                 None => {
-                    let (kind, len) = self.plan.layout.slots[slot];
+                    let words = (self.plan.layout.slots[slot] / 4) as usize;
                     let label = format!("slot {slot}");
-                    let made = self.device.buffer(&label, kind, len)?;
-                    self.slots[slot].insert(made).clone()
+                    let made = self.device.buffer(&label, Kind::Word, words)?;
+                    self.slots[slot].insert(made)
                 }
             };
-            self.buffers[i] = Some(buffer);
+            self.buffers[i] = Some(memory.viewed(value.kind, value.len));
         }
         Ok(())
     }
@@ -178,6 +176,15 @@ impl Executor {
             .filter(|(i, _)| !kept.contains(i))
             .filter_map(|(_, slot)| slot.as_ref())
             .collect()
+    }
+
+    /// Memory for `len` reals that lasts until the next iteration, where the plan has some: what an iteration alone needs is free
+    /// between two.
+    #[must_use]
+    pub fn scratch(&self, len: usize) -> Option<Buffer> {
+        let bytes = Kind::Real.buffer_bytes(len);
+        let slot = self.plan.layout.spare(&self.plan.recording, bytes)?;
+        Some(self.slots[slot].as_ref()?.viewed(Kind::Real, len))
     }
 
     fn bound(&self, values: &[ValueId]) -> Vec<&Buffer> {

@@ -3,7 +3,7 @@
 //! A first dispatch of llvmpipe's takes up to a second that way. That time belongs to the making of a plan, not to
 //! the slices of its first iteration, which would exceed what a submission may take and teach the slicer wrong costs.
 
-use crate::device::{Buffer, Call, DeviceError, Gpu, Home, Recording, Slot};
+use crate::device::{Buffer, Call, DeviceError, Gpu, Home, Kind, Recording};
 
 /// Runs one workgroup of each kernel of the recording that has not run on the device yet, and waits for it.
 ///
@@ -42,11 +42,12 @@ fn run(
             continue;
         }
         let free = |b: &Buffer| memory.iter().all(|other| other.address() != b.address());
-        let enough = |b: &Buffer| b.kind() == slot.kind() && b.len() >= memory[i].len();
+        let (kind, len) = (slot.kind, memory[i].len());
+        let enough = |b: &Buffer| b.kind().bytes(b.len()) >= kind.buffer_bytes(len);
         let spare = slots.iter().find(|b| enough(b) && free(b));
         memory[i] = match spare {
-            Some(spare) => (*spare).clone(),
-            None => gpu.buffer("warm-up", slot.kind(), memory[i].len())?,
+            Some(spare) => spare.viewed(kind, len),
+            None => gpu.buffer("warm-up", kind, len)?,
         };
         scratch[i] = true;
     }
@@ -58,7 +59,8 @@ fn run(
         .create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
     for (i, slot) in bindings.iter().enumerate() {
         // Words are positions, and what another kernel left here may lie outside; 0 never does.
-        if matches!(slot, Slot::WordsIn | Slot::WordsInOut)
+        if slot.kind == Kind::Word
+            && slot.reads()
             && scratch[i]
             && let Some(raw) = memory[i].wgpu()
         {
