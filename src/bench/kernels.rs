@@ -8,11 +8,14 @@ use serde::{Deserialize, Serialize};
 use super::subject::{Subject, reference};
 use super::{Ceilings, IterationReport, Options, RUNS, least_and_median};
 use crate::Error;
+use crate::plan::Precision;
 use crate::device::{Shader, Work};
 use crate::schedule::Deviation;
 
 /// How far the numbers of a call may be from the same call's on the reference: each of the two may be 10⁻⁵ from the exact ones.
 const TOLERANCE: f64 = 2e-5;
+/// The same where they are stored in 16 bits: of two neighbours one device takes this and the other that.
+const PACKED_TOLERANCE: f64 = 1e-4;
 /// The share of bits of masks and positions that may differ: where a sum is 0 but for its rounding.
 const BITS: f64 = 1e-4;
 
@@ -90,6 +93,10 @@ pub fn measure(
             times.entry(*kind).or_default().push(*time);
         }
     }
+    let tolerance = match subject.precision {
+        Precision::F32 => TOLERANCE,
+        Precision::F16 => PACKED_TOLERANCE,
+    };
     let calls = executor.plan().recording.calls();
     let mut reports: Vec<KernelReport> = times
         .iter()
@@ -115,7 +122,7 @@ pub fn measure(
                 // JSON has no infinity.
                 deviation: reals.min(1e30),
                 bits,
-                right: reals <= TOLERANCE && bits <= BITS,
+                right: reals <= tolerance && bits <= BITS,
             }
         })
         .collect();

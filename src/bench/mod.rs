@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::Error;
 use crate::device::{Device, DeviceInfo, Gpu};
+use crate::plan::Precision;
 pub use ceilings::Ceilings;
 pub use compare::{Figure, compare};
 pub use iterations::IterationReport;
@@ -43,6 +44,8 @@ pub struct Options {
     pub models: Vec<String>,
     /// Long sides in pixels, measured however long that takes; none: 256, 512 and 1024 as far as the time reaches.
     pub sizes: Vec<u32>,
+    /// How layers, gradients and weights are stored.
+    pub precision: Precision,
 }
 
 impl Options {
@@ -74,6 +77,9 @@ pub struct Report {
     pub clock: String,
     /// The processor, its number of threads, and the operating system.
     pub host: String,
+    /// How layers, gradients and weights were stored.
+    #[serde(default)]
+    pub precision: Precision,
     /// What the device can do.
     pub ceilings: Ceilings,
     /// Whole iterations.
@@ -110,7 +116,7 @@ pub fn run(
     let ceilings = ceilings::measure(device)?;
     let (mut iterations, mut kernels, mut notes) = (Vec::new(), Vec::new(), Vec::new());
     for model in options.models() {
-        let mut subject = subject::Subject::new(device, &model)?;
+        let mut subject = subject::Subject::new(device, &model, options.precision)?;
         let found = iterations::measure(&mut subject, options, &ceilings, &mut notes, &mut stage)?;
         if let Some(best) = kernels::size(&found, options) {
             stage(&format!("kernels of {model} at {best} px"));
@@ -126,6 +132,7 @@ pub fn run(
         software: device.info().is_software(),
         clock: if gpu_clock { "gpu" } else { "wall" }.to_string(),
         host: host(),
+        precision: options.precision,
         ceilings,
         iterations,
         kernels,

@@ -2,7 +2,7 @@
 
 use super::picture::picture;
 use crate::recipe::{GradientReport, Run};
-use crate::{Device, Error, Network, Recipe};
+use crate::{Device, Error, Network, Precision, Recipe};
 
 /// Larger pictures are made from one of this size, which costs no less to compute with.
 const LARGEST: u32 = 1024;
@@ -13,33 +13,37 @@ pub struct Subject<'a> {
     pub network: Network,
     /// As it was asked for.
     pub model: String,
+    pub precision: Precision,
     /// Bytes on the device before the network was loaded.
     before: u64,
 }
 
 impl<'a> Subject<'a> {
-    pub fn new(device: &'a Device, model: &str) -> Result<Self, Error> {
+    pub fn new(device: &'a Device, model: &str, precision: Precision) -> Result<Self, Error> {
         let before = device.allocated().0;
         Ok(Self {
             device,
             network: Network::load(device, model)?,
             model: model.to_string(),
+            precision,
             before,
         })
     }
 
     /// Style transfer at `size` pixels as `style` does it by default, at one scale.
-    fn recipe(size: u32) -> Recipe {
+    fn recipe(&self, size: u32) -> Recipe {
         let drawn = size.min(LARGEST);
-        Recipe::style(picture(drawn, 1), [picture(drawn, 2)])
+        let mut recipe = Recipe::style(picture(drawn, 1), [picture(drawn, 2)])
             .size(size)
             .min_size(size)
-            .iterations(1 << 20)
+            .iterations(1 << 20);
+        recipe.precision = self.precision;
+        recipe
     }
 
     /// A run that does not end by itself.
     pub fn run(&self, size: u32) -> Result<Run, Error> {
-        Self::recipe(size).compile(self.device, &self.network)
+        self.recipe(size).compile(self.device, &self.network)
     }
 
     /// Bytes that the network and what has been compiled for it take now.
@@ -51,7 +55,7 @@ impl<'a> Subject<'a> {
     pub fn deviations(&self, reference: &Device) -> Result<(f64, f64), Error> {
         const SIZE: u32 = 64;
         let gradient = |network: &Network| -> Result<GradientReport, Error> {
-            Self::recipe(SIZE).gradient(network)
+            self.recipe(SIZE).gradient(network)
         };
         let ours = gradient(&self.network)?;
         let theirs = gradient(&Network::load(reference, &self.model)?)?;

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use clap::{Args, Subcommand};
+use pixgrad::Precision;
 use pixgrad::bench::{self, Options, Report, SCHEMA};
 use pixgrad::image::check_file;
 use serde_json::json;
@@ -31,6 +32,10 @@ pub struct BenchArgs {
     #[arg(long, value_name = "PIXELS,…", value_delimiter = ',', value_parser = parse::side)]
     sizes: Vec<u32>,
 
+    /// How layers, gradients and weights are stored: f32 or f16
+    #[arg(long, value_name = "FORMAT", default_value = "f32", value_parser = parse::precision)]
+    precision: Precision,
+
     /// Also write the report as JSON, for `bench compare`
     #[arg(short, long, value_name = "FILE.json")]
     output: Option<PathBuf>,
@@ -56,6 +61,7 @@ pub fn run(args: &BenchArgs, global: &Global) -> anyhow::Result<ExitCode> {
         quick: args.quick,
         models: args.model.clone(),
         sizes: args.sizes.clone(),
+        precision: args.precision,
     };
     global.note(device.info());
     let report = bench::run(&device, &options, |stage| {
@@ -82,10 +88,11 @@ const LITTLE: f64 = 1.0;
 fn described(report: &Report) -> String {
     let c = &report.ceilings;
     let mut text = format!(
-        "{}\npixgrad {}, {}; times by the {}'s clock; {:.0} s in all\n",
+        "{}\npixgrad {}, {}; layers in {}; times by the {}'s clock; {:.0} s in all\n",
         report.device,
         report.version,
         report.host,
+        report.precision,
         if report.clock == "gpu" {
             "device"
         } else {
@@ -249,6 +256,9 @@ fn compare(paths: &[PathBuf], global: &Global) -> anyhow::Result<ExitCode> {
     let mut drivers = vec!["driver".to_string()];
     drivers.extend(reports.iter().map(|r| r.device.driver.clone()));
     rows.push(drivers);
+    let mut precisions = vec!["layers in".to_string()];
+    precisions.extend(reports.iter().map(|r| r.precision.to_string()));
+    rows.push(precisions);
     for figure in figures {
         let mut row = vec![figure.name];
         let cell = |value: Option<f64>| value.map_or("-".to_string(), |v| format!("{v:.2}"));
