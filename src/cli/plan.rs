@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use clap::Args;
 use pixgrad::recipe::ScaleForecast;
-use pixgrad::{Error, Image, Recipe};
+use pixgrad::{Error, Image, Precision, Recipe};
 use serde_json::json;
 
 use super::optimize::load_network;
@@ -33,6 +33,10 @@ pub struct PlanArgs {
     /// The network: a name from `pixgrad models`, a .safetensors file, or auto [default: the recipe's, else auto]
     #[arg(long, value_name = "NAME|FILE")]
     model: Option<String>,
+
+    /// How layers, gradients and weights are stored: f32, or f16 for half the memory [default: the recipe's, else f32]
+    #[arg(long, value_name = "FORMAT", value_parser = parse::precision)]
+    precision: Option<Precision>,
 }
 
 /// What one size will be and take: its scales, or the largest size that fits where it does not.
@@ -49,6 +53,7 @@ pub fn run(args: &PlanArgs, global: &Global) -> anyhow::Result<ExitCode> {
     if let Some(model) = &args.model {
         recipe.model.clone_from(model);
     }
+    recipe.precision = args.precision.unwrap_or(recipe.precision);
     let device = global.open()?;
     let (network, _) = load_network(&mut recipe, &device)?;
     let mut planned = Vec::new();

@@ -5,7 +5,7 @@ use std::sync::{Arc, RwLockReadGuard, RwLockWriteGuard};
 use rayon::prelude::*;
 
 use super::buffer::{CpuMemory, Memory, typed, typed_mut};
-use super::packed::{Words, decode, encode};
+use super::packed::{Words, decode_all, encode};
 use super::{Binding, Bindings, Buffer, DeviceInfo, DeviceKind, Kind, Operation, Real};
 
 /// What the `cpu` device computes in.
@@ -77,11 +77,7 @@ const QUADS: usize = 1 << 14;
 fn unpack<T: Real>(kind: Kind, quads: &[Words]) -> Vec<T> {
     let mut reals = vec![T::ZERO; quads.len() * 4];
     let tasks = reals.par_chunks_mut(QUADS * 4).zip(quads.par_chunks(QUADS));
-    tasks.for_each(|(reals, quads)| {
-        for (to, from) in reals.chunks_exact_mut(4).zip(quads) {
-            to.copy_from_slice(&decode(kind, *from));
-        }
-    });
+    tasks.for_each(|(reals, quads)| decode_all(kind, quads, reals));
     reals
 }
 

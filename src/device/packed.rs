@@ -1,6 +1,7 @@
 //! Reals in 16 bits on the host: the mirror of `wgsl/shared/packed.wgsl`.
 
 use half::f16;
+use half::slice::HalfFloatSliceExt;
 
 use super::{Kind, Real};
 
@@ -18,10 +19,9 @@ pub fn pack(values: [f32; 4]) -> [u32; 2] {
     }
     let e = ((largest >> 23).max(13) - 12).min(242);
     let scale = f32::from_bits((254 - e) << 23);
-    let [a, b, c, d] = values.map(|v| {
-        let m = (v * scale).clamp(-8191.0, 8191.0).round_ties_even();
-        (m as i32 as u32) & 0x3fff
-    });
+    // As in WGSL: a sum with 1.5·2²³ is rounded to a whole number, which stands in its low bits.
+    let [a, b, c, d] = values
+        .map(|v| ((v * scale).clamp(-8191.0, 8191.0) + 12_582_912.0).to_bits() & 0x3fff);
     [a << 18 | b << 4 | (e & 15), c << 18 | d << 4 | e >> 4]
 }
 
@@ -42,6 +42,28 @@ fn to_half(values: [f32; 4]) -> Words {
 fn from_half([first, second]: Words) -> [f32; 4] {
     [first & 0xffff, first >> 16, second & 0xffff, second >> 16]
         .map(|bits| f16::from_bits(bits as u16).to_f32())
+}
+
+/// The reals of all these quads, four for each.
+pub(super) fn decode_all<T: Real>(kind: Kind, quads: &[Words], reals: &mut [T]) {
+    match kind {
+        Kind::Half => {
+            // A slice at a time: the processor converts eight at once.
+            let mut some = [0.0f32; 256];
+            for (to, from) in reals.chunks_mut(256).zip(quads.chunks(64)) {
+                let some = &mut some[..to.len()];
+                bytemuck::cast_slice::<_, f16>(from).convert_to_f32_slice(some);
+                for (to, from) in to.iter_mut().zip(some) {
+                    *to = T::from_f32(*from);
+                }
+            }
+        }
+        _ => {
+            for (to, from) in reals.chunks_exact_mut(4).zip(quads) {
+                to.copy_from_slice(&unpack(*from).map(T::from_f32));
+            }
+        }
+    }
 }
 
 /// How four reals of a kind are stored.
