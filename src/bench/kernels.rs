@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 use super::subject::{Subject, reference};
 use super::{Ceilings, IterationReport, Options, RUNS, least_and_median};
 use crate::Error;
-use crate::plan::Precision;
 use crate::device::{Shader, Work};
+use crate::plan::Precision;
 use crate::schedule::Deviation;
 
 /// How far the numbers of a call may be from the same call's on the reference: each of the two may be 10⁻⁵ from the exact ones.

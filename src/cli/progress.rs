@@ -66,11 +66,11 @@ impl Reporter {
 /// Size, loss and time left.
 fn state(progress: &Progress) -> String {
     let (width, height) = progress.scale;
-    format!(
-        "{width}x{height}  loss {:.4e}  {} left",
-        progress.loss,
-        duration(progress.remaining)
-    )
+    let left = match progress.remaining {
+        Some(left) => format!("  {} left", duration(left)),
+        None => String::new(),
+    };
+    format!("{width}x{height}  loss {:.4e}{left}", progress.loss)
 }
 
 /// `8 s`, `2:05 min` or `1:02:05 h`.

@@ -20,8 +20,8 @@ pub fn pack(values: [f32; 4]) -> [u32; 2] {
     let e = ((largest >> 23).max(13) - 12).min(242);
     let scale = f32::from_bits((254 - e) << 23);
     // As in WGSL: a sum with 1.5·2²³ is rounded to a whole number, which stands in its low bits.
-    let [a, b, c, d] = values
-        .map(|v| ((v * scale).clamp(-8191.0, 8191.0) + 12_582_912.0).to_bits() & 0x3fff);
+    let [a, b, c, d] =
+        values.map(|v| ((v * scale).clamp(-8191.0, 8191.0) + 12_582_912.0).to_bits() & 0x3fff);
     [a << 18 | b << 4 | (e & 15), c << 18 | d << 4 | e >> 4]
 }
 

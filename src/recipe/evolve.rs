@@ -202,7 +202,7 @@ impl Evolving {
                 terms: Vec::new(),
                 images: Vec::new(),
                 elapsed: step.elapsed,
-                remaining: step.elapsed.mul_f64(left as f64),
+                remaining: Some(step.elapsed.mul_f64(left as f64)),
             };
             watch(&progress, best)
         })?;

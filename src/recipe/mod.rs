@@ -16,6 +16,7 @@ mod model;
 mod picture;
 mod place;
 mod prepared;
+mod remaining;
 mod run;
 mod series;
 mod spec;

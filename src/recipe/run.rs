@@ -9,6 +9,7 @@ use serde::Serialize;
 use super::checkpoint::{Stamp, Standing};
 use super::handover::{hand_over, result, survivors};
 use super::prepared::Prepared;
+use super::remaining::{Estimate, Portion};
 use super::series::Spare;
 use super::targets::{packed, resized};
 use super::{Carry, Recipe};
@@ -56,8 +57,8 @@ pub struct Progress {
     pub images: Vec<f32>,
     /// Time the iteration took.
     pub elapsed: Duration,
-    /// Estimated time until the last iteration is done.
-    pub remaining: Duration,
+    /// Estimated time until the last iteration is done; none before there is anything to tell it from.
+    pub remaining: Option<Duration>,
 }
 
 /// How a run ended.
@@ -80,8 +81,10 @@ pub struct Run {
     executor: Executor,
     /// Steps of the optimizer before this scale.
     earlier: u64,
-    /// Time in which how much work was done, for the estimate.
+    /// Time in which how much work was done.
     spent: (Duration, f64),
+    /// What is known of the time that is left.
+    estimate: Estimate,
     /// What a checkpoint says of the pictures, once one has been written.
     pub(super) stamps: OnceLock<Vec<Stamp>>,
     /// The memory of scales that are done, where another run is to follow.
@@ -157,6 +160,7 @@ impl Run {
             executor,
             earlier: standing.earlier,
             spent: (seconds, standing.gflop),
+            estimate: Estimate::default(),
             stamps: OnceLock::new(),
             spare,
         })
@@ -273,32 +277,31 @@ impl Run {
         let groups = self.executor.plan().groups.clone();
         let term_count = self.prepared.recipe.terms.len();
         let batch = self.executor.plan().image.view.n as usize;
-        // GFLOP of the scales after this one.
-        let later: f64 = self.reports[self.scale + 1..]
+        let later: Vec<Portion> = self.reports[self.scale + 1..]
             .iter()
-            .map(|r| r.iterations as f64 * r.cost.gflop)
-            .sum();
-        let spent = &mut self.spent;
+            .map(|r| Portion {
+                iterations: r.iterations,
+                gflop: r.cost.gflop,
+            })
+            .collect();
+        let (spent, estimate) = (&mut self.spent, &mut self.estimate);
         let mut last = Instant::now();
-        // Time and work since the first iteration of this scale, which also touches its memory for the first time.
-        let mut steady: Option<(Duration, f64)> = None;
         self.executor.run(iterations, &mut |step| {
             spent.0 += last.elapsed();
             last = Instant::now();
             spent.1 += report.cost.gflop;
-            steady = Some(steady.map_or_else(Default::default, |(time, work)| {
-                (time + step.elapsed, work + report.cost.gflop)
-            }));
-            let (time, work) = steady.filter(|(_, work)| *work > 0.0).unwrap_or(*spent);
+            estimate.add(report.cost.gflop, step.elapsed);
             let each = step.losses.len() / batch;
             let images = step.losses.chunks(each.max(1)).map(|own| own.iter().sum());
             let mut terms = vec![0.0; term_count];
             for (group, loss) in groups.iter().zip(&step.losses) {
                 terms[*group] += loss;
             }
-            let gflop_left = (report.iterations.saturating_sub(step.iteration + 1)) as f64
-                * report.cost.gflop
-                + later;
+            let own = Portion {
+                iterations: report.iterations.saturating_sub(step.iteration + 1),
+                gflop: report.cost.gflop,
+            };
+            let left = std::iter::once(own).chain(later.iter().copied());
             progress(&Progress {
                 scale: (report.width, report.height),
                 iteration: before + step.iteration,
@@ -307,7 +310,7 @@ impl Run {
                 terms,
                 images: images.collect(),
                 elapsed: step.elapsed,
-                remaining: time.mul_f64(gflop_left / work.max(1e-9)),
+                remaining: estimate.time(left),
             })
         })
     }
@@ -343,6 +346,7 @@ impl Run {
         };
         let wrap = self.prepared.recipe.is_tile();
         hand_over(&self.executor, &next, detail, wrap)?;
+        self.estimate.begin();
         let done = std::mem::replace(&mut self.executor, next);
         match &mut self.spare {
             Some(spare) => spare.put(done),

@@ -107,7 +107,7 @@ fn batch(
             images: Vec::new(),
             elapsed: begun.elapsed(),
             // It rarely takes more than a few steps.
-            remaining: begun.elapsed().mul_f64(f64::from(u8::from(left > 0))),
+            remaining: Some(begun.elapsed().mul_f64(f64::from(u8::from(left > 0)))),
         };
         if left == 0 || watch(&progress).is_break() {
             break;

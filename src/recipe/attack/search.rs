@@ -109,7 +109,9 @@ fn overall(progress: &Progress, round: u32, rounds: u32) -> Progress {
     Progress {
         iteration: progress.iteration + u64::from(round) * progress.iterations,
         iterations: u64::from(rounds) * progress.iterations,
-        remaining: progress.remaining + progress.elapsed.mul_f64(later as f64),
+        remaining: progress
+            .remaining
+            .map(|left| left + progress.elapsed.mul_f64(later as f64)),
         ..progress.clone()
     }
 }
