@@ -58,13 +58,15 @@ pub(super) enum Memory {
     Cpu(Arc<CpuMemory>),
 }
 
+/// Untyped, and aligned for all that buffers hold.
+type Untyped = RwLock<Vec<u64>>;
+
 /// Main memory that is taken when it is first touched: a plan that is only looked at costs none.
 #[derive(Debug)]
 pub(super) struct CpuMemory {
     /// What its reals are.
     arithmetic: Arithmetic,
-    /// Untyped, and aligned for all that buffers hold.
-    bytes: LazyLock<RwLock<Vec<u64>>, Box<dyn FnOnce() -> RwLock<Vec<u64>> + Send>>,
+    bytes: LazyLock<Untyped, Box<dyn FnOnce() -> Untyped + Send>>,
 }
 
 impl CpuMemory {

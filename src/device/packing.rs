@@ -36,10 +36,10 @@ pub fn apply(module: &mut Module, slots: &[Slot]) -> Result<(), String> {
     let mut kinds = Vec::new();
     for (handle, variable) in module.global_variables.iter() {
         let binding = variable.binding.map_or(0, |b| b.binding) as usize;
-        let kind = binding.checked_sub(1).and_then(|i| slots.get(i));
-        match kind.map(|slot| slot.kind) {
-            Some(kind @ (Kind::Half | Kind::Packed)) => kinds.push((handle, kind)),
-            _ => {}
+        let slot = binding.checked_sub(1).and_then(|i| slots.get(i));
+        let stored = |kind: &Kind| matches!(kind, Kind::Half | Kind::Packed);
+        if let Some(kind) = slot.map(|slot| slot.kind).filter(stored) {
+            kinds.push((handle, kind));
         }
     }
     if kinds.is_empty() {
