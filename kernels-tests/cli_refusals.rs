@@ -191,7 +191,7 @@ fn numbers_that_make_no_sense_are_refused() {
         ("--step-size 0", "greater than 0"),
         ("--average 1", "less than 1"),
         ("--save-every 0", "at least 1"),
-        ("--precision f16", "not supported yet"),
+        ("--precision f8", "f32 or f16"),
         ("--style-loss mmd", "gram"),
         ("--optimizer sgd", "adam"),
         ("--init grey", "content, noise, gray, stats"),

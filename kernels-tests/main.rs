@@ -17,6 +17,7 @@ mod colour;
 mod common;
 mod content;
 mod conv;
+mod conv3x3_coop;
 mod conv3x3_pool;
 mod copy_rows;
 mod cross_entropy;

@@ -1,7 +1,9 @@
 //! Every variant of every WGSL file compiles for every backend.
 
 use naga::valid::Capabilities;
-use pixgrad::device::{Access, BROADCAST, HALF, Kind, Shader, Slot, compose, pack_bindings};
+use pixgrad::device::{
+    Access, BROADCAST, COOP, HALF, Kind, LANES_8, LANES_64, Shader, Slot, compose, pack_bindings,
+};
 use pixgrad::kernels::SOURCES;
 
 fn every_variant() -> impl Iterator<Item = Shader> {
@@ -12,7 +14,9 @@ fn every_variant() -> impl Iterator<Item = Shader> {
 
 /// What a variant asks of the adapter.
 fn capabilities(shader: Shader) -> Capabilities {
-    if shader.definitions().contains(&HALF) {
+    if shader.definitions().contains(&COOP) {
+        Capabilities::SHADER_FLOAT16 | Capabilities::COOPERATIVE_MATRIX | Capabilities::SUBGROUP
+    } else if shader.definitions().contains(&HALF) {
         Capabilities::SHADER_FLOAT16
     } else {
         Capabilities::empty()
@@ -44,6 +48,25 @@ fn spirv() {
     }
 }
 
+/// Where it matters how many invocations a subgroup has.
+#[test]
+fn spirv_of_other_subgroups() {
+    for shader in every_variant().filter(|s| s.definitions().contains(&COOP)) {
+        for lanes in [LANES_8, LANES_64] {
+            let module = compose(shader, &[lanes]).unwrap_or_else(|e| panic!("{e}"));
+            let flags = naga::valid::ValidationFlags::all();
+            let info = naga::valid::Validator::new(flags, capabilities(shader))
+                .validate(&module)
+                .unwrap_or_else(|e| panic!("{}: {}", shader.label(), e.emit_to_string("")));
+            let size = module.entry_points[0].workgroup_size[0];
+            assert_eq!(size, if lanes == LANES_8 { 32 } else { 256 }, "{lanes}");
+            let options = naga::back::spv::Options::default();
+            naga::back::spv::write_vec(&module, &info, &options, None)
+                .unwrap_or_else(|e| panic!("{}: {e}", shader.label()));
+        }
+    }
+}
+
 /// With the definition of software adapters; those whose text does not know it come out as without.
 #[test]
 fn spirv_of_software_adapters() {
@@ -62,7 +85,14 @@ fn spirv_of_software_adapters() {
         let (plain, plain_info) = validated(shader);
         changed += usize::from(write(&module, &info) != write(&plain, &plain_info));
     }
-    let convolutions = ["conv", "conv1x1", "conv3x3", "conv3x3_pool", "gram"];
+    let convolutions = [
+        "conv",
+        "conv1x1",
+        "conv3x3",
+        "conv3x3_coop",
+        "conv3x3_pool",
+        "gram",
+    ];
     let known = every_variant().filter(|s| convolutions.contains(&s.source.name));
     assert_eq!(changed, known.count());
 }
@@ -73,6 +103,12 @@ fn metal() {
         let (module, info) = validated(shader);
         let options = naga::back::msl::Options {
             fake_missing_bindings: true,
+            // Cooperative matrices are of Metal 2.3.
+            lang_version: if shader.definitions().contains(&COOP) {
+                (2, 3)
+            } else {
+                naga::back::msl::Options::default().lang_version
+            },
             ..Default::default()
         };
         let pipeline = naga::back::msl::PipelineOptions::default();
@@ -88,7 +124,8 @@ fn metal() {
 
 #[test]
 fn hlsl() {
-    for shader in every_variant() {
+    // Direct3D has no cooperative matrices.
+    for shader in every_variant().filter(|s| !s.definitions().contains(&COOP)) {
         let (module, info) = validated(shader);
         let options = naga::back::hlsl::Options {
             shader_model: naga::back::hlsl::ShaderModel::V6_2,
@@ -114,7 +151,8 @@ fn hlsl() {
 #[test]
 fn glsl_es() {
     // No OpenGL adapter has f16.
-    for shader in every_variant().filter(|s| !s.definitions().contains(&HALF)) {
+    let half = |s: &Shader| [HALF, COOP].iter().any(|d| s.definitions().contains(d));
+    for shader in every_variant().filter(|s| !half(s)) {
         let (module, info) = validated(shader);
         let options = naga::back::glsl::Options {
             version: naga::back::glsl::Version::Embedded {

@@ -98,7 +98,39 @@ pub(super) const USED_FEATURES: &[(wgpu::Features, &str)] = &[
         wgpu::Features::TIMESTAMP_QUERY_INSIDE_ENCODERS,
         "timestamp-query-inside-encoders",
     ),
+    (COOPERATIVE, "cooperative-matrix"),
 ];
+
+/// Cooperative matrices, see [`cooperative_tiles`].
+pub(super) const COOPERATIVE: wgpu::Features = wgpu::Features::EXPERIMENTAL_COOPERATIVE_MATRIX;
+
+/// Sides of the square cooperative matrices of f16 that add up in f32, for subgroups of a known size; none where the variable
+/// `PIXGRAD_COOP` is 0.
+pub(super) fn cooperative_tiles(adapter: &wgpu::Adapter) -> Vec<u32> {
+    let needs = COOPERATIVE | wgpu::Features::SHADER_F16 | wgpu::Features::SUBGROUP;
+    let info = adapter.get_info();
+    let lanes = (info.subgroup_min_size, info.subgroup_max_size);
+    let known = [(8, 8), (32, 32), (64, 64)].contains(&lanes);
+    let off = std::env::var("PIXGRAD_COOP").is_ok_and(|v| v == "0");
+    if off || !known || !adapter.features().contains(needs) {
+        return Vec::new();
+    }
+    let (half, single) = (
+        wgpu::CooperativeScalarType::F16,
+        wgpu::CooperativeScalarType::F32,
+    );
+    let properties = adapter.cooperative_matrix_properties();
+    [16, 8]
+        .into_iter()
+        .filter(|side| {
+            properties.iter().any(|p| {
+                (p.m_size, p.n_size, p.k_size) == (*side, *side, *side)
+                    && p.ab_type == half
+                    && p.cr_type == single
+            })
+        })
+        .collect()
+}
 
 pub(super) fn describe(
     index: usize,

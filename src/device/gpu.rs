@@ -8,7 +8,10 @@ use super::buffer::Memory;
 use super::pipeline::Pipelines;
 use super::timing::Timer;
 use super::tuning::Tuned;
-use super::{BROADCAST, Buffer, DeviceError, DeviceInfo, DeviceOptions, Kind, Shader, adapters};
+use super::{
+    BROADCAST, Buffer, DeviceError, DeviceInfo, DeviceOptions, Kind, LANES_8, LANES_64, Shader,
+    adapters,
+};
 
 /// An open GPU.
 pub struct Gpu {
@@ -28,7 +31,17 @@ pub struct Gpu {
     paces: Mutex<HashMap<Shader, f64>>,
     timer: Timer,
     tuned: Tuned,
+    cooperative: Cooperative,
     failure: Arc<Mutex<Option<String>>>,
+}
+
+/// Cooperative matrices.
+#[derive(Debug, Default)]
+struct Cooperative {
+    /// Sides of those that the adapter says it has.
+    has: Vec<u32>,
+    /// Those that were found to work.
+    works: std::sync::OnceLock<Vec<u32>>,
 }
 
 /// What the engine has asked of the driver since the device was opened.
@@ -97,9 +110,13 @@ impl Gpu {
         let wanted = adapters::USED_FEATURES
             .iter()
             .fold(wgpu::Features::empty(), |all, (f, _)| all | *f);
+        let tiles = adapters::cooperative_tiles(adapter);
+        let cooperative = !tiles.is_empty();
+        let mut wanted = wanted & adapter.features();
+        wanted.set(adapters::COOPERATIVE, cooperative);
         let request = adapter.request_device(&wgpu::DeviceDescriptor {
             label: Some("pixgrad"),
-            required_features: wanted & adapter.features(),
+            required_features: wanted,
             required_limits: wgpu::Limits {
                 max_storage_buffer_binding_size: has.max_storage_buffer_binding_size,
                 max_buffer_size: has.max_buffer_size,
@@ -107,7 +124,13 @@ impl Gpu {
                 max_storage_buffers_per_shader_stage: has.max_storage_buffers_per_shader_stage,
                 ..wgpu::Limits::default()
             },
-            experimental_features: wgpu::ExperimentalFeatures::disabled(),
+            experimental_features: if cooperative {
+                // SAFETY: of the experimental features only cooperative matrices are asked for. The kernels that use them
+                // are checked by the same validation as all others, and by a test on the device before they serve.
+                unsafe { wgpu::ExperimentalFeatures::enabled() }
+            } else {
+                wgpu::ExperimentalFeatures::disabled()
+            },
             // A plan makes a handful of large buffers: big pre-allocated blocks would only waste memory.
             memory_hints: wgpu::MemoryHints::MemoryUsage,
             trace: wgpu::Trace::Off,
@@ -118,6 +141,7 @@ impl Gpu {
         })?;
         let mut gpu = Self::from_wgpu(adapter.get_info(), device, queue, options.checked);
         gpu.info.index = index;
+        gpu.cooperative.has = tiles;
         gpu.tuned.tuning = options.tuning;
         gpu.tuned.folder.clone_from(&options.tuning_folder);
         Ok(gpu)
@@ -147,10 +171,10 @@ impl Gpu {
         Self {
             params_in_storage: info.is_software() && spare,
             // A software adapter gathers what each invocation of a subgroup loads one by one.
-            definitions: if info.is_software() && info.subgroup == Some((8, 8)) {
-                &[BROADCAST]
-            } else {
-                &[]
+            definitions: match info.subgroup {
+                Some((8, 8)) if info.is_software() => &[BROADCAST, LANES_8],
+                Some((64, 64)) => &[LANES_64],
+                _ => &[],
             },
             device,
             queue,
@@ -162,6 +186,7 @@ impl Gpu {
             paces: Mutex::default(),
             timer: Timer::default(),
             tuned: Tuned::default(),
+            cooperative: Cooperative::default(),
             failure,
         }
     }
@@ -220,6 +245,31 @@ impl Gpu {
         }
         let rate = measure()?;
         Ok(*self.rate.get_or_init(|| rate))
+    }
+
+    /// Sides of the cooperative matrices of f16 that add up in f32 and that have passed `test`, which is asked once for each that the
+    /// adapter has.
+    ///
+    /// # Errors
+    /// Those of `test`.
+    pub fn cooperative_tiles(
+        &self,
+        test: impl Fn(u32) -> Result<bool, DeviceError>,
+    ) -> Result<&[u32], DeviceError> {
+        if let Some(works) = self.cooperative.works.get() {
+            return Ok(works);
+        }
+        let mut works = Vec::new();
+        for &tile in &self.cooperative.has {
+            if test(tile)? {
+                works.push(tile);
+            } else {
+                self.warn(format!(
+                    "the adapter's cooperative matrices of {tile}×{tile} compute something else and are not used"
+                ));
+            }
+        }
+        Ok(self.cooperative.works.get_or_init(|| works))
     }
 
     /// How long a kernel takes relative to what the rate predicts, where a plan has found that out.
@@ -311,7 +361,7 @@ impl Gpu {
         ))
     }
 
-    pub(super) fn write(&self, buffer: &Buffer, bytes: &[u8]) -> Result<(), DeviceError> {
+    pub(crate) fn write(&self, buffer: &Buffer, bytes: &[u8]) -> Result<(), DeviceError> {
         if let Some(raw) = buffer.wgpu() {
             self.queue.write_buffer(raw, 0, bytes);
         }
@@ -319,7 +369,7 @@ impl Gpu {
     }
 
     /// Reads a whole buffer back; waits for it.
-    pub(super) fn read(&self, buffer: &Buffer) -> Result<Vec<u8>, DeviceError> {
+    pub(crate) fn read(&self, buffer: &Buffer) -> Result<Vec<u8>, DeviceError> {
         let Some(raw) = buffer.wgpu() else {
             return Ok(Vec::new());
         };

@@ -91,6 +91,10 @@ pub trait Kernel: Debug + Send + Sync + 'static {
     fn alternatives(&self) -> Option<Alternatives> {
         None
     }
+    /// More of these for operands that are stored in 16 bits: they may round them once more.
+    fn reduced_alternatives(&self) -> Option<Alternatives> {
+        None
+    }
     /// The same computation over plain slices, in f32 or f64.
     fn twin<T: Real>(&self, bindings: Bindings<'_, T>);
 }
@@ -118,6 +122,8 @@ pub trait Operation: Debug + Send + Sync {
     fn work(&self) -> Work;
     /// See [`Kernel::alternatives`].
     fn alternatives(&self) -> Option<Alternatives>;
+    /// See [`Kernel::reduced_alternatives`].
+    fn reduced_alternatives(&self) -> Option<Alternatives>;
     /// The twin in f32.
     fn twin_f32(&self, bindings: Bindings<'_, f32>);
     /// The twin in f64.
@@ -142,6 +148,9 @@ impl<K: Kernel> Operation for K {
     }
     fn alternatives(&self) -> Option<Alternatives> {
         Kernel::alternatives(self)
+    }
+    fn reduced_alternatives(&self) -> Option<Alternatives> {
+        Kernel::reduced_alternatives(self)
     }
     fn twin_f32(&self, bindings: Bindings<'_, f32>) {
         self.twin(bindings);

@@ -9,6 +9,7 @@ mod buffer;
 mod cpu;
 mod error;
 mod fingerprint;
+mod flatten;
 mod gpu;
 mod kernel;
 mod packed;
@@ -38,7 +39,7 @@ pub use packing::apply as pack_bindings;
 pub use pipeline::{Dispatch, PARAMS_SLOT, Pipeline};
 pub use real::{Gemm, Real};
 pub use recording::{Call, Home, Recording, Value, ValueId};
-pub use shader::{BROADCAST, HALF, Shader, Source, compose};
+pub use shader::{BROADCAST, COOP, HALF, LANES_8, LANES_64, Shader, Source, compose};
 pub use stored::Stored;
 pub use tuning::{Choice, Choices, Tuning};
 

@@ -6,6 +6,7 @@ use naga_oil::compose::{
     ComposableModuleDescriptor, Composer, NagaModuleDescriptor, ShaderDefValue,
 };
 
+use super::flatten::flatten;
 use super::{DeviceError, fingerprint};
 
 /// A file of `wgsl/` with the variants that the kernels use.
@@ -117,6 +118,14 @@ pub const BROADCAST: &str = "BROADCAST";
 /// The definition of variants that compute in f16; they run where the adapter has `shader-f16`.
 pub const HALF: &str = "HALF";
 
+/// The definition of variants on cooperative matrices of f16 that add up in f32; they run where the adapter has these.
+pub const COOP: &str = "COOP";
+
+/// Subgroups of 8 or of 64 invocations, where it matters to a kernel; else they are of 32.
+pub const LANES_8: &str = "LANES_8";
+/// See [`LANES_8`].
+pub const LANES_64: &str = "LANES_64";
+
 /// Resolves the imports and definitions of a shader, and those of the adapter that it is for, into one module with the
 /// entry point `main`.
 ///
@@ -131,15 +140,26 @@ pub fn compose(shader: Shader, adapter: &[&str]) -> Result<naga::Module, DeviceE
     if adapter.contains(&BROADCAST) {
         capabilities |= naga::valid::Capabilities::SUBGROUP;
     }
-    if shader.definitions().contains(&HALF) {
-        capabilities |= naga::valid::Capabilities::SHADER_FLOAT16;
+    if shader.definitions().contains(&COOP) {
+        let definitions: Vec<&str> = shader
+            .definitions()
+            .iter()
+            .chain(adapter)
+            .copied()
+            .collect();
+        let text = flatten(shader.source.text, SHARED, &definitions);
+        let text = format!("enable f16, wgpu_cooperative_matrix;\n{text}");
+        return naga::front::wgsl::Frontend::new()
+            .parse(&text)
+            .map_err(|e| fail(e.emit_to_string(&text)));
     }
     // The composer takes directives from a file's beginning only, whatever is defined. Lines keep their numbers.
-    let source = if shader.definitions().contains(&HALF) {
-        format!("enable f16; {}", shader.source.text)
-    } else {
-        shader.source.text.to_string()
-    };
+    let mut directives = "";
+    if shader.definitions().contains(&HALF) {
+        capabilities |= naga::valid::Capabilities::SHADER_FLOAT16;
+        directives = "enable f16; ";
+    }
+    let source = format!("{directives}{}", shader.source.text);
     let mut composer = Composer::default().with_capabilities(capabilities);
     for (file_path, source) in SHARED {
         composer

@@ -77,12 +77,20 @@ impl Operation for Stored {
         }
     }
     fn alternatives(&self) -> Option<Alternatives> {
-        let Alternatives { shape, kernels } = self.operation.alternatives()?;
         let kinds: Vec<Kind> = self.slots.iter().map(|slot| slot.kind).collect();
+        let exact = self.operation.alternatives();
+        // Of a convolution what it reads and its weights.
+        let reduced = match kinds[..] {
+            [Kind::Packed, Kind::Half, ..] => self.operation.reduced_alternatives(),
+            _ => None,
+        };
+        let shape = &exact.as_ref().or(reduced.as_ref())?.shape;
         Some(Alternatives {
             shape: format!("{shape} {kinds:?}"),
-            kernels: kernels
+            kernels: [exact, reduced]
                 .into_iter()
+                .flatten()
+                .flat_map(|alternatives| alternatives.kernels)
                 .map(|operation| -> Box<dyn Operation> {
                     Box::new(Self {
                         operation,
@@ -92,6 +100,9 @@ impl Operation for Stored {
                 })
                 .collect(),
         })
+    }
+    fn reduced_alternatives(&self) -> Option<Alternatives> {
+        None
     }
     fn twin_f32(&self, bindings: Bindings<'_, f32>) {
         self.operation.twin_f32(bindings);

@@ -2,7 +2,7 @@
 
 use super::conv::Params;
 use super::items::with_items;
-use super::{Conv, Conv3x3Tile};
+use super::{Conv, Conv3x3Coop, Conv3x3Tile};
 use crate::device::{Alternatives, Bindings, Kernel, Operation, Real, Shader, Slot, Source, Work};
 
 /// `wgsl/conv3x3.wgsl`.
@@ -62,6 +62,9 @@ impl Kernel for Conv3x3 {
             shape: self.0.shape(),
             kernels,
         })
+    }
+    fn reduced_alternatives(&self) -> Option<Alternatives> {
+        Conv3x3Coop::alternatives(self.0.shape(), |tile| Conv3x3Coop::serve(self.0, tile))
     }
     fn twin<T: Real>(&self, bindings: Bindings<'_, T>) {
         self.0.twin(bindings);

@@ -7,8 +7,8 @@ use super::conv::Params;
 use super::conv_twin::Sums;
 use super::items::{Items, with_items};
 use super::rows::{gradient_slot, in_row, pixel};
-use super::{Conv, View, conv3x3};
-use crate::device::{Bindings, Kernel, Real, Shader, Slot, Source, Work};
+use super::{Conv, Conv3x3Coop, View, conv3x3};
+use crate::device::{Alternatives, Bindings, Kernel, Real, Shader, Slot, Source, Work};
 
 /// `wgsl/conv3x3_pool.wgsl`.
 pub const SOURCE: Source = Source {
@@ -234,6 +234,11 @@ impl Kernel for Conv3x3Unpool {
             flop,
             bytes: bytes + self.dy.maxima_len() as u64 * 4,
         }
+    }
+
+    fn reduced_alternatives(&self) -> Option<Alternatives> {
+        let shape = format!("{} UNPOOL", self.conv(self.dy).shape());
+        Conv3x3Coop::alternatives(shape, |tile| Conv3x3Coop::unpool(*self, tile))
     }
 
     fn twin<T: Real>(&self, mut b: Bindings<'_, T>) {

@@ -17,6 +17,7 @@ pub mod colour;
 pub mod conv;
 pub mod conv1x1;
 pub mod conv3x3;
+pub mod conv3x3_coop;
 pub mod conv3x3_pool;
 pub mod conv3x3_tile;
 pub mod conv_naive;
@@ -87,6 +88,7 @@ pub use conv::Conv;
 pub use conv_naive::ConvNaive;
 pub use conv1x1::Conv1x1;
 pub use conv3x3::Conv3x3;
+pub use conv3x3_coop::Conv3x3Coop;
 pub use conv3x3_pool::{Conv3x3Pool, Conv3x3Unpool};
 pub use conv3x3_tile::Conv3x3Tile;
 pub use copy_rows::CopyRows;
@@ -155,6 +157,7 @@ pub const SOURCES: &[&Source] = &[
     &colour::SOURCE,
     &conv1x1::SOURCE,
     &conv3x3::SOURCE,
+    &conv3x3_coop::SOURCE,
     &conv3x3_pool::SOURCE,
     &conv3x3_tile::SOURCE,
     &conv::SOURCE,

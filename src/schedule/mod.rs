@@ -1,5 +1,6 @@
 //! Runs a plan: on a GPU as command buffers of whole iterations, on the `cpu` device call by call.
 
+mod cooperative;
 mod gpu;
 mod measure;
 mod slices;

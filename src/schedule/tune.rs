@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::cooperative;
 use super::gpu::{measured_gflops, split};
 use super::slices::{Rate, UNKNOWN};
 use crate::device::{
@@ -49,9 +50,16 @@ pub fn tune(
     let mut found = false;
     for (i, buffers) in bound.iter().enumerate() {
         let operation = &*recording.calls()[i].operation;
-        let Some(alternatives) = operation.alternatives() else {
+        let Some(mut alternatives) = operation.alternatives() else {
             continue;
         };
+        let mut kernels = Vec::new();
+        for kernel in alternatives.kernels {
+            if cooperative::allows(gpu, kernel.shader())? {
+                kernels.push(kernel);
+            }
+        }
+        alternatives.kernels = kernels;
         if alternatives.kernels.is_empty() {
             continue;
         }

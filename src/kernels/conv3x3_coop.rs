@@ -1,0 +1,152 @@
+//! 3×3 convolutions on cooperative matrices.
+
+use super::conv::Params;
+use super::{Conv, Conv3x3Unpool, View};
+use crate::device::{
+    Alternatives, Bindings, COOP, Kernel, Operation, Real, Shader, Slot, Source, Work,
+};
+
+/// `wgsl/conv3x3_coop.wgsl`.
+pub const SOURCE: Source = Source {
+    name: "conv3x3_coop",
+    text: include_str!("../../wgsl/conv3x3_coop.wgsl"),
+    variants: &[
+        &[COOP],
+        &[COOP, "ACCUMULATE"],
+        &[COOP, "MASKED"],
+        &[COOP, "MASKED", "ACCUMULATE"],
+        &[COOP, "UNPOOL"],
+        &[COOP, "UNPOOL", "ACCUMULATE"],
+        &[COOP, "BIAS"],
+        &[COOP, "BIAS", "RELU"],
+        &[COOP, T8],
+        &[COOP, T8, "ACCUMULATE"],
+        &[COOP, T8, "MASKED"],
+        &[COOP, T8, "MASKED", "ACCUMULATE"],
+        &[COOP, T8, "UNPOOL"],
+        &[COOP, T8, "UNPOOL", "ACCUMULATE"],
+        &[COOP, T8, "BIAS"],
+        &[COOP, T8, "BIAS", "RELU"],
+    ],
+};
+
+/// The definition of matrices of 8×8.
+const T8: &str = "T8";
+
+/// Rows of a workgroup's tile.
+const ROWS: u32 = 4;
+
+/// A convolution of 3×3 with stride 1 and padding 1, or the gradient of one with its pool, whose factors are rounded to f16: for
+/// operands that are stored in 16 bits. It runs on adapters with cooperative matrices of f16 that add up in f32.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Conv3x3Coop {
+    of: Of,
+    /// Side of the matrices.
+    tile: u32,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Of {
+    Conv(Conv),
+    Unpool(Conv3x3Unpool),
+}
+
+impl Conv3x3Coop {
+    /// Sides of the matrices that there are kernels for.
+    pub const TILES: [u32; 2] = [16, 8];
+
+    /// `conv` with matrices of `tile`×`tile`, if its shape is this kernel's.
+    #[must_use]
+    pub fn serve(conv: Conv, tile: u32) -> Option<Self> {
+        let known = Self::TILES.contains(&tile);
+        (known && conv.is_same(3)).then_some(Self {
+            of: Of::Conv(conv),
+            tile,
+        })
+    }
+
+    /// The gradient of a convolution with its pool.
+    #[must_use]
+    pub fn unpool(unpool: Conv3x3Unpool, tile: u32) -> Option<Self> {
+        Self::TILES.contains(&tile).then_some(Self {
+            of: Of::Unpool(unpool),
+            tile,
+        })
+    }
+
+    /// The side of the matrices that a shader is made for, if it needs any.
+    #[must_use]
+    pub fn tile_of(shader: Shader) -> Option<u32> {
+        let has = |name| shader.definitions().contains(&name);
+        has(COOP).then(|| if has(T8) { 8 } else { 16 })
+    }
+
+    /// What `make` makes for every tile, under the shape that times are known by.
+    pub(super) fn alternatives(
+        shape: String,
+        make: impl Fn(u32) -> Option<Self>,
+    ) -> Option<Alternatives> {
+        let kernels: Vec<_> = Self::TILES
+            .into_iter()
+            .filter_map(make)
+            .map(|kernel| Box::new(kernel) as Box<dyn Operation>)
+            .collect();
+        (!kernels.is_empty()).then_some(Alternatives { shape, kernels })
+    }
+
+    fn y(&self) -> View {
+        match self.of {
+            Of::Conv(conv) => conv.y,
+            Of::Unpool(unpool) => unpool.dx,
+        }
+    }
+}
+
+impl Kernel for Conv3x3Coop {
+    type Params = Params;
+
+    fn shader(&self) -> Shader {
+        let mut definitions = vec![COOP];
+        definitions.extend((self.tile == 8).then_some(T8));
+        match self.of {
+            Of::Conv(conv) => definitions.extend(conv.operands()),
+            Of::Unpool(unpool) => {
+                definitions.push("UNPOOL");
+                definitions.extend(unpool.accumulate.then_some("ACCUMULATE"));
+            }
+        }
+        SOURCE.with(&definitions)
+    }
+    fn bindings(&self) -> Vec<Slot> {
+        match &self.of {
+            Of::Conv(conv) => Kernel::bindings(conv),
+            Of::Unpool(unpool) => Kernel::bindings(unpool),
+        }
+    }
+    fn params(&self) -> Params {
+        match &self.of {
+            Of::Conv(conv) => Kernel::params(conv),
+            Of::Unpool(unpool) => Kernel::params(unpool),
+        }
+    }
+    fn grid(&self) -> [u32; 3] {
+        let y = self.y();
+        [
+            y.w.div_ceil(self.tile) * y.h.div_ceil(ROWS),
+            y.quads.div_ceil(self.tile),
+            y.n,
+        ]
+    }
+    fn work(&self) -> Work {
+        match &self.of {
+            Of::Conv(conv) => Kernel::work(conv),
+            Of::Unpool(unpool) => Kernel::work(unpool),
+        }
+    }
+    fn twin<T: Real>(&self, bindings: Bindings<'_, T>) {
+        match &self.of {
+            Of::Conv(conv) => conv.twin(bindings),
+            Of::Unpool(unpool) => unpool.twin(bindings),
+        }
+    }
+}

@@ -1,0 +1,66 @@
+//! Whether an adapter's cooperative matrices compute what they should: drivers for them are young, and some do not.
+
+use crate::device::{Buffer, DeviceError, Gpu, Kind, Operation, Shader};
+use crate::kernels::{Conv, Conv3x3, Conv3x3Coop, View};
+
+/// How far a convolution with factors in f16 may be from one in f32: ‖y − y'‖/‖y'‖.
+const TOLERANCE: f64 = 2e-3;
+
+/// Whether a kernel can run: where it takes cooperative matrices they must be there, and right.
+///
+/// # Errors
+/// [`DeviceError`] when the device fails.
+pub fn allows(gpu: &Gpu, shader: Shader) -> Result<bool, DeviceError> {
+    match Conv3x3Coop::tile_of(shader) {
+        None => Ok(true),
+        Some(tile) => Ok(gpu
+            .cooperative_tiles(|tile| test(gpu, tile))?
+            .contains(&tile)),
+    }
+}
+
+/// A convolution of numbers that differ from place to place, with sizes that fill no tile, by both kernels.
+fn test(gpu: &Gpu, tile: u32) -> Result<bool, DeviceError> {
+    let (x, y) = (View::new(1, 11, 21, 40), View::new(1, 11, 21, 36));
+    let conv = Conv {
+        pad: 1,
+        ..Conv::new(x, y, 3)
+    };
+    let (Some(plain), Some(coop)) = (Conv3x3::serve(conv), Conv3x3Coop::serve(conv, tile)) else {
+        return Ok(false);
+    };
+    let filled = |label: &str, len: usize, seed: f32| -> Result<Buffer, DeviceError> {
+        let buffer = gpu.buffer(label, Kind::Real, len)?;
+        // Also of several magnitudes.
+        let values: Vec<f32> = (0..len)
+            .map(|i| (i as f32 * seed).sin() * (1 + i % 37 * (i % 5)) as f32)
+            .collect();
+        gpu.write(&buffer, bytemuck::cast_slice(&values))?;
+        Ok(buffer)
+    };
+    let (pixels, weights) = (
+        filled("x", x.len(), 0.37)?,
+        filled("w", conv.weights_len(), 1.7)?,
+    );
+    let result = |operation: &dyn Operation| -> Result<Vec<f32>, DeviceError> {
+        let y = gpu.buffer("y", Kind::Real, y.len())?;
+        let params = gpu.params_buffer(&Gpu::params_bytes(operation, [0; 3]))?;
+        let bound = [&pixels, &weights, &y];
+        let dispatch = gpu.dispatch(operation, &bound, &params, 0, operation.grid())?;
+        gpu.time([&dispatch])?;
+        Ok(bytemuck::pod_collect_to_vec(&gpu.read(&y)?))
+    };
+    let expected = result(&plain)?;
+    // A driver that does not compile them has none.
+    let Ok(found) = result(&coop) else {
+        return Ok(false);
+    };
+    let square = |v: f32| f64::from(v) * f64::from(v);
+    let error: f64 = found
+        .iter()
+        .zip(&expected)
+        .map(|(a, b)| square(a - b))
+        .sum();
+    let norm: f64 = expected.iter().map(|b| square(*b)).sum();
+    Ok(error.sqrt() <= TOLERANCE * norm.sqrt())
+}

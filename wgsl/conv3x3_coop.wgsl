@@ -1,0 +1,211 @@
+// 3×3 convolution, stride 1, padding 1 on cooperative matrices (tensor cores, simdgroup matrices): shared/conv.wgsl's formula,
+// operands and variants, and UNPOOL as in conv3x3.wgsl, but what is multiplied is rounded to f16. Sums are f32.
+//
+// A product of matrices, [pixels, channels in] · [channels in, channels out], for each of the nine taps. A workgroup makes ROWS rows of
+// T pixels of 4·T channels. Of T channels in at a time it stages the pixels with a border of one, once for all taps,
+// and the weights. Its four subgroups are two columns of channels and two of the rows: each has 2×2 matrices of T×T.
+//
+// f16 ends at 65504, and neither activations nor gradients keep to that. Pixels are staged as multiples of a power of two for which
+// the largest that the workgroup has met is below 2¹⁵. When a larger one comes, the sums so far are brought to the new unit.
+//
+// T8: matrices of 8×8, else of 16×16. LANES_8, LANES_64: subgroups of so many invocations, else of 32.
+// Grid (⌈w/T⌉·⌈h/ROWS⌉, ⌈quads/T⌉, n).
+#import pixgrad::tensor::{index, mask_index, masked, maxima_index}
+#import pixgrad::strip::{Strip, scale_strip}
+#ifdef MASKED
+#import pixgrad::conv::mask
+#endif
+#import pixgrad::conv::{p, x, w, store_strip}
+
+#ifdef UNPOOL
+@group(0) @binding(4) var<storage, read> maxima: array<u32>;
+#endif
+
+#ifdef LANES_8
+const LANES: u32 = 8u;
+#else
+#ifdef LANES_64
+const LANES: u32 = 64u;
+#else
+const LANES: u32 = 32u;
+#endif
+#endif
+const INVOCATIONS: u32 = 4u * LANES;
+
+#ifdef T8
+const T: u32 = 8u;
+alias Pixels = coop_mat8x8<f16, A>;
+alias Taps = coop_mat8x8<f16, B>;
+alias Product = coop_mat8x8<f32, C>;
+#else
+const T: u32 = 16u;
+alias Pixels = coop_mat16x16<f16, A>;
+alias Taps = coop_mat16x16<f16, B>;
+alias Product = coop_mat16x16<f32, C>;
+#endif
+
+const ROWS: u32 = 4u;
+// The staged pixels: rows of T + 2, each pixel T channels.
+const ACROSS: u32 = T + 2u;
+const QUADS: u32 = (ROWS + 2u) * ACROSS * T / 4u;
+const EACH: u32 = (QUADS + INVOCATIONS - 1u) / INVOCATIONS;
+// Channels out.
+const WIDE: u32 = 4u * T;
+
+var<workgroup> pixels: array<f16, QUADS * 4u>;
+// Rows tap·T + channel in, of WIDE channels out.
+var<workgroup> taps: array<f16, 9u * T * WIDE>;
+// Sums of two rows, of WIDE channels for each pixel.
+var<workgroup> sums: array<f32, 2u * T * WIDE>;
+// The exponent of the largest number staged so far, as f32 has it.
+var<workgroup> largest: atomic<u32>;
+
+// Quad `i` of the staged pixels, with channels from quad `first` on, where the tile begins at (x0, y0).
+fn pixel_quad(n: u32, x0: u32, y0: u32, first: u32, i: u32) -> vec4<f32> {
+    let pixel = i / (T / 4u);
+    let quad = first + i % (T / 4u);
+    let xx = i32(x0 + pixel % ACROSS) - 1;
+    let yy = i32(y0 + pixel / ACROSS) - 1;
+    if i >= QUADS || quad >= p.x.quads || xx < 0 || yy < 0 { return vec4<f32>(0.0); }
+    let column = u32(xx);
+    let row = u32(yy);
+#ifdef UNPOOL
+    if column / 2u >= p.x.w || row / 2u >= p.x.h { return vec4<f32>(0.0); }
+    let bits = maxima[maxima_index(p.x, n, row / 2u, column / 4u, quad)];
+    return masked(x[index(p.x, n, row / 2u, column / 2u, quad)], bits >> (row % 2u * 16u + column % 4u * 4u));
+#else
+    if column >= p.x.w || row >= p.x.h { return vec4<f32>(0.0); }
+    let value = x[index(p.x, n, row, column, quad)];
+#ifdef MASKED
+    return masked(value, mask[mask_index(p.x, n, row, column / 8u, quad)] >> (column % 8u * 4u));
+#else
+    return value;
+#endif
+#endif
+}
+
+// Stages the weights of T channels in, from quad `first` on, to the channels out from quad `first_out` on.
+fn stage_taps(n: u32, first: u32, first_out: u32, lane: u32) {
+    for (var i = lane; i < 9u * T * T; i += INVOCATIONS) {
+        let quad_out = first_out + i % T;
+        let row = i / T;
+        let channel = first * 4u + row % T;
+        var value = vec4<f32>(0.0);
+        if quad_out < p.y.quads && channel < p.x.quads * 4u {
+            value = w[n * p.image_weights + (row / T * p.x.quads * 4u + channel) * p.y.quads + quad_out];
+        }
+        let at = row * WIDE + i % T * 4u;
+        taps[at] = f16(value.x);
+        taps[at + 1u] = f16(value.y);
+        taps[at + 2u] = f16(value.z);
+        taps[at + 3u] = f16(value.w);
+    }
+}
+
+// Eight pixels of a row of the sums: four channels of each, from channel `channel` on.
+fn summed(row: u32, strip: u32, channel: u32) -> Strip {
+    let at = (row * T + strip * 8u) * WIDE + channel;
+    return Strip(
+        summed_pixel(at), summed_pixel(at + WIDE), summed_pixel(at + 2u * WIDE), summed_pixel(at + 3u * WIDE),
+        summed_pixel(at + 4u * WIDE), summed_pixel(at + 5u * WIDE), summed_pixel(at + 6u * WIDE),
+        summed_pixel(at + 7u * WIDE),
+    );
+}
+
+fn summed_pixel(at: u32) -> vec4<f32> {
+    return vec4<f32>(sums[at], sums[at + 1u], sums[at + 2u], sums[at + 3u]);
+}
+
+// Finishes and writes the sums of the tile's rows `first` and `first + 1`.
+fn store_rows(n: u32, x0: u32, y0: u32, first_out: u32, unit: f32, lane: u32) {
+    for (var i = lane; i < 2u * (T / 8u) * T; i += INVOCATIONS) {
+        let quad = i % T;
+        let strip = i / T % (T / 8u);
+        let row = i / T / (T / 8u);
+        let column = x0 + strip * 8u;
+        if first_out + quad < p.y.quads && y0 + row < p.y.h && column < p.y.w {
+            let s = scale_strip(summed(row, strip, quad * 4u), unit);
+            store_strip(s, n, y0 + row, column / 8u, first_out + quad);
+        }
+    }
+}
+
+@compute @workgroup_size(INVOCATIONS)
+fn main(
+    @builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32,
+    @builtin(subgroup_id) subgroup: u32,
+) {
+    let id = group + p.origin.xyz;
+    let n = id.z;
+    let across = (p.y.w + T - 1u) / T;
+    let x0 = id.x % across * T;
+    let y0 = id.x / across * ROWS;
+    let first_out = id.y * T;
+    let row = subgroup / 2u;
+    let column = subgroup % 2u * 2u * T;
+    if lane == 0u { atomicStore(&largest, 15u); }
+    workgroupBarrier();
+
+    var near_left = Product();
+    var near_right = Product();
+    var far_left = Product();
+    var far_right = Product();
+    var exponent = 15u;
+    for (var first = 0u; first < p.x.quads; first += T / 4u) {
+        var mine: array<vec4<f32>, EACH>;
+        var bits = 0u;
+        for (var k = 0u; k < EACH; k++) {
+            mine[k] = pixel_quad(n, x0, y0, first, lane + k * INVOCATIONS);
+            let own = bitcast<vec4<u32>>(mine[k]) & vec4<u32>(0x7fffffffu);
+            bits = max(bits, max(max(own.x, own.y), max(own.z, own.w)));
+        }
+        atomicMax(&largest, min(bits >> 23u, 254u));
+        stage_taps(n, first, first_out, lane);
+        workgroupBarrier();
+        let now = atomicLoad(&largest);
+        // 2¹⁴ times the number over its largest power of two.
+        let unit = bitcast<f32>((268u - now) << 23u);
+        for (var k = 0u; k < EACH; k++) {
+            let i = lane + k * INVOCATIONS;
+            if i < QUADS {
+                let value = mine[k] * unit;
+                pixels[i * 4u] = f16(value.x);
+                pixels[i * 4u + 1u] = f16(value.y);
+                pixels[i * 4u + 2u] = f16(value.z);
+                pixels[i * 4u + 3u] = f16(value.w);
+            }
+        }
+        // The sums so far in the new unit.
+        let change = select(0.0, bitcast<f32>((127u + exponent - now) << 23u), now < exponent + 127u);
+        exponent = now;
+        near_left = near_left * change;
+        near_right = near_right * change;
+        far_left = far_left * change;
+        far_right = far_right * change;
+        workgroupBarrier();
+        for (var tap = 0u; tap < 9u; tap++) {
+            let at = ((row + tap / 3u) * ACROSS + tap % 3u) * T;
+            let near = coopLoadT<Pixels>(&pixels[at], T);
+            let far = coopLoadT<Pixels>(&pixels[at + 2u * ACROSS * T], T);
+            let left = coopLoadT<Taps>(&taps[tap * T * WIDE + column], WIDE);
+            let right = coopLoadT<Taps>(&taps[tap * T * WIDE + column + T], WIDE);
+            near_left = coopMultiplyAdd(near, left, near_left);
+            near_right = coopMultiplyAdd(near, right, near_right);
+            far_left = coopMultiplyAdd(far, left, far_left);
+            far_right = coopMultiplyAdd(far, right, far_right);
+        }
+        workgroupBarrier();
+    }
+
+    let unit = bitcast<f32>((exponent - 14u) << 23u);
+    let at = row * T * WIDE + column;
+    coopStoreT(near_left, &sums[at], WIDE);
+    coopStoreT(near_right, &sums[at + T], WIDE);
+    workgroupBarrier();
+    store_rows(n, x0, y0, first_out, unit, lane);
+    workgroupBarrier();
+    coopStoreT(far_left, &sums[at], WIDE);
+    coopStoreT(far_right, &sums[at + T], WIDE);
+    workgroupBarrier();
+    store_rows(n, x0, y0 + 2u, first_out, unit, lane);
+}
