@@ -3,7 +3,7 @@
 
 use pixgrad::device::{Access, Kernel, Kind, Operation, Slot, Stored};
 use pixgrad::kernels::conv::{pack_weights, pack_weights_backward};
-use pixgrad::kernels::{Conv, Conv3x3, Conv3x3Coop, Conv3x3Unpool, View};
+use pixgrad::kernels::{Conv, Conv3x3, Conv3x3Coop, Conv3x3Pool, Conv3x3Unpool, View};
 use rand_chacha::ChaCha8Rng;
 
 use crate::common::{Data, GPU, Output, mask, random, run_on, same, tensor, uniform};
@@ -127,6 +127,31 @@ fn backward() {
                 let coop = Conv3x3Coop::serve(conv, tile).expect("its shape");
                 check(coop, &conv, &data);
             }
+        }
+    }
+}
+
+#[test]
+fn forward_through_a_pool() {
+    for tile in tiles() {
+        for (seed, &(n, cin, cout, h, w)) in LAYERS.iter().enumerate() {
+            let rng = &mut random(seed as u64);
+            let pool = Conv3x3Pool {
+                x: View::new(n, h, w, cin),
+                y: View::new(n, h / 2, w / 2, cout),
+            };
+            let weight = uniform(rng, (cin * cout * 9) as usize);
+            let mut bias = uniform(rng, pool.y.padded());
+            bias[cout as usize..].fill(0.0);
+            let data = [
+                Data::Reals(spread(rng, pool.x, 1.0)),
+                Data::Reals(pack_weights(&weight, cout, cin, 3)),
+                Data::Poisoned(pool.y),
+                Data::Reals(bias),
+                Data::PoisonedWords(pool.y.maxima_len()),
+            ];
+            let coop = Conv3x3Coop::pool(pool, tile).expect("a tile");
+            check(coop, &pool, &data);
         }
     }
 }

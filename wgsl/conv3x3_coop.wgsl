@@ -1,5 +1,6 @@
 // 3×3 convolution, stride 1, padding 1 on cooperative matrices (tensor cores, simdgroup matrices): shared/conv.wgsl's formula,
-// operands and variants, and UNPOOL as in conv3x3.wgsl, but what is multiplied is rounded to f16. Sums are f32.
+// operands and variants, UNPOOL as in conv3x3.wgsl, and POOL, which is conv3x3_pool.wgsl; but what is multiplied is rounded to
+// f16. Sums are f32.
 //
 // A product of matrices, [pixels, channels in] · [channels in, channels out], for each of the nine taps. A workgroup makes ROWS rows of
 // T pixels of 4·T channels. Of T channels in at a time it stages the pixels with a border of one, once for all taps,
@@ -9,13 +10,16 @@
 // the largest that the workgroup has met is below 2¹⁵. When a larger one comes, the sums so far are brought to the new unit.
 //
 // T8: matrices of 8×8, else of 16×16. LANES_8, LANES_64: subgroups of so many invocations, else of 32.
-// Grid (⌈w/T⌉·⌈h/ROWS⌉, ⌈quads/T⌉, n).
+// Grid (⌈w/T⌉·⌈h/ROWS⌉, ⌈quads/T⌉, n) of what is convolved, under UNPOOL of y.
 #import pixgrad::tensor::{index, mask_index, masked, maxima_index}
 #import pixgrad::strip::{Strip, scale_strip}
 #ifdef MASKED
 #import pixgrad::conv::mask
 #endif
 #import pixgrad::conv::{p, x, w, store_strip}
+#ifdef POOL
+#import pixgrad::pool::store_pooled
+#endif
 
 #ifdef UNPOOL
 @group(0) @binding(4) var<storage, read> maxima: array<u32>;
@@ -102,13 +106,11 @@ fn stage_taps(n: u32, first: u32, first_out: u32, lane: u32) {
     }
 }
 
-// Eight pixels of a row of the sums: four channels of each, from channel `channel` on.
-fn summed(row: u32, strip: u32, channel: u32) -> Strip {
-    let at = (row * T + strip * 8u) * WIDE + channel;
+// Four and four pixels of the sums: four channels of each, from elements `at` and `then` on.
+fn summed(at: u32, then: u32) -> Strip {
     return Strip(
         summed_pixel(at), summed_pixel(at + WIDE), summed_pixel(at + 2u * WIDE), summed_pixel(at + 3u * WIDE),
-        summed_pixel(at + 4u * WIDE), summed_pixel(at + 5u * WIDE), summed_pixel(at + 6u * WIDE),
-        summed_pixel(at + 7u * WIDE),
+        summed_pixel(then), summed_pixel(then + WIDE), summed_pixel(then + 2u * WIDE), summed_pixel(then + 3u * WIDE),
     );
 }
 
@@ -116,7 +118,21 @@ fn summed_pixel(at: u32) -> vec4<f32> {
     return vec4<f32>(sums[at], sums[at + 1u], sums[at + 2u], sums[at + 3u]);
 }
 
-// Finishes and writes the sums of the tile's rows `first` and `first + 1`.
+// Finishes and writes the sums of two rows, of which the first is y0.
+#ifdef POOL
+fn store_rows(n: u32, x0: u32, y0: u32, first_out: u32, unit: f32, lane: u32) {
+    for (var i = lane; i < T / 4u * T; i += INVOCATIONS) {
+        let quad = i % T;
+        let block = i / T;
+        let column = x0 + block * 4u;
+        if first_out + quad < p.y.quads && y0 / 2u < p.y.h && column / 2u < p.y.w {
+            let at = block * 4u * WIDE + quad * 4u;
+            let s = scale_strip(summed(at, at + T * WIDE), unit);
+            store_pooled(s, n, y0 / 2u, column / 4u, first_out + quad);
+        }
+    }
+}
+#else
 fn store_rows(n: u32, x0: u32, y0: u32, first_out: u32, unit: f32, lane: u32) {
     for (var i = lane; i < 2u * (T / 8u) * T; i += INVOCATIONS) {
         let quad = i % T;
@@ -124,11 +140,13 @@ fn store_rows(n: u32, x0: u32, y0: u32, first_out: u32, unit: f32, lane: u32) {
         let row = i / T / (T / 8u);
         let column = x0 + strip * 8u;
         if first_out + quad < p.y.quads && y0 + row < p.y.h && column < p.y.w {
-            let s = scale_strip(summed(row, strip, quad * 4u), unit);
+            let at = (row * T + strip * 8u) * WIDE + quad * 4u;
+            let s = scale_strip(summed(at, at + 4u * WIDE), unit);
             store_strip(s, n, y0 + row, column / 8u, first_out + quad);
         }
     }
 }
+#endif
 
 @compute @workgroup_size(INVOCATIONS)
 fn main(
@@ -137,7 +155,11 @@ fn main(
 ) {
     let id = group + p.origin.xyz;
     let n = id.z;
+#ifdef POOL
+    let across = (p.x.w + T - 1u) / T;
+#else
     let across = (p.y.w + T - 1u) / T;
+#endif
     let x0 = id.x % across * T;
     let y0 = id.x / across * ROWS;
     let first_out = id.y * T;

@@ -8,11 +8,10 @@
 // One invocation per two pixels of y, that is a block of v of 2 rows of 4 pixels, and two vec4s of output channels (one under
 // SINGLE, where their number is odd): 16 vec4 accumulators, as conv3x3.wgsl has. For each vec4 of input channels it loads 4
 // rows of 6 pixels and 9·2 matrices of weights for 576 vec4 multiply-adds.
-#import pixgrad::tensor::{groups, index, maxima_index}
-#import pixgrad::strip::{Strip, add_strip}
-#import pixgrad::conv::{WIDTH, Sums, Work, bias, load, mac_sums, p, weights, work, y, zero_sums}
-
-@group(0) @binding(5) var<storage, read_write> maxima: array<u32>;
+#import pixgrad::tensor::{groups, index}
+#import pixgrad::strip::Strip
+#import pixgrad::conv::{WIDTH, Sums, load, mac_sums, p, weights, work, zero_sums}
+#import pixgrad::pool::store_pooled
 
 // Six neighbouring pixels of a row of x.
 struct Six { a: vec4<f32>, b: vec4<f32>, c: vec4<f32>, d: vec4<f32>, e: vec4<f32>, f: vec4<f32> }
@@ -39,40 +38,6 @@ fn mac_row(acc: Sums, upper: Six, lower: Six, n: u32, tap: u32, quad_out: u32, l
     return mac_sums(t, right, weights(n, tap + 2u * cin, quad_out, lane));
 }
 
-// The maximum of a window, and the bits of its elements as they are for the first window of a word.
-struct Maximum { value: vec4<f32>, bits: u32 }
-
-// Of the window's first row a and b, of its second c and d.
-fn maximum(a: vec4<f32>, b: vec4<f32>, c: vec4<f32>, d: vec4<f32>) -> Maximum {
-    let channels = vec4<u32>(1u, 2u, 4u, 8u);
-    var value = vec4<f32>(0.0);
-    var bits = select(vec4<u32>(0u), channels, a > value);
-    value = max(value, a);
-    bits = select(bits, channels << vec4<u32>(4u), b > value);
-    value = max(value, b);
-    bits = select(bits, channels << vec4<u32>(16u), c > value);
-    value = max(value, c);
-    bits = select(bits, channels << vec4<u32>(20u), d > value);
-    value = max(value, d);
-    return Maximum(value, bits.x | bits.y | bits.z | bits.w);
-}
-
-// Pools and writes the sums of one block.
-fn store_block(sum: Strip, n: u32, item: Work, quad_out: u32) {
-    if !item.inside { return; }
-    let s = add_strip(sum, bias[quad_out]);
-    let first = maximum(s.a, s.b, s.e, s.f);
-    let second = maximum(s.c, s.d, s.g, s.h);
-    let ox = item.piece * 2u;
-    let both = ox + 1u < p.y.w;
-    let at = index(p.y, n, item.row, ox, quad_out);
-    y[at] = first.value;
-    if both { y[at + p.y.stride] = second.value; }
-    // A pixel beyond the image has no bits.
-    let bits = first.bits | select(0u, second.bits << 8u, both);
-    maxima[maxima_index(p.y, n, item.row, item.piece, quad_out)] = bits;
-}
-
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
     let id = group + p.origin.xyz;
@@ -94,8 +59,9 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         sums = mac_row(sums, upper, lower, n, tap + rows, item.quad_out, lane);
         sums = mac_row(sums, lower, below, n, tap + 2u * rows, item.quad_out, lane);
     }
-    store_block(sums.first, n, item, item.quad_out);
+    if !item.inside { return; }
+    store_pooled(sums.first, n, item.row, item.piece, item.quad_out);
 #ifndef SINGLE
-    store_block(sums.second, n, item, item.quad_out + 1u);
+    store_pooled(sums.second, n, item.row, item.piece, item.quad_out + 1u);
 #endif
 }

@@ -90,6 +90,10 @@ const SHARED: &[(&str, &str)] = &[
         include_str!("../../wgsl/shared/conv.wgsl"),
     ),
     (
+        "wgsl/shared/pool.wgsl",
+        include_str!("../../wgsl/shared/pool.wgsl"),
+    ),
+    (
         "wgsl/shared/flat.wgsl",
         include_str!("../../wgsl/shared/flat.wgsl"),
     ),

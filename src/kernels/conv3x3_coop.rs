@@ -1,7 +1,7 @@
 //! 3×3 convolutions on cooperative matrices.
 
 use super::conv::Params;
-use super::{Conv, Conv3x3Unpool, View};
+use super::{Conv, Conv3x3Pool, Conv3x3Unpool, View};
 use crate::device::{
     Alternatives, Bindings, COOP, Kernel, Operation, Real, Shader, Slot, Source, Work,
 };
@@ -19,6 +19,7 @@ pub const SOURCE: Source = Source {
         &[COOP, "UNPOOL", "ACCUMULATE"],
         &[COOP, "BIAS"],
         &[COOP, "BIAS", "RELU"],
+        &[COOP, "BIAS", "POOL"],
         &[COOP, T8],
         &[COOP, T8, "ACCUMULATE"],
         &[COOP, T8, "MASKED"],
@@ -27,6 +28,7 @@ pub const SOURCE: Source = Source {
         &[COOP, T8, "UNPOOL", "ACCUMULATE"],
         &[COOP, T8, "BIAS"],
         &[COOP, T8, "BIAS", "RELU"],
+        &[COOP, T8, "BIAS", "POOL"],
     ],
 };
 
@@ -36,8 +38,8 @@ const T8: &str = "T8";
 /// Rows of a workgroup's tile.
 const ROWS: u32 = 4;
 
-/// A convolution of 3×3 with stride 1 and padding 1, or the gradient of one with its pool, whose factors are rounded to f16: for
-/// operands that are stored in 16 bits. It runs on adapters with cooperative matrices of f16 that add up in f32.
+/// A convolution of 3×3 with stride 1 and padding 1, one with its pool, or the gradient of such a one, whose factors are rounded
+/// to f16: for operands that are stored in 16 bits. It runs on adapters with cooperative matrices of f16 that add up in f32.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Conv3x3Coop {
     of: Of,
@@ -48,6 +50,7 @@ pub struct Conv3x3Coop {
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Of {
     Conv(Conv),
+    Pool(Conv3x3Pool),
     Unpool(Conv3x3Unpool),
 }
 
@@ -61,6 +64,15 @@ impl Conv3x3Coop {
         let known = Self::TILES.contains(&tile);
         (known && conv.is_same(3)).then_some(Self {
             of: Of::Conv(conv),
+            tile,
+        })
+    }
+
+    /// A convolution with its pool.
+    #[must_use]
+    pub fn pool(pool: Conv3x3Pool, tile: u32) -> Option<Self> {
+        Self::TILES.contains(&tile).then_some(Self {
+            of: Of::Pool(pool),
             tile,
         })
     }
@@ -94,10 +106,12 @@ impl Conv3x3Coop {
         (!kernels.is_empty()).then_some(Alternatives { shape, kernels })
     }
 
-    fn y(&self) -> View {
+    /// Rows and columns of what is convolved, and vec4s of channels of the result.
+    fn extent(&self) -> (View, u32) {
         match self.of {
-            Of::Conv(conv) => conv.y,
-            Of::Unpool(unpool) => unpool.dx,
+            Of::Conv(conv) => (conv.y, conv.y.quads),
+            Of::Pool(pool) => (pool.x, pool.y.quads),
+            Of::Unpool(unpool) => (unpool.dx, unpool.dx.quads),
         }
     }
 }
@@ -110,6 +124,7 @@ impl Kernel for Conv3x3Coop {
         definitions.extend((self.tile == 8).then_some(T8));
         match self.of {
             Of::Conv(conv) => definitions.extend(conv.operands()),
+            Of::Pool(_) => definitions.extend(["BIAS", "POOL"]),
             Of::Unpool(unpool) => {
                 definitions.push("UNPOOL");
                 definitions.extend(unpool.accumulate.then_some("ACCUMULATE"));
@@ -120,32 +135,36 @@ impl Kernel for Conv3x3Coop {
     fn bindings(&self) -> Vec<Slot> {
         match &self.of {
             Of::Conv(conv) => Kernel::bindings(conv),
+            Of::Pool(pool) => Kernel::bindings(pool),
             Of::Unpool(unpool) => Kernel::bindings(unpool),
         }
     }
     fn params(&self) -> Params {
         match &self.of {
             Of::Conv(conv) => Kernel::params(conv),
+            Of::Pool(pool) => Kernel::params(pool),
             Of::Unpool(unpool) => Kernel::params(unpool),
         }
     }
     fn grid(&self) -> [u32; 3] {
-        let y = self.y();
+        let (view, quads) = self.extent();
         [
-            y.w.div_ceil(self.tile) * y.h.div_ceil(ROWS),
-            y.quads.div_ceil(self.tile),
-            y.n,
+            view.w.div_ceil(self.tile) * view.h.div_ceil(ROWS),
+            quads.div_ceil(self.tile),
+            view.n,
         ]
     }
     fn work(&self) -> Work {
         match &self.of {
             Of::Conv(conv) => Kernel::work(conv),
+            Of::Pool(pool) => Kernel::work(pool),
             Of::Unpool(unpool) => Kernel::work(unpool),
         }
     }
     fn twin<T: Real>(&self, bindings: Bindings<'_, T>) {
         match &self.of {
             Of::Conv(conv) => conv.twin(bindings),
+            Of::Pool(pool) => pool.twin(bindings),
             Of::Unpool(unpool) => unpool.twin(bindings),
         }
     }

@@ -136,6 +136,11 @@ impl Kernel for Conv3x3Pool {
         }
     }
 
+    fn reduced_alternatives(&self) -> Option<Alternatives> {
+        let shape = format!("{} POOL", convolution(self.x, self.y).shape());
+        Conv3x3Coop::alternatives(shape, |tile| Conv3x3Coop::pool(*self, tile))
+    }
+
     fn twin<T: Real>(&self, mut b: Bindings<'_, T>) {
         let (x, w, y) = (b.input(), b.input(), b.output());
         let (bias, maxima) = (b.input(), b.words_mut());
