@@ -22,7 +22,7 @@ const LAYERS: &[(u32, u32, u32, u32, u32)] = &[
 ];
 
 /// Sides of the matrices that the test adapter has, and that are right there.
-fn tiles() -> Vec<u32> {
+pub fn tiles() -> Vec<u32> {
     let Some(gpu) = GPU.gpu() else {
         return Vec::new();
     };

@@ -51,6 +51,7 @@ mod max_pool;
 mod mmd;
 mod moments;
 mod multiply_add;
+mod multiply_add_coop;
 mod networks;
 mod oracle;
 mod packed;

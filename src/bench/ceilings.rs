@@ -6,8 +6,9 @@ use serde::{Deserialize, Serialize};
 
 use super::{RUNS, least_and_median};
 use crate::Error;
-use crate::device::{Buffer, Device, Kind, Operation};
-use crate::kernels::{Conv, CopyRows, MultiplyAdd, View};
+use crate::device::{Buffer, Device, Kernel, Kind, Operation};
+use crate::kernels::{Conv, Conv3x3Coop, CopyRows, MultiplyAdd, MultiplyAddCoop, View};
+use crate::schedule::is_allowed;
 
 /// The rates that everything else is a percentage of.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -17,6 +18,10 @@ pub struct Ceilings {
     pub fp32_gflops: f64,
     /// The same in f16, where the adapter has it.
     pub fp16_gflops: Option<f64>,
+    /// The same by cooperative matrices with factors in f16 and sums in f32, where the adapter has them and they are right; the best
+    /// of their sizes.
+    #[serde(default)]
+    pub coop_gflops: Option<f64>,
     /// 10⁹ bytes per second, read and written, of a copy of large buffers.
     pub copy_gbps: f64,
     /// Microseconds from one small dispatch to the next that depends on it.
@@ -36,13 +41,18 @@ pub fn measure(device: &Device) -> Result<Ceilings, Error> {
     };
     let half = device.info().features.iter().any(|f| f == "shader-f16");
     let fp16 = half.then(|| chains(device, true)).transpose()?;
+    let coop = matrices(device)?;
     let (copy_gbps, same) = copy(device)?;
     Ok(Ceilings {
         fp32_gflops,
         fp16_gflops: fp16.map(|(rate, _)| rate),
+        coop_gflops: coop.map(|(rate, _)| rate),
         copy_gbps,
         dispatch_us: dispatch(device)?,
-        right: exact && same && fp16.is_none_or(|(_, exact)| exact),
+        right: exact
+            && same
+            && fp16.is_none_or(|(_, exact)| exact)
+            && coop.is_none_or(|(_, exact)| exact),
     })
 }
 
@@ -89,6 +99,49 @@ fn chains(device: &Device, half: bool) -> Result<(f64, bool), Error> {
         rate(Operation::work(&kernel).flop, &times),
         unchanged && converged,
     ))
+}
+
+/// Rate of products of cooperative matrices, and whether their result was right; `None` where there are none.
+fn matrices(device: &Device) -> Result<Option<(f64, bool)>, Error> {
+    let Some(gpu) = device.gpu() else {
+        return Ok(None);
+    };
+    let mut best: Option<(f64, bool)> = None;
+    for tile in Conv3x3Coop::TILES {
+        let mut kernel = MultiplyAddCoop {
+            groups: 4096,
+            tile,
+            rounds: 1,
+            a: 0.031_25,
+            b: 0.031_25,
+        };
+        if !is_allowed(gpu, Kernel::shader(&kernel))? {
+            continue;
+        }
+        let y = device.buffer("matrices", Kind::Real, kernel.len())?;
+        loop {
+            let time = device.time(&kernel, &[&y], 1)?[0];
+            // Beyond so many rounds the sums would be rounded.
+            if time >= LONG || kernel.rounds >= 1 << 12 {
+                break;
+            }
+            let more = LONG.as_secs_f64() / time.as_secs_f64().max(1e-9);
+            let more = f64::from(kernel.rounds) * more.clamp(2.0, 8.0);
+            kernel.rounds = (more.ceil() as u32).min(1 << 12);
+        }
+        let times = device.time(&kernel, &[&y], RUNS)?;
+        device.upload(&y, &vec![0.0; kernel.len()])?;
+        device.run(&kernel, &[&y])?;
+        let twin = Device::cpu();
+        let expected = twin.buffer("matrices", Kind::Real, kernel.len())?;
+        twin.run(&kernel, &[&expected])?;
+        let right = device.download(&y)? == twin.download(&expected)?;
+        let rate = rate(Operation::work(&kernel).flop, &times);
+        if best.is_none_or(|(most, _)| rate > most) {
+            best = Some((rate, right));
+        }
+    }
+    Ok(best)
 }
 
 /// Rate of a product of matrices, [4096, 256]·[256, 256]: as a convolution of 1×1.

@@ -35,6 +35,9 @@ pub fn compare(reports: &[Report]) -> Vec<Figure> {
         if let Some(rate) = report.ceilings.fp16_gflops {
             put("fp16 GFLOP/s".into(), i, rate);
         }
+        if let Some(rate) = report.ceilings.coop_gflops {
+            put("cooperative GFLOP/s".into(), i, rate);
+        }
     }
     for (i, report) in reports.iter().enumerate() {
         put("copy GB/s".into(), i, report.ceilings.copy_gbps);

@@ -103,11 +103,11 @@ fn described(report: &Report) -> String {
     if report.software {
         text += "This is a software adapter or the processor: no time here is a GPU's.\n";
     }
-    let half = c
-        .fp16_gflops
-        .map_or("none".to_string(), |rate| format!("{rate:.1} GFLOP/s"));
+    let told =
+        |rate: Option<f64>| rate.map_or("none".to_string(), |rate| format!("{rate:.1} GFLOP/s"));
+    let (half, coop) = (told(c.fp16_gflops), told(c.coop_gflops));
     text += &format!(
-        "\nceilings: f32 {:.1} GFLOP/s, f16 {half}, copy {:.1} GB/s, dispatch {:.1} µs{}\n",
+        "\nceilings: f32 {:.1} GFLOP/s, f16 {half}, cooperative matrices {coop}, copy {:.1} GB/s, dispatch {:.1} µs{}\n",
         c.fp32_gflops,
         c.copy_gbps,
         c.dispatch_us,

@@ -125,6 +125,9 @@ pub const HALF: &str = "HALF";
 /// The definition of variants on cooperative matrices of f16 that add up in f32; they run where the adapter has these.
 pub const COOP: &str = "COOP";
 
+/// The definition of matrices of 8×8 where others are 16×16.
+pub const T8: &str = "T8";
+
 /// Subgroups of 8 or of 64 invocations, where it matters to a kernel; else they are of 32.
 pub const LANES_8: &str = "LANES_8";
 /// See [`LANES_8`].

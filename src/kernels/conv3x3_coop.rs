@@ -3,7 +3,7 @@
 use super::conv::Params;
 use super::{Conv, Conv3x3Pool, Conv3x3Unpool, View};
 use crate::device::{
-    Alternatives, Bindings, COOP, Kernel, Operation, Real, Shader, Slot, Source, Work,
+    Alternatives, Bindings, COOP, Kernel, Operation, Real, Shader, Slot, Source, T8, Work,
 };
 
 /// `wgsl/conv3x3_coop.wgsl`.
@@ -31,9 +31,6 @@ pub const SOURCE: Source = Source {
         &[COOP, T8, "BIAS", "POOL"],
     ],
 };
-
-/// The definition of matrices of 8×8.
-const T8: &str = "T8";
 
 /// Rows of a workgroup's tile.
 const ROWS: u32 = 4;

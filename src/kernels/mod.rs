@@ -47,6 +47,7 @@ pub mod matmul;
 pub mod max_pool;
 pub mod moments;
 pub mod multiply_add;
+pub mod multiply_add_coop;
 pub mod pad;
 pub mod pair_kernel;
 pub mod percentile;
@@ -115,6 +116,7 @@ pub use moments::{
     Moments, MomentsDifference, MomentsReduce, record_moments, record_moments_difference,
 };
 pub use multiply_add::MultiplyAdd;
+pub use multiply_add_coop::MultiplyAddCoop;
 pub use pad::{Pad, PadBackward};
 pub use pair_kernel::{ColumnKernel, PairKernel, PairSums};
 pub use percentile::Percentile;
@@ -188,6 +190,7 @@ pub const SOURCES: &[&Source] = &[
     &max_pool::SOURCE,
     &moments::SOURCE,
     &multiply_add::SOURCE,
+    &multiply_add_coop::SOURCE,
     &pad::SOURCE,
     &pair_kernel::SOURCE,
     &percentile::SOURCE,

@@ -15,6 +15,7 @@ use crate::Error;
 use crate::device::{Buffer, Device, Home, Kind, Value, ValueId};
 use crate::kernels::Tensor;
 use crate::plan::{Plan, RING_ROWS};
+pub use cooperative::allows as is_allowed;
 use gpu::GpuProgram;
 pub use measure::Deviation;
 

@@ -1,0 +1,70 @@
+// What an adapter's cooperative matrices compute at most: four chains of products per subgroup, with nothing but registers touched in
+// between. With m the matrix of T×T of a subgroup, of 16·rounds steps for each of the four chains:
+//     y[m, i, j] += 64·rounds · a·b·(1 + (i + 3·j) % 4)
+// as 64·rounds products of a·I and a matrix of these numbers, factors in f16, sums in f32.
+//
+// T8, LANES_8, LANES_64: as in conv3x3_coop.wgsl. Four matrices for a workgroup: grid (⌈matrices/4⌉, 1, 1); y has that many.
+
+struct Params {
+    origin: vec4<u32>,
+    rounds: u32,
+    a: f32,
+    b: f32,
+}
+
+@group(0) @binding(0) var<uniform> p: Params;
+@group(0) @binding(1) var<storage, read_write> y: array<f32>;
+
+#ifdef LANES_8
+const LANES: u32 = 8u;
+#else
+#ifdef LANES_64
+const LANES: u32 = 64u;
+#else
+const LANES: u32 = 32u;
+#endif
+#endif
+const INVOCATIONS: u32 = 4u * LANES;
+
+#ifdef T8
+const T: u32 = 8u;
+alias Left = coop_mat8x8<f16, A>;
+alias Right = coop_mat8x8<f16, B>;
+alias Product = coop_mat8x8<f32, C>;
+#else
+const T: u32 = 16u;
+alias Left = coop_mat16x16<f16, A>;
+alias Right = coop_mat16x16<f16, B>;
+alias Product = coop_mat16x16<f32, C>;
+#endif
+
+var<workgroup> diagonal: array<f16, T * T>;
+var<workgroup> numbers: array<f16, T * T>;
+
+@compute @workgroup_size(INVOCATIONS)
+fn main(
+    @builtin(workgroup_id) id: vec3<u32>, @builtin(local_invocation_index) lane: u32,
+    @builtin(subgroup_id) subgroup: u32,
+) {
+    for (var i = lane; i < T * T; i += INVOCATIONS) {
+        let row = i / T;
+        let column = i % T;
+        diagonal[i] = f16(select(0.0, p.a, row == column));
+        numbers[i] = f16(p.b * f32(1u + (row + 3u * column) % 4u));
+    }
+    workgroupBarrier();
+    let left = coopLoadT<Left>(&diagonal[0], T);
+    let right = coopLoadT<Right>(&numbers[0], T);
+    let at = ((id.x + p.origin.x) * 4u + subgroup) * T * T;
+    var first = coopLoadT<Product>(&y[at], T);
+    var second = Product();
+    var third = Product();
+    var fourth = Product();
+    for (var step = 0u; step < p.rounds * 16u; step++) {
+        first = coopMultiplyAdd(left, right, first);
+        second = coopMultiplyAdd(left, right, second);
+        third = coopMultiplyAdd(left, right, third);
+        fourth = coopMultiplyAdd(left, right, fourth);
+    }
+    coopStoreT((first + second) + (third + fourth), &y[at], T);
+}
