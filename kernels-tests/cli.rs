@@ -14,6 +14,8 @@ mod control;
 mod losses;
 #[path = "cli_methods.rs"]
 mod methods;
+#[path = "cli_precision.rs"]
+mod precision;
 #[path = "cli_refusals.rs"]
 mod refusals;
 #[path = "cli_search.rs"]
