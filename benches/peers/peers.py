@@ -20,6 +20,9 @@ from task import Task, check, prepare, recipe, run, trace, trace_losses
 
 ROOT = Path(__file__).resolve().parents[2]
 
+# How far the terms may be from pixgrad's in f32 where fewer bits are kept.
+REDUCED_TOLERANCE = 0.1
+
 
 @dataclass
 class Row:
@@ -43,13 +46,14 @@ def kind_of(device: dict) -> str:
     return "software" if device["type"] == "cpu" else "gpu"
 
 
-def time_pixgrad(options: argparse.Namespace, task: Task, device: str) -> Row:
+def time_pixgrad(options: argparse.Namespace, task: Task, device: str, precision: str) -> Row:
     path = recipe(task.folder, task.weights, task.size, options.warm_up + options.runs)
-    told = trace(options.pixgrad, path, device)
-    check("pixgrad on " + device, [trace_losses(i) for i in told["iterations"]], task.losses)
+    told = trace(options.pixgrad, path, device, precision)
+    tolerance = common.LOSS_TOLERANCE if precision == "f32" else REDUCED_TOLERANCE
+    check("pixgrad on " + device, [trace_losses(i) for i in told["iterations"]], task.losses, tolerance)
     name, driver, kind = told["device"]["name"], told["device"]["driver"], kind_of(told["device"])
     ms = [iteration["ms"] for iteration in told["iterations"]][options.warm_up :]
-    return row({"who": "pixgrad", "device": f"{name}, {driver}" if kind == "cpu" else name, "kind": kind, "ms": ms})
+    return row({"who": "pixgrad", "device": f"{name}, {driver}" if kind == "cpu" else name, "kind": kind, "ms": ms, "precision": precision})
 
 
 def row(told: dict) -> Row:
@@ -62,7 +66,7 @@ def checked(peer: dict, task: Task) -> Row:
     """A peer's answer as a row. How far reduced precision is off is told, and refused only beyond a tenth."""
     made = row(peer)
     reduced = made.precision != "f32"
-    check(made.who, peer["losses"], task.losses, 0.1 if reduced else common.LOSS_TOLERANCE)
+    check(made.who, peer["losses"], task.losses, REDUCED_TOLERANCE if reduced else common.LOSS_TOLERANCE)
     whole, pixel = common.apart(numpy.asarray(peer["gradient"], dtype=numpy.float32), task)
     if not reduced and not (whole <= common.GRADIENT_TOLERANCE and pixel <= common.PIXEL_TOLERANCE):
         sys.exit(f"{made.who}: the gradient is off by {whole:.1e}, its median pixel by {pixel:.1e}: nothing is compared")
@@ -72,7 +76,8 @@ def checked(peer: dict, task: Task) -> Row:
 
 def rows_of(options: argparse.Namespace, task: Task) -> Iterator[Row]:
     for device in options.device:
-        yield time_pixgrad(options, task, device)
+        for precision in ["f32", "f16"] if options.reduced else ["f32"]:
+            yield time_pixgrad(options, task, device, precision)
     if not options.no_torch:
         import by_torch  # here, so that `--no-torch` does not need it
 
@@ -96,7 +101,8 @@ def rows_of(options: argparse.Namespace, task: Task) -> Iterator[Row]:
 def compare(rows: list[Row]) -> None:
     """How many times as long as pixgrad, on its fastest device of the same kind, every program takes."""
     for r in rows:
-        ours = [own.median_ms for own in rows if own.who == "pixgrad" and own.kind == r.kind]
+        exact = [own for own in rows if own.who == "pixgrad" and own.precision == "f32"]
+        ours = [own.median_ms for own in exact if own.kind == r.kind]
         r.ratio = r.median_ms / min(ours) if ours else None
 
 
@@ -123,7 +129,7 @@ def main() -> None:
     parser.add_argument("--size", type=int, default=256, help="both sides in pixels [256]")
     parser.add_argument("--runs", type=int, default=10, help="iterations that count [10]")
     parser.add_argument("--warm-up", type=int, default=3, help="iterations before them [3]")
-    parser.add_argument("--reduced", action="store_true", help="also TF32 and f16 in PyTorch, on CUDA")
+    parser.add_argument("--reduced", action="store_true", help="also f16 in pixgrad, and on CUDA TF32 and f16 in PyTorch")
     parser.add_argument("--no-torch", action="store_true", help="without PyTorch's rows")
     parser.add_argument("--burn", action="append", default=[], choices=by_burn.BACKENDS, help="burn, too; may be repeated")
     parser.add_argument("--json", type=Path, help="write the rows here")

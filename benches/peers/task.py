@@ -114,10 +114,10 @@ def run(program: Path, *arguments: str) -> str:
     return done.stdout
 
 
-def trace(program: Path, path: Path, device: str) -> dict:
+def trace(program: Path, path: Path, device: str, precision: str = "f32") -> dict:
     """Device, losses and times of a run of the recipe."""
     written = path.with_suffix(".json")
-    run(program, "run", str(path), "--device", device, "--trace", str(written), "-o", str(path.with_suffix(".png")))
+    run(program, "run", str(path), "--device", device, "--precision", precision, "--trace", str(written), "-o", str(path.with_suffix(".png")))
     return json.loads(written.read_text())
 
 
