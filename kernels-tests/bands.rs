@@ -13,7 +13,7 @@ use pixgrad::plan::{Bands, Placed, Plan, Problem};
 use pixgrad::schedule::Executor;
 use pixgrad::{Error, Image, Network, Recipe};
 
-use crate::common::{GPU, random, uniform};
+use crate::common::{GPU, distance, random, uniform};
 
 /// An architecture cut at some convolution, with layers of different strides, and an image whose height no stride divides.
 struct Case {
@@ -179,12 +179,6 @@ fn evaluate(
     let values = device.download_f64(executor.buffer(gradient.value))?;
     // Its slot may be longer.
     Ok((losses, values[..gradient.view.len()].to_vec()))
-}
-
-fn distance(a: &[f64], b: &[f64]) -> f64 {
-    let error: f64 = a.iter().zip(b).map(|(a, b)| (a - b).powi(2)).sum();
-    let norm: f64 = b.iter().map(|b| b * b).sum();
-    (error / norm).sqrt()
 }
 
 /// In f64 the two differ by the order of sums, and by the f32 in which kernels take their factors; in f32 by no more than

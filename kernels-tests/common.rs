@@ -3,6 +3,7 @@
 use std::sync::LazyLock;
 
 use pixgrad::device::{Buffer, Device, DeviceKind, DeviceOptions, Kernel, Kind, list};
+use pixgrad::image::Image;
 use pixgrad::kernels::View;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -221,6 +222,20 @@ fn assert_written<K: Kernel>(kernel: &K, view: View, data: &[f64]) {
             }
         }
     }
+}
+
+/// ‖a − b‖/‖b‖.
+pub fn distance(a: &[f64], b: &[f64]) -> f64 {
+    let error: f64 = a.iter().zip(b).map(|(a, b)| (a - b).powi(2)).sum();
+    let norm: f64 = b.iter().map(|b| b * b).sum();
+    (error / norm).sqrt()
+}
+
+/// A picture of noise.
+pub fn noise(width: u32, height: u32, seed: u64) -> Image {
+    let values = uniform(&mut random(seed), (width * height * 3) as usize);
+    let rgb = values.iter().map(|v| v.abs().min(1.0)).collect();
+    Image::new(width, height, rgb).expect("an image")
 }
 
 /// ‖actual − expected‖/‖expected‖ ≤ tolerance, NaN (unwritten) in the same places; words bit for bit.

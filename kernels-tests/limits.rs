@@ -3,19 +3,12 @@
 use std::ops::ControlFlow;
 
 use pixgrad::device::Device;
-use pixgrad::image::Image;
 use pixgrad::kernels::MAX_SIDE;
 use pixgrad::net::{Architecture, NetError};
 use pixgrad::recipe::{Init, LayerWeight, Picture, TermKind, TermSpec, features};
 use pixgrad::{Error, Network, Precision, Recipe};
 
-use crate::common::{GPU, random, uniform};
-
-fn noise(width: u32, height: u32, seed: u64) -> Image {
-    let values = uniform(&mut random(seed), (width * height * 3) as usize);
-    let rgb = values.iter().map(|v| v.abs().min(1.0)).collect();
-    Image::new(width, height, rgb).expect("an image")
-}
+use crate::common::{GPU, noise};
 
 fn squeezenet(device: &Device) -> Network {
     Network::load(device, "squeezenet1_1").expect("the embedded network")
@@ -116,7 +109,7 @@ fn vgg19_needs_little_memory() {
         let report = &reports[0];
         assert_eq!((report.width, report.height), (side, side));
         let mebibytes = report.peak_bytes >> 20;
-        println!("{precision:?} at {side}²: {mebibytes} MiB {report:?}");
+        println!("{precision:?} at {side}²: {mebibytes} MiB");
         assert!(
             mebibytes <= most,
             "{mebibytes} MiB at {side}² in {precision:?}"

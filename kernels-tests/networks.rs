@@ -11,7 +11,7 @@ use pixgrad::objective::{Content, Gram, Tv};
 use pixgrad::plan::{Placed, Plan, Problem};
 use pixgrad::schedule::Executor;
 
-use crate::common::{GPU, random, uniform};
+use crate::common::{GPU, distance, random, uniform};
 
 /// ‖a − b‖/‖b‖ allowed for a whole network's gradient in f32 (design, section 7).
 const TOLERANCE: f64 = 1e-4;
@@ -172,12 +172,6 @@ fn evaluate(executor: &mut Executor, image: &[f64]) -> (f64, Vec<f64>) {
         losses[row..row + slots].iter().sum(),
         gradient[..output.view.len()].to_vec(),
     )
-}
-
-fn distance(a: &[f64], b: &[f64]) -> f64 {
-    let error: f64 = a.iter().zip(b).map(|(a, b)| (a - b).powi(2)).sum();
-    let norm: f64 = b.iter().map(|b| b * b).sum();
-    (error / norm).sqrt()
 }
 
 #[test]

@@ -14,17 +14,11 @@ use pixgrad::plan::Plan;
 use pixgrad::recipe::{Class, Init, TermKind, TermSpec};
 use pixgrad::{Network, Precision, Recipe};
 
-use crate::common::{GPU, Output, random, same, uniform};
+use crate::common::{GPU, Output, distance, noise, same};
 
 fn sample(name: &str) -> Image {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("samples/images");
     pixgrad::image::load(folder.join(name)).expect("a sample")
-}
-
-fn noise(width: u32, height: u32) -> Image {
-    let values = uniform(&mut random(3), (width * height * 3) as usize);
-    let rgb = values.iter().map(|v| v.abs().min(1.0)).collect();
-    Image::new(width, height, rgb).expect("an image")
 }
 
 /// One size, so that a gradient is that of the picture itself.
@@ -46,7 +40,7 @@ fn methods(network: &Network, size: u32) -> Vec<(&'static str, Recipe)> {
         ),
         (
             "style from noise",
-            style.init(Init::Picture(noise(size, size * 2 / 3).into())),
+            style.init(Init::Picture(noise(size, size * 2 / 3, 3).into())),
         ),
     ];
     let graph = network.graph();
@@ -89,12 +83,6 @@ fn gradient(recipe: &Recipe, network: &Network) -> (f32, Vec<f64>) {
         report.loss,
         report.gradient.iter().map(|v| f64::from(*v)).collect(),
     )
-}
-
-fn distance(a: &[f64], b: &[f64]) -> f64 {
-    let square = |v: f64| v * v;
-    let error: f64 = a.iter().zip(b).map(|(a, b)| square(a - b)).sum();
-    (error / b.iter().map(|b| square(*b)).sum::<f64>()).sqrt()
 }
 
 /// The recipe at the same picture, each channel of each pixel rounded to 8 bits.
@@ -166,7 +154,7 @@ fn gradients_of_whole_networks() {
 fn no_weight_is_too_large_or_too_small() {
     let network = Network::load(&GPU, "squeezenet1_1").expect("embedded");
     let gradient = |weight: f64| {
-        let mut recipe = at(Recipe::style(noise(48, 40), [noise(40, 48)]), 48);
+        let mut recipe = at(Recipe::style(noise(48, 40, 3), [noise(40, 48, 3)]), 48);
         recipe.precision = Precision::F16;
         recipe.image.init = Init::Noise;
         recipe.terms.retain(|term| term.kind.is_style());

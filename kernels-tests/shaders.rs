@@ -23,24 +23,35 @@ fn capabilities(shader: Shader) -> Capabilities {
     }
 }
 
+fn validate(
+    shader: Shader,
+    module: &naga::Module,
+    capabilities: Capabilities,
+) -> naga::valid::ModuleInfo {
+    let flags = naga::valid::ValidationFlags::all();
+    naga::valid::Validator::new(flags, capabilities)
+        .validate(module)
+        .unwrap_or_else(|e| panic!("{}: {}", shader.label(), e.emit_to_string("")))
+}
+
 fn validated(shader: Shader) -> (naga::Module, naga::valid::ModuleInfo) {
     let module = compose(shader, &[]).unwrap_or_else(|e| panic!("{e}"));
-    let flags = naga::valid::ValidationFlags::all();
-    let info = naga::valid::Validator::new(flags, capabilities(shader))
-        .validate(&module)
-        .unwrap_or_else(|e| panic!("{}: {}", shader.label(), e.emit_to_string("")));
+    let info = validate(shader, &module, capabilities(shader));
     (module, info)
+}
+
+fn to_spirv(shader: Shader, module: &naga::Module, info: &naga::valid::ModuleInfo) -> Vec<u32> {
+    let options = naga::back::spv::Options::default();
+    naga::back::spv::write_vec(module, info, &options, None)
+        .unwrap_or_else(|e| panic!("{}: {e}", shader.label()))
 }
 
 #[test]
 fn spirv() {
     for shader in every_variant() {
         let (module, info) = validated(shader);
-        let words =
-            naga::back::spv::write_vec(&module, &info, &naga::back::spv::Options::default(), None)
-                .unwrap_or_else(|e| panic!("{}: {e}", shader.label()));
         assert_eq!(
-            words[0],
+            to_spirv(shader, &module, &info)[0],
             0x0723_0203,
             "{}: SPIR-V's magic number",
             shader.label()
@@ -54,15 +65,10 @@ fn spirv_of_other_subgroups() {
     for shader in every_variant().filter(|s| s.definitions().contains(&COOP)) {
         for lanes in [LANES_8, LANES_64] {
             let module = compose(shader, &[lanes]).unwrap_or_else(|e| panic!("{e}"));
-            let flags = naga::valid::ValidationFlags::all();
-            let info = naga::valid::Validator::new(flags, capabilities(shader))
-                .validate(&module)
-                .unwrap_or_else(|e| panic!("{}: {}", shader.label(), e.emit_to_string("")));
+            let info = validate(shader, &module, capabilities(shader));
             let size = module.entry_points[0].workgroup_size[0];
             assert_eq!(size, if lanes == LANES_8 { 32 } else { 256 }, "{lanes}");
-            let options = naga::back::spv::Options::default();
-            naga::back::spv::write_vec(&module, &info, &options, None)
-                .unwrap_or_else(|e| panic!("{}: {e}", shader.label()));
+            to_spirv(shader, &module, &info);
         }
     }
 }
@@ -73,17 +79,17 @@ fn spirv_of_software_adapters() {
     let mut changed = 0;
     for shader in every_variant() {
         let module = compose(shader, &[BROADCAST]).unwrap_or_else(|e| panic!("{e}"));
-        let flags = naga::valid::ValidationFlags::all();
-        let info =
-            naga::valid::Validator::new(flags, capabilities(shader) | Capabilities::SUBGROUP)
-                .validate(&module)
-                .unwrap_or_else(|e| panic!("{}: {}", shader.label(), e.emit_to_string("")));
-        let write = |module: &_, info: &_| {
-            naga::back::spv::write_vec(module, info, &naga::back::spv::Options::default(), None)
-                .unwrap_or_else(|e| panic!("{}: {e}", shader.label()))
-        };
+        let info = validate(
+            shader,
+            &module,
+            capabilities(shader) | Capabilities::SUBGROUP,
+        );
         let (plain, plain_info) = validated(shader);
-        changed += usize::from(write(&module, &info) != write(&plain, &plain_info));
+        let (ours, without) = (
+            to_spirv(shader, &module, &info),
+            to_spirv(shader, &plain, &plain_info),
+        );
+        changed += usize::from(ours != without);
     }
     let convolutions = [
         "conv",
@@ -225,16 +231,9 @@ fn bindings_of_vec4s_can_be_packed() {
                 .unwrap_or_else(|e| panic!("{}: {e}", shader.label()));
             let left = packed_slots(&module).1;
             assert_eq!(left, 0, "{}: of {count}", shader.label());
-            let flags = naga::valid::ValidationFlags::all();
-            let capabilities = capabilities(shader)
-                | Capabilities::SUBGROUP
-                | Capabilities::SHADER_FLOAT16_IN_FLOAT32;
-            let info = naga::valid::Validator::new(flags, capabilities)
-                .validate(&module)
-                .unwrap_or_else(|e| panic!("{}: {}", shader.label(), e.emit_to_string("")));
-            let options = naga::back::spv::Options::default();
-            naga::back::spv::write_vec(&module, &info, &options, None)
-                .unwrap_or_else(|e| panic!("{}: {e}", shader.label()));
+            let more = Capabilities::SUBGROUP | Capabilities::SHADER_FLOAT16_IN_FLOAT32;
+            let info = validate(shader, &module, capabilities(shader) | more);
+            to_spirv(shader, &module, &info);
         }
     }
 }

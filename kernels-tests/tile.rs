@@ -12,7 +12,7 @@ use pixgrad::recipe::{FilterSpec, Init, OptimizerKind, Picture, TermKind};
 use pixgrad::schedule::Executor;
 use pixgrad::{Network, Recipe};
 
-use crate::common::{GPU, random, uniform};
+use crate::common::{GPU, distance, random, uniform};
 
 /// An architecture with its convolutions, the layers of the Gram terms, the deepest one's stride and the image's size.
 type Case = (
@@ -101,11 +101,6 @@ fn rolled(image: &[f64], (h, w): (u32, u32), (dy, dx): (u32, u32)) -> Vec<f64> {
         (plane * h + (row + h - dy) % h) * w + (col + w - dx) % w
     };
     (0..image.len()).map(|i| image[from(i)]).collect()
-}
-
-fn distance(a: &[f64], b: &[f64]) -> f64 {
-    let error: f64 = a.iter().zip(b).map(|(a, b)| (a - b).powi(2)).sum();
-    (error / b.iter().map(|b| b * b).sum::<f64>()).sqrt()
 }
 
 fn pixels((h, w): (u32, u32)) -> Vec<f64> {

@@ -9,7 +9,7 @@
 // f16 ends at 65504, and neither activations nor gradients keep to that. Pixels are staged as multiples of a power of two for which
 // the largest that the workgroup has met is below 2¹⁵. When a larger one comes, the sums so far are brought to the new unit.
 //
-// T8: matrices of 8×8, else of 16×16. LANES_8, LANES_64: subgroups of so many invocations, else of 32.
+// T, T8, LANES_8, LANES_64: see shared/coop.wgsl.
 // Grid (⌈w/T⌉·⌈h/ROWS⌉, ⌈quads/T⌉, n) of what is convolved, under UNPOOL of y.
 #import pixgrad::tensor::{index, mask_index, masked, maxima_index}
 #import pixgrad::strip::{Strip, scale_strip}
@@ -17,35 +17,13 @@
 #import pixgrad::conv::mask
 #endif
 #import pixgrad::conv::{p, x, w, store_strip}
+#import pixgrad::coop::{INVOCATIONS, Left, Product, Right, T}
 #ifdef POOL
 #import pixgrad::pool::store_pooled
 #endif
 
 #ifdef UNPOOL
 @group(0) @binding(4) var<storage, read> maxima: array<u32>;
-#endif
-
-#ifdef LANES_8
-const LANES: u32 = 8u;
-#else
-#ifdef LANES_64
-const LANES: u32 = 64u;
-#else
-const LANES: u32 = 32u;
-#endif
-#endif
-const INVOCATIONS: u32 = 4u * LANES;
-
-#ifdef T8
-const T: u32 = 8u;
-alias Pixels = coop_mat8x8<f16, A>;
-alias Taps = coop_mat8x8<f16, B>;
-alias Product = coop_mat8x8<f32, C>;
-#else
-const T: u32 = 16u;
-alias Pixels = coop_mat16x16<f16, A>;
-alias Taps = coop_mat16x16<f16, B>;
-alias Product = coop_mat16x16<f32, C>;
 #endif
 
 const ROWS: u32 = 4u;
@@ -207,10 +185,10 @@ fn main(
         workgroupBarrier();
         for (var tap = 0u; tap < 9u; tap++) {
             let at = ((row + tap / 3u) * ACROSS + tap % 3u) * T;
-            let near = coopLoadT<Pixels>(&pixels[at], T);
-            let far = coopLoadT<Pixels>(&pixels[at + 2u * ACROSS * T], T);
-            let left = coopLoadT<Taps>(&taps[tap * T * WIDE + column], WIDE);
-            let right = coopLoadT<Taps>(&taps[tap * T * WIDE + column + T], WIDE);
+            let near = coopLoadT<Left>(&pixels[at], T);
+            let far = coopLoadT<Left>(&pixels[at + 2u * ACROSS * T], T);
+            let left = coopLoadT<Right>(&taps[tap * T * WIDE + column], WIDE);
+            let right = coopLoadT<Right>(&taps[tap * T * WIDE + column + T], WIDE);
             near_left = coopMultiplyAdd(near, left, near_left);
             near_right = coopMultiplyAdd(near, right, near_right);
             far_left = coopMultiplyAdd(far, left, far_left);

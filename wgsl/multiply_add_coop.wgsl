@@ -3,7 +3,8 @@
 //     y[m, i, j] += 64·rounds · a·b·(1 + (i + 3·j) % 4)
 // as 64·rounds products of a·I and a matrix of these numbers, factors in f16, sums in f32.
 //
-// T8, LANES_8, LANES_64: as in conv3x3_coop.wgsl. Four matrices for a workgroup: grid (⌈matrices/4⌉, 1, 1); y has that many.
+// T, T8, LANES_8, LANES_64: see shared/coop.wgsl. Four matrices for a workgroup: grid (⌈matrices/4⌉, 1, 1); y has that many.
+#import pixgrad::coop::{INVOCATIONS, Left, Product, Right, T}
 
 struct Params {
     origin: vec4<u32>,
@@ -14,29 +15,6 @@ struct Params {
 
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var<storage, read_write> y: array<f32>;
-
-#ifdef LANES_8
-const LANES: u32 = 8u;
-#else
-#ifdef LANES_64
-const LANES: u32 = 64u;
-#else
-const LANES: u32 = 32u;
-#endif
-#endif
-const INVOCATIONS: u32 = 4u * LANES;
-
-#ifdef T8
-const T: u32 = 8u;
-alias Left = coop_mat8x8<f16, A>;
-alias Right = coop_mat8x8<f16, B>;
-alias Product = coop_mat8x8<f32, C>;
-#else
-const T: u32 = 16u;
-alias Left = coop_mat16x16<f16, A>;
-alias Right = coop_mat16x16<f16, B>;
-alias Product = coop_mat16x16<f32, C>;
-#endif
 
 var<workgroup> diagonal: array<f16, T * T>;
 var<workgroup> numbers: array<f16, T * T>;

@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{RUNS, least_and_median};
 use crate::Error;
-use crate::device::{Buffer, Device, Kernel, Kind, Operation};
-use crate::kernels::{Conv, Conv3x3Coop, CopyRows, MultiplyAdd, MultiplyAddCoop, View};
+use crate::device::{Buffer, COOP_TILES, Device, Kernel, Kind, Operation};
+use crate::kernels::{Conv, CopyRows, MultiplyAdd, MultiplyAddCoop, View};
 use crate::schedule::is_allowed;
 
 /// The rates that everything else is a percentage of.
@@ -107,7 +107,7 @@ fn matrices(device: &Device) -> Result<Option<(f64, bool)>, Error> {
         return Ok(None);
     };
     let mut best: Option<(f64, bool)> = None;
-    for tile in Conv3x3Coop::TILES {
+    for tile in COOP_TILES {
         let mut kernel = MultiplyAddCoop {
             groups: 4096,
             tile,

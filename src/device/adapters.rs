@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Cpu, DeviceError, Tuning};
+use super::{COOP_TILES, Cpu, DeviceError, Tuning};
 
 /// What to open.
 #[derive(Debug, Clone, Default)]
@@ -120,7 +120,7 @@ pub(super) fn cooperative_tiles(adapter: &wgpu::Adapter) -> Vec<u32> {
         wgpu::CooperativeScalarType::F32,
     );
     let properties = adapter.cooperative_matrix_properties();
-    [16, 8]
+    COOP_TILES
         .into_iter()
         .filter(|side| {
             properties.iter().any(|p| {

@@ -2,9 +2,10 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use super::buffer::Memory;
+use super::lock::lock;
 use super::pipeline::Pipelines;
 use super::timing::Timer;
 use super::tuning::Tuned;
@@ -94,10 +95,6 @@ impl std::fmt::Debug for Gpu {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "Gpu({})", self.info)
     }
-}
-
-pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Gpu {
@@ -265,7 +262,7 @@ impl Gpu {
                 works.push(tile);
             } else {
                 self.warn(format!(
-                    "the adapter's cooperative matrices of {tile}×{tile} compute something else and are not used"
+                    "the adapter's cooperative matrices of {tile}×{tile} do not work as they should and are not used"
                 ));
             }
         }

@@ -12,6 +12,7 @@ mod fingerprint;
 mod flatten;
 mod gpu;
 mod kernel;
+mod lock;
 mod packed;
 mod packing;
 mod pipeline;
@@ -39,7 +40,9 @@ pub use packing::apply as pack_bindings;
 pub use pipeline::{Dispatch, PARAMS_SLOT, Pipeline};
 pub use real::{Gemm, Real};
 pub use recording::{Call, Home, Recording, Value, ValueId};
-pub use shader::{BROADCAST, COOP, HALF, LANES_8, LANES_64, Shader, Source, T8, compose};
+pub use shader::{
+    BROADCAST, COOP, COOP_TILES, HALF, LANES_8, LANES_64, Shader, Source, T8, compose,
+};
 pub use stored::Stored;
 pub use tuning::{Choice, Choices, Tuning};
 

@@ -5,11 +5,11 @@
 //! a function of `wgsl/shared/packed.wgsl`, and so is every vec4 before it is stored. Drivers inline these. So one text
 //! serves all kinds of storage, and none can be forgotten.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use naga::{
-    ArraySize, Block, Expression, Function, Handle, Module, Range, Scalar, Span, Statement, Type,
-    TypeInner, VectorSize,
+    AddressSpace, ArraySize, Block, Expression, Function, Handle, Module, Range, Scalar, Span,
+    Statement, StorageAccess, Type, TypeInner, VectorSize,
 };
 
 use super::{Kind, Slot};
@@ -23,6 +23,8 @@ struct Codec {
     load: Handle<Function>,
     /// None where the kind is only read.
     store: Option<Handle<Function>>,
+    /// Whether the shader writes the binding.
+    written: bool,
 }
 
 /// The bindings that are stored otherwise than declared.
@@ -64,6 +66,14 @@ pub fn apply(module: &mut Module, slots: &[Slot]) -> Result<(), String> {
             return Err(format!("`{name}` is no array<vec4<f32>>"));
         }
     }
+    let written: HashSet<_> = kinds
+        .iter()
+        .map(|(handle, _)| *handle)
+        .filter(|handle| {
+            let space = module.global_variables[*handle].space;
+            matches!(space, AddressSpace::Storage { access } if access.contains(StorageAccess::STORE))
+        })
+        .collect();
     let words = words(module);
     let functions = import(module)?;
     let mut codecs = Codecs::new();
@@ -73,10 +83,12 @@ pub fn apply(module: &mut Module, slots: &[Slot]) -> Result<(), String> {
             Kind::Half => Codec {
                 load: functions["from_half"],
                 store: None,
+                written: written.contains(&handle),
             },
             _ => Codec {
                 load: functions["unpack"],
                 store: Some(functions["pack"]),
+                written: written.contains(&handle),
             },
         };
         codecs.insert(handle, codec);
@@ -255,7 +267,10 @@ fn rewrite(function: &mut Function, codecs: &Codecs) -> Result<(), String> {
                     expressions[handle] = Expression::CallResult(codec.load);
                     due.insert(handle, Due { words, codec });
                 } else if let Some((pointer, codec)) = components.get(&pointer).copied() {
-                    // Where the pointer to the component was, there is now the vec4.
+                    // Where the pointer to the component was, there is now the vec4: nothing may be written in between.
+                    if codec.written {
+                        return Err("a component of what is also written is read".into());
+                    }
                     let at = match expressions[handle] {
                         Expression::Load { pointer } => pointer,
                         _ => handle,

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::gpu::lock;
+use super::lock::lock;
 use super::{Buffer, DeviceError, Gpu, Operation, Shader, Slot, compose, packing, shader};
 
 /// Where the parameters of one dispatch stand in a buffer of many: WebGPU's alignment of uniform offsets.

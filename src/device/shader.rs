@@ -56,6 +56,13 @@ impl Shader {
         self.source.variants[self.variant]
     }
 
+    /// The side of the cooperative matrices that it takes, if it takes any.
+    #[must_use]
+    pub fn cooperative_tile(&self) -> Option<u32> {
+        let has = |name| self.definitions().contains(&name);
+        has(COOP).then(|| if has(T8) { 8 } else { 16 })
+    }
+
     /// A number that changes with the shader's text, and that of all that it may import.
     #[must_use]
     pub fn fingerprint(&self) -> u64 {
@@ -88,6 +95,10 @@ const SHARED: &[(&str, &str)] = &[
     (
         "wgsl/shared/conv.wgsl",
         include_str!("../../wgsl/shared/conv.wgsl"),
+    ),
+    (
+        "wgsl/shared/coop.wgsl",
+        include_str!("../../wgsl/shared/coop.wgsl"),
     ),
     (
         "wgsl/shared/pool.wgsl",
@@ -127,6 +138,9 @@ pub const COOP: &str = "COOP";
 
 /// The definition of matrices of 8×8 where others are 16×16.
 pub const T8: &str = "T8";
+
+/// Sides of the cooperative matrices that there are kernels for.
+pub const COOP_TILES: [u32; 2] = [16, 8];
 
 /// Subgroups of 8 or of 64 invocations, where it matters to a kernel; else they are of 32.
 pub const LANES_8: &str = "LANES_8";

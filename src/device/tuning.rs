@@ -6,7 +6,7 @@ use std::sync::Mutex;
 
 use serde::{Deserialize, Serialize};
 
-use super::gpu::lock;
+use super::lock::lock;
 use super::{Device, Gpu};
 
 /// Which kernels run where several compute the same.

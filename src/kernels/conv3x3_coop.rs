@@ -3,7 +3,8 @@
 use super::conv::Params;
 use super::{Conv, Conv3x3Pool, Conv3x3Unpool, View};
 use crate::device::{
-    Alternatives, Bindings, COOP, Kernel, Operation, Real, Shader, Slot, Source, T8, Work,
+    Alternatives, Bindings, COOP, COOP_TILES, Kernel, Operation, Real, Shader, Slot, Source, T8,
+    Work,
 };
 
 /// `wgsl/conv3x3_coop.wgsl`.
@@ -52,13 +53,10 @@ enum Of {
 }
 
 impl Conv3x3Coop {
-    /// Sides of the matrices that there are kernels for.
-    pub const TILES: [u32; 2] = [16, 8];
-
     /// `conv` with matrices of `tile`×`tile`, if its shape is this kernel's.
     #[must_use]
     pub fn serve(conv: Conv, tile: u32) -> Option<Self> {
-        let known = Self::TILES.contains(&tile);
+        let known = COOP_TILES.contains(&tile);
         (known && conv.is_same(3)).then_some(Self {
             of: Of::Conv(conv),
             tile,
@@ -68,7 +66,7 @@ impl Conv3x3Coop {
     /// A convolution with its pool.
     #[must_use]
     pub fn pool(pool: Conv3x3Pool, tile: u32) -> Option<Self> {
-        Self::TILES.contains(&tile).then_some(Self {
+        COOP_TILES.contains(&tile).then_some(Self {
             of: Of::Pool(pool),
             tile,
         })
@@ -77,17 +75,10 @@ impl Conv3x3Coop {
     /// The gradient of a convolution with its pool.
     #[must_use]
     pub fn unpool(unpool: Conv3x3Unpool, tile: u32) -> Option<Self> {
-        Self::TILES.contains(&tile).then_some(Self {
+        COOP_TILES.contains(&tile).then_some(Self {
             of: Of::Unpool(unpool),
             tile,
         })
-    }
-
-    /// The side of the matrices that a shader is made for, if it needs any.
-    #[must_use]
-    pub fn tile_of(shader: Shader) -> Option<u32> {
-        let has = |name| shader.definitions().contains(&name);
-        has(COOP).then(|| if has(T8) { 8 } else { 16 })
     }
 
     /// What `make` makes for every tile, under the shape that times are known by.
@@ -95,7 +86,7 @@ impl Conv3x3Coop {
         shape: String,
         make: impl Fn(u32) -> Option<Self>,
     ) -> Option<Alternatives> {
-        let kernels: Vec<_> = Self::TILES
+        let kernels: Vec<_> = COOP_TILES
             .into_iter()
             .filter_map(make)
             .map(|kernel| Box::new(kernel) as Box<dyn Operation>)

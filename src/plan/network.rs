@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::Error;
-use crate::device::{Buffer, Device, Kind};
+use crate::device::{Buffer, Device};
 use crate::kernels::conv::{pack_weights, pack_weights_backward};
 use crate::net;
 
@@ -26,7 +26,7 @@ struct Inner {
 }
 
 /// What has been uploaded, by convolution; networks that differ in padding, pools or precision only have it in common.
-type Buffers = Arc<Mutex<HashMap<(usize, Part, Kind), Buffer>>>;
+type Buffers = Arc<Mutex<HashMap<(usize, Part, Precision), Buffer>>>;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 enum Part {
@@ -137,15 +137,16 @@ impl Network {
             .buffers
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
-        let conv = &self.0.graph.convs[index];
-        let kind = match part {
-            Part::Forward | Part::Backward => self.0.precision.of_weights(&conv.weight),
-            Part::Bias => Kind::Real,
+        let precision = match part {
+            Part::Forward | Part::Backward => self.0.precision,
+            Part::Bias => Precision::F32,
         };
-        let key = (index, part, kind);
+        let key = (index, part, precision);
         if let Some(buffer) = buffers.get(&key) {
             return Ok(buffer.clone());
         }
+        let conv = &self.0.graph.convs[index];
+        let kind = precision.of_weights(&conv.weight);
         let (out, input, kernel) = (conv.out_channels, conv.in_channels, conv.kernel);
         let label = format!("{} {part:?}", conv.name);
         if self.0.outline {

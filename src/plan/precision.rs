@@ -7,7 +7,7 @@ use crate::kernels::View;
 
 /// How layers, their gradients and weights are stored. All arithmetic is in f32, and so are the image, its gradient,
 /// everything an optimizer keeps, targets, and the sums that losses are made of.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Precision {
     /// 32 bits.

@@ -11,7 +11,7 @@ const TOLERANCE: f64 = 2e-3;
 /// # Errors
 /// [`DeviceError`] when the device fails.
 pub fn allows(gpu: &Gpu, shader: Shader) -> Result<bool, DeviceError> {
-    match Conv3x3Coop::tile_of(shader) {
+    match shader.cooperative_tile() {
         None => Ok(true),
         Some(tile) => Ok(gpu
             .cooperative_tiles(|tile| test(gpu, tile))?
@@ -51,9 +51,14 @@ fn test(gpu: &Gpu, tile: u32) -> Result<bool, DeviceError> {
         Ok(bytemuck::pod_collect_to_vec(&gpu.read(&y)?))
     };
     let expected = result(&plain)?;
-    // A driver that does not compile them has none.
+    // A driver that does not compile them, or an adapter without the memory for them, has none.
     let Ok(found) = result(&coop) else {
-        return Ok(false);
+        return gpu.check().map(|()| false).map_err(|error| {
+            let hint = "with the variable PIXGRAD_COOP=0 no cooperative matrices are used";
+            DeviceError::Lost(format!(
+                "{error}, in a test of cooperative matrices; {hint}"
+            ))
+        });
     };
     let square = |v: f32| f64::from(v) * f64::from(v);
     let error: f64 = found
