@@ -3,7 +3,7 @@
 
 use pixgrad::device::{Access, Kernel, Kind, Operation, Slot, Stored};
 use pixgrad::kernels::conv::{pack_weights, pack_weights_backward};
-use pixgrad::kernels::{Conv, Conv3x3, Conv3x3Coop, Conv3x3Pool, Conv3x3Unpool, View};
+use pixgrad::kernels::{Conv, Conv3x3, Conv3x3Coop, Conv3x3Form, Conv3x3Pool, Conv3x3Unpool, View};
 use rand_chacha::ChaCha8Rng;
 
 use crate::common::{Data, GPU, Output, mask, open_gpu, random, run_on, same, tensor, uniform};
@@ -95,7 +95,7 @@ fn forward() {
                     Data::Reals(bias),
                 ];
                 data.extend(relu.then(|| Data::PoisonedWords(y.mask_len())));
-                let coop = Conv3x3Coop::serve(conv, tile).expect("its shape");
+                let coop = Conv3x3Coop::serve(Conv3x3Form::Plain(conv), tile).expect("its shape");
                 check(coop, &conv, &data);
             }
         }
@@ -126,7 +126,7 @@ fn backward() {
                     },
                 ];
                 data.extend(masked.then(|| Data::Words(mask(rng, dy))));
-                let coop = Conv3x3Coop::serve(conv, tile).expect("its shape");
+                let coop = Conv3x3Coop::serve(Conv3x3Form::Plain(conv), tile).expect("its shape");
                 check(coop, &conv, &data);
             }
         }
@@ -152,7 +152,7 @@ fn forward_through_a_pool() {
                 Data::Reals(bias),
                 Data::PoisonedWords(pool.y.maxima_len()),
             ];
-            let coop = Conv3x3Coop::pool(pool, tile).expect("a tile");
+            let coop = Conv3x3Coop::serve(Conv3x3Form::Pool(pool), tile).expect("a tile");
             check(coop, &pool, &data);
         }
     }
@@ -181,7 +181,7 @@ fn backward_through_a_pool() {
                     },
                     Data::Words(maxima.iter().map(|v| v.to_bits()).collect()),
                 ];
-                let coop = Conv3x3Coop::unpool(unpool, tile).expect("a tile");
+                let coop = Conv3x3Coop::serve(Conv3x3Form::Unpool(unpool), tile).expect("a tile");
                 check(coop, &unpool, &data);
             }
         }

@@ -1,9 +1,11 @@
-//! conv3x3_pool and conv3x3 under UNPOOL: the twins against the kernels that they are made of, the shaders against the twins.
+//! conv3x3_pool and conv3x3 under UNPOOL, conv3x3_tile and conv3x3_winograd too: the twins against the kernels that they are
+//! made of, the shaders against the twins.
 
 use pixgrad::device::Device;
 use pixgrad::kernels::conv::{pack_weights, pack_weights_backward};
 use pixgrad::kernels::{
-    Conv, Conv3x3Pool, Conv3x3Unpool, ConvNaive, MaxPool, MaxPoolBackward, View, pack, unpack,
+    Conv, Conv3x3Form, Conv3x3Pool, Conv3x3Tile, Conv3x3Unpool, Conv3x3Winograd, ConvNaive,
+    MaxPool, MaxPoolBackward, View, pack, unpack,
 };
 
 use crate::common::{Data, Output, check, random, run_on, same, tensor, uniform};
@@ -102,9 +104,17 @@ impl Operands {
 fn check_all(seed: u64, pool: Conv3x3Pool) {
     let operands = Operands::new(seed, pool);
     let out = check(&pool, &operands.forward(pool));
+    let winograd = Conv3x3Winograd::new(Conv3x3Form::Pool(pool));
+    check(&winograd, &operands.forward(pool));
     for accumulate in [false, true] {
         let data = operands.backward(pool, accumulate, &out[1]);
-        check(&backward(pool, accumulate), &data);
+        let unpool = backward(pool, accumulate);
+        check(&unpool, &data);
+        let form = Conv3x3Form::Unpool(unpool);
+        check(&Conv3x3Winograd::new(form), &data);
+        if let Some(tile) = Conv3x3Tile::serve(form) {
+            check(&tile, &data);
+        }
     }
 }
 

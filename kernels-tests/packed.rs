@@ -4,9 +4,9 @@
 use pixgrad::device::{Buffer, Device, Kernel, Kind, Operation, Stored, pack, unpack};
 use pixgrad::kernels::conv::{pack_weights, pack_weights_backward};
 use pixgrad::kernels::{
-    Affine, AvgPool, AvgPoolBackward, Conv, Conv1x1, Conv3x3, Conv3x3Pool, Conv3x3Tile,
-    Conv3x3Unpool, CopyRows, Lrn, LrnBackward, MaxPool, MaxPoolBackward, Pad, PadBackward, Relu,
-    ReluBackward, View,
+    Affine, AvgPool, AvgPoolBackward, Conv, Conv1x1, Conv3x3, Conv3x3Form, Conv3x3Pool,
+    Conv3x3Tile, Conv3x3Unpool, Conv3x3Winograd, CopyRows, Lrn, LrnBackward, MaxPool,
+    MaxPoolBackward, Pad, PadBackward, Relu, ReluBackward, View,
 };
 use rand_chacha::ChaCha8Rng;
 
@@ -141,8 +141,11 @@ fn convolutions_forward_and_backward() {
                 if let Some(fast) = Conv3x3::serve(conv) {
                     check(fast, stands);
                 }
-                if let Some(fast) = Conv3x3Tile::serve(conv) {
-                    check(fast, stands);
+                if let Some(form) = Conv3x3Form::of(conv) {
+                    check(Conv3x3Winograd::new(form), stands);
+                    if let Some(fast) = Conv3x3Tile::serve(form) {
+                        check(fast, stands);
+                    }
                 }
                 if let Some(fast) = Conv1x1::serve(conv) {
                     check(fast, stands);

@@ -11,19 +11,12 @@
 //
 // T, T8, LANES_8, LANES_64: see shared/coop.wgsl.
 // Grid (⌈w/T⌉·⌈h/ROWS⌉, ⌈quads/T⌉, n) of what is convolved, under UNPOOL of y.
-#import pixgrad::tensor::{index, mask_index, masked, maxima_index}
 #import pixgrad::strip::{Strip, scale_strip}
-#ifdef MASKED
-#import pixgrad::conv::mask
-#endif
-#import pixgrad::conv::{p, x, w, store_strip}
+#import pixgrad::conv::{p, w, store_strip}
+#import pixgrad::convolved::convolved
 #import pixgrad::coop::{INVOCATIONS, Left, Product, Right, T}
 #ifdef POOL
 #import pixgrad::pool::store_pooled
-#endif
-
-#ifdef UNPOOL
-@group(0) @binding(4) var<storage, read> maxima: array<u32>;
 #endif
 
 const ROWS: u32 = 4u;
@@ -46,24 +39,8 @@ var<workgroup> largest: atomic<u32>;
 fn pixel_quad(n: u32, x0: u32, y0: u32, first: u32, i: u32) -> vec4<f32> {
     let pixel = i / (T / 4u);
     let quad = first + i % (T / 4u);
-    let xx = i32(x0 + pixel % ACROSS) - 1;
-    let yy = i32(y0 + pixel / ACROSS) - 1;
-    if i >= QUADS || quad >= p.x.quads || xx < 0 || yy < 0 { return vec4<f32>(0.0); }
-    let column = u32(xx);
-    let row = u32(yy);
-#ifdef UNPOOL
-    if column / 2u >= p.x.w || row / 2u >= p.x.h { return vec4<f32>(0.0); }
-    let bits = maxima[maxima_index(p.x, n, row / 2u, column / 4u, quad)];
-    return masked(x[index(p.x, n, row / 2u, column / 2u, quad)], bits >> (row % 2u * 16u + column % 4u * 4u));
-#else
-    if column >= p.x.w || row >= p.x.h { return vec4<f32>(0.0); }
-    let value = x[index(p.x, n, row, column, quad)];
-#ifdef MASKED
-    return masked(value, mask[mask_index(p.x, n, row, column / 8u, quad)] >> (column % 8u * 4u));
-#else
-    return value;
-#endif
-#endif
+    if i >= QUADS || quad >= p.x.quads { return vec4<f32>(0.0); }
+    return convolved(n, i32(y0 + pixel / ACROSS) - 1, i32(x0 + pixel % ACROSS) - 1, quad);
 }
 
 // Stages the weights of T channels in, from quad `first` on, to the channels out from quad `first_out` on.

@@ -1,16 +1,13 @@
-// 3×3 convolution, stride 1, padding 1, as conv3x3.wgsl, for adapters whose workgroup memory is much nearer than their
+// 3×3 convolution, stride 1, padding 1, as conv3x3.wgsl, UNPOOL too, for adapters whose workgroup memory is much nearer than their
 // buffers: what 128 invocations need of x and w is loaded once for all of them.
 //
 // One workgroup per 16×8 pixels and 16 vec4s of output channels: grid (⌈w/16⌉, ⌈h/8⌉, n·⌈quads/16⌉) of y. One invocation
 // per strip (8 pixels of a row) and two vec4s of output channels, whose number must be even: 16 vec4 accumulators. For each vec4 of input
 // channels the workgroup stages 18×10 pixels and 9·4 rows of 16 vec4s of weights, 12 KiB, and each invocation makes 576
 // vec4 multiply-adds of them.
-#import pixgrad::tensor::{index, mask_index, masked}
 #import pixgrad::strip::Strip
-#ifdef MASKED
-#import pixgrad::conv::mask
-#endif
-#import pixgrad::conv::{p, x, w, Sums, Weights, Work, zero_sums, mac_sums, store}
+#import pixgrad::conv::{p, w, Sums, Weights, Work, zero_sums, mac_sums, store}
+#import pixgrad::convolved::convolved
 
 // Rows of 18 pixels, from one above and left of the tile.
 var<workgroup> pixels: array<vec4<f32>, 180>;
@@ -18,21 +15,9 @@ var<workgroup> pixels: array<vec4<f32>, 180>;
 // neighbouring ones.
 var<workgroup> taps: array<vec4<f32>, 576>;
 
-// Pixel (yy, xx), 0 outside the image.
-fn pixel(n: u32, yy: i32, xx: i32, quad: u32) -> vec4<f32> {
-    if yy < 0 || xx < 0 || yy >= i32(p.x.h) || xx >= i32(p.x.w) { return vec4<f32>(0.0); }
-    let value = x[index(p.x, n, u32(yy), u32(xx), quad)];
-#ifdef MASKED
-    let word = mask[mask_index(p.x, n, u32(yy), u32(xx) / 8u, quad)];
-    return masked(value, word >> ((u32(xx) % 8u) * 4u));
-#else
-    return value;
-#endif
-}
-
 fn stage(n: u32, quad: u32, top: i32, left: i32, first_out: u32, lane: u32) {
     for (var i = lane; i < 180u; i += 128u) {
-        pixels[i] = pixel(n, top + i32(i / 18u), left + i32(i % 18u), quad);
+        pixels[i] = convolved(n, top + i32(i / 18u), left + i32(i % 18u), quad);
     }
     for (var i = lane; i < 576u; i += 128u) {
         let column = i % 16u;

@@ -97,6 +97,10 @@ const SHARED: &[(&str, &str)] = &[
         include_str!("../../wgsl/shared/conv.wgsl"),
     ),
     (
+        "wgsl/shared/convolved.wgsl",
+        include_str!("../../wgsl/shared/convolved.wgsl"),
+    ),
+    (
         "wgsl/shared/coop.wgsl",
         include_str!("../../wgsl/shared/coop.wgsl"),
     ),

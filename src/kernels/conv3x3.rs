@@ -2,8 +2,8 @@
 
 use super::conv::Params;
 use super::items::with_items;
-use super::{Conv, Conv3x3Coop, Conv3x3Tile};
-use crate::device::{Alternatives, Bindings, Kernel, Operation, Real, Shader, Slot, Source, Work};
+use super::{Conv, Conv3x3Form};
+use crate::device::{Alternatives, Bindings, Kernel, Real, Shader, Slot, Source, Work};
 
 /// `wgsl/conv3x3.wgsl`.
 pub const SOURCE: Source = Source {
@@ -52,19 +52,11 @@ impl Kernel for Conv3x3 {
         Kernel::work(&self.0)
     }
     fn alternatives(&self) -> Option<Alternatives> {
-        let narrow = self
-            .0
-            .narrowed()
-            .map(|conv| Box::new(Self(conv)) as Box<dyn Operation>);
-        let tile = Conv3x3Tile::serve(self.0).map(|tile| Box::new(tile) as Box<dyn Operation>);
-        let kernels: Vec<_> = narrow.into_iter().chain(tile).collect();
-        (!kernels.is_empty()).then(|| Alternatives {
-            shape: self.0.shape(),
-            kernels,
-        })
+        let narrow = self.0.narrowed().map(Self);
+        Conv3x3Form::Plain(self.0).alternatives(narrow)
     }
     fn reduced_alternatives(&self) -> Option<Alternatives> {
-        Conv3x3Coop::alternatives(self.0.shape(), |tile| Conv3x3Coop::serve(self.0, tile))
+        Conv3x3Form::Plain(self.0).reduced_alternatives()
     }
     fn twin<T: Real>(&self, bindings: Bindings<'_, T>) {
         self.0.twin(bindings);

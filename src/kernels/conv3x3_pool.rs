@@ -7,7 +7,7 @@ use super::conv::Params;
 use super::conv_twin::Sums;
 use super::items::{Items, with_items};
 use super::rows::{gradient_slot, in_row, pixel};
-use super::{Conv, Conv3x3Coop, View, conv3x3};
+use super::{Conv, Conv3x3Form, View, conv3x3};
 use crate::device::{Alternatives, Bindings, Kernel, Real, Shader, Slot, Source, Work};
 
 /// `wgsl/conv3x3_pool.wgsl`.
@@ -59,6 +59,11 @@ fn convolution(x: View, y: View) -> Conv {
 impl Conv3x3Pool {
     fn items(&self) -> Items {
         Items::new(self.y, self.y.groups() as u32)
+    }
+
+    /// The convolution as the shaders' parameters have it, from x to y.
+    pub(super) fn conv(&self) -> Conv {
+        convolution(self.x, self.y)
     }
 
     /// The convolution whose result is pooled.
@@ -120,7 +125,7 @@ impl Kernel for Conv3x3Pool {
     }
 
     fn params(&self) -> Params {
-        Kernel::params(&convolution(self.x, self.y))
+        Kernel::params(&self.conv())
     }
 
     fn grid(&self) -> [u32; 3] {
@@ -129,16 +134,18 @@ impl Kernel for Conv3x3Pool {
 
     fn work(&self) -> Work {
         let Work { flop, .. } = Kernel::work(&self.before());
-        let Work { bytes, .. } = Kernel::work(&convolution(self.x, self.y));
+        let Work { bytes, .. } = Kernel::work(&self.conv());
         Work {
             flop,
             bytes: bytes + self.y.maxima_len() as u64 * 4,
         }
     }
 
+    fn alternatives(&self) -> Option<Alternatives> {
+        Conv3x3Form::Pool(*self).alternatives(None::<Self>)
+    }
     fn reduced_alternatives(&self) -> Option<Alternatives> {
-        let shape = format!("{} POOL", convolution(self.x, self.y).shape());
-        Conv3x3Coop::alternatives(shape, |tile| Conv3x3Coop::pool(*self, tile))
+        Conv3x3Form::Pool(*self).reduced_alternatives()
     }
 
     fn twin<T: Real>(&self, mut b: Bindings<'_, T>) {
@@ -168,7 +175,12 @@ impl Kernel for Conv3x3Pool {
 }
 
 impl Conv3x3Unpool {
-    fn conv(&self, x: View) -> Conv {
+    /// The convolution as the shaders' parameters have it, from dy to dx.
+    pub(super) fn conv(&self) -> Conv {
+        self.conv_of(self.dy)
+    }
+
+    fn conv_of(&self, x: View) -> Conv {
         Conv {
             accumulate: self.accumulate,
             ..convolution(x, self.dx)
@@ -216,7 +228,7 @@ impl Kernel for Conv3x3Unpool {
         let definitions = ["UNPOOL"]
             .into_iter()
             .chain(self.accumulate.then_some("ACCUMULATE"))
-            .chain(self.conv(self.dy).items().definitions());
+            .chain(self.conv().items().definitions());
         conv3x3::SOURCE.with(&definitions.collect::<Vec<_>>())
     }
 
@@ -226,32 +238,35 @@ impl Kernel for Conv3x3Unpool {
     }
 
     fn params(&self) -> Params {
-        Kernel::params(&self.conv(self.dy))
+        Kernel::params(&self.conv())
     }
 
     fn grid(&self) -> [u32; 3] {
-        self.conv(self.dy).items().grid()
+        self.conv().items().grid()
     }
 
     fn work(&self) -> Work {
-        let Work { flop, bytes } = Kernel::work(&self.conv(self.dy));
+        let Work { flop, bytes } = Kernel::work(&self.conv());
         Work {
             flop,
             bytes: bytes + self.dy.maxima_len() as u64 * 4,
         }
     }
 
+    fn alternatives(&self) -> Option<Alternatives> {
+        Conv3x3Form::Unpool(*self).alternatives(None::<Self>)
+    }
     fn reduced_alternatives(&self) -> Option<Alternatives> {
-        let shape = format!("{} UNPOOL", self.conv(self.dy).shape());
-        Conv3x3Coop::alternatives(shape, |tile| Conv3x3Coop::unpool(*self, tile))
+        Conv3x3Form::Unpool(*self).reduced_alternatives()
     }
 
     fn twin<T: Real>(&self, mut b: Bindings<'_, T>) {
         let (dy, w, dx) = (b.input(), b.input(), b.output());
         let maxima = b.words();
         let whole = View::new(self.dx.n, self.dx.h, self.dx.w, self.dy.c);
-        self.conv(whole).rows(w, &[], dx, None, |n, position, row| {
-            self.fill_row(dy, maxima, n, position, row);
-        });
+        self.conv_of(whole)
+            .rows(w, &[], dx, None, |n, position, row| {
+                self.fill_row(dy, maxima, n, position, row);
+            });
     }
 }

@@ -1,6 +1,6 @@
 //! 3×3 convolutions through workgroup memory.
 
-use super::Conv;
+use super::Conv3x3Form;
 use super::conv::Params;
 use crate::device::{Bindings, Kernel, Real, Shader, Slot, Source, Work};
 
@@ -13,6 +13,8 @@ pub const SOURCE: Source = Source {
         &["ACCUMULATE"],
         &["MASKED"],
         &["MASKED", "ACCUMULATE"],
+        &["UNPOOL"],
+        &["UNPOOL", "ACCUMULATE"],
         &["BIAS"],
         &["BIAS", "RELU"],
     ],
@@ -21,15 +23,16 @@ pub const SOURCE: Source = Source {
 /// Width and height in pixels and vec4s of output channels of a workgroup's tile.
 const TILE: [u32; 3] = [16, 8, 16];
 
-/// A 3×3 convolution with stride 1 and padding 1 and an even number of vec4s of output channels.
+/// A convolution of 3×3 without a pool, to an even number of vec4s of channels.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Conv3x3Tile(Conv);
+pub struct Conv3x3Tile(Conv3x3Form);
 
 impl Conv3x3Tile {
-    /// `conv`, if its shape is this kernel's.
+    /// `form`, if it is this kernel's.
     #[must_use]
-    pub fn serve(conv: Conv) -> Option<Self> {
-        (conv.is_same(3) && conv.y.quads.is_multiple_of(2)).then_some(Self(conv))
+    pub fn serve(form: Conv3x3Form) -> Option<Self> {
+        let pools = matches!(form, Conv3x3Form::Pool(_));
+        (!pools && form.sums().quads.is_multiple_of(2)).then_some(Self(form))
     }
 }
 
@@ -37,25 +40,19 @@ impl Kernel for Conv3x3Tile {
     type Params = Params;
 
     fn shader(&self) -> Shader {
-        SOURCE.with(&self.0.operands().collect::<Vec<_>>())
+        SOURCE.with(&self.0.operands())
     }
     fn bindings(&self) -> Vec<Slot> {
-        Kernel::bindings(&self.0)
+        self.0.bindings()
     }
     fn params(&self) -> Params {
-        Kernel::params(&self.0)
+        self.0.params()
     }
     fn grid(&self) -> [u32; 3] {
-        let [w, h, quads] = TILE;
-        let y = self.0.y;
-        [
-            y.w.div_ceil(w),
-            y.h.div_ceil(h),
-            y.n * y.quads.div_ceil(quads),
-        ]
+        self.0.grid_of_tiles(TILE)
     }
     fn work(&self) -> Work {
-        Kernel::work(&self.0)
+        self.0.work()
     }
     fn twin<T: Real>(&self, bindings: Bindings<'_, T>) {
         self.0.twin(bindings);

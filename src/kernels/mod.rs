@@ -18,8 +18,10 @@ pub mod conv;
 pub mod conv1x1;
 pub mod conv3x3;
 pub mod conv3x3_coop;
+pub mod conv3x3_form;
 pub mod conv3x3_pool;
 pub mod conv3x3_tile;
+pub mod conv3x3_winograd;
 pub mod conv_naive;
 mod conv_twin;
 pub mod copy_rows;
@@ -90,8 +92,10 @@ pub use conv_naive::ConvNaive;
 pub use conv1x1::Conv1x1;
 pub use conv3x3::Conv3x3;
 pub use conv3x3_coop::Conv3x3Coop;
+pub use conv3x3_form::Conv3x3Form;
 pub use conv3x3_pool::{Conv3x3Pool, Conv3x3Unpool};
 pub use conv3x3_tile::Conv3x3Tile;
+pub use conv3x3_winograd::Conv3x3Winograd;
 pub use copy_rows::CopyRows;
 pub use covariance::{Ridge, TraceDistance, TraceSlope};
 pub use cross_entropy::{CrossEntropy, CrossEntropyBackward};
@@ -162,6 +166,7 @@ pub const SOURCES: &[&Source] = &[
     &conv3x3_coop::SOURCE,
     &conv3x3_pool::SOURCE,
     &conv3x3_tile::SOURCE,
+    &conv3x3_winograd::SOURCE,
     &conv::SOURCE,
     &conv_naive::SOURCE,
     &copy_rows::SOURCE,

@@ -1,7 +1,7 @@
 //! Whether an adapter's cooperative matrices compute what they should: drivers for them are young, and some do not.
 
 use crate::device::{Buffer, DeviceError, Gpu, Kind, Operation, Shader};
-use crate::kernels::{Conv, Conv3x3, Conv3x3Coop, View};
+use crate::kernels::{Conv, Conv3x3, Conv3x3Coop, Conv3x3Form, View};
 
 /// How far a convolution with factors in f16 may be from one in f32: ‖y − y'‖/‖y'‖.
 const TOLERANCE: f64 = 2e-3;
@@ -26,7 +26,10 @@ fn test(gpu: &Gpu, tile: u32) -> Result<bool, DeviceError> {
         pad: 1,
         ..Conv::new(x, y, 3)
     };
-    let (Some(plain), Some(coop)) = (Conv3x3::serve(conv), Conv3x3Coop::serve(conv, tile)) else {
+    let (Some(plain), Some(coop)) = (
+        Conv3x3::serve(conv),
+        Conv3x3Coop::serve(Conv3x3Form::Plain(conv), tile),
+    ) else {
         return Ok(false);
     };
     let filled = |label: &str, len: usize, seed: f32| -> Result<Buffer, DeviceError> {
