@@ -23,6 +23,7 @@ mod stored;
 mod tally;
 mod timing;
 mod tuning;
+mod vectorized;
 
 use std::sync::Arc;
 
@@ -45,6 +46,7 @@ pub use shader::{
 };
 pub use stored::Stored;
 pub use tuning::{Choice, Choices, Tuning};
+pub use vectorized::vectorized;
 
 /// A device: cheap to clone, all clones are the same device.
 #[derive(Clone)]

@@ -4,7 +4,7 @@
 use rayon::prelude::*;
 
 use super::conv::Params;
-use super::conv_twin::Sums;
+use super::conv_twin::{Scratch, Sums};
 use super::items::{Items, with_items};
 use super::rows::{gradient_slot, in_row, pixel};
 use super::{Conv, Conv3x3Form, View, conv3x3};
@@ -73,7 +73,7 @@ impl Conv3x3Pool {
     }
 
     /// Pools the sums of two rows after the other into rows of y and of the mask.
-    fn pool<T: Real>(&self, sums: &Sums<T>, bias: &[T], y: &mut [T], maxima: &mut [u32]) {
+    fn pool<T: Real>(&self, sums: &Sums<'_, T>, bias: &[T], y: &mut [T], maxima: &mut [u32]) {
         let (quads, cout) = (self.y.quads as usize, self.y.padded());
         let row_len = self.y.w as usize * self.y.pixel_stride();
         let rows = y.chunks_mut(row_len);
@@ -163,9 +163,9 @@ impl Kernel for Conv3x3Pool {
             y.par_chunks_mut(row_len * rows)
                 .zip(maxima.par_chunks_mut(mask_row * rows))
                 .enumerate()
-                .for_each(|(chunk, (y, maxima))| {
+                .for_each_init(Scratch::default, |scratch, (chunk, (y, maxima))| {
                     let (first, count) = (chunk * rows, y.len() / row_len);
-                    let sums = conv.products(&w, 2 * first, 2 * count, |position, row| {
+                    let sums = conv.products(&w, 2 * first, 2 * count, scratch, |position, row| {
                         conv.fill_row(x, &[], n, position, row);
                     });
                     self.pool(&sums, bias, y, maxima);

@@ -4,16 +4,25 @@ use std::borrow::Cow;
 
 use rayon::prelude::*;
 
+use super::rows::at_least;
 use super::{Conv, winograd};
 use crate::device::{Gemm, Real};
 
-/// Tiles that one task transforms together.
-const TILES_PER_TASK: usize = 128;
+/// Tiles of Winograd's transforms that one task makes, or a row of them if that is more: the rows that bands of neighbouring tasks both have are few.
+const TILES_PER_TASK: usize = 1024;
 
 /// Sums of a band of output rows: `row_stride` pixels of `padded()` channels from one row to the next.
-pub(super) struct Sums<T> {
-    pub data: Vec<T>,
+pub(super) struct Sums<'a, T> {
+    pub data: &'a [T],
     pub row_stride: usize,
+}
+
+/// The memory of a task, kept for the next.
+#[derive(Default)]
+pub(super) struct Scratch<T> {
+    band: Vec<T>,
+    sums: Vec<T>,
+    tiles: winograd::Scratch<T>,
 }
 
 impl Conv {
@@ -57,10 +66,10 @@ impl Conv {
             y.par_chunks_mut(row_len * rows)
                 .zip(relu.par_chunks_mut(mask_row * rows))
                 .enumerate()
-                .for_each(|(chunk, (y, relu))| {
+                .for_each_init(Scratch::default, |scratch, (chunk, (y, relu))| {
                     let first = chunk * rows;
                     let count = y.len() / row_len;
-                    let sums = self.products(&w, first, count, |position, row| {
+                    let sums = self.products(&w, first, count, scratch, |position, row| {
                         fill(n, position, row);
                     });
                     self.finish(&sums, bias, y, relu, count);
@@ -98,43 +107,55 @@ impl Conv {
     /// Σ x·w for output rows `first..first + count` of an image, with weights from [`Conv::factor`].
     ///
     /// The input rows are copied once, by `fill`, into a zero-padded band.
-    pub(super) fn products<T: Real>(
+    pub(super) fn products<'a, T: Real>(
         &self,
         w: &[T],
         first: usize,
         count: usize,
+        scratch: &'a mut Scratch<T>,
         fill: impl Fn(usize, &mut [T]),
-    ) -> Sums<T> {
+    ) -> Sums<'a, T> {
         if !self.transforms::<T>() {
-            return self.direct_products(w, first, count, fill);
+            return self.direct_products(w, first, count, scratch, fill);
         }
         let across = (self.y.w as usize).div_ceil(winograd::TILE);
         let down = count.div_ceil(winograd::TILE);
         let (width, channels) = (winograd::TILE * across + 2, self.x.padded());
-        let mut data = vec![T::ZERO; (winograd::TILE * down + 2) * width * channels];
+        let rows = winograd::TILE * down + 2;
+        let data = at_least(&mut scratch.band, rows * width * channels);
         for (r, row) in data.chunks_mut(width * channels).enumerate() {
+            row.fill(T::ZERO);
             fill(first + r, row);
         }
         let band = winograd::Band {
-            data: &data,
+            data,
             width,
             channels,
         };
-        Sums {
-            data: winograd::convolve(&band, w, (down, across), self.y.padded()),
-            row_stride: winograd::TILE * across,
-        }
+        let row_stride = winograd::TILE * across;
+        let pixels = winograd::TILE * down * row_stride;
+        let data = at_least(&mut scratch.sums, pixels * self.y.padded());
+        winograd::convolve(
+            &band,
+            w,
+            (down, across),
+            self.y.padded(),
+            &mut scratch.tiles,
+            data,
+        );
+        Sums { data, row_stride }
     }
 
     /// By the definition: one matrix product per row of the window. In the band the window of an output pixel is, row by row,
     /// a contiguous run of kernel·channels elements, so that the rows of the left factor simply overlap.
-    fn direct_products<T: Real>(
+    fn direct_products<'a, T: Real>(
         &self,
         w: &[T],
         first: usize,
         count: usize,
+        scratch: &'a mut Scratch<T>,
         fill: impl Fn(usize, &mut [T]),
-    ) -> Sums<T> {
+    ) -> Sums<'a, T> {
         let (k, s) = (self.kernel as usize, self.stride as usize);
         let (cin, cout) = (self.x.padded(), self.y.padded());
         let yw = self.y.w as usize;
@@ -146,11 +167,13 @@ impl Conv {
             (count, yw, yw)
         };
         let band_rows = (count - 1) * s + k;
-        let mut band = vec![T::ZERO; band_rows * width * cin];
+        let band = at_least(&mut scratch.band, band_rows * width * cin);
         for (r, row) in band.chunks_mut(width * cin).enumerate() {
+            row.fill(T::ZERO);
             fill(first * s + r, row);
         }
-        let mut data = vec![T::ZERO; (runs - 1) * row_stride * cout + windows * cout];
+        let len = (runs - 1) * row_stride * cout + windows * cout;
+        let data = at_least(&mut scratch.sums, len);
         for run in 0..runs {
             for ky in 0..k {
                 T::gemm(Gemm {
@@ -220,7 +243,7 @@ impl Conv {
     /// Bias, factor, ReLU and its mask, and the way into y.
     fn finish<T: Real>(
         &self,
-        sums: &Sums<T>,
+        sums: &Sums<'_, T>,
         bias: &[T],
         y: &mut [T],
         relu: &mut [u32],

@@ -127,3 +127,11 @@ mod tests {
         assert_eq!(windows.inputs(2, 4), 3..4);
     }
 }
+
+/// `len` elements of `memory`, whatever stands in them.
+pub(super) fn at_least<T: Real>(memory: &mut Vec<T>, len: usize) -> &mut [T] {
+    if memory.len() < len {
+        memory.resize(len, T::ZERO);
+    }
+    &mut memory[..len]
+}

@@ -10,7 +10,8 @@
 
 use rayon::prelude::*;
 
-use crate::device::{Gemm, Real};
+use super::rows::at_least;
+use crate::device::{Gemm, Real, vectorized};
 
 /// Outputs of a tile's side.
 pub const TILE: usize = 2;
@@ -18,22 +19,39 @@ pub const TILE: usize = 2;
 const WINDOW: usize = TILE + 2;
 /// Elements of a transformed tile.
 const POSITIONS: usize = WINDOW * WINDOW;
-/// Channels that are transformed together.
-const LANES: usize = 4;
+/// Tiles whose products are made together: their transforms fit a core's cache.
+const TILES: usize = 128;
 
-/// Four channels of one pixel.
-type Four<T> = [T; LANES];
+/// Neighbouring channels of one pixel.
+type Lanes<T, const L: usize> = [T; L];
 
-fn plus<T: Real>(a: Four<T>, b: Four<T>) -> Four<T> {
-    std::array::from_fn(|i| a[i] + b[i])
+#[inline(always)]
+fn plus<T: Real, const L: usize>(mut a: Lanes<T, L>, b: Lanes<T, L>) -> Lanes<T, L> {
+    for i in 0..L {
+        a[i] += b[i];
+    }
+    a
 }
 
-fn minus<T: Real>(a: Four<T>, b: Four<T>) -> Four<T> {
-    std::array::from_fn(|i| a[i] - b[i])
+#[inline(always)]
+fn minus<T: Real, const L: usize>(mut a: Lanes<T, L>, b: Lanes<T, L>) -> Lanes<T, L> {
+    for i in 0..L {
+        a[i] -= b[i];
+    }
+    a
+}
+
+#[inline(always)]
+fn half<T: Real, const L: usize>(mut a: Lanes<T, L>) -> Lanes<T, L> {
+    for v in &mut a {
+        *v *= T::of(0.5);
+    }
+    a
 }
 
 /// Bᵀ·d.
-fn input<T: Real>(d: [Four<T>; WINDOW]) -> [Four<T>; WINDOW] {
+#[inline(always)]
+fn input<T: Real, const L: usize>(d: [Lanes<T, L>; WINDOW]) -> [Lanes<T, L>; WINDOW] {
     [
         minus(d[0], d[2]),
         plus(d[1], d[2]),
@@ -43,8 +61,8 @@ fn input<T: Real>(d: [Four<T>; WINDOW]) -> [Four<T>; WINDOW] {
 }
 
 /// G·g.
-fn weights<T: Real>(g: [Four<T>; 3]) -> [Four<T>; WINDOW] {
-    let half = |four: Four<T>| four.map(|v| v * T::of(0.5));
+#[inline(always)]
+fn weights<T: Real, const L: usize>(g: [Lanes<T, L>; 3]) -> [Lanes<T, L>; WINDOW] {
     let outer = plus(g[0], g[2]);
     [
         g[0],
@@ -55,33 +73,122 @@ fn weights<T: Real>(g: [Four<T>; 3]) -> [Four<T>; WINDOW] {
 }
 
 /// Aᵀ·m.
-fn output<T: Real>(m: [Four<T>; WINDOW]) -> [Four<T>; TILE] {
+#[inline(always)]
+fn output<T: Real, const L: usize>(m: [Lanes<T, L>; WINDOW]) -> [Lanes<T, L>; TILE] {
     [plus(plus(m[0], m[1]), m[2]), minus(minus(m[1], m[2]), m[3])]
 }
 
-fn four<T: Real>(from: &[T]) -> Four<T> {
-    [from[0], from[1], from[2], from[3]]
+#[inline(always)]
+fn lanes<T: Real, const L: usize>(from: &[T], at: usize) -> Lanes<T, L> {
+    let mut lanes = [T::ZERO; L];
+    lanes.copy_from_slice(&from[at..at + L]);
+    lanes
+}
+
+/// Bᵀ·d·B of the pixels at `at`, `row` elements from row to row and `pixel` from column to column.
+#[inline(always)]
+fn input_tile<T: Real, const L: usize>(
+    data: &[T],
+    at: usize,
+    (row, pixel): (usize, usize),
+) -> [[Lanes<T, L>; WINDOW]; WINDOW] {
+    let mut columns = [[[T::ZERO; L]; WINDOW]; WINDOW];
+    for (x, column) in columns.iter_mut().enumerate() {
+        let at = at + x * pixel;
+        *column = input([
+            lanes(data, at),
+            lanes(data, at + row),
+            lanes(data, at + 2 * row),
+            lanes(data, at + 3 * row),
+        ]);
+    }
+    let [a, b, c, d] = columns;
+    let mut tile = columns;
+    for i in 0..WINDOW {
+        tile[i] = input([a[i], b[i], c[i], d[i]]);
+    }
+    tile
+}
+
+/// G·g·Gᵀ of the window whose taps lie `tap` elements apart.
+#[inline(always)]
+fn weights_tile<T: Real, const L: usize>(
+    w: &[T],
+    at: usize,
+    tap: usize,
+) -> [[Lanes<T, L>; WINDOW]; WINDOW] {
+    let mut columns = [[[T::ZERO; L]; WINDOW]; 3];
+    for (x, column) in columns.iter_mut().enumerate() {
+        let at = at + x * tap;
+        *column = weights([lanes(w, at), lanes(w, at + 3 * tap), lanes(w, at + 6 * tap)]);
+    }
+    let [a, b, c] = columns;
+    let mut tile = [[[T::ZERO; L]; WINDOW]; WINDOW];
+    for i in 0..WINDOW {
+        tile[i] = weights([a[i], b[i], c[i]]);
+    }
+    tile
+}
+
+/// Aᵀ·m·A of the products at `at`, `position` elements from one to the next.
+#[inline(always)]
+fn output_tile<T: Real, const L: usize>(
+    products: &[T],
+    at: usize,
+    position: usize,
+) -> [[Lanes<T, L>; TILE]; TILE] {
+    let mut columns = [[[T::ZERO; L]; TILE]; WINDOW];
+    for (x, column) in columns.iter_mut().enumerate() {
+        let at = at + x * position;
+        *column = output([
+            lanes(products, at),
+            lanes(products, at + WINDOW * position),
+            lanes(products, at + 2 * WINDOW * position),
+            lanes(products, at + 3 * WINDOW * position),
+        ]);
+    }
+    let [a, b, c, d] = columns;
+    [
+        output([a[0], b[0], c[0], d[0]]),
+        output([a[1], b[1], c[1], d[1]]),
+    ]
+}
+
+/// Calls `$one` with the first channel of each run of eight, and of four where fewer are left; channels are multiples of four.
+macro_rules! for_channels {
+    ($channels:expr, $one:ident($($argument:expr),*)) => {{
+        let eights = $channels / 8 * 8;
+        for c in (0..eights).step_by(8) {
+            $one::<T, 8>($($argument,)* c);
+        }
+        for c in (eights..$channels).step_by(4) {
+            $one::<T, 4>($($argument,)* c);
+        }
+    }};
 }
 
 /// G·g·Gᵀ of weights as [`super::conv::pack_weights`] has them: for each position [in, out].
 pub fn transformed_weights<T: Real>(w: &[T], cin: usize, cout: usize) -> Vec<T> {
+    #[inline(always)]
+    fn one<T: Real, const L: usize>(
+        w: &[T],
+        row: &mut [T],
+        (cin, cout): (usize, usize),
+        ci: usize,
+        c: usize,
+    ) {
+        let tile = weights_tile::<T, L>(w, ci * cout + c, cin * cout);
+        for (position, value) in tile.iter().flatten().enumerate() {
+            row[position * cout + c..][..L].copy_from_slice(value);
+        }
+    }
     let mut transformed = vec![T::ZERO; POSITIONS * cin * cout];
     // Position by position the rows of input channels lie far apart: they are gathered per input channel first.
     let rows: Vec<Vec<T>> = (0..cin)
         .into_par_iter()
         .map(|ci| {
             let mut row = vec![T::ZERO; POSITIONS * cout];
-            for co in (0..cout).step_by(LANES) {
-                let tap = |ky: usize, kx: usize| four(&w[((ky * 3 + kx) * cin + ci) * cout + co..]);
-                let columns: [_; 3] =
-                    std::array::from_fn(|kx| weights(std::array::from_fn(|ky| tap(ky, kx))));
-                for i in 0..WINDOW {
-                    let across = weights(columns.map(|column| column[i]));
-                    for (j, value) in across.into_iter().enumerate() {
-                        row[(i * WINDOW + j) * cout + co..][..LANES].copy_from_slice(&value);
-                    }
-                }
-            }
+            vectorized(|| for_channels!(cout, one(w, &mut row, (cin, cout), ci)));
             row
         })
         .collect();
@@ -103,73 +210,120 @@ pub struct Band<'a, T> {
     pub channels: usize,
 }
 
-/// The convolution of a band of 2·`down` + 2 rows and 2·`across` + 2 columns with weights of [`transformed_weights`]:
+/// Memory for transformed tiles, kept from one band to the next.
+#[derive(Default)]
+pub struct Scratch<T> {
+    inputs: Vec<T>,
+    products: Vec<T>,
+}
+
+/// The convolution of a band of 2·`down` + 2 rows and 2·`across` + 2 columns with weights of [`transformed_weights`], into
 /// 2·`down` rows of 2·`across` pixels of `cout` channels.
 pub fn convolve<T: Real>(
     band: &Band<'_, T>,
     factor: &[T],
     (down, across): (usize, usize),
     cout: usize,
-) -> Vec<T> {
-    let (cin, tiles) = (band.channels, down * across);
-    let mut inputs = vec![T::ZERO; POSITIONS * tiles * cin];
+    scratch: &mut Scratch<T>,
+    sums: &mut [T],
+) {
+    let cin = band.channels;
+    let inputs = at_least(&mut scratch.inputs, POSITIONS * TILES * cin);
+    let products = at_least(&mut scratch.products, POSITIONS * TILES * cout);
+    for first in (0..down * across).step_by(TILES) {
+        let tiles = TILES.min(down * across - first);
+        vectorized(|| transform_inputs(band, across, first, tiles, inputs));
+        for position in 0..POSITIONS {
+            T::gemm(Gemm {
+                m: tiles,
+                k: cin,
+                n: cout,
+                dst: &mut products[position * tiles * cout..],
+                dst_stride: cout,
+                lhs: &inputs[position * tiles * cin..],
+                lhs_stride: cin,
+                lhs_step: 1,
+                rhs: &factor[position * cin * cout..],
+                rhs_stride: cout,
+                accumulate: false,
+            });
+        }
+        vectorized(|| transform_products(products, cout, across, first, tiles, sums));
+    }
+}
+
+/// Bᵀ·d·B of `tiles` tiles of a band, row by row from tile `first` on: for each position [tiles, in].
+#[inline(always)]
+fn transform_inputs<T: Real>(
+    band: &Band<'_, T>,
+    across: usize,
+    first: usize,
+    tiles: usize,
+    inputs: &mut [T],
+) {
+    #[inline(always)]
+    fn one<T: Real, const L: usize>(
+        band: &Band<'_, T>,
+        at: usize,
+        inputs: &mut [T],
+        to: usize,
+        step: usize,
+        c: usize,
+    ) {
+        let (row, pixel) = (band.width * band.channels, band.channels);
+        let tile = input_tile::<T, L>(band.data, at + c, (row, pixel));
+        for (position, value) in tile.iter().flatten().enumerate() {
+            inputs[to + position * step + c..][..L].copy_from_slice(value);
+        }
+    }
+    let cin = band.channels;
     for tile in 0..tiles {
-        let (ty, tx) = (tile / across * TILE, tile % across * TILE);
-        for c in (0..cin).step_by(LANES) {
-            let pixel =
-                |y: usize, x: usize| four(&band.data[((ty + y) * band.width + tx + x) * cin + c..]);
-            let columns: [_; WINDOW] =
-                std::array::from_fn(|x| input(std::array::from_fn(|y| pixel(y, x))));
-            for i in 0..WINDOW {
-                let across = input(columns.map(|column| column[i]));
-                for (j, value) in across.into_iter().enumerate() {
-                    let at = ((i * WINDOW + j) * tiles + tile) * cin + c;
-                    inputs[at..at + LANES].copy_from_slice(&value);
-                }
+        let (ty, tx) = ((first + tile) / across, (first + tile) % across);
+        let at = TILE * (ty * band.width + tx) * cin;
+        for_channels!(cin, one(band, at, inputs, tile * cin, tiles * cin));
+    }
+}
+
+/// Aᵀ·m·A of `tiles` tiles from tile `first` on, from products as [`transform_inputs`] orders its tiles.
+#[inline(always)]
+fn transform_products<T: Real>(
+    products: &[T],
+    cout: usize,
+    across: usize,
+    first: usize,
+    tiles: usize,
+    sums: &mut [T],
+) {
+    #[inline(always)]
+    fn one<T: Real, const L: usize>(
+        products: &[T],
+        at: usize,
+        step: usize,
+        sums: &mut [T],
+        (to, row, pixel): (usize, usize, usize),
+        c: usize,
+    ) {
+        let tile = output_tile::<T, L>(products, at + c, step);
+        for (y, values) in tile.iter().enumerate() {
+            for (x, value) in values.iter().enumerate() {
+                sums[to + y * row + x * pixel + c..][..L].copy_from_slice(value);
             }
         }
     }
-    let mut products = vec![T::ZERO; POSITIONS * tiles * cout];
-    for position in 0..POSITIONS {
-        T::gemm(Gemm {
-            m: tiles,
-            k: cin,
-            n: cout,
-            dst: &mut products[position * tiles * cout..],
-            dst_stride: cout,
-            lhs: &inputs[position * tiles * cin..],
-            lhs_stride: cin,
-            lhs_step: 1,
-            rhs: &factor[position * cin * cout..],
-            rhs_stride: cout,
-            accumulate: false,
-        });
-    }
-    drop(inputs);
-    let mut sums = vec![T::ZERO; tiles * TILE * TILE * cout];
+    let row = TILE * across * cout;
     for tile in 0..tiles {
-        let (ty, tx) = (tile / across * TILE, tile % across * TILE);
-        for c in (0..cout).step_by(LANES) {
-            let product = |i: usize, j: usize| {
-                four(&products[((i * WINDOW + j) * tiles + tile) * cout + c..])
-            };
-            let columns: [_; WINDOW] =
-                std::array::from_fn(|j| output(std::array::from_fn(|i| product(i, j))));
-            for y in 0..TILE {
-                let row = output(columns.map(|column| column[y]));
-                for (x, value) in row.into_iter().enumerate() {
-                    let at = ((ty + y) * across * TILE + tx + x) * cout + c;
-                    sums[at..at + LANES].copy_from_slice(&value);
-                }
-            }
-        }
+        let (ty, tx) = ((first + tile) / across, (first + tile) % across);
+        let to = TILE * (ty * row + tx * cout);
+        for_channels!(
+            cout,
+            one(products, tile * cout, tiles * cout, sums, (to, row, cout))
+        );
     }
-    sums
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Band, TILE, convolve, transformed_weights};
+    use super::{Band, Scratch, TILE, convolve, transformed_weights};
 
     /// In f64 the transforms are those of a convolution, to the last digits.
     #[test]
@@ -184,12 +338,10 @@ mod tests {
             width,
             channels: cin,
         };
-        let found = convolve(
-            &band,
-            &transformed_weights(&w, cin, cout),
-            (down, across),
-            cout,
-        );
+        let factor = transformed_weights(&w, cin, cout);
+        let mut found = vec![f64::NAN; down * across * TILE * TILE * cout];
+        let scratch = &mut Scratch::default();
+        convolve(&band, &factor, (down, across), cout, scratch, &mut found);
         for y in 0..down * TILE {
             for x in 0..across * TILE {
                 for co in 0..cout {
