@@ -6,9 +6,9 @@ use rayon::prelude::*;
 use super::conv::Params;
 use super::conv_twin::{Scratch, Sums};
 use super::items::{Items, with_items};
-use super::rows::{gradient_slot, in_row, pixel};
+use super::rows::{copy_masked, gradient_slot, in_row, pixel};
 use super::{Conv, Conv3x3Form, View, conv3x3};
-use crate::device::{Alternatives, Bindings, Kernel, Real, Shader, Slot, Source, Work};
+use crate::device::{Alternatives, Bindings, Kernel, Real, Shader, Slot, Source, Work, vectorized};
 
 /// `wgsl/conv3x3_pool.wgsl`.
 pub const SOURCE: Source = Source {
@@ -73,6 +73,7 @@ impl Conv3x3Pool {
     }
 
     /// Pools the sums of two rows after the other into rows of y and of the mask.
+    #[inline(always)]
     fn pool<T: Real>(&self, sums: &Sums<'_, T>, bias: &[T], y: &mut [T], maxima: &mut [u32]) {
         let (quads, cout) = (self.y.quads as usize, self.y.padded());
         let row_len = self.y.w as usize * self.y.pixel_stride();
@@ -168,7 +169,7 @@ impl Kernel for Conv3x3Pool {
                     let sums = conv.products(&w, 2 * first, 2 * count, scratch, |position, row| {
                         conv.fill_row(x, &[], n, position, row);
                     });
-                    self.pool(&sums, bias, y, maxima);
+                    vectorized(|| self.pool(&sums, bias, y, maxima));
                 });
         }
     }
@@ -204,20 +205,16 @@ impl Conv3x3Unpool {
             return;
         }
         let pairs = row[self.dy.padded()..].chunks_exact_mut(2 * self.dy.padded());
-        for (ox, pair) in pairs.enumerate().take(self.dy.w as usize) {
-            let from = &dy[pixel(self.dy, n, oy, ox)];
-            let words = &maxima[self.dy.maxima_at(n, oy, ox / 2, 0)..][..self.dy.quads as usize];
-            let (left, right) = pair.split_at_mut(self.dy.padded());
-            for (to, at) in [left, right].into_iter().zip(&BITS[2 * below..]) {
-                let quads = to.chunks_exact_mut(4).zip(from.chunks_exact(4));
-                for ((to, from), word) in quads.zip(words) {
-                    let bits = word >> (at + ox % 2 * NEXT);
-                    for (i, (to, from)) in to.iter_mut().zip(from).enumerate() {
-                        *to = if bits >> i & 1 == 1 { *from } else { T::ZERO };
-                    }
+        vectorized(|| {
+            for (ox, pair) in pairs.enumerate().take(self.dy.w as usize) {
+                let from = &dy[pixel(self.dy, n, oy, ox)];
+                let words = &maxima[self.dy.maxima_at(n, oy, ox / 2, 0)..];
+                let (left, right) = pair.split_at_mut(self.dy.padded());
+                for (to, at) in [left, right].into_iter().zip(&BITS[2 * below..]) {
+                    copy_masked(to, from, words, at + ox % 2 * NEXT);
                 }
             }
-        }
+        });
     }
 }
 

@@ -1,15 +1,18 @@
-//! How the twin of a convolution computes: band by band of rows, as products of matrices.
+//! How the twin of a convolution computes: band by band of rows, as products of matrices, in the way that suits its channels.
 
 use std::borrow::Cow;
 
 use rayon::prelude::*;
 
-use super::rows::at_least;
+use super::rows::{at_least, copy_masked};
 use super::{Conv, winograd};
-use crate::device::{Gemm, Real};
+use crate::device::{Gemm, Real, vectorized};
 
 /// Tiles of Winograd's transforms that one task makes, or a row of them if that is more: the rows that bands of neighbouring tasks both have are few.
 const TILES_PER_TASK: usize = 1024;
+
+/// Most rows that one task makes where input pixels are multiplied with the whole window.
+const SPREAD_ROWS: usize = 32;
 
 /// Sums of a band of output rows: `row_stride` pixels of `padded()` channels from one row to the next.
 pub(super) struct Sums<'a, T> {
@@ -22,6 +25,8 @@ pub(super) struct Sums<'a, T> {
 pub(super) struct Scratch<T> {
     band: Vec<T>,
     sums: Vec<T>,
+    /// Products of input pixels with every tap of the window.
+    taps: Vec<T>,
     tiles: winograd::Scratch<T>,
 }
 
@@ -72,7 +77,7 @@ impl Conv {
                     let sums = self.products(&w, first, count, scratch, |position, row| {
                         fill(n, position, row);
                     });
-                    self.finish(&sums, bias, y, relu, count);
+                    vectorized(|| self.finish(&sums, bias, y, relu, count));
                 });
         }
     }
@@ -84,6 +89,12 @@ impl Conv {
         !T::ORACLE && self.is_same(3) && channels >= 64 && self.y.h.min(self.y.w) >= 8
     }
 
+    /// Whether the twin multiplies each input pixel with the whole window at once: where a product to so few channels is a matrix
+    /// too narrow to be fast, and most of a dilated input is zero. So goes the gradient with respect to a picture.
+    fn spreads<T: Real>(&self) -> bool {
+        !T::ORACLE && self.stride == 1 && self.kernel > 1 && self.y.padded() == 4
+    }
+
     /// Rows of y that one task makes: enough pixels for an efficient product, enough tasks for every thread.
     pub(super) fn rows_per_task<T: Real>(&self) -> usize {
         let (yh, yw) = (self.y.h as usize, self.y.w.max(1) as usize);
@@ -91,6 +102,9 @@ impl Conv {
         if self.transforms::<T>() {
             let tiles = TILES_PER_TASK.div_ceil(yw.div_ceil(winograd::TILE));
             return winograd::TILE * tiles.min(share.div_ceil(winograd::TILE));
+        }
+        if self.spreads::<T>() {
+            return share.min(SPREAD_ROWS);
         }
         (384 / yw).clamp(1, share)
     }
@@ -100,6 +114,9 @@ impl Conv {
         if self.transforms::<T>() {
             let (cin, cout) = (self.x.padded(), self.y.padded());
             return Cow::Owned(winograd::transformed_weights(w, cin, cout));
+        }
+        if self.spreads::<T>() {
+            return Cow::Owned(self.weights_by_input(w));
         }
         Cow::Borrowed(w)
     }
@@ -115,6 +132,9 @@ impl Conv {
         scratch: &'a mut Scratch<T>,
         fill: impl Fn(usize, &mut [T]),
     ) -> Sums<'a, T> {
+        if self.spreads::<T>() {
+            return self.spread_products(w, first, count, scratch, fill);
+        }
         if !self.transforms::<T>() {
             return self.direct_products(w, first, count, scratch, fill);
         }
@@ -194,6 +214,90 @@ impl Conv {
         Sums { data, row_stride }
     }
 
+    /// The weights as rows of input channels, each with all taps and their output channels.
+    fn weights_by_input<T: Real>(&self, w: &[T]) -> Vec<T> {
+        let taps = (self.kernel * self.kernel) as usize;
+        let (cin, cout) = (self.x.padded(), self.y.padded());
+        let mut by_input = vec![T::ZERO; taps * cin * cout];
+        for (ci, row) in by_input.chunks_mut(taps * cout).enumerate() {
+            for (tap, to) in row.chunks_mut(cout).enumerate() {
+                to.copy_from_slice(&w[(tap * cin + ci) * cout..][..cout]);
+            }
+        }
+        by_input
+    }
+
+    /// Input pixel by input pixel, one product with the whole window, whose parts are then added up where they belong: row oy has
+    /// those of input row yy and row ky of the window for which yy·dilation + pad = oy + ky.
+    fn spread_products<'a, T: Real>(
+        &self,
+        w: &[T],
+        first: usize,
+        count: usize,
+        scratch: &'a mut Scratch<T>,
+        fill: impl Fn(usize, &mut [T]),
+    ) -> Sums<'a, T> {
+        let (k, pad) = (self.kernel as usize, self.pad as usize);
+        let (dilation, cin) = (self.input_dilation as usize, self.x.padded());
+        let (xh, xw) = (self.x.h as usize, self.x.w as usize);
+        let (yw, cout) = (self.y.w as usize, self.y.padded());
+        let row_of_taps = k * k * cout;
+        // Input rows that some output row of the band sees.
+        let top = first.saturating_sub(pad).div_ceil(dilation).min(xh);
+        let end = (first + count + k - 1)
+            .saturating_sub(pad)
+            .div_ceil(dilation)
+            .clamp(top, xh);
+        let band = at_least(&mut scratch.band, (pad + xw * dilation) * cin);
+        let taps = at_least(&mut scratch.taps, (end - top) * xw * row_of_taps);
+        for (yy, products) in (top..end).zip(taps.chunks_mut(xw * row_of_taps)) {
+            band.fill(T::ZERO);
+            fill(yy * dilation + pad, band);
+            T::gemm(Gemm {
+                m: xw,
+                k: cin,
+                n: row_of_taps,
+                dst: products,
+                dst_stride: row_of_taps,
+                lhs: &band[pad * cin..],
+                lhs_stride: dilation * cin,
+                lhs_step: 1,
+                rhs: w,
+                rhs_stride: row_of_taps,
+                accumulate: false,
+            });
+        }
+        let data = at_least(&mut scratch.sums, count * yw * cout);
+        data.fill(T::ZERO);
+        for (row, sums) in data.chunks_mut(yw * cout).enumerate() {
+            for ky in 0..k {
+                let position = first + row + ky;
+                let inside = position >= pad && (position - pad).is_multiple_of(dilation);
+                let yy = position.saturating_sub(pad) / dilation;
+                if !inside || yy >= xh {
+                    continue;
+                }
+                let products = &taps[(yy - top) * xw * row_of_taps..][..xw * row_of_taps];
+                for kx in 0..k {
+                    // Pixel ox has the parts of input pixel xx for which xx·dilation + pad = ox + kx.
+                    let begin = kx.saturating_sub(pad).div_ceil(dilation);
+                    let end = (yw + kx).saturating_sub(pad).div_ceil(dilation).min(xw);
+                    for xx in begin..end {
+                        let from = &products[xx * row_of_taps + (ky * k + kx) * cout..][..cout];
+                        let to = &mut sums[(xx * dilation + pad - kx) * cout..][..cout];
+                        for (to, from) in to.iter_mut().zip(from) {
+                            *to += *from;
+                        }
+                    }
+                }
+            }
+        }
+        Sums {
+            data,
+            row_stride: yw,
+        }
+    }
+
     /// Copies row `position` of the padded, dilated input into `row`, which is zero.
     pub(super) fn fill_row<T: Real>(
         &self,
@@ -219,28 +323,30 @@ impl Conv {
             .saturating_sub(pad)
             .div_ceil(dilation)
             .min(self.x.w as usize);
-        for xx in 0..fitting {
-            let from = &x[self.x.at(n, yy, xx)..][..cin];
-            let to = &mut row[(pad + xx * dilation) * cin..][..cin];
-            if !self.masked {
-                to.copy_from_slice(from);
-                continue;
+        let pixel = |xx: usize| {
+            (
+                &x[self.x.at(n, yy, xx)..][..cin],
+                (pad + xx * dilation) * cin,
+            )
+        };
+        if !self.masked {
+            for xx in 0..fitting {
+                let (from, to) = pixel(xx);
+                row[to..to + cin].copy_from_slice(from);
             }
-            let words = &mask[self.x.mask_at(n, yy, xx / 8, 0)..][..self.x.quads as usize];
-            for (quad, word) in words.iter().enumerate() {
-                let bits = word >> ((xx % 8) * 4);
-                for i in 0..4 {
-                    to[quad * 4 + i] = if bits >> i & 1 == 1 {
-                        from[quad * 4 + i]
-                    } else {
-                        T::ZERO
-                    };
-                }
-            }
+            return;
         }
+        vectorized(|| {
+            for xx in 0..fitting {
+                let (from, to) = pixel(xx);
+                let words = &mask[self.x.mask_at(n, yy, xx / 8, 0)..][..self.x.quads as usize];
+                copy_masked(&mut row[to..to + cin], from, words, xx % 8 * 4);
+            }
+        });
     }
 
     /// Bias, factor, ReLU and its mask, and the way into y.
+    #[inline(always)]
     fn finish<T: Real>(
         &self,
         sums: &Sums<'_, T>,
