@@ -1,7 +1,9 @@
 //! Kernels on buffers that hold reals in 16 bits: each on the GPU and on `cpu` against f64, all of them with what they read and
 //! write stored alike.
 
-use pixgrad::device::{Buffer, Device, Kernel, Kind, Operation, Stored, pack, unpack};
+use pixgrad::device::{
+    Buffer, Device, Kernel, Kind, Operation, Stored, pack, pack_rectified, unpack, unpack_rectified,
+};
 use pixgrad::kernels::conv::{pack_weights, pack_weights_backward};
 use pixgrad::kernels::{
     Affine, AvgPool, AvgPoolBackward, Conv, Conv1x1, Conv3x3, Conv3x3Form, Conv3x3Pool,
@@ -18,22 +20,30 @@ const TOLERANCE: f64 = 1e-4;
 /// One binding: how it is stored, and what is in it before.
 enum Stand {
     Packed(Vec<f32>),
+    Rectified(Vec<f32>),
     Half(Vec<f32>),
     Real(Vec<f32>),
     Words(Vec<u32>),
 }
 
 impl Stand {
-    fn buffer(&self, device: &Device) -> Buffer {
-        let (kind, len) = match self {
+    fn kind(&self) -> (Kind, usize) {
+        match self {
             Self::Packed(v) => (Kind::Packed, v.len()),
+            Self::Rectified(v) => (Kind::Rectified, v.len()),
             Self::Half(v) => (Kind::Half, v.len()),
             Self::Real(v) => (Kind::Real, v.len()),
             Self::Words(v) => (Kind::Word, v.len()),
-        };
+        }
+    }
+
+    fn buffer(&self, device: &Device) -> Buffer {
+        let (kind, len) = self.kind();
         let buffer = device.buffer("test", kind, len).expect("it fits");
         match self {
-            Self::Packed(v) | Self::Half(v) | Self::Real(v) => device.upload(&buffer, v),
+            Self::Packed(v) | Self::Rectified(v) | Self::Half(v) | Self::Real(v) => {
+                device.upload(&buffer, v)
+            }
             Self::Words(v) => device.upload_words(&buffer, v),
         }
         .expect("it fits");
@@ -58,15 +68,7 @@ fn run(device: &Device, operation: &dyn Operation, stands: &[Stand]) -> Vec<Outp
 /// Runs a kernel everywhere and compares.
 fn check(kernel: impl Kernel, stands: &[Stand]) {
     let name = format!("{kernel:?}");
-    let kinds: Vec<(Kind, usize)> = stands
-        .iter()
-        .map(|stand| match stand {
-            Stand::Packed(v) => (Kind::Packed, v.len()),
-            Stand::Half(v) => (Kind::Half, v.len()),
-            Stand::Real(v) => (Kind::Real, v.len()),
-            Stand::Words(v) => (Kind::Word, v.len()),
-        })
-        .collect();
+    let kinds: Vec<_> = stands.iter().map(Stand::kind).collect();
     let operation = Stored::on(Box::new(kernel), &kinds).expect("it takes these");
     let expected = run(&Device::oracle(), &*operation, stands);
     for (device, on) in [("cpu", &Device::cpu()), ("gpu", &*GPU)] {
@@ -80,9 +82,19 @@ fn packed(rng: &mut ChaCha8Rng, view: View) -> Stand {
     Stand::Packed(tensor(rng, view))
 }
 
+/// What a ReLU leaves.
+fn rectified(rng: &mut ChaCha8Rng, view: View) -> Stand {
+    Stand::Rectified(tensor(rng, view).iter().map(|v| v.max(0.0)).collect())
+}
+
 /// What is to be written: NaN, which must not stay.
 fn unwritten(view: View) -> Stand {
     Stand::Packed(vec![f32::NAN; view.len()])
+}
+
+/// The same for what is never negative.
+fn unwritten_rectified(view: View) -> Stand {
+    Stand::Rectified(vec![f32::NAN; view.len()])
 }
 
 fn weights(rng: &mut ChaCha8Rng, conv: Conv, backward: bool) -> Stand {
@@ -117,9 +129,9 @@ fn convolutions_forward_and_backward() {
                 ..Conv::new(x, y, kernel)
             };
             let stands = [
-                packed(rng, x),
+                rectified(rng, x),
                 weights(rng, forward, false),
-                unwritten(y),
+                unwritten_rectified(y),
                 bias(rng, y),
                 Stand::Words(vec![0; y.mask_len()]),
             ];
@@ -164,9 +176,9 @@ fn convolutions_with_their_pool() {
         check(
             Conv3x3Pool { x, y },
             &[
-                packed(rng, x),
+                rectified(rng, x),
                 weights(rng, conv, false),
-                unwritten(y),
+                unwritten_rectified(y),
                 bias(rng, y),
                 Stand::Words(vec![0; y.maxima_len()]),
             ],
@@ -204,7 +216,7 @@ fn slices_leave_their_neighbours_alone() {
     let stands = [
         packed(rng, x),
         weights(rng, conv, false),
-        packed(rng, whole),
+        rectified(rng, whole),
         bias(rng, y),
         Stand::Words(vec![0; y.mask_len()]),
     ];
@@ -227,7 +239,11 @@ fn pools_pads_and_the_rest_of_a_network() {
     let argmax = vec![0; pool.argmax_len()];
     check(
         pool,
-        &[packed(rng, x), unwritten(y), Stand::Words(argmax.clone())],
+        &[
+            rectified(rng, x),
+            unwritten_rectified(y),
+            Stand::Words(argmax.clone()),
+        ],
     );
     let backward = MaxPoolBackward {
         dy: y,
@@ -261,7 +277,8 @@ fn pools_pads_and_the_rest_of_a_network() {
     };
     check(backward, &[packed(rng, y), packed(rng, x)]);
     let bits = Stand::Words(vec![0; x.mask_len()]);
-    check(Relu { x, y: x }, &[packed(rng, x), unwritten(x), bits]);
+    let relu = [packed(rng, x), unwritten_rectified(x), bits];
+    check(Relu { x, y: x }, &relu);
     let relu = ReluBackward {
         dy: x,
         dx: x,
@@ -313,7 +330,7 @@ fn pools_pads_and_the_rest_of_a_network() {
         beta,
         k,
     };
-    check(lrn, &[packed(rng, x), unwritten(x)]);
+    check(lrn, &[rectified(rng, x), unwritten_rectified(x)]);
     let backward = LrnBackward {
         x,
         dy: x,
@@ -345,16 +362,21 @@ fn the_shader_packs_as_the_host_does() {
         rows: view.h,
         accumulate: false,
     };
-    let kinds = [(Kind::Real, view.len()), (Kind::Packed, view.len())];
-    let operation = Stored::on(Box::new(rows), &kinds).expect("it takes these");
-    let stands = [Stand::Real(values.clone()), unwritten(view)];
-    let [Output::Reals(actual)] = &run(&GPU, &*operation, &stands)[..] else {
-        panic!("one tensor is written");
-    };
-    for (quad, actual) in values.chunks_exact(4).zip(actual.chunks_exact(4)) {
-        let quad = [quad[0], quad[1], quad[2], quad[3]];
-        let expected = unpack(pack(quad)).map(f64::from);
-        assert_eq!(actual, expected, "{quad:?}");
+    for to in [unwritten(view), unwritten_rectified(view)] {
+        let stands = [Stand::Real(values.clone()), to];
+        let kinds: Vec<_> = stands.iter().map(Stand::kind).collect();
+        let operation = Stored::on(Box::new(rows), &kinds).expect("it takes these");
+        let [Output::Reals(actual)] = &run(&GPU, &*operation, &stands)[..] else {
+            panic!("one tensor is written");
+        };
+        for (quad, actual) in values.chunks_exact(4).zip(actual.chunks_exact(4)) {
+            let quad = [quad[0], quad[1], quad[2], quad[3]];
+            let expected = match kinds[1].0 {
+                Kind::Rectified => unpack_rectified(pack_rectified(quad)),
+                _ => unpack(pack(quad)),
+            };
+            assert_eq!(actual, expected.map(f64::from), "{quad:?}");
+        }
     }
 }
 

@@ -2,7 +2,8 @@
 //!
 //! A gradient through ReLUs and max pools jumps wherever a unit changes its sign, or a window its maximum. Rounding by ε makes a
 //! part of about ε of them do so in every one of L layers, and the gradient moves by about √(L·ε), however exact the sums
-//! are: 1 % to 8 % here, at ε ≈ 4·10⁻⁵. What that means is told by a change that nobody minds: a picture's rounding to 8 bits
+//! are. One unit that switches may count more than all else in a single gradient, so that several starts are looked at, and
+//! their median. What it means is told by a change that nobody minds: a picture's rounding to 8 bits
 //! moves the gradient of the same network in f32 two to twenty times as far.
 
 use std::ops::ControlFlow;
@@ -26,10 +27,19 @@ fn at(recipe: Recipe, size: u32) -> Recipe {
     recipe.size(size).min_size(size)
 }
 
-/// What the methods do, from a picture and from noise: style and content, what a layer answers, and a class, where there are
-/// classes.
-fn methods(network: &Network, size: u32) -> Vec<(&'static str, Recipe)> {
-    let picture = sample("chelsea.png")
+/// Pictures to start from.
+const PICTURES: [&str; 5] = [
+    "chelsea.png",
+    "coffee.jpg",
+    "astronaut.jpg",
+    "rocket.jpg",
+    "gravel.png",
+];
+
+/// What the methods do, from a picture and from noise, both number `start`: style and content, what a layer answers, and a class,
+/// where there are classes.
+fn methods(network: &Network, size: u32, start: usize) -> Vec<(&'static str, Recipe)> {
+    let picture = sample(PICTURES[start])
         .resize(size, size * 2 / 3, Filter::Bicubic)
         .expect("a size");
     let style = Recipe::style(picture.clone(), [sample("starry_night.jpg")]);
@@ -40,7 +50,9 @@ fn methods(network: &Network, size: u32) -> Vec<(&'static str, Recipe)> {
         ),
         (
             "style from noise",
-            style.init(Init::Picture(noise(size, size * 2 / 3, 3).into())),
+            style.init(Init::Picture(
+                noise(size, size * 2 / 3, start as u64).into(),
+            )),
         ),
     ];
     let graph = network.graph();
@@ -97,22 +109,36 @@ fn rounded(recipe: &Recipe) -> Recipe {
     recipe.clone().init(Init::Picture(image.into()))
 }
 
-/// The gradient in 16 bits is nearer to that in 32 than that of the rounded picture, by half, and no farther than `most`; the
-/// objective has three digits of its own.
-fn check(network: &Network, name: &str, recipe: &Recipe, most: f64) {
-    let mut half = recipe.clone();
-    half.precision = Precision::F16;
-    let (loss, exact) = gradient(recipe, network);
-    let (half_loss, half) = gradient(&half, network);
-    let (_, of_rounded) = gradient(&rounded(recipe), network);
-    let (ours, theirs) = (distance(&half, &exact), distance(&of_rounded, &exact));
-    let what = format!("{name} by {network:?}");
-    println!("{what}: {ours:.1e}; of a picture in 8 bits {theirs:.1e}");
-    assert!(ours <= 0.5 * theirs, "{what}: {ours:.1e}, {theirs:.1e}");
-    assert!(ours <= most, "{what}: {ours:.1e}");
-    let loss = (half_loss - loss).abs() / loss.abs();
-    assert!(loss <= 5e-3, "{what}: the objective is off by {loss:.1e}");
-    assert_ne!(half, exact, "{what}: nothing was stored otherwise");
+/// At most starts the gradient in 16 bits is no farther from that in 32 than `most`, and nowhere than thrice that. It is nearer than
+/// that of the rounded picture, by half; the objective has three digits of its own.
+fn check(network: &Network, starts: &[usize], size: u32, most: f64) {
+    let per_start: Vec<_> = starts.iter().map(|s| methods(network, size, *s)).collect();
+    for (method, (name, _)) in per_start[0].iter().enumerate() {
+        let what = format!("{name} by {network:?}");
+        let (mut ours, mut theirs) = (Vec::new(), Vec::new());
+        for methods in &per_start {
+            let recipe = &methods[method].1;
+            let mut half = recipe.clone();
+            half.precision = Precision::F16;
+            let (loss, exact) = gradient(recipe, network);
+            let (half_loss, half) = gradient(&half, network);
+            let (_, of_rounded) = gradient(&rounded(recipe), network);
+            ours.push(distance(&half, &exact));
+            theirs.push(distance(&of_rounded, &exact));
+            let loss = (half_loss - loss).abs() / loss.abs();
+            assert!(loss <= 5e-3, "{what}: the objective is off by {loss:.1e}");
+            assert_ne!(half, exact, "{what}: nothing was stored otherwise");
+        }
+        ours.sort_by(f64::total_cmp);
+        theirs.sort_by(f64::total_cmp);
+        let (median, farthest) = (ours[ours.len() / 2], ours[ours.len() - 1]);
+        let of_rounded = theirs[theirs.len() / 2];
+        println!(
+            "{what}: median {median:.1e}, most {farthest:.1e}; of a picture in 8 bits {of_rounded:.1e}"
+        );
+        assert!(median <= most && farthest <= 3.0 * most, "{what}: {ours:?}");
+        assert!(median <= 0.5 * of_rounded, "{what}: {ours:?}, {theirs:?}");
+    }
 }
 
 #[test]
@@ -120,10 +146,9 @@ fn gradients_of_the_embedded_networks() {
     for model in ["squeezenet1_1", "vgg19"] {
         for device in [&*GPU, &Device::cpu()] {
             let network = Network::load(device, model).expect("embedded");
-            for (name, recipe) in methods(&network, 64) {
-                let style = model == "vgg19" && name.starts_with("style");
-                check(&network, name, &recipe, if style { 1e-2 } else { 4e-2 });
-            }
+            // Style, and what dreams climb, by the network for large pictures; the other has three times the layers.
+            let most = if model == "vgg19" { 1e-2 } else { 5e-2 };
+            check(&network, &[0, 1, 2, 3, 4], 64, most);
         }
     }
 }
@@ -143,9 +168,7 @@ fn gradients_of_whole_networks() {
             continue;
         }
         let network = Network::load(&device, &path.display().to_string()).expect("a network");
-        for (name, recipe) in methods(&network, 128) {
-            check(&network, name, &recipe, 0.1);
-        }
+        check(&network, &[0, 1, 2], 128, 0.1);
     }
 }
 
@@ -189,7 +212,8 @@ fn a_plan_is_made_of_packed_layers() {
         "{reals:?}"
     );
     assert!(kinds(Kind::Half).contains(&"conv1"));
-    assert!(kinds(Kind::Packed).contains(&"fire2/squeeze1x1"));
+    assert!(kinds(Kind::Rectified).contains(&"fire2/squeeze1x1"));
+    assert!(kinds(Kind::Packed).contains(&"normalize"));
     assert!(plan.cost().buffer_bytes < network_bytes(&network, image, node) * 3 / 4);
 }
 
@@ -219,7 +243,7 @@ fn runs_in_sixteen_bits() {
             let image = run.image().expect("an image").rgb;
             (last, image.into_iter().map(f64::from).collect::<Vec<_>>())
         };
-        let (_, recipe) = methods(&network, 64).swap_remove(0);
+        let (_, recipe) = methods(&network, 64, 0).swap_remove(0);
         let recipe = recipe.iterations(12);
         let mut half = recipe.clone();
         half.precision = Precision::F16;

@@ -204,13 +204,13 @@ fn packed_slots(module: &naga::Module) -> (Vec<Slot>, usize) {
         };
         if module.types[base].inner == quad {
             let written = access.contains(naga::StorageAccess::STORE);
-            slots[binding.binding as usize - 1] = match (written, count % 2) {
-                (true, _) => Slot {
-                    kind: Kind::Packed,
+            slots[binding.binding as usize - 1] = match (written, count % 3) {
+                (true, i) => Slot {
+                    kind: [Kind::Packed, Kind::Rectified, Kind::Packed][i],
                     access: Access::ReadWrite,
                 },
-                (false, odd) => Slot {
-                    kind: [Kind::Packed, Kind::Half][odd],
+                (false, i) => Slot {
+                    kind: [Kind::Packed, Kind::Half, Kind::Rectified][i],
                     access: Access::Read,
                 },
             };

@@ -7,15 +7,9 @@ from dataclasses import dataclass
 
 import numpy
 import torch
-from safetensors.torch import load_file
 
-from task import CONTENT_WEIGHT, STEP, STYLE_LAYERS, STYLE_WEIGHT, Task
-
-READ = tuple(STYLE_LAYERS.values())
-# In torchvision's `features`: convolutions, and those of them that follow a pool.
-CONVOLUTIONS = (0, 2, 5, 7, 10, 12, 14, 16, 19)
-POOL_BEFORE = (5, 10, 19)
-
+from networks import network
+from task import CONTENT_WEIGHT, STEP, STYLE_WEIGHT, Task
 
 @dataclass
 class Way:
@@ -35,30 +29,6 @@ REDUCED = tuple(
 )
 
 
-class Vgg19(torch.nn.Module):
-    """VGG-19 up to relu4_1, its weights fixed."""
-
-    def __init__(self, task: Task) -> None:
-        super().__init__()
-        for name, tensor in load_file(task.weights).items():
-            if name.startswith("features.") and int(name.split(".")[1]) in CONVOLUTIONS:
-                self.register_buffer(name.replace(".", "_"), tensor.float())
-        self.register_buffer("mean", torch.tensor(task.mean).view(1, 3, 1, 1))
-        self.register_buffer("std", torch.tensor(task.std).view(1, 3, 1, 1))
-
-    def forward(self, image: torch.Tensor) -> list[torch.Tensor]:
-        x = (image - self.mean) / self.std
-        read = []
-        for i in CONVOLUTIONS:
-            if i in POOL_BEFORE:
-                x = torch.nn.functional.max_pool2d(x, 2)
-            weight, bias = getattr(self, f"features_{i}_weight"), getattr(self, f"features_{i}_bias")
-            x = torch.relu(torch.nn.functional.conv2d(x, weight, bias, padding=1))
-            if i in READ:
-                read.append(x)
-        return read
-
-
 def gram(x: torch.Tensor) -> torch.Tensor:
     """FFᵀ/N of an activation, in f32."""
     f = x.float().flatten(2)
@@ -76,22 +46,25 @@ class Iteration:
             return torch.from_numpy(planes.reshape(1, 3, task.size, task.size)).to(device, memory_format=layout)
 
         self.half = way.precision == "f16"
-        self.network = Vgg19(task).to(device, memory_format=layout)
+        self.network = network(task).to(device, memory_format=layout)
+        self.layers, self.content_layer = task.network.style_layers, task.network.content_layer
         with torch.no_grad():
-            self.grams = [gram(x) for x in self.answers(picture("style"))]
-            self.content = self.answers(picture("content"))[-1].float()
+            style = self.answers(picture("style"))
+            self.grams = [gram(style[layer]) for layer in self.layers]
+            self.content = self.answers(picture("content"))[self.content_layer].float()
         self.image = picture("start").requires_grad_(True)
         self.adam = torch.optim.Adam([self.image], lr=STEP)
         self.losses = torch.compile(self.terms) if way.compiled else self.terms
 
-    def answers(self, image: torch.Tensor) -> list[torch.Tensor]:
+    def answers(self, image: torch.Tensor) -> dict[str, torch.Tensor]:
         with torch.autocast(image.device.type, dtype=torch.float16, enabled=self.half):
             return self.network(image)
 
     def terms(self, image: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         read = self.answers(image)
-        style = sum(((gram(x) - a) ** 2).sum() / (4 * x.shape[1] ** 2) for x, a in zip(read, self.grams))
-        content = ((read[-1].float() - self.content) ** 2).mean()
+        styles = zip((read[layer] for layer in self.layers), self.grams)
+        style = sum(((gram(x) - a) ** 2).sum() / (4 * x.shape[1] ** 2) for x, a in styles)
+        content = ((read[self.content_layer].float() - self.content) ** 2).mean()
         return STYLE_WEIGHT * style, CONTENT_WEIGHT * content
 
     def step(self) -> tuple[torch.Tensor, torch.Tensor]:

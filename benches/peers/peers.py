@@ -47,7 +47,7 @@ def kind_of(device: dict) -> str:
 
 
 def time_pixgrad(options: argparse.Namespace, task: Task, device: str, precision: str) -> Row:
-    path = recipe(task.folder, task.weights, task.size, options.warm_up + options.runs)
+    path = recipe(task.folder, task.network, task.weights, task.size, options.warm_up + options.runs)
     told = trace(options.pixgrad, path, device, precision)
     tolerance = common.LOSS_TOLERANCE if precision == "f32" else REDUCED_TOLERANCE
     check("pixgrad on " + device, [trace_losses(i) for i in told["iterations"]], task.losses, tolerance)
@@ -123,7 +123,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--pixgrad", type=Path, default=ROOT / "target/release/pixgrad", help="the program")
     parser.add_argument("--device", action="append", help="a device of pixgrad's; may be repeated [cpu]")
-    parser.add_argument("--weights", type=Path, default=ROOT / "samples/models/vgg19.safetensors")
+    parser.add_argument("--network", choices=common.NETWORKS, default="vgg19", help="[vgg19]")
+    parser.add_argument("--weights", type=Path, help="the network's [samples/models/NETWORK.safetensors]")
     parser.add_argument("--content", type=Path, default=ROOT / "samples/images/chelsea.png")
     parser.add_argument("--style", type=Path, default=ROOT / "samples/images/starry_night.jpg")
     parser.add_argument("--size", type=int, default=256, help="both sides in pixels [256]")
@@ -135,20 +136,23 @@ def main() -> None:
     parser.add_argument("--json", type=Path, help="write the rows here")
     options = parser.parse_args()
     options.device = options.device or ["cpu"]
+    if options.burn and options.network != "vgg19":
+        parser.error("burn's program has VGG-19 only")
     if options.runs < 1 or options.warm_up + options.runs < 2:
         parser.error("at least two iterations, one of which counts")
     rows: list[Row] = []
     with tempfile.TemporaryDirectory() as name:
-        weights = options.weights.resolve()
-        task = prepare(options.pixgrad, Path(name), weights, options.content, options.style, options.size)
+        network = common.NETWORKS[options.network]
+        weights = (options.weights or ROOT / f"samples/models/{network.name}.safetensors").resolve()
+        task = prepare(options.pixgrad, Path(name), network, weights, options.content, options.style, options.size)
         for made in rows_of(options, task):
             print(f"{made.who} on {made.device}, {made.precision}: {made.median_ms:.1f} ms", file=sys.stderr)
             rows.append(made)
     compare(rows)
-    print(f"VGG-19 to {common.CONTENT_LAYER}, Gatys' terms, {options.size}x{options.size}, {options.runs} iterations")
+    print(f"{network.name} to {network.style_layers[-1]}, Gatys' terms, {options.size}x{options.size}, {options.runs} iterations")
     print(table(rows))
     if options.json:
-        options.json.write_text(json.dumps({"size": options.size, "rows": [asdict(r) for r in rows]}, indent=2) + "\n")
+        options.json.write_text(json.dumps({"network": network.name, "size": options.size, "rows": [asdict(r) for r in rows]}, indent=2) + "\n")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What is compared: one iteration of Gatys' style transfer by VGG-19, and what pixgrad finds for it."""
+"""What is compared: one iteration of Gatys' style transfer, and what pixgrad finds for it."""
 
 import json
 import re
@@ -12,9 +12,25 @@ import numpy
 from PIL import Image
 from safetensors.numpy import load_file
 
-# Layers are named after the ReLU; this is the index of the convolution before it in torchvision's `features`.
-STYLE_LAYERS = {"relu1_1": 0, "relu2_1": 5, "relu3_1": 10, "relu4_1": 19}
-CONTENT_LAYER = "relu4_1"
+
+
+@dataclass(frozen=True)
+class Network:
+    """A network by pixgrad's name, and the layers that the terms read, in the order in which it has them."""
+
+    name: str
+    style_layers: tuple[str, ...]
+    content_layer: str
+
+
+NETWORKS = {
+    network.name: network
+    for network in (
+        Network("vgg19", ("relu1_1", "relu2_1", "relu3_1", "relu4_1"), "relu4_1"),
+        Network("squeezenet1_1", ("relu_conv1", "fire2/concat", "fire3/concat", "fire4/concat", "fire5/concat", "fire7/concat"), "fire3/concat"),
+    )
+}
+
 STYLE_WEIGHT, CONTENT_WEIGHT = 1000.0, 1.0
 STEP = 0.02
 # Relative differences beyond these mean that not the same thing is computed. A unit within rounding of zero may be on in one
@@ -27,6 +43,7 @@ class Task:
     """The files that say what the iteration is, and pixgrad's answer on its `cpu` device."""
 
     folder: Path
+    network: Network
     weights: Path
     size: int
     mean: list[float]
@@ -35,15 +52,15 @@ class Task:
     gradient: numpy.ndarray
 
 
-def prepare(program: Path, folder: Path, weights: Path, content: Path, style: Path, size: int) -> Task:
+def prepare(program: Path, folder: Path, network: Network, weights: Path, content: Path, style: Path, size: int) -> Task:
     pictures(folder, content, style, size)
-    path, found = recipe(folder, weights, size, 2), folder / "gradient.safetensors"
+    path, found = recipe(folder, network, weights, size, 2), folder / "gradient.safetensors"
     run(program, "grad", str(path), "-o", str(found), "--device", "cpu")
     tensors = load_file(found)
     losses = [trace_losses(i) for i in trace(program, path, "cpu")["iterations"]]
     check("pixgrad run against pixgrad grad", losses[:1], [[float(tensors[f"term.{i}"].item()) for i in range(2)]])
     mean, std = preprocessing(weights)
-    return Task(folder, weights, size, mean, std, losses, tensors["gradient"])
+    return Task(folder, network, weights, size, mean, std, losses, tensors["gradient"])
 
 
 def preprocessing(weights: Path) -> tuple[list[float], list[float]]:
@@ -79,9 +96,9 @@ def pictures(folder: Path, content: Path, style: Path, size: int) -> None:
         (array.astype(numpy.float32) / 255.0).transpose(2, 0, 1).tofile(folder / f"{name}.f32")
 
 
-def recipe(folder: Path, weights: Path, size: int, iterations: int) -> Path:
+def recipe(folder: Path, network: Network, weights: Path, size: int, iterations: int) -> Path:
     """The iteration as a recipe: plain terms, one scale, Adam."""
-    layers = ", ".join(f'"{layer}"' for layer in STYLE_LAYERS)
+    layers = ", ".join(f'"{layer}"' for layer in network.style_layers)
     path = folder / f"recipe-{iterations}.toml"
     path.write_text(f"""
 model = {json.dumps(str(weights))}
@@ -95,7 +112,7 @@ target = "style.png"
 weight = {STYLE_WEIGHT}
 [[term]]
 kind = "content"
-layers = ["{CONTENT_LAYER}"]
+layers = ["{network.content_layer}"]
 target = "content.png"
 weight = {CONTENT_WEIGHT}
 [optimizer]

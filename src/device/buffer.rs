@@ -15,6 +15,8 @@ pub enum Kind {
     Half,
     /// Floating-point numbers in 16 bits, of which four share an exponent: see `wgsl/shared/packed.wgsl`.
     Packed,
+    /// As packed, of numbers that are never negative, which have a bit more: what a ReLU leaves.
+    Rectified,
     /// u32: bit masks, argmax positions, counters.
     Word,
 }
@@ -25,7 +27,7 @@ impl Kind {
     pub fn bytes(self, len: usize) -> u64 {
         match self {
             Self::Real | Self::Word => len as u64 * 4,
-            Self::Half | Self::Packed => len.div_ceil(4) as u64 * 8,
+            Self::Half | Self::Packed | Self::Rectified => len.div_ceil(4) as u64 * 8,
         }
     }
 
@@ -33,6 +35,12 @@ impl Kind {
     #[must_use]
     pub fn buffer_bytes(self, len: usize) -> u64 {
         self.bytes(len).max(16).next_multiple_of(16)
+    }
+
+    /// Whether four elements are stored together, in two words.
+    #[must_use]
+    pub fn in_quads(self) -> bool {
+        matches!(self, Self::Half | Self::Packed | Self::Rectified)
     }
 
     /// Whether the elements are numbers, however they are stored.
@@ -208,7 +216,7 @@ impl Buffer {
         let arithmetic = self.cpu().arithmetic;
         let memory = &mut *self.write();
         match (self.kind, arithmetic) {
-            (Kind::Half | Kind::Packed, _) => {
+            (kind, _) if kind.in_quads() => {
                 let data: Vec<f64> = data.collect();
                 let quads = typed_mut::<Words>(memory, self.len.div_ceil(4));
                 for (to, from) in quads.iter_mut().zip(data.chunks(4)) {
@@ -234,7 +242,7 @@ impl Buffer {
         let arithmetic = self.cpu().arithmetic;
         let memory = &*self.read();
         match (self.kind, arithmetic) {
-            (Kind::Half | Kind::Packed, _) => {
+            (kind, _) if kind.in_quads() => {
                 let quads = typed::<Words>(memory, self.len.div_ceil(4)).iter();
                 let reals = quads.flat_map(|words| decode(self.kind, *words));
                 reals.take(self.len).collect()

@@ -129,10 +129,8 @@ fn with_bindings<T: Real + bytemuck::Pod>(
                 Lock::Write(memory) => memory,
             };
             match buffer.kind() {
-                kind @ (Kind::Half | Kind::Packed) => {
-                    unpack(kind, typed(memory, buffer.len().div_ceil(4)))
-                }
-                Kind::Real | Kind::Word => Vec::new(),
+                kind if kind.in_quads() => unpack(kind, typed(memory, buffer.len().div_ceil(4))),
+                _ => Vec::new(),
             }
         })
         .collect();
@@ -141,18 +139,22 @@ fn with_bindings<T: Real + bytemuck::Pod>(
         .zip(&mut unpacked)
         .zip(buffers)
         .map(|((lock, unpacked), buffer)| match (lock, buffer.kind()) {
-            (Lock::Read(_), Kind::Half | Kind::Packed) => Binding::Real(unpacked),
-            (Lock::Write(_), Kind::Half | Kind::Packed) => Binding::RealMut(unpacked),
             (Lock::Read(memory), Kind::Real) => Binding::Real(typed(memory, buffer.len())),
             (Lock::Write(memory), Kind::Real) => Binding::RealMut(typed_mut(memory, buffer.len())),
             (Lock::Read(memory), Kind::Word) => Binding::Words(typed(memory, buffer.len())),
             (Lock::Write(memory), Kind::Word) => Binding::WordsMut(typed_mut(memory, buffer.len())),
+            (Lock::Read(_), _) => Binding::Real(unpacked),
+            (Lock::Write(_), _) => Binding::RealMut(unpacked),
         })
         .collect();
     run(Bindings::new(bindings));
     for ((lock, reals), buffer) in locks.iter_mut().zip(&unpacked).zip(buffers) {
-        if let (Lock::Write(memory), kind @ (Kind::Half | Kind::Packed)) = (lock, buffer.kind()) {
-            pack_into(kind, reals, typed_mut(memory, buffer.len().div_ceil(4)));
+        if let (Lock::Write(memory), true) = (lock, buffer.kind().in_quads()) {
+            pack_into(
+                buffer.kind(),
+                reals,
+                typed_mut(memory, buffer.len().div_ceil(4)),
+            );
         }
     }
 }

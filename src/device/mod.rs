@@ -36,7 +36,7 @@ pub use error::DeviceError;
 pub use fingerprint::fingerprint;
 pub use gpu::{Gpu, Usage};
 pub use kernel::{Access, Alternatives, Binding, Bindings, Kernel, Operation, Slot, Work};
-pub use packed::{pack, unpack};
+pub use packed::{pack, pack_rectified, unpack, unpack_rectified};
 pub use packing::apply as pack_bindings;
 pub use pipeline::{Dispatch, PARAMS_SLOT, Pipeline};
 pub use real::{Gemm, Real};
@@ -206,7 +206,7 @@ impl Device {
                 buffer.write_reals(data.iter().map(|&v| f64::from(v)));
                 Ok(())
             }
-            (Hardware::Gpu(gpu), kind @ (Kind::Half | Kind::Packed)) => {
+            (Hardware::Gpu(gpu), kind) if kind.in_quads() => {
                 let quads: Vec<_> = data.chunks(4).map(|q| packed::encode(kind, q)).collect();
                 gpu.write(buffer, bytemuck::cast_slice(&quads))
             }
@@ -257,7 +257,7 @@ impl Device {
             (Hardware::Cpu(_), _) => {
                 Ok(buffer.read_reals().into_iter().map(|v| v as f32).collect())
             }
-            (Hardware::Gpu(gpu), kind @ (Kind::Half | Kind::Packed)) => {
+            (Hardware::Gpu(gpu), kind) if kind.in_quads() => {
                 let quads: Vec<packed::Words> = bytemuck::pod_collect_to_vec(&gpu.read(buffer)?);
                 let reals = quads.iter().flat_map(|q| packed::decode(kind, *q));
                 Ok(reals.take(buffer.len()).collect())

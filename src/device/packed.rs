@@ -11,26 +11,52 @@ pub(super) type Words = [u32; 2];
 /// Four numbers that share an exponent, see `wgsl/shared/packed.wgsl`.
 #[must_use]
 pub fn pack(values: [f32; 4]) -> [u32; 2] {
+    joined(values, 13, -8191.0, 8191.0)
+}
+
+/// The same of numbers that are never negative: one bit more.
+#[must_use]
+pub fn pack_rectified(values: [f32; 4]) -> [u32; 2] {
+    joined(values, 14, 0.0, 16383.0)
+}
+
+fn joined(values: [f32; 4], bits: u32, least: f32, most: f32) -> Words {
     let largest = values
         .iter()
         .fold(0, |most, v| most.max(v.to_bits() & 0x7fff_ffff));
     if largest >= f32::INFINITY.to_bits() {
         return [15, 15];
     }
-    let e = ((largest >> 23).max(13) - 12).min(242);
+    let e = ((largest >> 23).max(bits) + 1 - bits).min(255 - bits);
     let scale = f32::from_bits((254 - e) << 23);
     // As in WGSL: a sum with 1.5·2²³ is rounded to a whole number, which stands in its low bits.
     let [a, b, c, d] =
-        values.map(|v| ((v * scale).clamp(-8191.0, 8191.0) + 12_582_912.0).to_bits() & 0x3fff);
+        values.map(|v| ((v * scale).clamp(least, most) + 12_582_912.0).to_bits() & 0x3fff);
     [a << 18 | b << 4 | (e & 15), c << 18 | d << 4 | e >> 4]
+}
+
+/// What the numbers are multiples of.
+fn exponent([first, second]: Words) -> f32 {
+    f32::from_bits(((first & 15) | (second & 15) << 4) << 23)
+}
+
+/// Each number's bits, from the highest on.
+fn mantissas([first, second]: Words) -> [u32; 4] {
+    [first, first << 14, second, second << 14]
 }
 
 /// The numbers of [`pack`].
 #[must_use]
-pub fn unpack([first, second]: [u32; 2]) -> [f32; 4] {
-    let e = (first & 15) | (second & 15) << 4;
-    let scale = f32::from_bits(e << 23);
-    [first, first << 14, second, second << 14].map(|high| (high as i32 >> 18) as f32 * scale)
+pub fn unpack(words: [u32; 2]) -> [f32; 4] {
+    let scale = exponent(words);
+    mantissas(words).map(|high| (high as i32 >> 18) as f32 * scale)
+}
+
+/// The numbers of [`pack_rectified`].
+#[must_use]
+pub fn unpack_rectified(words: [u32; 2]) -> [f32; 4] {
+    let scale = exponent(words);
+    mantissas(words).map(|high| (high >> 18) as f32 * scale)
 }
 
 /// IEEE 754's binary16.
@@ -58,11 +84,14 @@ pub(super) fn decode_all<T: Real>(kind: Kind, quads: &[Words], reals: &mut [T]) 
                 }
             }
         }
-        _ => {
-            for (to, from) in reals.chunks_exact_mut(4).zip(quads) {
-                to.copy_from_slice(&unpack(*from).map(T::from_f32));
-            }
-        }
+        Kind::Rectified => unpack_all(quads, reals, unpack_rectified),
+        _ => unpack_all(quads, reals, unpack),
+    }
+}
+
+fn unpack_all<T: Real>(quads: &[Words], reals: &mut [T], one: impl Fn(Words) -> [f32; 4]) {
+    for (to, from) in reals.chunks_exact_mut(4).zip(quads) {
+        to.copy_from_slice(&one(*from).map(T::from_f32));
     }
 }
 
@@ -74,6 +103,7 @@ pub(super) fn encode<T: Real>(kind: Kind, values: &[T]) -> Words {
     }
     match kind {
         Kind::Half => to_half(quad),
+        Kind::Rectified => pack_rectified(quad),
         _ => pack(quad),
     }
 }
@@ -82,6 +112,7 @@ pub(super) fn encode<T: Real>(kind: Kind, values: &[T]) -> Words {
 pub(super) fn decode<T: Real>(kind: Kind, words: Words) -> [T; 4] {
     let quad = match kind {
         Kind::Half => from_half(words),
+        Kind::Rectified => unpack_rectified(words),
         _ => unpack(words),
     };
     quad.map(|v| T::from_f32(v))
@@ -98,6 +129,10 @@ mod tests {
             for (a, b) in unpack(pack(values)).iter().zip(values) {
                 assert!((a - b).abs() <= scale / 8192.0 * 1.01, "{a} for {b}");
             }
+            let values = values.map(f32::abs);
+            for (a, b) in unpack_rectified(pack_rectified(values)).iter().zip(values) {
+                assert!((a - b).abs() <= scale / 16384.0 * 1.01, "{a} for {b}");
+            }
         }
     }
 
@@ -107,20 +142,30 @@ mod tests {
             let values = [1, 7, 13, 29].map(|k| ((i * k) as f32).sin() * (i as f32 - 5e3));
             let words = pack(values);
             assert_eq!(pack(unpack(words)), words, "{values:?}");
+            let words = pack_rectified(values.map(|v| v.max(0.0)));
+            assert_eq!(pack_rectified(unpack_rectified(words)), words, "{values:?}");
         }
     }
 
     #[test]
     fn zeros_and_extremes() {
-        assert_eq!(unpack(pack([0.0; 4])), [0.0; 4]);
-        let [a, b, ..] = unpack(pack([f32::MAX, f32::MIN_POSITIVE, 0.0, 0.0]));
-        assert!(a.is_finite() && a > 0.999 * f32::MAX && b == 0.0, "{a} {b}");
-        let [small, ..] = unpack(pack([f32::MIN_POSITIVE, 0.0, 0.0, 0.0]));
-        assert_eq!(small, f32::MIN_POSITIVE);
-        for bad in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
-            let values = unpack(pack([1.0, bad, 2.0, 3.0]));
-            assert!(values.iter().all(|v| !v.is_finite()), "{values:?}");
+        type Codec = (fn([f32; 4]) -> Words, fn(Words) -> [f32; 4]);
+        let codecs: [Codec; 2] = [(pack, unpack), (pack_rectified, unpack_rectified)];
+        for (pack, unpack) in codecs {
+            assert_eq!(unpack(pack([0.0; 4])), [0.0; 4]);
+            let [a, b, ..] = unpack(pack([f32::MAX, f32::MIN_POSITIVE, 0.0, 0.0]));
+            assert!(a.is_finite() && a > 0.999 * f32::MAX && b == 0.0, "{a} {b}");
+            let [small, ..] = unpack(pack([f32::MIN_POSITIVE, 0.0, 0.0, 0.0]));
+            assert_eq!(small, f32::MIN_POSITIVE);
+            for bad in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
+                let values = unpack(pack([1.0, bad, 2.0, 3.0]));
+                assert!(values.iter().all(|v| !v.is_finite()), "{values:?}");
+            }
         }
+        assert_eq!(
+            unpack_rectified(pack_rectified([-1.0, 1.0, -0.0, 0.0])),
+            [0.0, 1.0, 0.0, 0.0]
+        );
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Makes of a compiled shader one whose bindings hold reals in 16 bits.
 //!
 //! A kernel's file declares tensors as `array<vec4<f32>>` and is written and tested for that. Where a buffer holds
-//! [`Kind::Half`] or [`Kind::Packed`] instead, the binding becomes an `array<vec2<u32>>`, every load of a vec4 is passed through
+//! [`Kind::Half`], [`Kind::Packed`] or [`Kind::Rectified`] instead, the binding becomes an `array<vec2<u32>>`, every load of a vec4 is passed through
 //! a function of `wgsl/shared/packed.wgsl`, and so is every vec4 before it is stored. Drivers inline these. So one text
 //! serves all kinds of storage, and none can be forgotten.
 
@@ -39,8 +39,7 @@ pub fn apply(module: &mut Module, slots: &[Slot]) -> Result<(), String> {
     for (handle, variable) in module.global_variables.iter() {
         let binding = variable.binding.map_or(0, |b| b.binding) as usize;
         let slot = binding.checked_sub(1).and_then(|i| slots.get(i));
-        let stored = |kind: &Kind| matches!(kind, Kind::Half | Kind::Packed);
-        if let Some(kind) = slot.map(|slot| slot.kind).filter(stored) {
+        if let Some(kind) = slot.map(|slot| slot.kind).filter(|kind| kind.in_quads()) {
             kinds.push((handle, kind));
         }
     }
@@ -79,17 +78,15 @@ pub fn apply(module: &mut Module, slots: &[Slot]) -> Result<(), String> {
     let mut codecs = Codecs::new();
     for (handle, kind) in kinds {
         module.global_variables[handle].ty = words;
-        let codec = match kind {
-            Kind::Half => Codec {
-                load: functions["from_half"],
-                store: None,
-                written: written.contains(&handle),
-            },
-            _ => Codec {
-                load: functions["unpack"],
-                store: Some(functions["pack"]),
-                written: written.contains(&handle),
-            },
+        let (load, store) = match kind {
+            Kind::Half => ("from_half", None),
+            Kind::Rectified => ("unpack_rectified", Some("pack_rectified")),
+            _ => ("unpack", Some("pack")),
+        };
+        let codec = Codec {
+            load: functions[load],
+            store: store.map(|name| functions[name]),
+            written: written.contains(&handle),
         };
         codecs.insert(handle, codec);
     }
@@ -129,6 +126,7 @@ fn import(module: &mut Module) -> Result<HashMap<String, Handle<Function>>, Stri
         types.insert(handle, module.types.insert(ty.clone(), Span::UNDEFINED));
     }
     let mut imported = HashMap::new();
+    // They come first, in their order, so that they call each other as before.
     let own = std::mem::take(&mut module.functions);
     for (_, function) in text.functions.iter() {
         let mut function = function.clone();

@@ -81,7 +81,9 @@ impl Operation for Stored {
         let exact = self.operation.alternatives();
         // Of a convolution what it reads and its weights.
         let reduced = match kinds[..] {
-            [Kind::Packed, Kind::Half, ..] => self.operation.reduced_alternatives(),
+            [Kind::Packed | Kind::Rectified, Kind::Half, ..] => {
+                self.operation.reduced_alternatives()
+            }
             _ => None,
         };
         let shape = &exact.as_ref().or(reduced.as_ref())?.shape;

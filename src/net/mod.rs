@@ -156,6 +156,22 @@ impl Network {
         graph::shape(&self.nodes, id, height, width)
     }
 
+    /// Whether no unit of the node is ever negative: a ReLU, and what only pools, pads, normalizes or joins such ones.
+    pub fn is_rectified(&self, id: NodeId) -> bool {
+        let node = self.node(id);
+        match node.op {
+            Op::Relu | Op::Softmax => true,
+            Op::Input | Op::Normalize { .. } | Op::Conv { .. } => false,
+            Op::MaxPool { .. }
+            | Op::AvgPool { .. }
+            | Op::Pad { .. }
+            | Op::AdaptiveAvgPool { .. }
+            | Op::GlobalAvgPool
+            | Op::Lrn { .. }
+            | Op::Concat => node.inputs.iter().all(|input| self.is_rectified(*input)),
+        }
+    }
+
     /// Which pixels a unit of the node sees; none behind a global pool, where each sees them all. Behind an
     /// adaptive pool it is that at the size the network was trained at.
     pub fn receptive_field(&self, id: NodeId) -> Option<ReceptiveField> {

@@ -4,7 +4,8 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::Error;
-use crate::device::{Buffer, Device};
+use crate::device::{Buffer, Device, Kind};
+use crate::kernels::View;
 use crate::kernels::conv::{pack_weights, pack_weights_backward};
 use crate::net;
 
@@ -104,6 +105,12 @@ impl Network {
     #[must_use]
     pub fn precision(&self) -> Precision {
         self.0.precision
+    }
+
+    /// What layer `id` is stored as at this size.
+    pub(crate) fn kind_of(&self, id: net::NodeId, layer: View) -> Kind {
+        let rectified = self.graph().is_rectified(id);
+        self.0.precision.of_layer(layer, rectified)
     }
 
     /// The layers.

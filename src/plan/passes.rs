@@ -117,17 +117,17 @@ impl<'a> Forward<'a> {
 
     /// A layer's tensor, stored as the network's precision says.
     fn transient(&self, recording: &mut Recording, id: NodeId, view: View) -> Tensor {
-        let kind = self.network.precision().of_layer(view);
+        let kind = self.network.kind_of(id, view);
         let name = &self.network.graph().node(id).name;
         Tensor::stored(recording, name, view, kind)
     }
 
-    /// What adds up to the gradient of a layer, which is stored as the layer is; that of the image always in f32.
+    /// What adds up to the gradient of a layer, in as many bits as the layer; that of the image always in f32.
     fn gradient(&self, id: NodeId) -> Gradient {
         let view = self.tensors[&id].view;
         let kind = match id {
             NodeId(0) => Kind::Real,
-            _ => self.network.precision().of_layer(view),
+            _ => self.network.precision().of_gradient(view),
         };
         Gradient::new(view, kind, &self.network.graph().node(id).name)
     }

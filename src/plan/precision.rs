@@ -1,5 +1,6 @@
 //! In how many bits layers are stored.
 
+use half::f16;
 use serde::{Deserialize, Serialize};
 
 use crate::device::Kind;
@@ -13,8 +14,8 @@ pub enum Precision {
     /// 32 bits.
     #[default]
     F32,
-    /// 16 bits, for half the memory: weights in f16, layers and gradients packed ([`Kind::Packed`]), which keeps 13 bits of the
-    /// largest of four channels and overflows nowhere.
+    /// 16 bits, for half the memory: weights in f16 or packed, layers and gradients packed ([`Kind::Rectified`], [`Kind::Packed`]), which
+    /// keeps 14 or 13 bits of the largest of four channels and overflows nowhere.
     F16,
 }
 
@@ -27,9 +28,6 @@ impl std::fmt::Display for Precision {
     }
 }
 
-/// The largest number of f16.
-const LARGEST_HALF: f32 = 65_504.0;
-
 impl Precision {
     /// Whether this is [`Precision::F32`].
     #[must_use]
@@ -37,22 +35,33 @@ impl Precision {
         *self == Self::F32
     }
 
-    /// What a layer, or the gradient with respect to it, is stored as. A layer of a single pixel, such as the scores of the
+    /// What a layer is stored as, which may be `rectified`, never negative. A layer of a single pixel, such as the scores of the
     /// classes, saves nothing worth its rounding.
     #[must_use]
-    pub fn of_layer(self, layer: View) -> Kind {
+    pub fn of_layer(self, layer: View, rectified: bool) -> Kind {
+        match self.of_gradient(layer) {
+            Kind::Packed if rectified => Kind::Rectified,
+            kind => kind,
+        }
+    }
+
+    /// What the gradient with respect to a layer is stored as.
+    #[must_use]
+    pub fn of_gradient(self, layer: View) -> Kind {
         match self {
             Self::F16 if layer.h * layer.w > 1 => Kind::Packed,
             _ => Kind::Real,
         }
     }
 
-    /// What weights are stored as.
+    /// What weights are stored as. Those of a file in f16 are kept as they are, which is read fastest; others would lose more
+    /// digits in f16 than layers do.
     #[must_use]
     pub fn of_weights(self, weights: &[f32]) -> Kind {
         match self {
-            Self::F16 if weights.iter().all(|w| w.abs() <= LARGEST_HALF) => Kind::Half,
-            _ => Kind::Real,
+            Self::F32 => Kind::Real,
+            Self::F16 if weights.iter().all(|w| f16::from_f32(*w).to_f32() == *w) => Kind::Half,
+            Self::F16 => Kind::Packed,
         }
     }
 }
@@ -64,11 +73,16 @@ mod tests {
     #[test]
     fn what_does_not_fit_or_is_small_stays_as_it_is() {
         let p = Precision::F16;
-        assert_eq!(p.of_layer(View::new(1, 7, 7, 512)), Kind::Packed);
-        assert_eq!(p.of_layer(View::new(4, 1, 1, 1000)), Kind::Real);
+        let (layer, scores) = (View::new(1, 7, 7, 512), View::new(4, 1, 1, 1000));
+        assert_eq!(p.of_layer(layer, false), Kind::Packed);
+        assert_eq!(p.of_layer(layer, true), Kind::Rectified);
+        assert_eq!(p.of_layer(scores, true), Kind::Real);
+        assert_eq!(p.of_gradient(layer), Kind::Packed);
         assert_eq!(p.of_weights(&[0.5, -65_504.0]), Kind::Half);
-        assert_eq!(p.of_weights(&[0.5, -65_536.0]), Kind::Real);
-        assert_eq!(p.of_weights(&[f32::NAN]), Kind::Real);
-        assert_eq!(Precision::F32.of_layer(View::new(1, 7, 7, 8)), Kind::Real);
+        assert_eq!(p.of_weights(&[0.5, 0.1]), Kind::Packed);
+        assert_eq!(p.of_weights(&[0.5, -65_536.0]), Kind::Packed);
+        assert_eq!(p.of_weights(&[f32::NAN]), Kind::Packed);
+        assert_eq!(Precision::F32.of_weights(&[0.5]), Kind::Real);
+        assert_eq!(Precision::F32.of_layer(layer, true), Kind::Real);
     }
 }

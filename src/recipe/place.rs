@@ -311,7 +311,7 @@ impl Placing<'_> {
             return Ok((buffer.clone(), *view, Some(*squares)));
         }
         let label = format!("{what} of {}", self.name(at.node));
-        let kind = self.network.precision().of_layer(*view);
+        let kind = self.network.kind_of(at.node, *view);
         let buffer = self.device().buffer(&label, kind, view.len())?;
         Ok((buffer, *view, None))
     }

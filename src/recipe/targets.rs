@@ -383,7 +383,7 @@ fn answers(
         visited(network, image, nodes, |recording, node, x, band, output| {
             let x = seen_through(recording, x, band, guides.get(&node));
             // Stored as the layer is that it will be compared with.
-            let kind = network.precision().of_layer(band.layer);
+            let kind = network.kind_of(node, band.layer);
             let whole = *output.get_or_insert_with(|| Tensor {
                 value: recording.persistent("target", kind, band.layer.len()),
                 view: band.layer,
