@@ -5,8 +5,8 @@ use std::sync::{Arc, RwLockReadGuard, RwLockWriteGuard};
 use rayon::prelude::*;
 
 use super::buffer::{CpuMemory, Memory, typed, typed_mut};
-use super::packed::{Words, decode_all, encode};
-use super::{Binding, Bindings, Buffer, DeviceInfo, DeviceKind, Kind, Operation, Real};
+use super::packed::{Words, decode_all, encode_all};
+use super::{Binding, Bindings, Buffer, DeviceInfo, DeviceKind, Kind, Operation, Real, vectorized};
 
 /// What the `cpu` device computes in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -77,18 +77,14 @@ const QUADS: usize = 1 << 14;
 fn unpack<T: Real>(kind: Kind, quads: &[Words]) -> Vec<T> {
     let mut reals = vec![T::ZERO; quads.len() * 4];
     let tasks = reals.par_chunks_mut(QUADS * 4).zip(quads.par_chunks(QUADS));
-    tasks.for_each(|(reals, quads)| decode_all(kind, quads, reals));
+    tasks.for_each(|(reals, quads)| vectorized(|| decode_all(kind, quads, reals)));
     reals
 }
 
 /// Puts reals back where they came from.
 fn pack_into<T: Real>(kind: Kind, reals: &[T], quads: &mut [Words]) {
     let tasks = quads.par_chunks_mut(QUADS).zip(reals.par_chunks(QUADS * 4));
-    tasks.for_each(|(quads, reals)| {
-        for (to, from) in quads.iter_mut().zip(reals.chunks_exact(4)) {
-            *to = encode(kind, from);
-        }
-    });
+    tasks.for_each(|(quads, reals)| vectorized(|| encode_all(kind, reals, quads)));
 }
 
 /// Locks every buffer as its slot says and hands the slices to `run`. Of quads it gets the reals, and what it has

@@ -9,17 +9,20 @@ use super::{Kind, Real};
 pub(super) type Words = [u32; 2];
 
 /// Four numbers that share an exponent, see `wgsl/shared/packed.wgsl`.
+#[inline(always)]
 #[must_use]
 pub fn pack(values: [f32; 4]) -> [u32; 2] {
     joined(values, 13, -8191.0, 8191.0)
 }
 
 /// The same of numbers that are never negative: one bit more.
+#[inline(always)]
 #[must_use]
 pub fn pack_rectified(values: [f32; 4]) -> [u32; 2] {
     joined(values, 14, 0.0, 16383.0)
 }
 
+#[inline(always)]
 fn joined(values: [f32; 4], bits: u32, least: f32, most: f32) -> Words {
     let largest = values
         .iter()
@@ -36,16 +39,19 @@ fn joined(values: [f32; 4], bits: u32, least: f32, most: f32) -> Words {
 }
 
 /// What the numbers are multiples of.
+#[inline(always)]
 fn exponent([first, second]: Words) -> f32 {
     f32::from_bits(((first & 15) | (second & 15) << 4) << 23)
 }
 
 /// Each number's bits, from the highest on.
+#[inline(always)]
 fn mantissas([first, second]: Words) -> [u32; 4] {
     [first, first << 14, second, second << 14]
 }
 
 /// The numbers of [`pack`].
+#[inline(always)]
 #[must_use]
 pub fn unpack(words: [u32; 2]) -> [f32; 4] {
     let scale = exponent(words);
@@ -53,6 +59,7 @@ pub fn unpack(words: [u32; 2]) -> [f32; 4] {
 }
 
 /// The numbers of [`pack_rectified`].
+#[inline(always)]
 #[must_use]
 pub fn unpack_rectified(words: [u32; 2]) -> [f32; 4] {
     let scale = exponent(words);
@@ -71,6 +78,7 @@ fn from_half([first, second]: Words) -> [f32; 4] {
 }
 
 /// The reals of all these quads, four for each.
+#[inline(always)]
 pub(super) fn decode_all<T: Real>(kind: Kind, quads: &[Words], reals: &mut [T]) {
     match kind {
         Kind::Half => {
@@ -89,6 +97,7 @@ pub(super) fn decode_all<T: Real>(kind: Kind, quads: &[Words], reals: &mut [T]) 
     }
 }
 
+#[inline(always)]
 fn unpack_all<T: Real>(quads: &[Words], reals: &mut [T], one: impl Fn(Words) -> [f32; 4]) {
     for (to, from) in reals.chunks_exact_mut(4).zip(quads) {
         to.copy_from_slice(&one(*from).map(T::from_f32));
@@ -96,15 +105,24 @@ fn unpack_all<T: Real>(quads: &[Words], reals: &mut [T], one: impl Fn(Words) -> 
 }
 
 /// How four reals of a kind are stored.
+#[inline(always)]
 pub(super) fn encode<T: Real>(kind: Kind, values: &[T]) -> Words {
     let mut quad = [0.0; 4];
     for (to, from) in quad.iter_mut().zip(values) {
-        *to = from.wide() as f32;
+        *to = from.to_f32();
     }
     match kind {
         Kind::Half => to_half(quad),
         Kind::Rectified => pack_rectified(quad),
         _ => pack(quad),
+    }
+}
+
+/// All of these reals, four for each quad.
+#[inline(always)]
+pub(super) fn encode_all<T: Real>(kind: Kind, reals: &[T], quads: &mut [Words]) {
+    for (to, from) in quads.iter_mut().zip(reals.chunks_exact(4)) {
+        *to = encode(kind, from);
     }
 }
 

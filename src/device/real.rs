@@ -49,6 +49,10 @@ pub trait Real:
     fn from_f32(value: f32) -> Self {
         Self::of(f64::from(value))
     }
+    /// Rounds to f32.
+    fn to_f32(self) -> f32 {
+        self.wide() as f32
+    }
     /// From a count.
     fn from_usize(value: usize) -> Self {
         Self::of(value as f64)
