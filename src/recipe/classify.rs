@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::targets::activations;
+use super::answers::activations;
 use crate::Error;
 use crate::image::{Filter, Image, size_for_short_side};
 use crate::plan::Network;

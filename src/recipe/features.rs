@@ -1,6 +1,6 @@
 //! Reading layers: what a network answers to an image.
 
-use super::targets::activations;
+use super::answers::activations;
 use crate::Error;
 use crate::image::Image;
 use crate::net::Shape;

@@ -3,8 +3,8 @@
 use std::ops::ControlFlow;
 
 use super::Recipe;
+use super::answers::packed;
 use super::prepared::Prepared;
-use super::targets::packed;
 use crate::Error;
 use crate::image::Image;
 use crate::plan::Network;

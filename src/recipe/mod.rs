@@ -1,5 +1,6 @@
 //! Recipes: every method is a set of terms, a start image, an optimizer and a schedule for the one engine.
 
+mod answers;
 mod attack;
 mod checkpoint;
 mod dream;
@@ -12,6 +13,7 @@ mod gradient;
 mod handover;
 mod invert;
 mod masks;
+mod memo;
 mod model;
 mod picture;
 mod place;

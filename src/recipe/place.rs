@@ -4,8 +4,9 @@ use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, StandardNormal};
 
+use super::answers::Activations;
 use super::statistics::{Statistic, Wanted};
-use super::targets::{Activations, Targets};
+use super::targets::Targets;
 use super::terms::Layers;
 use super::{Position, Recipe, TermKind, TermSpec};
 use crate::Error;

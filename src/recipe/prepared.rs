@@ -2,13 +2,14 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
+use super::answers::packed;
 use super::handover::bytes_beside;
 use super::masks;
+use super::memo::{Memo, Spare};
 use super::place::Placing;
-use super::series::{Memo, Spare};
 use super::start::{Pictures, batch, random_in_balls, scales, start};
 use super::steps;
-use super::targets::{Targets, packed};
+use super::targets::Targets;
 use super::terms::Layers;
 use super::{Recipe, ScaleReport};
 use crate::Error;

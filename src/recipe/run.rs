@@ -6,12 +6,13 @@ use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
+use super::answers::packed;
 use super::checkpoint::{Stamp, Standing};
 use super::handover::{hand_over, result, survivors};
+use super::memo::Spare;
 use super::prepared::Prepared;
 use super::remaining::{Estimate, Portion};
-use super::series::Spare;
-use super::targets::{packed, resized};
+use super::start::resized;
 use super::{Carry, Recipe};
 use crate::Error;
 use crate::device::Device;

@@ -8,10 +8,9 @@ use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, Normal, StandardNormal};
 
 use super::masks::Masks;
-use super::targets::resized;
 use super::{BallNorm, Init, PreserveColor, ProjectionSpec, Recipe};
 use crate::Error;
-use crate::image::{Image, gray_like, match_colours, mean_std, size_for_long_side};
+use crate::image::{Filter, Image, gray_like, match_colours, mean_std, size_for_long_side};
 use crate::kernels::MAX_SIDE;
 
 /// The pictures of a recipe, read once.
@@ -358,6 +357,14 @@ fn style_statistics(recipe: &Recipe, pictures: &Pictures) -> Result<[Normal<f32>
         .map_err(|e| Error::Recipe(format!("the style pictures have no statistics: {e}")))
     };
     Ok([channel(0)?, channel(1)?, channel(2)?])
+}
+
+/// The picture at exactly `size`, by antialiased bicubic resampling.
+pub(super) fn resized(picture: &Image, size: (u32, u32)) -> Result<Image, Error> {
+    if picture.size() == size {
+        return Ok(picture.clone());
+    }
+    Ok(picture.resize(size.0, size.1, Filter::Bicubic)?.clamp())
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::targets::{Guides, Target, run_once, visited};
+use super::answers::{Guides, activations, named, run_once, visited};
 use super::{MmdKernel, TermKind, TermSpec};
 use crate::Error;
 use crate::device::{Kind, Recording};
@@ -14,6 +14,14 @@ use crate::objective::{
     record_similarity, regular, spread_view,
 };
 use crate::plan::{Network, Plan, RING_ROWS};
+
+/// A style picture of its size, its share, and where at the layers it counts, if not everywhere.
+#[derive(Debug)]
+pub(super) struct Target {
+    pub image: Image,
+    pub share: f64,
+    pub guides: Guides,
+}
 
 /// A layer's answers to pictures, `[C,H,W]`, each with the picture's share.
 type Planes = Vec<(Vec<f32>, f64)>;
@@ -220,7 +228,7 @@ pub(super) fn extract(
     } in pictures
     {
         let found = of_picture(network, image, guides, nodes, covariances);
-        let found = super::targets::named(found, spec, image)?;
+        let found = named(found, spec, image)?;
         for (of_node, found) in by_node.iter_mut().zip(found) {
             of_node.push((found, *share));
         }
@@ -275,8 +283,8 @@ fn columns(
 ) -> Result<Vec<Statistic>, Error> {
     let mut by_node: HashMap<usize, (u32, Planes)> = HashMap::new();
     for Target { image, share, .. } in pictures.iter().filter(|target| target.share > 0.0) {
-        let answers = super::targets::activations(network, std::slice::from_ref(image), nodes);
-        let answers = super::targets::named(answers, spec, image)?;
+        let answers = activations(network, std::slice::from_ref(image), nodes);
+        let answers = named(answers, spec, image)?;
         for (i, (shape, values)) in answers.into_iter().enumerate() {
             let of_node = by_node.entry(i).or_insert((shape.channels, Vec::new()));
             of_node.1.push((values, *share));

@@ -5,8 +5,8 @@ use serde::Serialize;
 use crate::Error;
 use crate::image::Image;
 use crate::plan::Network;
+use crate::recipe::answers::activations;
 use crate::recipe::classify::Score;
-use crate::recipe::targets::activations;
 
 /// Pictures whose scores are asked for at once.
 const BATCH: usize = 16;

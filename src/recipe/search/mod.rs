@@ -14,9 +14,9 @@ use rayon::prelude::*;
 use serde::Serialize;
 
 use self::cache::{Entry, Key, Stamp};
+use super::answers::{Reader, packed};
 use super::classify::{Size, prepared};
 use super::place::direction;
-use super::targets::{Reader, packed};
 use crate::Error;
 use crate::image::{Filter, Image, load};
 use crate::net::NodeId;
