@@ -11,7 +11,7 @@ use pixgrad::objective::{
 };
 use pixgrad::plan::{Bands, Placed, Plan, Problem};
 use pixgrad::schedule::Executor;
-use pixgrad::{Error, Image, Network, Recipe};
+use pixgrad::{Error, Image, Network, Precision, Recipe};
 
 use crate::common::{GPU, distance, random, uniform};
 
@@ -204,6 +204,27 @@ fn bands_change_nothing() {
                 "{} in {bands} bands on {device:?}: gradient off by {error:.2e}",
                 case.architecture
             );
+        }
+    }
+}
+
+/// In 16 bits, too: what is added up in bands is rounded once more for each, and no sign is lost.
+#[test]
+fn bands_change_nothing_in_sixteen_bits() {
+    for case in CASES {
+        for device in [&Device::cpu(), &*GPU] {
+            let network = case.network(device).stored(Precision::F16);
+            let terms = case.objective(&network);
+            let len = View::new(1, case.size.0, case.size.1, 3).elements();
+            let image = uniform(&mut random(3), len);
+            let at = |bands| evaluate(&network, case.size, &terms, bands, &image).expect("a plan");
+            let (_, whole) = at(1);
+            for &bands in case.bands {
+                let (_, gradient) = at(bands);
+                let error = distance(&gradient, &whole);
+                let name = format!("{} in {bands} bands on {device:?}", case.architecture);
+                assert!(error <= 1e-3, "{name}: gradient off by {error:.2e}");
+            }
         }
     }
 }

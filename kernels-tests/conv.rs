@@ -19,7 +19,8 @@ const LAYERS: &[Layer] = &[
     (1, 13, 1, 1, 6, 3, 1, 1),
     (1, 4, 20, 37, 64, 3, 1, 1),
     (1, 64, 5, 3, 3, 3, 1, 1),
-    (2, 6, 19, 34, 72, 3, 1, 1), // more than one tile in every direction
+    (2, 6, 19, 34, 72, 3, 1, 1),  // more than one tile in every direction
+    (1, 64, 21, 43, 68, 3, 1, 1), // Winograd's twin, in several batches of tiles
     (2, 16, 6, 9, 10, 1, 1, 0),
     (1, 5, 1, 1, 7, 1, 1, 0),
     (1, 12, 3, 65, 9, 1, 1, 0),
@@ -189,7 +190,8 @@ fn check_options(seed: u64, conv: Conv) {
             alpha: 0.75,
             ..conv
         };
-        let rows = (conv.kernel * conv.kernel) as usize * conv.x.padded();
+        let sets = if conv.weights_per_image { conv.x.n } else { 1 };
+        let rows = (sets * conv.kernel * conv.kernel) as usize * conv.x.padded();
         let mut bias_values = uniform(&mut rng, conv.y.padded());
         bias_values[conv.y.c as usize..].fill(0.0);
         let mut weights = uniform(&mut rng, rows * conv.y.padded());
@@ -284,6 +286,14 @@ fn weights_per_image() {
         alpha: -2.0,
         ..Conv::new(view, view, 1)
     };
+    check_options(
+        501,
+        Conv {
+            weights_per_image: true,
+            pad: 1,
+            ..Conv::new(view, View::new(3, 4, 9, 16), 3)
+        },
+    );
     let mut rng = random(500);
     let x = tensor(&mut rng, view);
     let weights = uniform(&mut rng, 3 * conv.weights_len());

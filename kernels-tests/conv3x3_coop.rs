@@ -95,7 +95,9 @@ fn forward() {
                     Data::Reals(bias),
                 ];
                 data.extend(relu.then(|| Data::PoisonedWords(y.mask_len())));
-                let coop = Conv3x3Coop::serve(Conv3x3Form::Plain(conv), tile).expect("its shape");
+                let coop = Conv3x3Form::of(conv)
+                    .and_then(|form| Conv3x3Coop::serve(form, tile))
+                    .expect("its shape");
                 check(coop, &conv, &data);
             }
         }
@@ -126,7 +128,9 @@ fn backward() {
                     },
                 ];
                 data.extend(masked.then(|| Data::Words(mask(rng, dy))));
-                let coop = Conv3x3Coop::serve(Conv3x3Form::Plain(conv), tile).expect("its shape");
+                let coop = Conv3x3Form::of(conv)
+                    .and_then(|form| Conv3x3Coop::serve(form, tile))
+                    .expect("its shape");
                 check(coop, &conv, &data);
             }
         }
@@ -152,7 +156,7 @@ fn forward_through_a_pool() {
                 Data::Reals(bias),
                 Data::PoisonedWords(pool.y.maxima_len()),
             ];
-            let coop = Conv3x3Coop::serve(Conv3x3Form::Pool(pool), tile).expect("a tile");
+            let coop = Conv3x3Coop::serve(Conv3x3Form::from(pool), tile).expect("a tile");
             check(coop, &pool, &data);
         }
     }
@@ -181,7 +185,7 @@ fn backward_through_a_pool() {
                     },
                     Data::Words(maxima.iter().map(|v| v.to_bits()).collect()),
                 ];
-                let coop = Conv3x3Coop::serve(Conv3x3Form::Unpool(unpool), tile).expect("a tile");
+                let coop = Conv3x3Coop::serve(Conv3x3Form::from(unpool), tile).expect("a tile");
                 check(coop, &unpool, &data);
             }
         }

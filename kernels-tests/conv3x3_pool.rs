@@ -17,6 +17,7 @@ type Layer = (u32, u32, u32, u32, u32);
 const LAYERS: &[Layer] = &[
     (1, 3, 64, 10, 18),
     (1, 64, 64, 9, 7),
+    (1, 64, 64, 21, 43),
     (2, 12, 20, 7, 13),
     (2, 3, 5, 2, 2),
     (1, 5, 6, 3, 17),
@@ -104,13 +105,13 @@ impl Operands {
 fn check_all(seed: u64, pool: Conv3x3Pool) {
     let operands = Operands::new(seed, pool);
     let out = check(&pool, &operands.forward(pool));
-    let winograd = Conv3x3Winograd::new(Conv3x3Form::Pool(pool));
+    let winograd = Conv3x3Winograd::new(Conv3x3Form::from(pool));
     check(&winograd, &operands.forward(pool));
     for accumulate in [false, true] {
         let data = operands.backward(pool, accumulate, &out[1]);
         let unpool = backward(pool, accumulate);
         check(&unpool, &data);
-        let form = Conv3x3Form::Unpool(unpool);
+        let form = Conv3x3Form::from(unpool);
         check(&Conv3x3Winograd::new(form), &data);
         if let Some(tile) = Conv3x3Tile::serve(form) {
             check(&tile, &data);

@@ -97,10 +97,12 @@ fn unwritten_rectified(view: View) -> Stand {
     Stand::Rectified(vec![f32::NAN; view.len()])
 }
 
+/// In f16 forward, packed backward.
 fn weights(rng: &mut ChaCha8Rng, conv: Conv, backward: bool) -> Stand {
     let (out, input) = (conv.y.c, conv.x.c);
     let plain = uniform(rng, (out * input * conv.kernel * conv.kernel) as usize);
-    Stand::Half(if backward {
+    let stand = if backward { Stand::Packed } else { Stand::Half };
+    stand(if backward {
         pack_weights_backward(&plain, input, out, conv.kernel)
     } else {
         pack_weights(&plain, out, input, conv.kernel)

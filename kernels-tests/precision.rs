@@ -109,9 +109,9 @@ fn rounded(recipe: &Recipe) -> Recipe {
     recipe.clone().init(Init::Picture(image.into()))
 }
 
-/// At most starts the gradient in 16 bits is no farther from that in 32 than `most`, and nowhere than thrice that. It is nearer than
-/// that of the rounded picture, by half; the objective has three digits of its own.
-fn check(network: &Network, starts: &[usize], size: u32, most: f64) {
+/// At the median start the gradient in 16 bits is no farther from that in 32 than the first of `bounds`, and nowhere than the
+/// second. It is nearer than that of the rounded picture, by half; the objective has three digits of its own.
+fn check(network: &Network, starts: &[usize], size: u32, bounds: [f64; 2]) {
     let per_start: Vec<_> = starts.iter().map(|s| methods(network, size, *s)).collect();
     for (method, (name, _)) in per_start[0].iter().enumerate() {
         let what = format!("{name} by {network:?}");
@@ -136,7 +136,10 @@ fn check(network: &Network, starts: &[usize], size: u32, most: f64) {
         println!(
             "{what}: median {median:.1e}, most {farthest:.1e}; of a picture in 8 bits {of_rounded:.1e}"
         );
-        assert!(median <= most && farthest <= 3.0 * most, "{what}: {ours:?}");
+        assert!(
+            median <= bounds[0] && farthest <= bounds[1],
+            "{what}: {ours:?}"
+        );
         assert!(median <= 0.5 * of_rounded, "{what}: {ours:?}, {theirs:?}");
     }
 }
@@ -147,8 +150,12 @@ fn gradients_of_the_embedded_networks() {
         for device in [&*GPU, &Device::cpu()] {
             let network = Network::load(device, model).expect("embedded");
             // Style, and what dreams climb, by the network for large pictures; the other has three times the layers.
-            let most = if model == "vgg19" { 1e-2 } else { 5e-2 };
-            check(&network, &[0, 1, 2, 3, 4], 64, most);
+            let bounds = if model == "vgg19" {
+                [1e-2, 3e-2]
+            } else {
+                [5e-2, 0.1]
+            };
+            check(&network, &[0, 1, 2, 3, 4], 64, bounds);
         }
     }
 }
@@ -168,7 +175,7 @@ fn gradients_of_whole_networks() {
             continue;
         }
         let network = Network::load(&device, &path.display().to_string()).expect("a network");
-        check(&network, &[0, 1, 2], 128, 0.1);
+        check(&network, &[0, 1, 2], 128, [0.06, 0.2]);
     }
 }
 

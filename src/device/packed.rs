@@ -22,6 +22,7 @@ pub fn pack_rectified(values: [f32; 4]) -> [u32; 2] {
     joined(values, 14, 0.0, 16383.0)
 }
 
+/// The words, where the largest number has `bits` bits (a sign, if any, is one more) and all are in [`least`, `most`].
 #[inline(always)]
 fn joined(values: [f32; 4], bits: u32, least: f32, most: f32) -> Words {
     let largest = values

@@ -5,39 +5,56 @@ use super::{Conv, Conv3x3Coop, Conv3x3Pool, Conv3x3Tile, Conv3x3Unpool, Conv3x3W
 use crate::device::{Alternatives, Bindings, COOP_TILES, Kernel, Operation, Real, Slot, Work};
 
 /// A convolution of 3×3 with stride 1 and padding 1, one with its pool, or the gradient of such a one: the same sums, read and
-/// written in different ways.
+/// written in different ways. Shapes and bindings are those of [`Conv`], [`Conv3x3Pool`] and [`Conv3x3Unpool`].
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Conv3x3Form {
-    /// With or without bias, ReLU, mask.
+pub struct Conv3x3Form(Form);
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Form {
     Plain(Conv),
-    /// With bias, ReLU and the maximum over windows of 2×2.
     Pool(Conv3x3Pool),
-    /// The gradient of [`Conv3x3Form::Pool`].
     Unpool(Conv3x3Unpool),
 }
 
+impl From<Conv3x3Pool> for Conv3x3Form {
+    fn from(pool: Conv3x3Pool) -> Self {
+        Self(Form::Pool(pool))
+    }
+}
+
+impl From<Conv3x3Unpool> for Conv3x3Form {
+    fn from(unpool: Conv3x3Unpool) -> Self {
+        Self(Form::Unpool(unpool))
+    }
+}
+
 impl Conv3x3Form {
-    /// `conv`, if its shape is this.
+    /// `conv`, if its window is 3×3, and stride and padding 1.
     #[must_use]
     pub fn of(conv: Conv) -> Option<Self> {
-        conv.is_same(3).then_some(Self::Plain(conv))
+        conv.is_same(3).then_some(Self(Form::Plain(conv)))
     }
 
-    /// The convolution as the shaders' parameters have it: y and, under UNPOOL, x are pooled.
+    /// Whether the sums are pooled before they are written.
+    pub(super) fn pools(&self) -> bool {
+        matches!(self.0, Form::Pool(_))
+    }
+
+    /// The convolution as the shaders' parameters have it: under POOL y is the pooled tensor, under UNPOOL x.
     pub(super) fn conv(&self) -> Conv {
-        match self {
-            Self::Plain(conv) => *conv,
-            Self::Pool(pool) => pool.conv(),
-            Self::Unpool(unpool) => unpool.conv(),
+        match &self.0 {
+            Form::Plain(conv) => *conv,
+            Form::Pool(pool) => pool.conv(),
+            Form::Unpool(unpool) => unpool.conv(),
         }
     }
 
     /// The sums: images, rows and columns of what is convolved, channels of the result.
     pub(super) fn sums(&self) -> View {
-        match self {
-            Self::Plain(conv) => conv.y,
-            Self::Pool(pool) => View::new(pool.x.n, pool.x.h, pool.x.w, pool.y.c),
-            Self::Unpool(unpool) => unpool.dx,
+        match &self.0 {
+            Form::Plain(conv) => conv.y,
+            Form::Pool(pool) => View::new(pool.x.n, pool.x.h, pool.x.w, pool.y.c),
+            Form::Unpool(unpool) => unpool.dx,
         }
     }
 
@@ -51,46 +68,45 @@ impl Conv3x3Form {
         ]
     }
 
-    /// The kernels that may run in the place of the form's own, which may have a variant of itself as `narrow`.
-    pub(super) fn alternatives(&self, narrow: Option<impl Kernel>) -> Option<Alternatives> {
-        let narrow = narrow.map(boxed);
+    /// The kernels that may run in the place of the form's own, of which `narrow` is another way to run, if it has one.
+    pub(super) fn alternatives(&self, narrow: Option<Box<dyn Operation>>) -> Option<Alternatives> {
         let tile = Conv3x3Tile::serve(*self).map(boxed);
         let winograd = Conv3x3Winograd::serve(*self).map(boxed);
-        self.of_kernels(narrow.into_iter().chain(tile).chain(winograd).collect())
+        self.among(narrow.into_iter().chain(tile).chain(winograd).collect())
     }
 
     /// Those for operands in 16 bits.
     pub(super) fn reduced_alternatives(&self) -> Option<Alternatives> {
         let tiles = COOP_TILES.into_iter();
         let kernels = tiles.filter_map(|tile| Conv3x3Coop::serve(*self, tile).map(boxed));
-        self.of_kernels(kernels.collect())
+        self.among(kernels.collect())
     }
 
-    fn of_kernels(&self, kernels: Vec<Box<dyn Operation>>) -> Option<Alternatives> {
+    fn among(&self, kernels: Vec<Box<dyn Operation>>) -> Option<Alternatives> {
         let mut shape = self.conv().shape();
-        shape += match self {
-            Self::Plain(_) => "",
-            Self::Pool(_) => " POOL",
-            Self::Unpool(_) => " UNPOOL",
+        shape += match &self.0 {
+            Form::Plain(_) => "",
+            Form::Pool(_) => " POOL",
+            Form::Unpool(_) => " UNPOOL",
         };
         (!kernels.is_empty()).then_some(Alternatives { shape, kernels })
     }
 
     /// The definitions that say what is read and written beside x, w and y.
     pub(super) fn operands(&self) -> Vec<&'static str> {
-        match self {
-            Self::Plain(conv) => conv.operands().collect(),
-            Self::Pool(_) => vec!["BIAS", "POOL"],
-            Self::Unpool(unpool) if unpool.accumulate => vec!["UNPOOL", "ACCUMULATE"],
-            Self::Unpool(_) => vec!["UNPOOL"],
+        match &self.0 {
+            Form::Plain(conv) => conv.operands().collect(),
+            Form::Pool(_) => vec!["BIAS", "POOL"],
+            Form::Unpool(unpool) if unpool.accumulate => vec!["UNPOOL", "ACCUMULATE"],
+            Form::Unpool(_) => vec!["UNPOOL"],
         }
     }
 
     fn kernel(&self) -> &dyn Operation {
-        match self {
-            Self::Plain(conv) => conv,
-            Self::Pool(pool) => pool,
-            Self::Unpool(unpool) => unpool,
+        match &self.0 {
+            Form::Plain(conv) => conv,
+            Form::Pool(pool) => pool,
+            Form::Unpool(unpool) => unpool,
         }
     }
 
@@ -107,10 +123,10 @@ impl Conv3x3Form {
     }
 
     pub(super) fn twin<T: Real>(&self, bindings: Bindings<'_, T>) {
-        match self {
-            Self::Plain(conv) => conv.twin(bindings),
-            Self::Pool(pool) => pool.twin(bindings),
-            Self::Unpool(unpool) => unpool.twin(bindings),
+        match &self.0 {
+            Form::Plain(conv) => conv.twin(bindings),
+            Form::Pool(pool) => pool.twin(bindings),
+            Form::Unpool(unpool) => unpool.twin(bindings),
         }
     }
 }

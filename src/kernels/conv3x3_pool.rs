@@ -143,10 +143,10 @@ impl Kernel for Conv3x3Pool {
     }
 
     fn alternatives(&self) -> Option<Alternatives> {
-        Conv3x3Form::Pool(*self).alternatives(None::<Self>)
+        Conv3x3Form::from(*self).alternatives(None)
     }
     fn reduced_alternatives(&self) -> Option<Alternatives> {
-        Conv3x3Form::Pool(*self).reduced_alternatives()
+        Conv3x3Form::from(*self).reduced_alternatives()
     }
 
     fn twin<T: Real>(&self, mut b: Bindings<'_, T>) {
@@ -251,10 +251,10 @@ impl Kernel for Conv3x3Unpool {
     }
 
     fn alternatives(&self) -> Option<Alternatives> {
-        Conv3x3Form::Unpool(*self).alternatives(None::<Self>)
+        Conv3x3Form::from(*self).alternatives(None)
     }
     fn reduced_alternatives(&self) -> Option<Alternatives> {
-        Conv3x3Form::Unpool(*self).reduced_alternatives()
+        Conv3x3Form::from(*self).reduced_alternatives()
     }
 
     fn twin<T: Real>(&self, mut b: Bindings<'_, T>) {

@@ -31,8 +31,7 @@ impl Conv3x3Tile {
     /// `form`, if it is this kernel's.
     #[must_use]
     pub fn serve(form: Conv3x3Form) -> Option<Self> {
-        let pools = matches!(form, Conv3x3Form::Pool(_));
-        (!pools && form.sums().quads.is_multiple_of(2)).then_some(Self(form))
+        (!form.pools() && form.sums().quads.is_multiple_of(2)).then_some(Self(form))
     }
 }
 

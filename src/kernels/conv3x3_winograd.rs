@@ -24,10 +24,12 @@ pub const SOURCE: Source = Source {
 /// Width and height in pixels and vec4s of output channels of a workgroup's tile.
 const TILE: [u32; 3] = [16, 8, 8];
 
-/// Fewest channels, in and out, that it is offered for: with fewer the transforms take longer than the products.
+/// Fewest channels, in and out, that it is offered for. With few of them a sum's rounding is the transforms', which is larger, and there
+/// are fewer products to be saved.
 const CHANNELS: u32 = 64;
 
-/// A convolution of 3×3.
+/// A convolution of 3×3, with the bindings of its form. Lavin and Gray 2016, "Fast Algorithms for Convolutional Neural Networks",
+/// section 4.1.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Conv3x3Winograd(Conv3x3Form);
 

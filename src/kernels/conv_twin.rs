@@ -20,6 +20,18 @@ pub(super) struct Sums<'a, T> {
     pub row_stride: usize,
 }
 
+/// How a convolution is made of products of matrices.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Way {
+    /// By the definition.
+    Direct,
+    /// With fewer multiplications, where the transforms cost less than they save.
+    Winograd,
+    /// Each input pixel with the whole window at once: where a product to so few channels is a matrix too narrow to be fast, and
+    /// most of a dilated input is zero. So goes the gradient with respect to a picture.
+    Spread,
+}
+
 /// The memory of a task, kept for the next.
 #[derive(Default)]
 pub(super) struct Scratch<T> {
@@ -82,43 +94,42 @@ impl Conv {
         }
     }
 
-    /// Whether the twin saves multiplications in type T: never where others are held against it, and only where the
-    /// transforms cost less than they save.
-    fn transforms<T: Real>(&self) -> bool {
+    /// How the twin computes in type T: in a faster way never where others are held against it.
+    fn way<T: Real>(&self) -> Way {
         let channels = self.x.padded().min(self.y.padded());
-        !T::ORACLE && self.is_same(3) && channels >= 64 && self.y.h.min(self.y.w) >= 8
-    }
-
-    /// Whether the twin multiplies each input pixel with the whole window at once: where a product to so few channels is a matrix
-    /// too narrow to be fast, and most of a dilated input is zero. So goes the gradient with respect to a picture.
-    fn spreads<T: Real>(&self) -> bool {
-        !T::ORACLE && self.stride == 1 && self.kernel > 1 && self.y.padded() == 4
+        if T::ORACLE {
+            Way::Direct
+        } else if self.is_same(3) && channels >= 64 && self.y.h.min(self.y.w) >= 8 {
+            Way::Winograd
+        } else if self.stride == 1 && self.kernel > 1 && self.y.padded() == 4 {
+            Way::Spread
+        } else {
+            Way::Direct
+        }
     }
 
     /// Rows of y that one task makes: enough pixels for an efficient product, enough tasks for every thread.
     pub(super) fn rows_per_task<T: Real>(&self) -> usize {
         let (yh, yw) = (self.y.h as usize, self.y.w.max(1) as usize);
         let share = yh.div_ceil(rayon::current_num_threads()).max(1);
-        if self.transforms::<T>() {
-            let tiles = TILES_PER_TASK.div_ceil(yw.div_ceil(winograd::TILE));
-            return winograd::TILE * tiles.min(share.div_ceil(winograd::TILE));
+        match self.way::<T>() {
+            Way::Winograd => {
+                let tiles = TILES_PER_TASK.div_ceil(yw.div_ceil(winograd::TILE));
+                winograd::TILE * tiles.min(share.div_ceil(winograd::TILE))
+            }
+            Way::Spread => share.min(SPREAD_ROWS),
+            Way::Direct => (384 / yw).clamp(1, share),
         }
-        if self.spreads::<T>() {
-            return share.min(SPREAD_ROWS);
-        }
-        (384 / yw).clamp(1, share)
     }
 
     /// The weights as the products take them.
     pub(super) fn factor<'a, T: Real>(&self, w: &'a [T]) -> Cow<'a, [T]> {
-        if self.transforms::<T>() {
-            let (cin, cout) = (self.x.padded(), self.y.padded());
-            return Cow::Owned(winograd::transformed_weights(w, cin, cout));
+        let (cin, cout) = (self.x.padded(), self.y.padded());
+        match self.way::<T>() {
+            Way::Winograd => Cow::Owned(winograd::transformed_weights(w, cin, cout)),
+            Way::Spread => Cow::Owned(self.weights_by_input(w)),
+            Way::Direct => Cow::Borrowed(w),
         }
-        if self.spreads::<T>() {
-            return Cow::Owned(self.weights_by_input(w));
-        }
-        Cow::Borrowed(w)
     }
 
     /// Σ x·w for output rows `first..first + count` of an image, with weights from [`Conv::factor`].
@@ -132,12 +143,21 @@ impl Conv {
         scratch: &'a mut Scratch<T>,
         fill: impl Fn(usize, &mut [T]),
     ) -> Sums<'a, T> {
-        if self.spreads::<T>() {
-            return self.spread_products(w, first, count, scratch, fill);
+        match self.way::<T>() {
+            Way::Winograd => self.winograd_products(w, first, count, scratch, fill),
+            Way::Spread => self.spread_products(w, first, count, scratch, fill),
+            Way::Direct => self.direct_products(w, first, count, scratch, fill),
         }
-        if !self.transforms::<T>() {
-            return self.direct_products(w, first, count, scratch, fill);
-        }
+    }
+
+    fn winograd_products<'a, T: Real>(
+        &self,
+        w: &[T],
+        first: usize,
+        count: usize,
+        scratch: &'a mut Scratch<T>,
+        fill: impl Fn(usize, &mut [T]),
+    ) -> Sums<'a, T> {
         let across = (self.y.w as usize).div_ceil(winograd::TILE);
         let down = count.div_ceil(winograd::TILE);
         let (width, channels) = (winograd::TILE * across + 2, self.x.padded());

@@ -94,6 +94,26 @@ impl Windows {
     }
 }
 
+/// `len` elements of `memory`, whatever stands in them.
+pub(super) fn at_least<T: Real>(memory: &mut Vec<T>, len: usize) -> &mut [T] {
+    if memory.len() < len {
+        memory.resize(len, T::ZERO);
+    }
+    &mut memory[..len]
+}
+
+/// Copies those of each four numbers whose bits are set, from bit `shift` of their word on, and 0 in place of the others.
+#[inline(always)]
+pub(super) fn copy_masked<T: Real>(to: &mut [T], from: &[T], words: &[u32], shift: usize) {
+    let quads = to.chunks_exact_mut(4).zip(from.chunks_exact(4));
+    for ((to, from), word) in quads.zip(words) {
+        let bits = word >> shift;
+        for (i, (to, from)) in to.iter_mut().zip(from).enumerate() {
+            *to = if bits >> i & 1 == 1 { *from } else { T::ZERO };
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -125,25 +145,5 @@ mod tests {
         assert_eq!(windows.inputs(0, 4), 0..2);
         assert_eq!(windows.inputs(1, 4), 1..4);
         assert_eq!(windows.inputs(2, 4), 3..4);
-    }
-}
-
-/// `len` elements of `memory`, whatever stands in them.
-pub(super) fn at_least<T: Real>(memory: &mut Vec<T>, len: usize) -> &mut [T] {
-    if memory.len() < len {
-        memory.resize(len, T::ZERO);
-    }
-    &mut memory[..len]
-}
-
-/// Those of each four numbers whose bits are set, from bit `shift` of their word on; 0 for the others.
-#[inline(always)]
-pub(super) fn copy_masked<T: Real>(to: &mut [T], from: &[T], words: &[u32], shift: usize) {
-    let quads = to.chunks_exact_mut(4).zip(from.chunks_exact(4));
-    for ((to, from), word) in quads.zip(words) {
-        let bits = word >> shift;
-        for (i, (to, from)) in to.iter_mut().zip(from).enumerate() {
-            *to = if bits >> i & 1 == 1 { *from } else { T::ZERO };
-        }
     }
 }

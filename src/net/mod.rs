@@ -156,12 +156,15 @@ impl Network {
         graph::shape(&self.nodes, id, height, width)
     }
 
-    /// Whether no unit of the node is ever negative: a ReLU, and what only pools, pads, normalizes or joins such ones.
+    /// Whether no unit of the node is ever negative: a ReLU, and what only pools, pads, joins or divides (local response
+    /// normalization) such ones.
     pub fn is_rectified(&self, id: NodeId) -> bool {
         let node = self.node(id);
         match node.op {
             Op::Relu | Op::Softmax => true,
             Op::Input | Op::Normalize { .. } | Op::Conv { .. } => false,
+            Op::AvgPool { scale, .. } if scale < 0.0 => false,
+            Op::Lrn { alpha, k, .. } if alpha < 0.0 || k < 0.0 => false,
             Op::MaxPool { .. }
             | Op::AvgPool { .. }
             | Op::Pad { .. }

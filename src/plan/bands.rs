@@ -260,7 +260,7 @@ impl Bands {
                     return;
                 };
                 let (x, band, offset) = self.window(recording, &forward, layer, index);
-                let kind = recording.value(x.value).kind;
+                let kind = network.precision().of_gradient(x.view);
                 let dx = Tensor::stored(recording, "gradient of rows", x.view, kind);
                 let terms = banded
                     .iter()

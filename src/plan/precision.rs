@@ -55,13 +55,14 @@ impl Precision {
     }
 
     /// What weights are stored as. Those of a file in f16 are kept as they are, which is read fastest; others would lose more
-    /// digits in f16 than layers do.
+    /// digits in f16 than layers do. Beyond its range, where cooperative matrices could not take them, they stay in f32.
     #[must_use]
     pub fn of_weights(self, weights: &[f32]) -> Kind {
+        let all = |holds: fn(f32) -> bool| weights.iter().all(|w| holds(*w));
         match self {
-            Self::F32 => Kind::Real,
-            Self::F16 if weights.iter().all(|w| f16::from_f32(*w).to_f32() == *w) => Kind::Half,
-            Self::F16 => Kind::Packed,
+            Self::F16 if all(|w| f16::from_f32(w).to_f32() == w) => Kind::Half,
+            Self::F16 if all(|w| w.abs() <= f16::MAX.to_f32()) => Kind::Packed,
+            _ => Kind::Real,
         }
     }
 }
@@ -71,7 +72,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_does_not_fit_or_is_small_stays_as_it_is() {
+    fn each_is_stored_as_fits_it() {
         let p = Precision::F16;
         let (layer, scores) = (View::new(1, 7, 7, 512), View::new(4, 1, 1, 1000));
         assert_eq!(p.of_layer(layer, false), Kind::Packed);
@@ -80,8 +81,8 @@ mod tests {
         assert_eq!(p.of_gradient(layer), Kind::Packed);
         assert_eq!(p.of_weights(&[0.5, -65_504.0]), Kind::Half);
         assert_eq!(p.of_weights(&[0.5, 0.1]), Kind::Packed);
-        assert_eq!(p.of_weights(&[0.5, -65_536.0]), Kind::Packed);
-        assert_eq!(p.of_weights(&[f32::NAN]), Kind::Packed);
+        assert_eq!(p.of_weights(&[0.5, -65_536.0]), Kind::Real);
+        assert_eq!(p.of_weights(&[f32::NAN]), Kind::Real);
         assert_eq!(Precision::F32.of_weights(&[0.5]), Kind::Real);
         assert_eq!(Precision::F32.of_layer(layer, true), Kind::Real);
     }

@@ -26,10 +26,8 @@ fn test(gpu: &Gpu, tile: u32) -> Result<bool, DeviceError> {
         pad: 1,
         ..Conv::new(x, y, 3)
     };
-    let (Some(plain), Some(coop)) = (
-        Conv3x3::serve(conv),
-        Conv3x3Coop::serve(Conv3x3Form::Plain(conv), tile),
-    ) else {
+    let coop = Conv3x3Form::of(conv).and_then(|form| Conv3x3Coop::serve(form, tile));
+    let (Some(plain), Some(coop)) = (Conv3x3::serve(conv), coop) else {
         return Ok(false);
     };
     let filled = |label: &str, len: usize, seed: f32| -> Result<Buffer, DeviceError> {

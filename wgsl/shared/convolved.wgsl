@@ -5,7 +5,7 @@
 #endif
 #import pixgrad::conv::{p, x}
 
-// What a 3×3 convolution reads, pixel by pixel: x itself; under MASKED x through the mask of a ReLU; under UNPOOL the gradient
+// What conv3x3_tile.wgsl, conv3x3_winograd.wgsl and conv3x3_coop.wgsl read, pixel by pixel: x itself; under MASKED x through the mask of a ReLU; under UNPOOL the gradient
 // of what conv3x3_pool.wgsl has pooled, see conv3x3.wgsl.
 
 #ifdef UNPOOL

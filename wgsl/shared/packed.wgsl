@@ -26,7 +26,7 @@ fn unpack_rectified(words: vec2<u32>) -> vec4<f32> {
     return vec4<f32>(mantissas(words) >> vec4<u32>(18u)) * exponent(words);
 }
 
-// The words of numbers of `bits` bits each beside the sign, of which m_i is to be in [least, most].
+// The words, where the largest m has `bits` bits (a sign, if any, is one more) and all are in [least, most].
 fn joined(value: vec4<f32>, bits: u32, least: f32, most: f32) -> vec2<u32> {
     let magnitude = bitcast<vec4<u32>>(value) & vec4<u32>(0x7fffffffu);
     let largest = max(max(magnitude.x, magnitude.y), max(magnitude.z, magnitude.w));
