@@ -12,7 +12,13 @@ from task import Task
 
 MANIFEST = Path(__file__).resolve().parent / "burn" / "Cargo.toml"
 VERSION = "0.22.0"
-BACKENDS = ("wgpu", "vulkan", "flex")
+# What cargo is told for each.
+BACKENDS = {
+    "wgpu": ["--features", "wgpu"],
+    "wgpu-plain": ["--features", "wgpu", "--no-default-features"],
+    "vulkan": ["--features", "vulkan"],
+    "flex": ["--features", "flex"],
+}
 
 
 def adapter(adapters: list[dict], wanted: list[str]) -> dict:
@@ -38,7 +44,7 @@ def measure(task: Task, backend: str, device: list[str], warm_up: int, runs: int
     arrays = {**load_file(task.weights), "mean": numpy.array(task.mean), "std": numpy.array(task.std)}
     for name, array in arrays.items():
         array.astype(numpy.float32).tofile(task.folder / f"{name}.f32")
-    cargo = ["--release", "--quiet", "--manifest-path", str(MANIFEST), "--features", backend]
+    cargo = ["--release", "--quiet", "--manifest-path", str(MANIFEST), *BACKENDS[backend]]
     print(f"building burn {VERSION} with {backend}, many minutes the first time", file=sys.stderr)
     execute(["cargo", "build", *cargo])
     told = execute(["cargo", "run", *cargo, "--", str(task.folder), str(task.size), str(warm_up), str(runs), *device])
