@@ -1,10 +1,10 @@
-//! conv, conv1x1, conv3x3, conv3x3_tile, conv3x3_winograd, conv_naive: the twin against plain loops, the shaders against the twin.
+//! conv, conv1x1, conv3x3, conv3x3_tile, conv3x3_winograd, conv3x3_winograd4, conv_naive: the twin against plain loops, the shaders against the twin.
 
 use pixgrad::device::Device;
 use pixgrad::kernels::conv::{pack_weights, pack_weights_backward};
 use pixgrad::kernels::{
-    Conv, Conv1x1, Conv3x3, Conv3x3Form, Conv3x3Tile, Conv3x3Winograd, ConvNaive, View, pack,
-    unpack,
+    Conv, Conv1x1, Conv3x3, Conv3x3Form, Conv3x3Tile, Conv3x3Winograd, ConvNaive, View,
+    WinogradTile, pack, unpack,
 };
 
 use crate::common::{Data, check, mask, random, run_on, same, tensor, uniform};
@@ -233,7 +233,9 @@ fn check_options(seed: u64, conv: Conv) {
             fast(&|| check(&kernel, &data));
         }
         if let Some(form) = Conv3x3Form::of(conv) {
-            fast(&|| check(&Conv3x3Winograd::new(form), &data));
+            for tile in [WinogradTile::Two, WinogradTile::Four] {
+                fast(&|| check(&Conv3x3Winograd::new(form, tile), &data));
+            }
             if let Some(kernel) = Conv3x3Tile::serve(form) {
                 fast(&|| check(&kernel, &data));
             }

@@ -5,7 +5,7 @@ use pixgrad::device::Device;
 use pixgrad::kernels::conv::{pack_weights, pack_weights_backward};
 use pixgrad::kernels::{
     Conv, Conv3x3Form, Conv3x3Pool, Conv3x3Tile, Conv3x3Unpool, Conv3x3Winograd, ConvNaive,
-    MaxPool, MaxPoolBackward, View, pack, unpack,
+    MaxPool, MaxPoolBackward, View, WinogradTile, pack, unpack,
 };
 
 use crate::common::{Data, Output, check, random, run_on, same, tensor, uniform};
@@ -105,14 +105,18 @@ impl Operands {
 fn check_all(seed: u64, pool: Conv3x3Pool) {
     let operands = Operands::new(seed, pool);
     let out = check(&pool, &operands.forward(pool));
-    let winograd = Conv3x3Winograd::new(Conv3x3Form::from(pool));
-    check(&winograd, &operands.forward(pool));
+    for tile in [WinogradTile::Two, WinogradTile::Four] {
+        let winograd = Conv3x3Winograd::new(Conv3x3Form::from(pool), tile);
+        check(&winograd, &operands.forward(pool));
+    }
     for accumulate in [false, true] {
         let data = operands.backward(pool, accumulate, &out[1]);
         let unpool = backward(pool, accumulate);
         check(&unpool, &data);
         let form = Conv3x3Form::from(unpool);
-        check(&Conv3x3Winograd::new(form), &data);
+        for tile in [WinogradTile::Two, WinogradTile::Four] {
+            check(&Conv3x3Winograd::new(form, tile), &data);
+        }
         if let Some(tile) = Conv3x3Tile::serve(form) {
             check(&tile, &data);
         }

@@ -8,7 +8,7 @@ use pixgrad::kernels::conv::{pack_weights, pack_weights_backward};
 use pixgrad::kernels::{
     Affine, AvgPool, AvgPoolBackward, Conv, Conv1x1, Conv3x3, Conv3x3Form, Conv3x3Pool,
     Conv3x3Tile, Conv3x3Unpool, Conv3x3Winograd, CopyRows, Lrn, LrnBackward, MaxPool,
-    MaxPoolBackward, Pad, PadBackward, Relu, ReluBackward, View,
+    MaxPoolBackward, Pad, PadBackward, Relu, ReluBackward, View, WinogradTile,
 };
 use rand_chacha::ChaCha8Rng;
 
@@ -156,7 +156,9 @@ fn convolutions_forward_and_backward() {
                     check(fast, stands);
                 }
                 if let Some(form) = Conv3x3Form::of(conv) {
-                    check(Conv3x3Winograd::new(form), stands);
+                    for tile in [WinogradTile::Two, WinogradTile::Four] {
+                        check(Conv3x3Winograd::new(form, tile), stands);
+                    }
                     if let Some(fast) = Conv3x3Tile::serve(form) {
                         check(fast, stands);
                     }

@@ -42,7 +42,8 @@ pub use pipeline::{Dispatch, PARAMS_SLOT, Pipeline};
 pub use real::{Gemm, Real};
 pub use recording::{Call, Home, Recording, Value, ValueId};
 pub use shader::{
-    BROADCAST, COOP, COOP_TILES, HALF, LANES_8, LANES_64, Shader, Source, T8, compose,
+    BROADCAST, COOP, COOP_TILES, HALF, LANES_8, LANES_64, LARGE, LARGE_BYTES, Shader, Source, T8,
+    compose,
 };
 pub use stored::Stored;
 pub use tuning::{Choice, Choices, Tuning};

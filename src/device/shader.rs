@@ -137,6 +137,13 @@ pub const BROADCAST: &str = "BROADCAST";
 /// The definition of variants that compute in f16; they run where the adapter has `shader-f16`.
 pub const HALF: &str = "HALF";
 
+/// The definition of variants that take more workgroup memory than WebGPU grants, 16 KiB, and at most [`LARGE_BYTES`]; they run
+/// where the adapter has that.
+pub const LARGE: &str = "LARGE";
+
+/// Bytes of workgroup memory that all but small adapters have.
+pub const LARGE_BYTES: u32 = 32 << 10;
+
 /// The definition of variants on cooperative matrices of f16 that add up in f32; they run where the adapter has these.
 pub const COOP: &str = "COOP";
 

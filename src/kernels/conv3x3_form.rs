@@ -1,7 +1,9 @@
 //! What a kernel of 3×3 convolutions can be asked for.
 
 use super::conv::Params;
-use super::{Conv, Conv3x3Coop, Conv3x3Pool, Conv3x3Tile, Conv3x3Unpool, Conv3x3Winograd, View};
+use super::{
+    Conv, Conv3x3Coop, Conv3x3Pool, Conv3x3Tile, Conv3x3Unpool, Conv3x3Winograd, View, WinogradTile,
+};
 use crate::device::{Alternatives, Bindings, COOP_TILES, Kernel, Operation, Real, Slot, Work};
 
 /// A convolution of 3×3 with stride 1 and padding 1, one with its pool, or the gradient of such a one: the same sums, read and
@@ -71,7 +73,8 @@ impl Conv3x3Form {
     /// The kernels that may run in the place of the form's own, of which `narrow` is another way to run, if it has one.
     pub(super) fn alternatives(&self, narrow: Option<Box<dyn Operation>>) -> Option<Alternatives> {
         let tile = Conv3x3Tile::serve(*self).map(boxed);
-        let winograd = Conv3x3Winograd::serve(*self).map(boxed);
+        let sides = [WinogradTile::Two, WinogradTile::Four].into_iter();
+        let winograd = sides.filter_map(|side| Conv3x3Winograd::serve(*self, side).map(boxed));
         self.among(narrow.into_iter().chain(tile).chain(winograd).collect())
     }
 

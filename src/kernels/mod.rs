@@ -95,7 +95,7 @@ pub use conv3x3_coop::Conv3x3Coop;
 pub use conv3x3_form::Conv3x3Form;
 pub use conv3x3_pool::{Conv3x3Pool, Conv3x3Unpool};
 pub use conv3x3_tile::Conv3x3Tile;
-pub use conv3x3_winograd::Conv3x3Winograd;
+pub use conv3x3_winograd::{Conv3x3Winograd, WinogradTile};
 pub use copy_rows::CopyRows;
 pub use covariance::{Ridge, TraceDistance, TraceSlope};
 pub use cross_entropy::{CrossEntropy, CrossEntropyBackward};
@@ -167,6 +167,7 @@ pub const SOURCES: &[&Source] = &[
     &conv3x3_pool::SOURCE,
     &conv3x3_tile::SOURCE,
     &conv3x3_winograd::SOURCE,
+    &conv3x3_winograd::SOURCE_4,
     &conv::SOURCE,
     &conv_naive::SOURCE,
     &copy_rows::SOURCE,

@@ -1,26 +1,13 @@
 //! Whether an adapter's cooperative matrices compute what they should: drivers for them are young, and some do not.
 
-use crate::device::{Buffer, DeviceError, Gpu, Kind, Operation, Shader};
+use crate::device::{Buffer, DeviceError, Gpu, Kind, Operation};
 use crate::kernels::{Conv, Conv3x3, Conv3x3Coop, Conv3x3Form, View};
 
 /// How far a convolution with factors in f16 may be from one in f32: ‖y − y'‖/‖y'‖.
 const TOLERANCE: f64 = 2e-3;
 
-/// Whether a kernel can run: where it takes cooperative matrices they must be there, and right.
-///
-/// # Errors
-/// [`DeviceError`] when the device fails.
-pub fn allows(gpu: &Gpu, shader: Shader) -> Result<bool, DeviceError> {
-    match shader.cooperative_tile() {
-        None => Ok(true),
-        Some(tile) => Ok(gpu
-            .cooperative_tiles(|tile| test(gpu, tile))?
-            .contains(&tile)),
-    }
-}
-
 /// A convolution of numbers that differ from place to place, with sizes that fill no tile, by both kernels.
-fn test(gpu: &Gpu, tile: u32) -> Result<bool, DeviceError> {
+pub(super) fn test(gpu: &Gpu, tile: u32) -> Result<bool, DeviceError> {
     let (x, y) = (View::new(1, 11, 21, 40), View::new(1, 11, 21, 36));
     let conv = Conv {
         pad: 1,

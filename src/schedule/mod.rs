@@ -1,5 +1,6 @@
 //! Runs a plan: on a GPU as command buffers of whole iterations, on the `cpu` device call by call.
 
+mod allowed;
 mod cooperative;
 mod gpu;
 mod measure;
@@ -15,7 +16,7 @@ use crate::Error;
 use crate::device::{Buffer, Device, Home, Kind, Value, ValueId};
 use crate::kernels::Tensor;
 use crate::plan::{Plan, RING_ROWS};
-pub use cooperative::allows as is_allowed;
+pub use allowed::is_allowed;
 use gpu::GpuProgram;
 pub use measure::Deviation;
 

@@ -1,0 +1,20 @@
+//! Which kernels an adapter can run.
+
+use super::cooperative;
+use crate::device::{DeviceError, Gpu, LARGE, LARGE_BYTES, Shader};
+
+/// Whether a kernel can run: the workgroup memory that it takes must be there; cooperative matrices too, and right.
+///
+/// # Errors
+/// [`DeviceError`] when the device fails.
+pub fn is_allowed(gpu: &Gpu, shader: Shader) -> Result<bool, DeviceError> {
+    if shader.definitions().contains(&LARGE) && gpu.info().max_workgroup_bytes < LARGE_BYTES {
+        return Ok(false);
+    }
+    match shader.cooperative_tile() {
+        None => Ok(true),
+        Some(tile) => Ok(gpu
+            .cooperative_tiles(|tile| cooperative::test(gpu, tile))?
+            .contains(&tile)),
+    }
+}
