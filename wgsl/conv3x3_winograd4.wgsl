@@ -1,7 +1,6 @@
 // 3×3 convolution, stride 1, padding 1, with 36 multiplications in place of 144: as conv3x3_winograd.wgsl, with all its variants, but by
-// Winograd's F(4×4, 3×3), whose tiles are 4×4 pixels from 6×6. Bᵀ, G and Aᵀ are those of the points 0, ±1/√2, ±√2 and ∞ (Barabasz
-// et al. 2020, "Error Analysis and Improving the Accuracy of Winograd Convolution for Deep Neural Networks"): a sum's error is two to three
-// times that of the plain kernel.
+// Winograd's F(4×4, 3×3), whose tiles are 4×4 pixels from 6×6. Bᵀ, G and Aᵀ are those of the points 0, ±1/√2, ±√2 and ∞, which
+// ncnn has chosen: 1/p is a point where p is, and all factors are near 1. A sum's error is two to three times that of the plain kernel.
 //
 // One workgroup per 16×16 pixels, that is 4×4 tiles, and 4 vec4s of output channels, with 144 invocations and 18 KiB of workgroup memory. For
 // each vec4 of input channels tiles and weights are staged and transformed along columns, then along rows where they lie. Then each
