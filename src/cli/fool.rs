@@ -11,7 +11,7 @@ use pixgrad::{Image, Network};
 use serde_json::json;
 
 use super::optimize::{Findings, Method, OptimizeArgs, optimize};
-use super::{Global, Usage, evolve, parse};
+use super::{Global, Usage, parse};
 
 /// The probabilities whose first iterations are reported, as Nguyen et al. do.
 const MARKS: [(&str, f64); 3] = [("majority", 0.5), ("0.99", 0.99), ("0.999", 0.999)];
@@ -81,10 +81,14 @@ enum FoolMethod {
     Evolve,
 }
 
-pub fn run(args: &FoolArgs, global: &Global) -> anyhow::Result<ExitCode> {
-    if args.method == FoolMethod::Evolve {
-        return evolve::run(args, global);
+impl FoolArgs {
+    /// Whether the picture is bred: by the module `evolve`, not by this one.
+    pub fn evolves(&self) -> bool {
+        self.method == FoolMethod::Evolve
     }
+}
+
+pub fn run(args: &FoolArgs, global: &Global) -> anyhow::Result<ExitCode> {
     let Some(class) = &args.class else {
         return Err(Usage("--class is needed, but for --method evolve".to_string()).into());
     };

@@ -162,6 +162,7 @@ pub fn main() -> ExitCode {
         Command::Invert(args) => invert::run(args, &global),
         Command::Dream(args) => dream::run(args, &global),
         Command::Visualize(args) => visualize::run(args, &global),
+        Command::Fool(args) if args.evolves() => evolve::run(args, &global),
         Command::Fool(args) => fool::run(args, &global),
         Command::Attack(args) => attack::run(args, &global),
         Command::Transfer(args) => transfer::run(args, &global),
