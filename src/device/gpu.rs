@@ -6,12 +6,11 @@ use std::sync::{Arc, Mutex};
 
 use super::buffer::Memory;
 use super::lock::lock;
-use super::pipeline::Pipelines;
+use super::pipeline::{PipelineKey, Pipelines};
 use super::timing::Timer;
 use super::tuning::Tuned;
 use super::{
-    BROADCAST, Buffer, DeviceError, DeviceInfo, DeviceOptions, Kind, LANES_8, LANES_64, Shader,
-    adapters,
+    BROADCAST, Buffer, DeviceError, DeviceInfo, DeviceOptions, Kind, LANES_8, LANES_64, adapters,
 };
 
 /// An open GPU.
@@ -29,7 +28,7 @@ pub struct Gpu {
     pub(super) counters: Counters,
     rate: std::sync::OnceLock<f64>,
     /// For each kernel that has run, its time relative to the one predicted from the rate.
-    paces: Mutex<HashMap<Shader, f64>>,
+    paces: Mutex<HashMap<PipelineKey, f64>>,
     timer: Timer,
     tuned: Tuned,
     cooperative: Cooperative,
@@ -271,12 +270,12 @@ impl Gpu {
 
     /// How long a kernel takes relative to what the rate predicts, where a plan has found that out.
     #[must_use]
-    pub fn pace(&self, kernel: Shader) -> Option<f64> {
-        lock(&self.paces).get(&kernel).copied()
+    pub fn pace(&self, kernel: &PipelineKey) -> Option<f64> {
+        lock(&self.paces).get(kernel).copied()
     }
 
     /// Notes how long a kernel takes relative to what the rate predicts.
-    pub fn set_pace(&self, kernel: Shader, pace: f64) {
+    pub fn set_pace(&self, kernel: PipelineKey, pace: f64) {
         lock(&self.paces).insert(kernel, pace);
     }
 

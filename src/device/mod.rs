@@ -38,7 +38,7 @@ pub use gpu::{Gpu, Usage};
 pub use kernel::{Access, Alternatives, Binding, Bindings, Kernel, Operation, Slot, Work};
 pub use packed::{pack, pack_rectified, unpack, unpack_rectified};
 pub use packing::apply as pack_bindings;
-pub use pipeline::{Dispatch, PARAMS_SLOT, Pipeline};
+pub use pipeline::{Dispatch, PARAMS_SLOT, Pipeline, PipelineKey};
 pub use real::{Gemm, Real};
 pub use recording::{Call, Home, Recording, Value, ValueId};
 pub use shader::{

@@ -10,8 +10,11 @@ use super::{Buffer, DeviceError, Gpu, Operation, Shader, Slot, compose, packing,
 /// Where the parameters of one dispatch stand in a buffer of many: WebGPU's alignment of uniform offsets.
 pub const PARAMS_SLOT: u64 = 256;
 
-/// Compiled kernels by shader and bindings.
-pub(super) type Pipelines = HashMap<(Shader, Vec<Slot>), Arc<Pipeline>>;
+/// What a pipeline is compiled of: a kernel's shader, and how its bindings are stored.
+pub type PipelineKey = (Shader, Vec<Slot>);
+
+/// Compiled kernels.
+pub(super) type Pipelines = HashMap<PipelineKey, Arc<Pipeline>>;
 
 /// A compiled kernel.
 #[derive(Debug)]

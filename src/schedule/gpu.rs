@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use super::slices::{Clock, Rate, Slice, Slicer};
 use super::{Step, slices};
 use crate::device::{
-    Buffer, DeviceError, Dispatch, Gpu, Kind, Operation, PARAMS_SLOT, Recording, Shader,
+    Buffer, Call, DeviceError, Dispatch, Gpu, Kind, Operation, PARAMS_SLOT, PipelineKey, Recording,
 };
 use crate::kernels::{Conv, Conv3x3, View};
 use crate::plan::RING_ROWS;
@@ -20,7 +20,7 @@ const IN_FLIGHT: usize = 2;
 pub struct GpuProgram {
     dispatches: Vec<Dispatch>,
     /// For each dispatch its kernel and the milliseconds that the rate of the device predicts.
-    kernels: Vec<(Shader, f64)>,
+    kernels: Vec<(PipelineKey, f64)>,
     /// For each dispatch the call of the recording that it is a part of.
     calls: Vec<usize>,
     slicer: Slicer,
@@ -29,6 +29,11 @@ pub struct GpuProgram {
     slots: usize,
     /// The next dispatch to be submitted.
     position: usize,
+}
+
+/// What the time of a call's kernel is known by.
+fn key(call: &Call) -> PipelineKey {
+    (call.operation.shader(), call.operation.bindings())
 }
 
 /// A submission that has not been waited for.
@@ -53,7 +58,7 @@ impl GpuProgram {
         let mut bands = Vec::new();
         for (i, call) in recording.calls().iter().enumerate() {
             let ms = rate.predict_ms(call.operation.work());
-            let pace = gpu.pace(call.operation.shader()).unwrap_or(slices::UNKNOWN);
+            let pace = gpu.pace(&key(call)).unwrap_or(slices::UNKNOWN);
             let grid = call.operation.grid();
             for (origin, grid) in split(grid, (ms * pace / slices::BUDGET_MS).ceil() as u32) {
                 let share = f64::from(grid.iter().product::<u32>())
@@ -79,12 +84,12 @@ impl GpuProgram {
             .collect::<Result<Vec<_>, _>>()?;
         let kernels: Vec<_> = bands
             .iter()
-            .map(|(call, .., ms)| (recording.calls()[*call].operation.shader(), *ms))
+            .map(|(call, .., ms)| (key(&recording.calls()[*call]), *ms))
             .collect();
         let slicer = Slicer::new(
             kernels
                 .iter()
-                .map(|(kernel, ms)| ms * gpu.pace(*kernel).unwrap_or(slices::UNKNOWN)),
+                .map(|(kernel, ms)| ms * gpu.pace(kernel).unwrap_or(slices::UNKNOWN)),
         );
         Ok(Self {
             dispatches,
@@ -203,15 +208,15 @@ impl GpuProgram {
 
     /// Leaves with the device how long its kernels take, for the plans to come.
     fn teach(&self, gpu: &Gpu) {
-        let mut sums: HashMap<Shader, (f64, f64)> = HashMap::new();
+        let mut sums: HashMap<&PipelineKey, (f64, f64)> = HashMap::new();
         for (i, (kernel, predicted)) in self.kernels.iter().enumerate() {
             if let Some(ms) = self.slicer.cost(i) {
-                let sum = sums.entry(*kernel).or_default();
+                let sum = sums.entry(kernel).or_default();
                 *sum = (sum.0 + ms, sum.1 + predicted);
             }
         }
         for (kernel, (measured, predicted)) in sums {
-            gpu.set_pace(kernel, measured / predicted);
+            gpu.set_pace(kernel.clone(), measured / predicted);
         }
     }
 
