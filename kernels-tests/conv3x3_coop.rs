@@ -222,6 +222,8 @@ fn it_is_an_alternative_in_sixteen_bits_only() {
         access: Access::Write,
     };
     assert!(slots.iter().all(|k| k.bindings()[2] == out));
+    let packed = stored([Kind::Rectified, Kind::Packed, Kind::Packed]);
+    assert!(names(&*packed).contains(&coop));
     // Weights that do not fit f16.
     let wide = stored([Kind::Packed, Kind::Real, Kind::Packed]);
     assert!(!names(&*wide).contains(&coop));

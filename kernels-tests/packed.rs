@@ -7,7 +7,7 @@ use pixgrad::device::{
 use pixgrad::kernels::conv::{pack_weights, pack_weights_backward};
 use pixgrad::kernels::{
     Affine, AvgPool, AvgPoolBackward, Conv, Conv1x1, Conv3x3, Conv3x3Form, Conv3x3Pool,
-    Conv3x3Tile, Conv3x3Unpool, Conv3x3Winograd, CopyRows, Lrn, LrnBackward, MaxPool,
+    Conv3x3Tile, Conv3x3Unpool, Conv3x3Winograd, CopyRows, Fill, Lrn, LrnBackward, MaxPool,
     MaxPoolBackward, Pad, PadBackward, Relu, ReluBackward, View, WinogradTile,
 };
 use rand_chacha::ChaCha8Rng;
@@ -412,6 +412,17 @@ fn what_is_not_finite_does_not_become_a_number() {
         );
         assert_eq!(out[8..], [1.0; 4], "{device:?}");
     }
+}
+
+/// Of a kernel without any, and with fewer bindings than a convolution has.
+#[test]
+fn a_kernel_with_one_binding_has_no_alternatives() {
+    let fill = Fill {
+        len: 16,
+        value: 0.0,
+    };
+    let stored = Stored::on(Box::new(fill), &[(Kind::Packed, 16)]).expect("it takes these");
+    assert!(stored.alternatives().is_none());
 }
 
 #[test]

@@ -80,10 +80,10 @@ impl Operation for Stored {
         let kinds: Vec<Kind> = self.slots.iter().map(|slot| slot.kind).collect();
         let exact = self.operation.alternatives();
         // Of a convolution what it reads and its weights.
-        let reduced = kinds[..2].iter().all(|kind| kind.in_quads());
-        let reduced = reduced
-            .then(|| self.operation.reduced_alternatives())
-            .flatten();
+        let reduced = match kinds[..] {
+            [x, w, ..] if x.in_quads() && w.in_quads() => self.operation.reduced_alternatives(),
+            _ => None,
+        };
         let shape = &exact.as_ref().or(reduced.as_ref())?.shape;
         Some(Alternatives {
             shape: format!("{shape} {kinds:?}"),

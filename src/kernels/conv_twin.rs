@@ -8,7 +8,8 @@ use super::rows::{at_least, copy_masked};
 use super::{Conv, winograd};
 use crate::device::{Gemm, Real, vectorized};
 
-/// Tiles of Winograd's transforms that one task makes, or a row of them if that is more: the rows that bands of neighbouring tasks both have are few.
+/// Tiles of Winograd's transforms that one task makes, or a row of them if that is more: so the rows that bands of neighbouring
+/// tasks have in common are few.
 const TILES_PER_TASK: usize = 1024;
 
 /// Most rows that one task makes where input pixels are multiplied with the whole window.
