@@ -3,8 +3,9 @@
 // f16. Sums are f32.
 //
 // A product of matrices, [pixels, channels in] · [channels in, channels out], for each of the nine taps. A workgroup makes ROWS rows of
-// T pixels of 4·T channels. Of T channels in at a time it stages the pixels with a border of one, once for all taps,
-// and the weights. Its four subgroups are two columns of channels and two of the rows: each has 2×2 matrices of T×T.
+// T pixels of 4·T channels. Of T channels in at a time it stages the pixels with a border of one, and of the weights one column of
+// the window after the other. Each of four subgroups has T of the channels, that is a matrix of T×T for each row, and for a column of the
+// window loads ten matrices of pixels and three of weights for 24 products.
 //
 // f16 ends at 65504, and neither activations nor gradients keep to that. Pixels are staged as multiples of a power of two for which
 // the largest that the workgroup has met is below 2¹⁵. When a larger one comes, the sums so far are brought to the new unit.
@@ -12,25 +13,31 @@
 // T, T8, LANES_8, LANES_64: see shared/coop.wgsl.
 // Grid (⌈w/T⌉·⌈h/ROWS⌉, ⌈quads/T⌉, n) of what is convolved, under UNPOOL of y.
 #import pixgrad::strip::{Strip, scale_strip}
-#import pixgrad::conv::{p, w, store_strip}
-#import pixgrad::convolved::convolved
+#import pixgrad::conv::{p, store_strip}
+#import pixgrad::convolved::{convolved, weight}
 #import pixgrad::coop::{INVOCATIONS, Left, Product, Right, T}
 #ifdef POOL
 #import pixgrad::pool::store_pooled
 #endif
 
-const ROWS: u32 = 4u;
-// The staged pixels: rows of T + 2, each pixel T channels.
+const ROWS: u32 = 8u;
+// Channels in of a pixel or channel out, and a gap: without it matrices of 16×16 would be read from half of the banks.
+const PITCH: u32 = 2u * T - 8u;
+// The staged pixels: rows of T + 2.
 const ACROSS: u32 = T + 2u;
+const BELOW: u32 = ACROSS * PITCH;
 const QUADS: u32 = (ROWS + 2u) * ACROSS * T / 4u;
 const EACH: u32 = (QUADS + INVOCATIONS - 1u) / INVOCATIONS;
 // Channels out.
 const WIDE: u32 = 4u * T;
+// Blocks of 4 channels in times 4 channels out, in a column of the window.
+const BLOCKS: u32 = 3u * T * T / 4u;
+const BLOCKS_EACH: u32 = (BLOCKS + INVOCATIONS - 1u) / INVOCATIONS;
 
-var<workgroup> pixels: array<f16, QUADS * 4u>;
-// Rows tap·T + channel in, of WIDE channels out.
-var<workgroup> taps: array<f16, 9u * T * WIDE>;
-// Sums of two rows, of WIDE channels for each pixel.
+var<workgroup> pixels: array<f16, (ROWS + 2u) * BELOW>;
+// Rows ky·WIDE + channel out. Channel c of vec4 q is number c·T + q: neighbouring invocations write neighbouring rows.
+var<workgroup> taps: array<f16, 3u * WIDE * PITCH>;
+// Sums of two rows, of WIDE channels for each pixel, numbered likewise.
 var<workgroup> sums: array<f32, 2u * T * WIDE>;
 // The exponent of the largest number staged so far, as f32 has it.
 var<workgroup> largest: atomic<u32>;
@@ -38,27 +45,46 @@ var<workgroup> largest: atomic<u32>;
 // Quad `i` of the staged pixels, with channels from quad `first` on, where the tile begins at (x0, y0).
 fn pixel_quad(n: u32, x0: u32, y0: u32, first: u32, i: u32) -> vec4<f32> {
     let pixel = i / (T / 4u);
-    let quad = first + i % (T / 4u);
-    if i >= QUADS || quad >= p.x.quads { return vec4<f32>(0.0); }
-    return convolved(n, i32(y0 + pixel / ACROSS) - 1, i32(x0 + pixel % ACROSS) - 1, quad);
+    return convolved(n, i32(y0 + pixel / ACROSS) - 1, i32(x0 + pixel % ACROSS) - 1, first + i % (T / 4u));
 }
 
-// Stages the weights of T channels in, from quad `first` on, to the channels out from quad `first_out` on.
-fn stage_taps(n: u32, first: u32, first_out: u32, lane: u32) {
-    for (var i = lane; i < 9u * T * T; i += INVOCATIONS) {
-        let quad_out = first_out + i % T;
-        let row = i / T;
-        let channel = first * 4u + row % T;
-        var value = vec4<f32>(0.0);
-        if quad_out < p.y.quads && channel < p.x.quads * 4u {
-            value = w[n * p.image_weights + (row / T * p.x.quads * 4u + channel) * p.y.quads + quad_out];
-        }
-        let at = row * WIDE + i % T * 4u;
-        taps[at] = f16(value.x);
-        taps[at + 1u] = f16(value.y);
-        taps[at + 2u] = f16(value.z);
-        taps[at + 3u] = f16(value.w);
-    }
+fn put_pixel_quad(i: u32, value: vec4<f32>) {
+    let at = i / (T / 4u) * PITCH + i % (T / 4u) * 4u;
+    pixels[at] = f16(value.x);
+    pixels[at + 1u] = f16(value.y);
+    pixels[at + 2u] = f16(value.z);
+    pixels[at + 3u] = f16(value.w);
+}
+
+// Block `i` of the weights of a column of the window, to the channels out from quad `first_out` on; column j is channel in j.
+fn block(n: u32, column: u32, first: u32, first_out: u32, i: u32) -> mat4x4<f32> {
+    let quad = first + i % (T / 4u);
+    let below = i / (T * T / 4u) * 3u + column;
+    let row = (below * p.x.quads + quad) * 4u;
+    // Beyond the channels in there are zeros, as there are beyond those out.
+    let quad_out = select(p.y.quads, first_out + i / (T / 4u) % T, quad < p.x.quads);
+    return mat4x4<f32>(
+        weight(n, row, quad_out), weight(n, row + 1u, quad_out),
+        weight(n, row + 2u, quad_out), weight(n, row + 3u, quad_out),
+    );
+}
+
+fn put_block(i: u32, block: mat4x4<f32>) {
+    let row = i / (T * T / 4u) * WIDE + i / (T / 4u) % T;
+    let at = row * PITCH + i % (T / 4u) * 4u;
+    let outward = transpose(block);
+    put_inward(at, outward[0]);
+    put_inward(at + T * PITCH, outward[1]);
+    put_inward(at + 2u * T * PITCH, outward[2]);
+    put_inward(at + 3u * T * PITCH, outward[3]);
+}
+
+// Weights from four channels in to one out.
+fn put_inward(at: u32, value: vec4<f32>) {
+    taps[at] = f16(value.x);
+    taps[at + 1u] = f16(value.y);
+    taps[at + 2u] = f16(value.z);
+    taps[at + 3u] = f16(value.w);
 }
 
 // Four and four pixels of the sums: four channels of each, from elements `at` and `then` on.
@@ -70,7 +96,7 @@ fn summed(at: u32, then: u32) -> Strip {
 }
 
 fn summed_pixel(at: u32) -> vec4<f32> {
-    return vec4<f32>(sums[at], sums[at + 1u], sums[at + 2u], sums[at + 3u]);
+    return vec4<f32>(sums[at], sums[at + T], sums[at + 2u * T], sums[at + 3u * T]);
 }
 
 // Finishes and writes the sums of two rows, of which the first is y0.
@@ -81,7 +107,7 @@ fn store_rows(n: u32, x0: u32, y0: u32, first_out: u32, unit: f32, lane: u32) {
         let block = i / T;
         let column = x0 + block * 4u;
         if first_out + quad < p.y.quads && y0 / 2u < p.y.h && column / 2u < p.y.w {
-            let at = block * 4u * WIDE + quad * 4u;
+            let at = block * 4u * WIDE + quad;
             let s = scale_strip(summed(at, at + T * WIDE), unit);
             store_pooled(s, n, y0 / 2u, column / 4u, first_out + quad);
         }
@@ -95,7 +121,7 @@ fn store_rows(n: u32, x0: u32, y0: u32, first_out: u32, unit: f32, lane: u32) {
         let row = i / T / (T / 8u);
         let column = x0 + strip * 8u;
         if first_out + quad < p.y.quads && y0 + row < p.y.h && column < p.y.w {
-            let at = (row * T + strip * 8u) * WIDE + quad * 4u;
+            let at = (row * T + strip * 8u) * WIDE + quad;
             let s = scale_strip(summed(at, at + 4u * WIDE), unit);
             store_strip(s, n, y0 + row, column / 8u, first_out + quad);
         }
@@ -118,71 +144,120 @@ fn main(
     let x0 = id.x % across * T;
     let y0 = id.x / across * ROWS;
     let first_out = id.y * T;
-    let row = subgroup / 2u;
-    let column = subgroup % 2u * 2u * T;
+    let channels = subgroup % 4u * T;
     if lane == 0u { atomicStore(&largest, 15u); }
     workgroupBarrier();
 
-    var near_left = Product();
-    var near_right = Product();
-    var far_left = Product();
-    var far_right = Product();
+    // The sums of ROWS rows.
+    var a = Product();
+    var b = Product();
+    var c = Product();
+    var d = Product();
+    var e = Product();
+    var f = Product();
+    var g = Product();
+    var h = Product();
     var exponent = 15u;
     for (var first = 0u; first < p.x.quads; first += T / 4u) {
         var mine: array<vec4<f32>, EACH>;
         var bits = 0u;
         for (var k = 0u; k < EACH; k++) {
-            mine[k] = pixel_quad(n, x0, y0, first, lane + k * INVOCATIONS);
+            mine[k] = pixel_quad(n, x0, y0, first, min(lane + k * INVOCATIONS, QUADS - 1u));
             let own = bitcast<vec4<u32>>(mine[k]) & vec4<u32>(0x7fffffffu);
             bits = max(bits, max(max(own.x, own.y), max(own.z, own.w)));
         }
         atomicMax(&largest, min(bits >> 23u, 254u));
-        stage_taps(n, first, first_out, lane);
-        workgroupBarrier();
-        let now = atomicLoad(&largest);
-        // 2¹⁴ times the number over its largest power of two.
-        let unit = bitcast<f32>((268u - now) << 23u);
-        for (var k = 0u; k < EACH; k++) {
-            let i = lane + k * INVOCATIONS;
-            if i < QUADS {
-                let value = mine[k] * unit;
-                pixels[i * 4u] = f16(value.x);
-                pixels[i * 4u + 1u] = f16(value.y);
-                pixels[i * 4u + 2u] = f16(value.z);
-                pixels[i * 4u + 3u] = f16(value.w);
+        for (var column = 0u; column < 3u; column++) {
+            var blocks: array<mat4x4<f32>, BLOCKS_EACH>;
+            for (var k = 0u; k < BLOCKS_EACH; k++) {
+                blocks[k] = block(n, column, first, first_out, min(lane + k * INVOCATIONS, BLOCKS - 1u));
             }
+            // Nobody stages while another still reads; the largest number of all is known.
+            workgroupBarrier();
+            if column == 0u {
+                let now = atomicLoad(&largest);
+                // 2¹⁴ times the number over its largest power of two.
+                let unit = bitcast<f32>((268u - now) << 23u);
+                for (var k = 0u; k < EACH; k++) {
+                    let i = lane + k * INVOCATIONS;
+                    if i < QUADS { put_pixel_quad(i, mine[k] * unit); }
+                }
+                // The sums so far in the new unit.
+                let change = select(0.0, bitcast<f32>((127u + exponent - now) << 23u), now < exponent + 127u);
+                exponent = now;
+                a = a * change;
+                b = b * change;
+                c = c * change;
+                d = d * change;
+                e = e * change;
+                f = f * change;
+                g = g * change;
+                h = h * change;
+            }
+            for (var k = 0u; k < BLOCKS_EACH; k++) {
+                let i = lane + k * INVOCATIONS;
+                if i < BLOCKS { put_block(i, blocks[k]); }
+            }
+            workgroupBarrier();
+            let top = coopLoad<Right>(&taps[channels * PITCH], PITCH);
+            let middle = coopLoad<Right>(&taps[(WIDE + channels) * PITCH], PITCH);
+            let bottom = coopLoad<Right>(&taps[(2u * WIDE + channels) * PITCH], PITCH);
+            let at = column * PITCH;
+            var row = coopLoadT<Left>(&pixels[at], PITCH);
+            a = coopMultiplyAdd(row, top, a);
+            row = coopLoadT<Left>(&pixels[at + BELOW], PITCH);
+            b = coopMultiplyAdd(row, top, b);
+            a = coopMultiplyAdd(row, middle, a);
+            row = coopLoadT<Left>(&pixels[at + 2u * BELOW], PITCH);
+            c = coopMultiplyAdd(row, top, c);
+            b = coopMultiplyAdd(row, middle, b);
+            a = coopMultiplyAdd(row, bottom, a);
+            row = coopLoadT<Left>(&pixels[at + 3u * BELOW], PITCH);
+            d = coopMultiplyAdd(row, top, d);
+            c = coopMultiplyAdd(row, middle, c);
+            b = coopMultiplyAdd(row, bottom, b);
+            row = coopLoadT<Left>(&pixels[at + 4u * BELOW], PITCH);
+            e = coopMultiplyAdd(row, top, e);
+            d = coopMultiplyAdd(row, middle, d);
+            c = coopMultiplyAdd(row, bottom, c);
+            row = coopLoadT<Left>(&pixels[at + 5u * BELOW], PITCH);
+            f = coopMultiplyAdd(row, top, f);
+            e = coopMultiplyAdd(row, middle, e);
+            d = coopMultiplyAdd(row, bottom, d);
+            row = coopLoadT<Left>(&pixels[at + 6u * BELOW], PITCH);
+            g = coopMultiplyAdd(row, top, g);
+            f = coopMultiplyAdd(row, middle, f);
+            e = coopMultiplyAdd(row, bottom, e);
+            row = coopLoadT<Left>(&pixels[at + 7u * BELOW], PITCH);
+            h = coopMultiplyAdd(row, top, h);
+            g = coopMultiplyAdd(row, middle, g);
+            f = coopMultiplyAdd(row, bottom, f);
+            row = coopLoadT<Left>(&pixels[at + 8u * BELOW], PITCH);
+            h = coopMultiplyAdd(row, middle, h);
+            g = coopMultiplyAdd(row, bottom, g);
+            row = coopLoadT<Left>(&pixels[at + 9u * BELOW], PITCH);
+            h = coopMultiplyAdd(row, bottom, h);
         }
-        // The sums so far in the new unit.
-        let change = select(0.0, bitcast<f32>((127u + exponent - now) << 23u), now < exponent + 127u);
-        exponent = now;
-        near_left = near_left * change;
-        near_right = near_right * change;
-        far_left = far_left * change;
-        far_right = far_right * change;
-        workgroupBarrier();
-        for (var tap = 0u; tap < 9u; tap++) {
-            let at = ((row + tap / 3u) * ACROSS + tap % 3u) * T;
-            let near = coopLoadT<Left>(&pixels[at], T);
-            let far = coopLoadT<Left>(&pixels[at + 2u * ACROSS * T], T);
-            let left = coopLoadT<Right>(&taps[tap * T * WIDE + column], WIDE);
-            let right = coopLoadT<Right>(&taps[tap * T * WIDE + column + T], WIDE);
-            near_left = coopMultiplyAdd(near, left, near_left);
-            near_right = coopMultiplyAdd(near, right, near_right);
-            far_left = coopMultiplyAdd(far, left, far_left);
-            far_right = coopMultiplyAdd(far, right, far_right);
-        }
-        workgroupBarrier();
     }
 
     let unit = bitcast<f32>((exponent - 14u) << 23u);
-    let at = row * T * WIDE + column;
-    coopStoreT(near_left, &sums[at], WIDE);
-    coopStoreT(near_right, &sums[at + T], WIDE);
+    coopStoreT(a, &sums[channels], WIDE);
+    coopStoreT(b, &sums[T * WIDE + channels], WIDE);
     workgroupBarrier();
     store_rows(n, x0, y0, first_out, unit, lane);
     workgroupBarrier();
-    coopStoreT(far_left, &sums[at], WIDE);
-    coopStoreT(far_right, &sums[at + T], WIDE);
+    coopStoreT(c, &sums[channels], WIDE);
+    coopStoreT(d, &sums[T * WIDE + channels], WIDE);
     workgroupBarrier();
     store_rows(n, x0, y0 + 2u, first_out, unit, lane);
+    workgroupBarrier();
+    coopStoreT(e, &sums[channels], WIDE);
+    coopStoreT(f, &sums[T * WIDE + channels], WIDE);
+    workgroupBarrier();
+    store_rows(n, x0, y0 + 4u, first_out, unit, lane);
+    workgroupBarrier();
+    coopStoreT(g, &sums[channels], WIDE);
+    coopStoreT(h, &sums[T * WIDE + channels], WIDE);
+    workgroupBarrier();
+    store_rows(n, x0, y0 + 6u, first_out, unit, lane);
 }

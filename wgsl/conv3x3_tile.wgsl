@@ -6,8 +6,8 @@
 // channels the workgroup stages 18×10 pixels and 9·4 rows of 16 vec4s of weights, 12 KiB, and each invocation makes 576
 // vec4 multiply-adds of them.
 #import pixgrad::strip::Strip
-#import pixgrad::conv::{p, w, Sums, Weights, Work, zero_sums, mac_sums, store}
-#import pixgrad::convolved::convolved
+#import pixgrad::conv::{p, Sums, Weights, Work, zero_sums, mac_sums, store}
+#import pixgrad::convolved::{convolved, weight}
 
 // Rows of 18 pixels, from one above and left of the tile.
 var<workgroup> pixels: array<vec4<f32>, 180>;
@@ -15,18 +15,39 @@ var<workgroup> pixels: array<vec4<f32>, 180>;
 // neighbouring ones.
 var<workgroup> taps: array<vec4<f32>, 576>;
 
-fn stage(n: u32, quad: u32, top: i32, left: i32, first_out: u32, lane: u32) {
-    for (var i = lane; i < 180u; i += 128u) {
-        pixels[i] = convolved(n, top + i32(i / 18u), left + i32(i % 18u), quad);
-    }
-    for (var i = lane; i < 576u; i += 128u) {
-        let column = i % 16u;
-        let row = ((i / 64u) * p.x.quads + quad) * 4u + i / 16u % 4u;
-        let quad_out = first_out + column;
-        var value = vec4<f32>(0.0);
-        if quad_out < p.y.quads { value = w[n * p.image_weights + row * p.y.quads + quad_out]; }
-        taps[(i / 16u) * 16u + (column % 2u) * 8u + column / 2u] = value;
-    }
+fn pixel(n: u32, quad: u32, top: i32, left: i32, i: u32) -> vec4<f32> {
+    return convolved(n, top + i32(i / 18u), left + i32(i % 18u), quad);
+}
+
+fn tap_weight(n: u32, quad: u32, first_out: u32, i: u32) -> vec4<f32> {
+    return weight(n, (i / 64u * p.x.quads + quad) * 4u + i / 16u % 4u, first_out + i % 16u);
+}
+
+// Where in `taps` the weight with number i is.
+fn place(i: u32) -> u32 {
+    return (i / 16u) * 16u + (i % 2u) * 8u + i % 16u / 2u;
+}
+
+// What an invocation stages: two pixels and five weights.
+struct Loaded { a: vec4<f32>, b: vec4<f32>, c: vec4<f32>, d: vec4<f32>, e: vec4<f32>, f: vec4<f32>, g: vec4<f32> }
+
+fn load_staged(n: u32, quad: u32, top: i32, left: i32, first_out: u32, lane: u32) -> Loaded {
+    return Loaded(
+        pixel(n, quad, top, left, lane), pixel(n, quad, top, left, min(lane + 128u, 179u)),
+        tap_weight(n, quad, first_out, lane), tap_weight(n, quad, first_out, lane + 128u),
+        tap_weight(n, quad, first_out, lane + 256u), tap_weight(n, quad, first_out, lane + 384u),
+        tap_weight(n, quad, first_out, min(lane + 512u, 575u)),
+    );
+}
+
+fn stage(v: Loaded, lane: u32) {
+    pixels[lane] = v.a;
+    if lane < 52u { pixels[lane + 128u] = v.b; }
+    taps[place(lane)] = v.c;
+    taps[place(lane + 128u)] = v.d;
+    taps[place(lane + 256u)] = v.e;
+    taps[place(lane + 384u)] = v.f;
+    if lane < 64u { taps[place(lane + 512u)] = v.g; }
 }
 
 // The weights of tap (ky, kx) for the pair of vec4s number `pair`.
@@ -67,9 +88,11 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     let at = row * 18u + strip * 8u;
     var sums = zero_sums();
     for (var quad = 0u; quad < p.x.quads; quad++) {
+        // All loads are under way before the first is waited for, and while others still work.
+        let loaded = load_staged(n, quad, i32(id.y * 8u) - 1, i32(id.x * 16u) - 1, first_out, lane);
         // Nobody stages while another still reads.
         workgroupBarrier();
-        stage(n, quad, i32(id.y * 8u) - 1, i32(id.x * 16u) - 1, first_out, lane);
+        stage(loaded, lane);
         workgroupBarrier();
         sums = mac_row(sums, at, 0u, pair);
         sums = mac_row(sums, at + 18u, 1u, pair);

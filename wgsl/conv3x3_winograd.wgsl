@@ -12,8 +12,8 @@
 // channels: 16 vec4 accumulators, and 64 vec4 multiply-adds of 16 vec4s that it loads.
 // Grid (⌈w/16⌉, ⌈h/8⌉, n·⌈quads/8⌉) of what is convolved, under UNPOOL of y.
 #import pixgrad::strip::Strip
-#import pixgrad::conv::{p, w, Sums, Weights, zero_sums, mac_sums, store_strip}
-#import pixgrad::convolved::convolved
+#import pixgrad::conv::{p, Sums, Weights, zero_sums, mac_sums, store_strip}
+#import pixgrad::convolved::{convolved, weight}
 #ifdef POOL
 #import pixgrad::pool::store_pooled
 #endif
@@ -54,20 +54,19 @@ fn stage_weights(n: u32, quad: u32, first_out: u32, lane: u32) {
     let half = lane / 16u % 2u;
     let channel = lane / 32u % 4u;
     let quad_out = first_out + half * 4u + i;
-    var a = vec4<f32>(0.0);
-    var b = a;
-    var c = a;
-    if quad_out < p.y.quads {
-        // Rows g₀, (g₀ + g₁ + g₂) / 2, (g₀ − g₁ + g₂) / 2, g₂.
-        let inner = row == 1u || row == 2u;
-        let outer = vec2<f32>(select(f32(row == 0u), 0.5, inner), select(f32(row == 3u), 0.5, inner));
-        let factors = vec3<f32>(outer.x, select(0.0, select(-0.5, 0.5, row == 1u), inner), outer.y);
-        let tap = p.x.quads * 4u * p.y.quads;
-        let at = n * p.image_weights + (quad * 4u + channel) * p.y.quads + quad_out;
-        a = factors.x * w[at] + factors.y * w[at + 3u * tap] + factors.z * w[at + 6u * tap];
-        b = factors.x * w[at + tap] + factors.y * w[at + 4u * tap] + factors.z * w[at + 7u * tap];
-        c = factors.x * w[at + 2u * tap] + factors.y * w[at + 5u * tap] + factors.z * w[at + 8u * tap];
-    }
+    // Rows g₀, (g₀ + g₁ + g₂) / 2, (g₀ − g₁ + g₂) / 2, g₂.
+    let inner = row == 1u || row == 2u;
+    let outer = vec2<f32>(select(f32(row == 0u), 0.5, inner), select(f32(row == 3u), 0.5, inner));
+    let factors = vec3<f32>(outer.x, select(0.0, select(-0.5, 0.5, row == 1u), inner), outer.y);
+    // Rows of w from one tap to the next.
+    let tap = p.x.quads * 4u;
+    let at = quad * 4u + channel;
+    let a = factors.x * weight(n, at, quad_out) + factors.y * weight(n, at + 3u * tap, quad_out)
+        + factors.z * weight(n, at + 6u * tap, quad_out);
+    let b = factors.x * weight(n, at + tap, quad_out) + factors.y * weight(n, at + 4u * tap, quad_out)
+        + factors.z * weight(n, at + 7u * tap, quad_out);
+    let c = factors.x * weight(n, at + 2u * tap, quad_out) + factors.y * weight(n, at + 5u * tap, quad_out)
+        + factors.z * weight(n, at + 8u * tap, quad_out);
     let to = WEIGHTS + ((channel * 2u + half) * 16u + row * 4u) * 4u + i;
     staged[to] = a;
     staged[to + 4u] = 0.5 * (a + c + b);

@@ -8,8 +8,8 @@
 // of 16 vec4s that it loads.
 // Grid (⌈w/16⌉, ⌈h/16⌉, n·⌈quads/4⌉) of what is convolved, under UNPOOL of y.
 #import pixgrad::strip::Strip
-#import pixgrad::conv::{p, w, Sums, Weights, zero_sums, mac_sums, store_strip}
-#import pixgrad::convolved::convolved
+#import pixgrad::conv::{p, Sums, Weights, zero_sums, mac_sums, store_strip}
+#import pixgrad::convolved::{convolved, weight}
 #ifdef POOL
 #import pixgrad::pool::store_pooled
 #endif
@@ -92,12 +92,12 @@ fn stage_weights(n: u32, quad: u32, first_out: u32, i: u32) {
     let column = i % 3u;
     let pair = i / 3u;
     let quad_out = first_out + pair % 4u;
-    var v = transform_weights(vec4<f32>(0.0), vec4<f32>(0.0), vec4<f32>(0.0));
-    if quad_out < p.y.quads {
-        let row = p.x.quads * 12u * p.y.quads;
-        let at = n * p.image_weights + (column * p.x.quads * 4u + quad * 4u + pair / 4u) * p.y.quads + quad_out;
-        v = transform_weights(w[at], w[at + row], w[at + 2u * row]);
-    }
+    // Rows of w from one row of the window to the next.
+    let below = p.x.quads * 12u;
+    let at = column * p.x.quads * 4u + quad * 4u + pair / 4u;
+    let v = transform_weights(
+        weight(n, at, quad_out), weight(n, at + below, quad_out), weight(n, at + 2u * below, quad_out),
+    );
     put_six(weights_at(pair) + column * 2u, 12u, v);
 }
 

@@ -26,9 +26,35 @@ struct Params {
 var<workgroup> left: array<vec4<f32>, 256>;
 var<workgroup> right: array<vec4<f32>, 256>;
 
+// 0 beyond the share and the channels.
 fn load(n: u32, pixel: u32, end: u32, quad: u32) -> vec4<f32> {
-    if pixel >= end || quad >= p.f.quads { return vec4<f32>(0.0); }
-    return f[(n * p.pixels + pixel) * p.f.stride + p.f.offset + quad];
+    let inside = pixel < end && quad < p.f.quads;
+    let at = (n * p.pixels + pixel) * p.f.stride + p.f.offset + quad;
+    return select(vec4<f32>(0.0), f[select(0u, at, inside)], inside);
+}
+
+// Stages 16 pixels of the columns of 16 quads from `left_quad` and `right_quad` on.
+fn stage(n: u32, first: u32, end: u32, left_quad: u32, right_quad: u32, lane: u32) {
+    // All that an invocation loads is under way before it waits for the first.
+    let pixel = first + lane / 16u;
+    let l = left_quad + lane % 16u;
+    let r = right_quad + lane % 16u;
+    let l0 = load(n, pixel, end, l);
+    let l1 = load(n, pixel + 4u, end, l);
+    let l2 = load(n, pixel + 8u, end, l);
+    let l3 = load(n, pixel + 12u, end, l);
+    let r0 = load(n, pixel, end, r);
+    let r1 = load(n, pixel + 4u, end, r);
+    let r2 = load(n, pixel + 8u, end, r);
+    let r3 = load(n, pixel + 12u, end, r);
+    left[lane] = l0;
+    left[lane + 64u] = l1;
+    left[lane + 128u] = l2;
+    left[lane + 192u] = l3;
+    right[lane] = r0;
+    right[lane + 64u] = r1;
+    right[lane + 128u] = r2;
+    right[lane + 192u] = r3;
 }
 
 // acc + l·rᵀ; column i of the result belongs to channel i of l and is a piece of a row of the Gram matrix.
@@ -78,11 +104,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     let begin = id.y * p.share;
     let end = min(begin + p.share, p.pixels);
     for (var first = begin; first < end; first += 16u) {
-        for (var i = lane; i < 256u; i += 64u) {
-            let pixel = first + i / 16u;
-            left[i] = load(n, pixel, end, tile_row * 16u + i % 16u);
-            right[i] = load(n, pixel, end, tile_column * 16u + i % 16u);
-        }
+        stage(n, first, end, tile_row * 16u, tile_column * 16u, lane);
         workgroupBarrier();
 #ifdef BROADCAST
         // The invocations of a subgroup have the same row: each loads the left quads of one of eight pixels.

@@ -77,6 +77,61 @@ fn store(z: u32, row: u32, quad: u32, sum: vec4<f32>) {
 #endif
 }
 
+// Vec4 `quad` of a row of a; 0 outside.
+fn load_left(z: u32, row: u32, quad: u32) -> vec4<f32> {
+    let inside = row < p.rows && quad * 4u < p.inner;
+    return select(vec4<f32>(0.0), a[select(0u, at(p.a, z, row, quad), inside)], inside);
+}
+
+// Vec4 `quad` of a row of b, under TRANSPOSED of a column of the product, else of an inner row; 0 outside.
+fn load_right(z: u32, row: u32, quad: u32) -> vec4<f32> {
+#ifdef TRANSPOSED
+    let inside = row < p.columns && quad * 4u < p.inner;
+#else
+    let inside = row < p.inner && quad * 4u < p.columns;
+#endif
+    return select(vec4<f32>(0.0), b[select(0u, at(p.b, z, row, quad), inside)], inside);
+}
+
+// Stages 32 rows of a from `row` on and 32 columns of the product from quad `column` on, for 8 inner vec4s from `inner` on.
+fn stage(z: u32, row: u32, column: u32, inner: u32, lane: u32) {
+    // Neighbouring invocations read neighbouring vec4s of a row.
+    let near = lane % 8u;
+    let far = lane / 8u;
+#ifdef TRANSPOSED
+    let right_row = column * 4u + far;
+    let right_quad = inner + near;
+#else
+    let right_row = inner * 4u + far;
+    let right_quad = column + near;
+#endif
+    // All that an invocation loads is under way before it waits for the first.
+    let l0 = load_left(z, row + far, inner + near);
+    let l1 = load_left(z, row + far + 8u, inner + near);
+    let l2 = load_left(z, row + far + 16u, inner + near);
+    let l3 = load_left(z, row + far + 24u, inner + near);
+    let r0 = load_right(z, right_row, right_quad);
+    let r1 = load_right(z, right_row + 8u, right_quad);
+    let r2 = load_right(z, right_row + 16u, right_quad);
+    let r3 = load_right(z, right_row + 24u, right_quad);
+    let at = near * 32u + far;
+    left[at] = l0;
+    left[at + 8u] = l1;
+    left[at + 16u] = l2;
+    left[at + 24u] = l3;
+#ifdef TRANSPOSED
+    right[at] = r0;
+    right[at + 8u] = r1;
+    right[at + 16u] = r2;
+    right[at + 24u] = r3;
+#else
+    right[lane] = r0;
+    right[lane + 64u] = r1;
+    right[lane + 128u] = r2;
+    right[lane + 192u] = r3;
+#endif
+}
+
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
     let id = group + p.origin.xyz;
@@ -91,24 +146,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     var c2 = vec4<f32>(0.0);
     var c3 = vec4<f32>(0.0);
     for (var quad = 0u; quad < inner_quads; quad += 8u) {
-        for (var i = lane; i < 256u; i += 64u) {
-            // Neighbouring invocations read neighbouring vec4s of a row.
-            let near = i % 8u;
-            let far = i / 8u;
-            var l = vec4<f32>(0.0);
-            var r = vec4<f32>(0.0);
-            if first_row + far < p.rows && quad + near < inner_quads { l = a[at(p.a, z, first_row + far, quad + near)]; }
-#ifdef TRANSPOSED
-            let other = first_quad * 4u + far;
-            if other < p.columns && quad + near < inner_quads { r = b[at(p.b, z, other, quad + near)]; }
-            right[near * 32u + far] = r;
-#else
-            let k = quad * 4u + far;
-            if k < p.inner && (first_quad + near) * 4u < p.columns { r = b[at(p.b, z, k, first_quad + near)]; }
-            right[far * 8u + near] = r;
-#endif
-            left[near * 32u + far] = l;
-        }
+        stage(z, first_row, first_quad, quad, lane);
         workgroupBarrier();
         for (var k = 0u; k < 256u; k += 32u) {
             let l0 = left[k + row];

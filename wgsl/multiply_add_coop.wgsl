@@ -1,7 +1,8 @@
 // What an adapter's cooperative matrices compute at most: four chains of products per subgroup, with nothing but registers touched in
 // between. With m the matrix of T×T of a subgroup, of 16·rounds steps for each of the four chains:
-//     y[m, i, j] += 64·rounds · a·b·(1 + (i + 3·j) % 4)
-// as 64·rounds products of a·I and a matrix of these numbers, factors in f16, sums in f32.
+//     y[m, i, j] = (64·rounds + 6) · a·b·(1 + (i + 3·j) % 4)
+// as so many products of a·I and a matrix of these numbers, factors in f16, sums in f32: the chains begin after 0, 1, 2 and 3
+// of them, so that no compiler makes one of them.
 //
 // T, T8, LANES_8, LANES_64: see shared/coop.wgsl. Four matrices for a workgroup: grid (⌈matrices/4⌉, 1, 1); y has that many.
 #import pixgrad::coop::{INVOCATIONS, Left, Product, Right, T}
@@ -33,16 +34,16 @@ fn main(
     workgroupBarrier();
     let left = coopLoadT<Left>(&diagonal[0], T);
     let right = coopLoadT<Right>(&numbers[0], T);
-    let at = ((id.x + p.origin.x) * 4u + subgroup) * T * T;
-    var first = coopLoadT<Product>(&y[at], T);
-    var second = Product();
-    var third = Product();
-    var fourth = Product();
+    var first = Product();
+    var second = coopMultiplyAdd(left, right, first);
+    var third = coopMultiplyAdd(left, right, second);
+    var fourth = coopMultiplyAdd(left, right, third);
     for (var step = 0u; step < p.rounds * 16u; step++) {
         first = coopMultiplyAdd(left, right, first);
         second = coopMultiplyAdd(left, right, second);
         third = coopMultiplyAdd(left, right, third);
         fourth = coopMultiplyAdd(left, right, fourth);
     }
+    let at = ((id.x + p.origin.x) * 4u + subgroup % 4u) * T * T;
     coopStoreT((first + second) + (third + fourth), &y[at], T);
 }

@@ -104,13 +104,12 @@ pub(super) const USED_FEATURES: &[(wgpu::Features, &str)] = &[
 /// Cooperative matrices, see [`cooperative_tiles`].
 pub(super) const COOPERATIVE: wgpu::Features = wgpu::Features::EXPERIMENTAL_COOPERATIVE_MATRIX;
 
-/// Sides of the square cooperative matrices of f16 that add up in f32, for subgroups of a known size; none where the variable
-/// `PIXGRAD_COOP` is 0.
+/// Sides of the square cooperative matrices of f16 that add up in f32, for subgroups of at most the 64 invocations that the kernels
+/// know (`wgsl/shared/coop.wgsl`); none where the variable `PIXGRAD_COOP` is 0.
 pub(super) fn cooperative_tiles(adapter: &wgpu::Adapter) -> Vec<u32> {
     let needs = COOPERATIVE | wgpu::Features::SHADER_F16 | wgpu::Features::SUBGROUP;
     let info = adapter.get_info();
-    let lanes = (info.subgroup_min_size, info.subgroup_max_size);
-    let known = [(8, 8), (32, 32), (64, 64)].contains(&lanes);
+    let known = info.subgroup_max_size <= 64;
     let off = std::env::var("PIXGRAD_COOP").is_ok_and(|v| v == "0");
     if off || !known || !adapter.features().contains(needs) {
         return Vec::new();

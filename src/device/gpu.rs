@@ -169,7 +169,8 @@ impl Gpu {
             // A software adapter gathers what each invocation of a subgroup loads one by one.
             definitions: match info.subgroup {
                 Some((8, 8)) if info.is_software() => &[BROADCAST, LANES_8],
-                Some((64, 64)) => &[LANES_64],
+                // At most so many, for the kernels of cooperative matrices.
+                Some((_, 64)) => &[LANES_64],
                 _ => &[],
             },
             device,

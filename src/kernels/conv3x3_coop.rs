@@ -31,7 +31,7 @@ pub const SOURCE: Source = Source {
 };
 
 /// Rows of a workgroup's tile.
-const ROWS: u32 = 4;
+const ROWS: u32 = 8;
 
 /// A convolution of 3×3 whose factors are rounded to f16: for operands that are stored in 16 bits. It runs on adapters with
 /// cooperative matrices of f16 that add up in f32.
