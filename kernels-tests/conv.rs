@@ -3,7 +3,7 @@
 use pixgrad::device::Device;
 use pixgrad::kernels::conv::{pack_weights, pack_weights_backward};
 use pixgrad::kernels::{
-    Conv, Conv1x1, Conv3x3, Conv3x3Form, Conv3x3Tile, Conv3x3Winograd, ConvNaive, View,
+    Conv, Conv1x1, Conv3x3, Conv3x3Form, Conv3x3Narrow, Conv3x3Tile, Conv3x3Winograd, ConvNaive, View,
     WinogradTile, pack, unpack,
 };
 
@@ -226,13 +226,14 @@ fn check_options(seed: u64, conv: Conv) {
             narrow: true,
             ..conv
         };
+        fast(&|| check(&narrow, &data));
         if let Some(kernel) = Conv3x3::serve(conv) {
             fast(&|| check(&kernel, &data));
         }
-        if let Some(kernel) = Conv3x3::serve(narrow) {
-            fast(&|| check(&kernel, &data));
-        }
         if let Some(form) = Conv3x3Form::of(conv) {
+            if let Some(kernel) = Conv3x3Narrow::serve(form) {
+                fast(&|| check(&kernel, &data));
+            }
             for tile in [WinogradTile::Two, WinogradTile::Four] {
                 fast(&|| check(&Conv3x3Winograd::new(form, tile), &data));
             }

@@ -4,7 +4,7 @@
 use pixgrad::device::Device;
 use pixgrad::kernels::conv::{pack_weights, pack_weights_backward};
 use pixgrad::kernels::{
-    Conv, Conv3x3Form, Conv3x3Pool, Conv3x3Tile, Conv3x3Unpool, Conv3x3Winograd, ConvNaive,
+    Conv, Conv3x3Form, Conv3x3Narrow, Conv3x3Pool, Conv3x3Tile, Conv3x3Unpool, Conv3x3Winograd, ConvNaive,
     MaxPool, MaxPoolBackward, View, WinogradTile, pack, unpack,
 };
 
@@ -109,6 +109,9 @@ fn check_all(seed: u64, pool: Conv3x3Pool) {
         let winograd = Conv3x3Winograd::new(Conv3x3Form::from(pool), tile);
         check(&winograd, &operands.forward(pool));
     }
+    if let Some(narrow) = Conv3x3Narrow::serve(Conv3x3Form::from(pool)) {
+        check(&narrow, &operands.forward(pool));
+    }
     for accumulate in [false, true] {
         let data = operands.backward(pool, accumulate, &out[1]);
         let unpool = backward(pool, accumulate);
@@ -119,6 +122,9 @@ fn check_all(seed: u64, pool: Conv3x3Pool) {
         }
         if let Some(tile) = Conv3x3Tile::serve(form) {
             check(&tile, &data);
+        }
+        if let Some(narrow) = Conv3x3Narrow::serve(form) {
+            check(&narrow, &data);
         }
     }
 }

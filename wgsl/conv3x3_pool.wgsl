@@ -51,12 +51,13 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     var sums = zero_sums();
     for (var q = 0u; q < p.x.quads; q++) {
         let tap = q * 4u;
+        // Each row of x only when it is needed: all four at once would not fit in the registers beside the sums.
         let above = load_six(n, oy - 1, item.piece, q);
         let upper = load_six(n, oy, item.piece, q);
-        let lower = load_six(n, oy + 1, item.piece, q);
-        let below = load_six(n, oy + 2, item.piece, q);
         sums = mac_row(sums, above, upper, n, tap, item.quad_out, lane);
+        let lower = load_six(n, oy + 1, item.piece, q);
         sums = mac_row(sums, upper, lower, n, tap + rows, item.quad_out, lane);
+        let below = load_six(n, oy + 2, item.piece, q);
         sums = mac_row(sums, lower, below, n, tap + 2u * rows, item.quad_out, lane);
     }
     if !item.inside { return; }

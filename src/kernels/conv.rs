@@ -2,7 +2,7 @@
 
 use super::View;
 use super::items::{Items, with_items};
-use crate::device::{Bindings, Kernel, Real, Shader, Slot, Source, Work};
+use crate::device::{Alternatives, Bindings, Kernel, Real, Shader, Slot, Source, Work};
 
 /// `wgsl/conv.wgsl`.
 pub const SOURCE: Source = Source {
@@ -150,7 +150,7 @@ impl Conv {
     /// Strips of the output, and pairs of vec4s of output channels.
     pub(super) fn items(&self) -> Items {
         if self.narrow {
-            Items::single(self.y)
+            Items::single(self.y, self.y.strips)
         } else {
             Items::new(self.y, self.y.strips)
         }
@@ -221,6 +221,14 @@ impl Kernel for Conv {
                 + self.y.bytes()
                 + window * u64::from(self.x.c) * u64::from(self.y.c) * 4,
         }
+    }
+
+    fn alternatives(&self) -> Option<Alternatives> {
+        let narrow = self.narrowed()?;
+        Some(Alternatives {
+            shape: self.shape(),
+            kernels: vec![Box::new(narrow)],
+        })
     }
 
     fn twin<T: Real>(&self, mut b: Bindings<'_, T>) {

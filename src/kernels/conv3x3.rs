@@ -3,7 +3,7 @@
 use super::conv::Params;
 use super::items::with_items;
 use super::{Conv, Conv3x3Form};
-use crate::device::{Alternatives, Bindings, Kernel, Operation, Real, Shader, Slot, Source, Work};
+use crate::device::{Alternatives, Bindings, Kernel, Real, Shader, Slot, Source, Work};
 
 /// `wgsl/conv3x3.wgsl`.
 pub const SOURCE: Source = Source {
@@ -52,9 +52,7 @@ impl Kernel for Conv3x3 {
         Kernel::work(&self.0)
     }
     fn alternatives(&self) -> Option<Alternatives> {
-        let narrow = self.0.narrowed();
-        let narrow = narrow.map(|conv| Box::new(Self(conv)) as Box<dyn Operation>);
-        Conv3x3Form::of(self.0)?.alternatives(narrow)
+        Conv3x3Form::of(self.0)?.alternatives()
     }
     fn reduced_alternatives(&self) -> Option<Alternatives> {
         Conv3x3Form::of(self.0)?.reduced_alternatives()

@@ -143,7 +143,7 @@ impl Kernel for Conv3x3Pool {
     }
 
     fn alternatives(&self) -> Option<Alternatives> {
-        Conv3x3Form::from(*self).alternatives(None)
+        Conv3x3Form::from(*self).alternatives()
     }
     fn reduced_alternatives(&self) -> Option<Alternatives> {
         Conv3x3Form::from(*self).reduced_alternatives()
@@ -251,7 +251,7 @@ impl Kernel for Conv3x3Unpool {
     }
 
     fn alternatives(&self) -> Option<Alternatives> {
-        Conv3x3Form::from(*self).alternatives(None)
+        Conv3x3Form::from(*self).alternatives()
     }
     fn reduced_alternatives(&self) -> Option<Alternatives> {
         Conv3x3Form::from(*self).reduced_alternatives()

@@ -39,12 +39,12 @@ impl Items {
         }
     }
 
-    /// Strips, and columns of one vec4 where there could be two.
-    pub(super) fn single(y: View) -> Self {
+    /// `per_row` pieces in every row of `y`, and columns of one vec4 where there could be two.
+    pub(super) fn single(y: View, per_row: u32) -> Self {
         Self {
             columns: y.quads,
             single: true,
-            ..Self::new(y, y.strips)
+            ..Self::new(y, per_row)
         }
     }
 
