@@ -11,31 +11,52 @@
 
 // The row (or column) of x behind a position of the padded, dilated one; −1 where that is zero.
 fn source(position: u32, size: u32) -> i32 {
-    if position < p.pad || (position - p.pad) % p.input_dilation != 0u { return -1; }
-    let at = (position - p.pad) / p.input_dilation;
+    if position < p.pad { return -1; }
+    var at = position - p.pad;
+    // No adapter divides fast.
+    if p.input_dilation != 1u {
+        if at % p.input_dilation != 0u { return -1; }
+        at /= p.input_dilation;
+    }
     return select(-1, i32(at), at < size);
 }
 
-// The pixel of row `yy` under column kx of the window of output pixel `ox`; a row of −1 is zero.
-fn load(n: u32, yy: i32, ox: u32, kx: u32, quad: u32) -> vec4<f32> {
-    let xx = source(ox * p.stride + kx, p.x.w);
-    if min(xx, yy) < 0 { return vec4<f32>(0.0); }
-    let value = x[index(p.x, n, u32(yy), u32(xx), quad)];
+// Where a pixel of x is: its first vec4 and, under MASKED, the word of its first mask and how far that is to be shifted.
+struct Pixel {
+    inside: bool,
+    at: u32,
 #ifdef MASKED
-    let word = mask[mask_index(p.x, n, u32(yy), u32(xx) / 8u, quad)];
-    return masked(value, word >> ((u32(xx) % 8u) * 4u));
-#else
-    return value;
+    word: u32,
+    shift: u32,
 #endif
 }
 
-fn load_strip(n: u32, yy: i32, x0: u32, kx: u32, quad: u32) -> Strip {
-    return Strip(
-        load(n, yy, x0, kx, quad), load(n, yy, x0 + 1u, kx, quad),
-        load(n, yy, x0 + 2u, kx, quad), load(n, yy, x0 + 3u, kx, quad),
-        load(n, yy, x0 + 4u, kx, quad), load(n, yy, x0 + 5u, kx, quad),
-        load(n, yy, x0 + 6u, kx, quad), load(n, yy, x0 + 7u, kx, quad),
+// The pixel of row `yy` behind a position; a row of −1 is zero.
+fn pixel(n: u32, yy: i32, position: u32) -> Pixel {
+    let xx = source(position, p.x.w);
+    let column = u32(max(xx, 0));
+    let row = u32(max(yy, 0));
+    return Pixel(
+        min(xx, yy) >= 0,
+        index(p.x, n, row, column, 0u),
+#ifdef MASKED
+        mask_index(p.x, n, row, column / 8u, 0u),
+        column % 8u * 4u,
+#endif
     );
+}
+
+fn load(v: Pixel, quad: u32) -> vec4<f32> {
+#ifdef BROADCAST
+    // Of a dilated x most pixels are zero for all invocations of a subgroup, and none of them loads.
+    if !v.inside { return vec4<f32>(0.0); }
+#endif
+    // Elsewhere nothing branches: all loads are under way at once.
+    var value = x[select(0u, v.at + quad, v.inside)];
+#ifdef MASKED
+    value = masked(value, mask[select(0u, v.word + quad, v.inside)] >> v.shift);
+#endif
+    return select(vec4<f32>(0.0), value, v.inside);
 }
 
 @compute @workgroup_size(64)
@@ -56,9 +77,21 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
 #endif
         for (var kx = 0u; kx < p.kernel; kx++) {
             let tap = (ky * p.kernel + kx) * p.x.quads * 4u;
-            for (var quad_in = 0u; quad_in < p.x.quads; quad_in++) {
-                let s = load_strip(n, yy, item.piece * 8u, kx, quad_in);
-                sums = mac_sums(sums, s, weights(n, tap + quad_in * 4u, item.quad_out, lane));
+            let at = item.piece * 8u * p.stride + kx;
+            let a = pixel(n, yy, at);
+            let b = pixel(n, yy, at + p.stride);
+            let c = pixel(n, yy, at + 2u * p.stride);
+            let d = pixel(n, yy, at + 3u * p.stride);
+            let e = pixel(n, yy, at + 4u * p.stride);
+            let f = pixel(n, yy, at + 5u * p.stride);
+            let g = pixel(n, yy, at + 6u * p.stride);
+            let h = pixel(n, yy, at + 7u * p.stride);
+            for (var quad = 0u; quad < p.x.quads; quad++) {
+                let s = Strip(
+                    load(a, quad), load(b, quad), load(c, quad), load(d, quad),
+                    load(e, quad), load(f, quad), load(g, quad), load(h, quad),
+                );
+                sums = mac_sums(sums, s, weights(n, tap + quad * 4u, item.quad_out, lane));
             }
         }
     }
