@@ -4,6 +4,7 @@
 //
 // Bindings: dy; dx.
 // One invocation per pixel and vec4 of channels of dx: grid (⌈w·quads/64⌉, h, n).
+#import pixgrad::divide::divide
 #import pixgrad::tensor::{View, index}
 
 struct Params {
@@ -38,8 +39,8 @@ fn covering(i: u32, size: u32, outputs: u32) -> vec2<u32> {
     return vec2<u32>(i * outputs / size, ((i + 1u) * outputs + size - 1u) / size);
 #else
     let at = i + p.pad;
-    let first = (max(at + 1u, p.kernel) - p.kernel + p.stride - 1u) / p.stride;
-    return vec2<u32>(first, min(at / p.stride + 1u, outputs));
+    let first = divide(max(at + 1u, p.kernel) - p.kernel + p.stride - 1u, p.stride).quotient;
+    return vec2<u32>(first, min(divide(at, p.stride).quotient + 1u, outputs));
 #endif
 }
 
@@ -48,8 +49,9 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     let id = group + p.origin.xyz;
     let flat = id.x * 64u + lane;
     if flat >= p.dx.w * p.dx.quads { return; }
-    let xx = flat / p.dx.quads;
-    let quad = flat % p.dx.quads;
+    let place = divide(flat, p.dx.quads);
+    let xx = place.quotient;
+    let quad = place.rest;
     let rows = covering(id.y, p.dx.h, p.dy.h);
     let columns = covering(xx, p.dx.w, p.dy.w);
     var sum = vec4<f32>(0.0);

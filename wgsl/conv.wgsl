@@ -3,6 +3,7 @@
 // One invocation per strip of y (8 pixels of a row) and two vec4s of output channels (one under SINGLE, where their
 // number is odd): each matrix of weights is loaded once for eight pixels.
 #import pixgrad::tensor::{index, mask_index, masked}
+#import pixgrad::divide::divide
 #import pixgrad::strip::Strip
 #ifdef MASKED
 #import pixgrad::conv::mask
@@ -12,13 +13,8 @@
 // The row (or column) of x behind a position of the padded, dilated one; −1 where that is zero.
 fn source(position: u32, size: u32) -> i32 {
     if position < p.pad { return -1; }
-    var at = position - p.pad;
-    // No adapter divides fast.
-    if p.input_dilation != 1u {
-        if at % p.input_dilation != 0u { return -1; }
-        at /= p.input_dilation;
-    }
-    return select(-1, i32(at), at < size);
+    let at = divide(position - p.pad, p.input_dilation);
+    return select(-1, i32(at.quotient), at.rest == 0u && at.quotient < size);
 }
 
 // Where a pixel of x is: its first vec4 and, under MASKED, the word of its first mask and how far that is to be shifted.

@@ -7,6 +7,7 @@
 //
 // Bindings: x; y; the argmax.
 // One invocation per word, that is per group of pixels and vec4 of channels: grid (⌈groups·quads/64⌉, h, n) of y.
+#import pixgrad::divide::divide
 #import pixgrad::tensor::{View, index}
 
 struct Params {
@@ -55,12 +56,14 @@ fn window(n: u32, oy: u32, ox: u32, quad: u32) -> Best {
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
     let id = group + p.origin.xyz;
     let flat = id.x * 64u + lane;
-    let pixels = 8u / p.bits;
-    let groups = (p.y.w + pixels - 1u) / pixels;
+    // The binary logarithm of the pixels of a word.
+    let log = select(1u, 2u, p.bits == 2u);
+    let groups = (p.y.w + (1u << log) - 1u) >> log;
     if flat >= groups * p.y.quads { return; }
-    let quad = flat % p.y.quads;
-    let first = flat / p.y.quads * pixels;
-    let end = min(first + pixels, p.y.w);
+    let place = divide(flat, p.y.quads);
+    let quad = place.rest;
+    let first = place.quotient << log;
+    let end = min(first + (1u << log), p.y.w);
     var word = 0u;
     for (var ox = first; ox < end; ox++) {
         let best = window(id.z, id.y, ox, quad);

@@ -4,6 +4,7 @@
 //
 // Bindings: dy; the argmax; dx.
 // One invocation per pixel and vec4 of channels of dx: grid (⌈w·quads/64⌉, h, n).
+#import pixgrad::divide::divide
 #import pixgrad::tensor::{View, index}
 
 struct Params {
@@ -24,8 +25,8 @@ struct Params {
 
 // The first output whose window reaches padded position `at`, and the end of those that do, of `count`.
 fn covering(at: u32, count: u32) -> vec2<u32> {
-    let first = (max(at + 1u, p.kernel) - p.kernel + p.stride - 1u) / p.stride;
-    return vec2<u32>(first, min(at / p.stride + 1u, count));
+    let first = divide(max(at + 1u, p.kernel) - p.kernel + p.stride - 1u, p.stride).quotient;
+    return vec2<u32>(first, min(divide(at, p.stride).quotient + 1u, count));
 }
 
 @compute @workgroup_size(64)
@@ -33,10 +34,12 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     let id = group + p.origin.xyz;
     let flat = id.x * 64u + lane;
     if flat >= p.dx.w * p.dx.quads { return; }
-    let xx = flat / p.dx.quads;
-    let quad = flat % p.dx.quads;
-    let pixels = 8u / p.bits;
-    let groups = (p.dy.w + pixels - 1u) / pixels;
+    let place = divide(flat, p.dx.quads);
+    let xx = place.quotient;
+    let quad = place.rest;
+    // The binary logarithm of the pixels of a word.
+    let log = select(1u, 2u, p.bits == 2u);
+    let groups = (p.dy.w + (1u << log) - 1u) >> log;
     let low = vec4<u32>((1u << p.bits) - 1u);
     let rows = covering(id.y + p.pad, p.dy.h);
     let columns = covering(xx + p.pad, p.dy.w);
@@ -45,8 +48,8 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         let ky = id.y + p.pad - oy * p.stride;
         for (var ox = columns.x; ox < columns.y; ox++) {
             let kx = xx + p.pad - ox * p.stride;
-            let word = argmax[((id.z * p.dy.h + oy) * groups + ox / pixels) * p.dy.quads + quad];
-            let shift = (vec4<u32>(0u, 1u, 2u, 3u) + (ox % pixels) * 4u) * p.bits;
+            let word = argmax[((id.z * p.dy.h + oy) * groups + (ox >> log)) * p.dy.quads + quad];
+            let shift = (vec4<u32>(0u, 1u, 2u, 3u) + (ox & ((1u << log) - 1u)) * 4u) * p.bits;
             let here = ((vec4<u32>(word) >> shift) & low) == vec4<u32>(ky * p.kernel + kx);
             sum += select(vec4<f32>(0.0), dy[index(p.dy, id.z, oy, ox, quad)], here);
         }

@@ -89,6 +89,10 @@ const SHARED: &[(&str, &str)] = &[
         include_str!("../../wgsl/shared/tensor.wgsl"),
     ),
     (
+        "wgsl/shared/divide.wgsl",
+        include_str!("../../wgsl/shared/divide.wgsl"),
+    ),
+    (
         "wgsl/shared/strip.wgsl",
         include_str!("../../wgsl/shared/strip.wgsl"),
     ),
