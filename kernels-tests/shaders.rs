@@ -2,9 +2,12 @@
 
 use naga::valid::Capabilities;
 use pixgrad::device::{
-    Access, BROADCAST, COOP, HALF, Kind, LANES_8, LANES_64, Shader, Slot, compose, pack_bindings,
+    Access, BROADCAST, COOP, HALF, Kind, LANES_8, LANES_64, LARGE, LARGE_BYTES, Shader, Slot,
+    compose, pack_bindings,
 };
 use pixgrad::kernels::SOURCES;
+
+use crate::common::open_gpu;
 
 fn every_variant() -> impl Iterator<Item = Shader> {
     SOURCES
@@ -101,6 +104,57 @@ fn spirv_of_software_adapters() {
     ];
     let known = every_variant().filter(|s| convolutions.contains(&s.source.name));
     assert_eq!(changed, known.count());
+}
+
+/// The driver's own compiler takes every variant that the adapter can run.
+#[test]
+fn the_adapter_compiles_them() {
+    let device = open_gpu();
+    let gpu = device.gpu().expect("the test adapter is a GPU");
+    let has = |feature: &str| gpu.info().features.iter().any(|f| f == feature);
+    let tiles = gpu.cooperative_tiles(|_| Ok(true)).expect("no test fails");
+    let lanes: &[_] = match gpu.info().subgroup {
+        Some((_, 8)) => &[LANES_8],
+        Some((_, 64)) => &[LANES_64],
+        _ => &[],
+    };
+    let mut count = 0;
+    for shader in every_variant() {
+        let needs = |definition| shader.definitions().contains(&definition);
+        let large = needs(LARGE) && gpu.info().max_workgroup_bytes < LARGE_BYTES;
+        let coop = shader.cooperative_tile();
+        if large
+            || needs(HALF) && !has("shader-f16")
+            || coop.is_some_and(|tile| !tiles.contains(&tile))
+        {
+            continue;
+        }
+        let module = compose(shader, lanes).unwrap_or_else(|e| panic!("{e}"));
+        let scope = gpu.device().push_error_scope(wgpu::ErrorFilter::Validation);
+        let label = shader.label();
+        let module = gpu
+            .device()
+            .create_shader_module(wgpu::ShaderModuleDescriptor {
+                label: Some(&label),
+                source: wgpu::ShaderSource::Naga(std::borrow::Cow::Owned(module)),
+            });
+        let descriptor = wgpu::ComputePipelineDescriptor {
+            label: Some(&label),
+            layout: None,
+            module: &module,
+            entry_point: Some("main"),
+            compilation_options: wgpu::PipelineCompilationOptions::default(),
+            cache: None,
+        };
+        let _ = gpu.device().create_compute_pipeline(&descriptor);
+        if let Some(error) = pollster::block_on(scope.pop()) {
+            panic!("{label} on {}: {error}", gpu.info());
+        }
+        count += 1;
+    }
+    let all = every_variant().count();
+    eprintln!("{count} of {all} variants compiled on {}", gpu.info());
+    assert!(count * 10 >= all * 9, "{count} of {all}");
 }
 
 #[test]
