@@ -4,8 +4,8 @@
 use pixgrad::device::Device;
 use pixgrad::kernels::conv::{pack_weights, pack_weights_backward};
 use pixgrad::kernels::{
-    Conv, Conv3x3Form, Conv3x3Narrow, Conv3x3Pool, Conv3x3Tile, Conv3x3Unpool, Conv3x3Winograd, ConvNaive,
-    MaxPool, MaxPoolBackward, View, WinogradTile, pack, unpack,
+    Conv, Conv3x3Form, Conv3x3Narrow, Conv3x3Pool, Conv3x3Tile, Conv3x3Unpool, Conv3x3Winograd,
+    ConvNaive, MaxPool, MaxPoolBackward, View, WinogradTile, pack, unpack,
 };
 
 use crate::common::{Data, Output, check, random, run_on, same, tensor, uniform};
@@ -120,7 +120,7 @@ fn check_all(seed: u64, pool: Conv3x3Pool) {
         for tile in [WinogradTile::Two, WinogradTile::Four] {
             check(&Conv3x3Winograd::new(form, tile), &data);
         }
-        if let Some(tile) = Conv3x3Tile::serve(form) {
+        for tile in Conv3x3Tile::serve(form) {
             check(&tile, &data);
         }
         if let Some(narrow) = Conv3x3Narrow::serve(form) {

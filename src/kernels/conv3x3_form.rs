@@ -2,7 +2,8 @@
 
 use super::conv::Params;
 use super::{
-    Conv, Conv3x3Coop, Conv3x3Narrow, Conv3x3Pool, Conv3x3Tile, Conv3x3Unpool, Conv3x3Winograd, View, WinogradTile,
+    Conv, Conv3x3Coop, Conv3x3Narrow, Conv3x3Pool, Conv3x3Tile, Conv3x3Unpool, Conv3x3Winograd,
+    View, WinogradTile,
 };
 use crate::device::{Alternatives, Bindings, COOP_TILES, Kernel, Operation, Real, Slot, Work};
 
@@ -73,10 +74,10 @@ impl Conv3x3Form {
     /// The kernels that may run in the place of the form's own.
     pub(super) fn alternatives(&self) -> Option<Alternatives> {
         let narrow = Conv3x3Narrow::serve(*self).map(boxed);
-        let tile = Conv3x3Tile::serve(*self).map(boxed);
+        let tiles = Conv3x3Tile::serve(*self).map(boxed);
         let sides = [WinogradTile::Two, WinogradTile::Four].into_iter();
         let winograd = sides.filter_map(|side| Conv3x3Winograd::serve(*self, side).map(boxed));
-        self.among(narrow.into_iter().chain(tile).chain(winograd).collect())
+        self.among(narrow.into_iter().chain(tiles).chain(winograd).collect())
     }
 
     /// Those for operands in 16 bits.

@@ -17,21 +17,36 @@ pub const SOURCE: Source = Source {
         &["UNPOOL", "ACCUMULATE"],
         &["BIAS"],
         &["BIAS", "RELU"],
+        &["SINGLE"],
+        &["SINGLE", "ACCUMULATE"],
+        &["SINGLE", "MASKED"],
+        &["SINGLE", "MASKED", "ACCUMULATE"],
+        &["SINGLE", "UNPOOL"],
+        &["SINGLE", "UNPOOL", "ACCUMULATE"],
+        &["SINGLE", "BIAS"],
+        &["SINGLE", "BIAS", "RELU"],
     ],
 };
 
 /// Width and height in pixels and vec4s of output channels of a workgroup's tile.
 const TILE: [u32; 3] = [16, 8, 16];
 
-/// A convolution of 3×3 without a pool, to an even number of vec4s of channels.
+/// A convolution of 3×3 without a pool.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Conv3x3Tile(Conv3x3Form);
+pub struct Conv3x3Tile {
+    form: Conv3x3Form,
+    /// Whether an invocation makes one vec4 of channels in place of two, with half the registers.
+    single: bool,
+}
 
 impl Conv3x3Tile {
-    /// `form`, if it is this kernel's.
-    #[must_use]
-    pub fn serve(form: Conv3x3Form) -> Option<Self> {
-        (!form.pools() && form.sums().quads.is_multiple_of(2)).then_some(Self(form))
+    /// The ways to run `form`, if it is this kernel's: with two vec4s of channels for an invocation where their number is even,
+    /// and with one.
+    pub fn serve(form: Conv3x3Form) -> impl Iterator<Item = Self> {
+        let even = form.sums().quads.is_multiple_of(2);
+        let ways = [(false, even), (true, true)].into_iter();
+        ways.filter(move |(_, fits)| *fits && !form.pools())
+            .map(move |(single, _)| Self { form, single })
     }
 }
 
@@ -39,21 +54,23 @@ impl Kernel for Conv3x3Tile {
     type Params = Params;
 
     fn shader(&self) -> Shader {
-        SOURCE.with(&self.0.operands())
+        let mut definitions = self.form.operands();
+        definitions.extend(self.single.then_some("SINGLE"));
+        SOURCE.with(&definitions)
     }
     fn bindings(&self) -> Vec<Slot> {
-        self.0.bindings()
+        self.form.bindings()
     }
     fn params(&self) -> Params {
-        self.0.params()
+        self.form.params()
     }
     fn grid(&self) -> [u32; 3] {
-        self.0.grid_of_tiles(TILE)
+        self.form.grid_of_tiles(TILE)
     }
     fn work(&self) -> Work {
-        self.0.work()
+        self.form.work()
     }
     fn twin<T: Real>(&self, bindings: Bindings<'_, T>) {
-        self.0.twin(bindings);
+        self.form.twin(bindings);
     }
 }
