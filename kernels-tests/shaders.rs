@@ -200,6 +200,8 @@ fn hlsl() {
         )
         .write(&module, &info, None)
         .unwrap_or_else(|e| panic!("{}: {e}", shader.label()));
+        // DXC 1.9 has a namespace of this name.
+        assert!(!text.contains(" dx : register"), "{}", shader.label());
         assert!(
             text.contains("numthreads"),
             "{}: no entry point",

@@ -219,8 +219,21 @@ pub fn compose(shader: Shader, adapter: &[&str]) -> Result<naga::Module, DeviceE
         ..Default::default()
     });
     match result {
-        Ok(module) => Ok(module),
+        Ok(mut module) => {
+            rename_reserved(&mut module);
+            Ok(module)
+        }
         Err(e) => Err(fail(e.emit_to_string(&composer))),
+    }
+}
+
+/// Gives variables other names whose own only the next compiler takes for something else: naga knows the words of the languages that it
+/// writes, but not that Microsoft's compiler has had a namespace `dx` since version 1.9.
+fn rename_reserved(module: &mut naga::Module) {
+    for (_, variable) in module.global_variables.iter_mut() {
+        if variable.name.as_deref() == Some("dx") {
+            variable.name = Some("d_x".to_string());
+        }
     }
 }
 

@@ -22,8 +22,8 @@ pub fn variants(driver: &Driver, named: &[String]) -> impl Iterator<Item = Shade
                 .iter()
                 .any(|n| *n == label || *n == shader.source.name);
         wanted
-            && !(has(HALF) && !driver.half)
-            && !(has(LARGE) && driver.workgroup_bytes < LARGE_BYTES)
+            && (driver.half || !has(HALF))
+            && (driver.workgroup_bytes >= LARGE_BYTES || !has(LARGE))
             && shader
                 .cooperative_tile()
                 .is_none_or(|tile| driver.tiles.contains(&tile))
