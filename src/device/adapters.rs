@@ -105,14 +105,20 @@ pub(super) const USED_FEATURES: &[(wgpu::Features, &str)] = &[
 pub(super) const COOPERATIVE: wgpu::Features = wgpu::Features::EXPERIMENTAL_COOPERATIVE_MATRIX;
 
 /// Sides of the square cooperative matrices of f16 that add up in f32, for subgroups of at most the 64 invocations that the kernels
-/// know (`wgsl/shared/coop.wgsl`); none where the variable `PIXGRAD_COOP` is 0.
+/// know (`wgsl/shared/coop.wgsl`). The variable `PIXGRAD_COOP` is another answer: 0 for none, or a side that is used whether or not the
+/// driver says that it has it.
 pub(super) fn cooperative_tiles(adapter: &wgpu::Adapter) -> Vec<u32> {
     let needs = COOPERATIVE | wgpu::Features::SHADER_F16 | wgpu::Features::SUBGROUP;
     let info = adapter.get_info();
     let known = info.subgroup_max_size <= 64;
-    let off = std::env::var("PIXGRAD_COOP").is_ok_and(|v| v == "0");
-    if off || !known || !adapter.features().contains(needs) {
+    let asked: Option<u32> = std::env::var("PIXGRAD_COOP")
+        .ok()
+        .and_then(|v| v.parse().ok());
+    if asked == Some(0) || !known || !adapter.features().contains(needs) {
         return Vec::new();
+    }
+    if let Some(side) = asked.filter(|side| COOP_TILES.contains(side)) {
+        return vec![side];
     }
     let (half, single) = (
         wgpu::CooperativeScalarType::F16,
