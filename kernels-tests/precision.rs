@@ -151,9 +151,9 @@ fn gradients_of_the_embedded_networks() {
             let network = Network::load(device, model).expect("embedded");
             // Style, and what dreams climb, by the network for large pictures; the other has three times the layers.
             let bounds = if model == "vgg19" {
-                [1e-2, 3e-2]
+                [1e-2, 2.5e-2]
             } else {
-                [5e-2, 0.1]
+                [3e-2, 5e-2]
             };
             check(&network, &[0, 1, 2, 3, 4], 64, bounds);
         }
@@ -175,7 +175,7 @@ fn gradients_of_whole_networks() {
             continue;
         }
         let network = Network::load(&device, &path.display().to_string()).expect("a network");
-        check(&network, &[0, 1, 2], 128, [0.06, 0.2]);
+        check(&network, &[0, 1, 2], 128, [0.06, 0.12]);
     }
 }
 
@@ -199,7 +199,7 @@ fn no_weight_is_too_large_or_too_small() {
     }
 }
 
-/// All that is large is stored in 16 bits, what is kept from one iteration to the next is not.
+/// All that is large is stored in 16 bits; narrow layers and what is kept from one iteration to the next are not.
 #[test]
 fn a_plan_is_made_of_packed_layers() {
     let network = Network::load(&Device::cpu(), "squeezenet1_1").expect("embedded");
@@ -212,15 +212,20 @@ fn a_plan_is_made_of_packed_layers() {
         let of_kind = values.filter(|value| value.kind == kind);
         of_kind.map(|v| v.label.as_str()).collect::<Vec<_>>()
     };
-    // Nothing of the network but biases and what is read back.
+    // What is read back is not packed, whatever its size.
     let reals = kinds(Kind::Real);
     assert!(
-        !reals.contains(&"fire2/squeeze1x1") && !reals.contains(&"fire3/concat"),
+        reals.contains(&"normalize") && reals.contains(&"fire2/squeeze1x1"),
         "{reals:?}"
     );
     assert!(kinds(Kind::Half).contains(&"conv1"));
-    assert!(kinds(Kind::Rectified).contains(&"fire2/squeeze1x1"));
-    assert!(kinds(Kind::Packed).contains(&"normalize"));
+    for wide in ["relu_conv1", "fire2/concat", "fire3/concat"] {
+        let rectified = kinds(Kind::Rectified);
+        assert!(
+            rectified.contains(&wide) && !reals.contains(&wide),
+            "{rectified:?}"
+        );
+    }
     assert!(plan.cost().buffer_bytes < network_bytes(&network, image, node) * 3 / 4);
 }
 

@@ -15,7 +15,7 @@ pub enum Precision {
     #[default]
     F32,
     /// 16 bits, for half the memory: weights in f16 or packed, layers and gradients packed ([`Kind::Rectified`], [`Kind::Packed`]), which
-    /// keeps 14 or 13 bits of the largest of four channels and overflows nowhere.
+    /// keeps 14 or 13 bits of the largest of four channels and overflows nowhere. Layers of fewer than 64 channels stay in 32.
     F16,
 }
 
@@ -28,6 +28,10 @@ impl std::fmt::Display for Precision {
     }
 }
 
+/// A layer of fewer channels, such as the picture itself or what a bottleneck lets through, is a small part of the memory, and all that
+/// comes after it is made of the little that it holds: its rounding moves the gradient more than that of all others.
+const NARROW: u32 = 64;
+
 impl Precision {
     /// Whether this is [`Precision::F32`].
     #[must_use]
@@ -35,17 +39,18 @@ impl Precision {
         *self == Self::F32
     }
 
-    /// What a layer is stored as, which may be `rectified`, never negative. A layer of a single pixel, such as the scores of the
-    /// classes, saves nothing worth its rounding.
+    /// What a layer is stored as, which may be `rectified`, never negative.
     #[must_use]
     pub fn of_layer(self, layer: View, rectified: bool) -> Kind {
         match self.of_gradient(layer) {
+            _ if layer.c < NARROW => Kind::Real,
             Kind::Packed if rectified => Kind::Rectified,
             kind => kind,
         }
     }
 
-    /// What the gradient with respect to a layer is stored as.
+    /// What the gradient with respect to a layer is stored as. A layer of a single pixel, such as the scores of the
+    /// classes, saves nothing worth its rounding.
     #[must_use]
     pub fn of_gradient(self, layer: View) -> Kind {
         match self {
@@ -78,6 +83,9 @@ mod tests {
         assert_eq!(p.of_layer(layer, false), Kind::Packed);
         assert_eq!(p.of_layer(layer, true), Kind::Rectified);
         assert_eq!(p.of_layer(scores, true), Kind::Real);
+        let bottleneck = View::new(1, 56, 56, 16);
+        assert_eq!(p.of_layer(bottleneck, true), Kind::Real);
+        assert_eq!(p.of_gradient(bottleneck), Kind::Packed);
         assert_eq!(p.of_gradient(layer), Kind::Packed);
         assert_eq!(p.of_weights(&[0.5, -65_504.0]), Kind::Half);
         assert_eq!(p.of_weights(&[0.5, 0.1]), Kind::Packed);
