@@ -19,6 +19,7 @@ const LAYERS: &[(u32, u32, u32, u32, u32)] = &[
     (1, 40, 72, 9, 33),
     (1, 3, 130, 5, 8),
     (1, 64, 12, 12, 40),
+    (1, 132, 20, 5, 9),
 ];
 
 /// Sides of the matrices that the test adapter has, and that are right there.
@@ -100,6 +101,39 @@ fn forward() {
                     .expect("its shape");
                 check(coop, &conv, &data);
             }
+        }
+    }
+}
+
+/// Of a layer with few channels in only the weights are rounded: where f16 holds those, nothing is.
+#[test]
+fn layers_of_few_channels_keep_all_digits() {
+    for tile in tiles() {
+        for (seed, &(n, cin, cout, h, w)) in LAYERS.iter().enumerate() {
+            let rng = &mut random(seed as u64);
+            let (x, y) = (View::new(n, h, w, cin), View::new(n, h, w, cout));
+            let conv = Conv {
+                pad: 1,
+                bias: true,
+                ..Conv::new(x, y, 3)
+            };
+            let mut weight = uniform(rng, (cin * cout * 9) as usize);
+            for v in &mut weight {
+                *v = half::f16::from_f32(*v).to_f32();
+            }
+            let data = [
+                Data::Reals(tensor(rng, x)),
+                Data::Reals(pack_weights(&weight, cout, cin, 3)),
+                Data::Poisoned(y),
+                Data::Reals(vec![0.0; y.padded()]),
+            ];
+            let coop = Conv3x3Form::of(conv)
+                .and_then(|form| Conv3x3Coop::serve(form, tile))
+                .expect("its shape");
+            let expected = run_on(&pixgrad::Device::oracle(), &conv, &data);
+            let actual = run_on(&GPU, &coop, &data);
+            let exact = same(&actual[0], &expected[0], 1e-5);
+            assert_eq!(exact.is_ok(), cin <= 128, "{coop:?}: {exact:?}");
         }
     }
 }

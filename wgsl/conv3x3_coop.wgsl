@@ -10,6 +10,8 @@
 // f16 ends at 65504, and neither activations nor gradients keep to that. Pixels are staged as multiples of a power of two for which
 // the largest that the workgroup has met is below 2¹⁵. When a larger one comes, the sums so far are brought to the new unit.
 //
+// SPLIT: pixels are not rounded to f16. In a second round over the same channels in, what the first has left of each is multiplied, too.
+//
 // T, T8, LANES_8, LANES_64: see shared/coop.wgsl.
 // Grid (⌈w/T⌉·⌈h/ROWS⌉, ⌈quads/T⌉, n) of what is convolved, under UNPOOL of y.
 #import pixgrad::strip::{Strip, scale_strip}
@@ -34,6 +36,12 @@ const WIDE: u32 = 4u * T;
 const BLOCKS: u32 = 3u * T * T / 4u;
 const BLOCKS_EACH: u32 = (BLOCKS + INVOCATIONS - 1u) / INVOCATIONS;
 
+#ifdef SPLIT
+const ROUNDS: u32 = 2u;
+#else
+const ROUNDS: u32 = 1u;
+#endif
+
 var<workgroup> pixels: array<f16, (ROWS + 2u) * BELOW>;
 // Rows ky·WIDE + channel out. Channel c of vec4 q is number c·T + q: neighbouring invocations write neighbouring rows.
 var<workgroup> taps: array<f16, 3u * WIDE * PITCH>;
@@ -46,6 +54,17 @@ var<workgroup> largest: atomic<u32>;
 fn pixel_quad(n: u32, x0: u32, y0: u32, first: u32, i: u32) -> vec4<f32> {
     let pixel = i / (T / 4u);
     return convolved(n, i32(y0 + pixel / ACROSS) - 1, i32(x0 + pixel % ACROSS) - 1, first + i % (T / 4u));
+}
+
+// What is multiplied of a number in a round. (Compilers may take f32(f16(x)) for x.)
+fn part(value: vec4<f32>, round: u32) -> vec4<f32> {
+#ifdef SPLIT
+    // The digits that f16 holds.
+    let first = bitcast<vec4<f32>>(bitcast<vec4<u32>>(value) & vec4<u32>(0xffffe000u));
+    return select(first, value - first, round == 1u);
+#else
+    return value;
+#endif
 }
 
 fn put_pixel_quad(i: u32, value: vec4<f32>) {
@@ -158,7 +177,9 @@ fn main(
     var g = Product();
     var h = Product();
     var exponent = 15u;
-    for (var first = 0u; first < p.x.quads; first += T / 4u) {
+    let steps = (p.x.quads + T / 4u - 1u) / (T / 4u) * ROUNDS;
+    for (var step = 0u; step < steps; step++) {
+        let first = step / ROUNDS * (T / 4u);
         var mine: array<vec4<f32>, EACH>;
         var bits = 0u;
         for (var k = 0u; k < EACH; k++) {
@@ -180,7 +201,7 @@ fn main(
                 let unit = bitcast<f32>((268u - now) << 23u);
                 for (var k = 0u; k < EACH; k++) {
                     let i = lane + k * INVOCATIONS;
-                    if i < QUADS { put_pixel_quad(i, mine[k] * unit); }
+                    if i < QUADS { put_pixel_quad(i, part(mine[k] * unit, step % ROUNDS)); }
                 }
                 // The sums so far in the new unit.
                 let change = select(0.0, bitcast<f32>((127u + exponent - now) << 23u), now < exponent + 127u);

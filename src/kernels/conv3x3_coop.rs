@@ -18,6 +18,9 @@ pub const SOURCE: Source = Source {
         &[COOP, "BIAS"],
         &[COOP, "BIAS", "RELU"],
         &[COOP, "BIAS", "POOL"],
+        &[COOP, "SPLIT", "BIAS"],
+        &[COOP, "SPLIT", "BIAS", "RELU"],
+        &[COOP, "SPLIT", "BIAS", "POOL"],
         &[COOP, T8],
         &[COOP, T8, "ACCUMULATE"],
         &[COOP, T8, "MASKED"],
@@ -27,14 +30,22 @@ pub const SOURCE: Source = Source {
         &[COOP, T8, "BIAS"],
         &[COOP, T8, "BIAS", "RELU"],
         &[COOP, T8, "BIAS", "POOL"],
+        &[COOP, T8, "SPLIT", "BIAS"],
+        &[COOP, T8, "SPLIT", "BIAS", "RELU"],
+        &[COOP, T8, "SPLIT", "BIAS", "POOL"],
     ],
 };
 
 /// Rows of a workgroup's tile.
 const ROWS: u32 = 8;
 
+/// A layer with so many channels in keeps all digits of its pixels: these layers come first, and what their rounding switches, all the
+/// others see. docs/precision.md has the measurement.
+const WHOLE: u32 = 128;
+
 /// A convolution of 3×3 whose factors are rounded to f16: for operands that are stored in 16 bits. It runs on adapters with
-/// cooperative matrices of f16 that add up in f32.
+/// cooperative matrices of f16 that add up in f32. A layer with few channels in takes twice as many products and rounds its
+/// weights only.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Conv3x3Coop {
     form: Conv3x3Form,
@@ -57,6 +68,8 @@ impl Kernel for Conv3x3Coop {
         let mut definitions = self.form.operands();
         definitions.push(COOP);
         definitions.extend((self.tile == 8).then_some(T8));
+        let split = self.form.is_layer() && self.form.conv().x.c <= WHOLE;
+        definitions.extend(split.then_some("SPLIT"));
         SOURCE.with(&definitions)
     }
     fn bindings(&self) -> Vec<Slot> {

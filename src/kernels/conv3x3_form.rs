@@ -38,6 +38,15 @@ impl Conv3x3Form {
         conv.is_same(3).then_some(Self(Form::Plain(conv)))
     }
 
+    /// Whether it makes a layer of a network, not a gradient.
+    pub(super) fn is_layer(&self) -> bool {
+        match &self.0 {
+            Form::Plain(conv) => conv.bias,
+            Form::Pool(_) => true,
+            Form::Unpool(_) => false,
+        }
+    }
+
     /// Whether the sums are pooled before they are written.
     pub(super) fn pools(&self) -> bool {
         matches!(self.0, Form::Pool(_))
