@@ -1,8 +1,8 @@
 // What an adapter's cooperative matrices compute at most: four chains of products per subgroup, with nothing but registers touched in
 // between. With m the matrix of T×T of a subgroup, of 16·rounds steps for each of the four chains:
-//     y[m, i, j] = (64·rounds + 6) · a·b·(1 + (i + 3·j) % 4)
-// as so many products of a·I and a matrix of these numbers, factors in f16, sums in f32: the chains begin after 0, 1, 2 and 3
-// of them, so that no compiler makes one of them.
+//     y[m, i, j] = (64·rounds + 1.5) · a·b·(1 + (i + 3·j) % 4)
+// as so many products of a·I and a matrix of these numbers, factors in f16, sums in f32: the chains begin at 0, 1, 2 and 3
+// quarters of one, so that no compiler makes one of them: none is another some steps later.
 //
 // T, T8, LANES_8, LANES_64: see shared/coop.wgsl. Four matrices for a workgroup: grid (⌈matrices/4⌉, 1, 1); y has that many.
 #import pixgrad::coop::{INVOCATIONS, Left, Product, Right, T}
@@ -35,9 +35,10 @@ fn main(
     let left = coopLoadT<Left>(&diagonal[0], T);
     let right = coopLoadT<Right>(&numbers[0], T);
     var first = Product();
-    var second = coopMultiplyAdd(left, right, first);
-    var third = coopMultiplyAdd(left, right, second);
-    var fourth = coopMultiplyAdd(left, right, third);
+    let one = coopMultiplyAdd(left, right, first);
+    var second = one * 0.25;
+    var third = one * 0.5;
+    var fourth = one * 0.75;
     for (var step = 0u; step < p.rounds * 16u; step++) {
         first = coopMultiplyAdd(left, right, first);
         second = coopMultiplyAdd(left, right, second);

@@ -13,10 +13,10 @@ pub const SOURCE: Source = Source {
 const SUBGROUPS: u32 = 4;
 /// Products of each matrix in one round: four chains of 16.
 const PRODUCTS: u32 = 64;
-/// Products with which the chains begin: 0, 1, 2 and 3.
-const FIRST: u32 = 6;
+/// What of a product the chains begin with: 0, 1, 2 and 3 quarters.
+const FIRST: f32 = 1.5;
 
-/// Element (i, j) of each of 4·`groups` matrices becomes (64·`rounds` + 6)·`a`·`b`·(1 + (i + 3·j) % 4), as so many products of
+/// Element (i, j) of each of 4·`groups` matrices becomes (64·`rounds` + 1.5)·`a`·`b`·(1 + (i + 3·j) % 4), as so many products of
 /// matrices with factors in f16. `a` and `b` should be powers of two, so that it is exact.
 ///
 /// Bindings: `y`, 4·`groups` matrices of `tile`×`tile` reals.
@@ -88,7 +88,7 @@ impl Kernel for MultiplyAddCoop {
     fn twin<T: Real>(&self, mut b: Bindings<'_, T>) {
         let tile = self.tile as usize;
         let factor = T::from_f32(self.a) * T::from_f32(self.b);
-        let each = factor * T::from_usize((self.rounds * PRODUCTS + FIRST) as usize);
+        let each = factor * (T::from_usize((self.rounds * PRODUCTS) as usize) + T::from_f32(FIRST));
         for (at, y) in b.output()[..self.len()].iter_mut().enumerate() {
             let (i, j) = (at / tile % tile, at % tile);
             *y = each * T::from_usize(1 + (i + 3 * j) % 4);
