@@ -39,7 +39,7 @@ pub const SOURCE: Source = Source {
 /// Rows of a workgroup's tile.
 const ROWS: u32 = 8;
 
-/// A layer with so many channels in keeps all digits of its pixels: these layers come first, and what their rounding switches, all the
+/// A layer with at most so many channels in keeps all digits of its pixels: these layers come first, and what their rounding switches, all the
 /// others see. docs/precision.md has the measurement.
 const WHOLE: u32 = 128;
 

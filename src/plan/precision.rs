@@ -29,7 +29,7 @@ impl std::fmt::Display for Precision {
 }
 
 /// A layer of fewer channels, such as the picture itself or what a bottleneck lets through, is a small part of the memory, and all that
-/// comes after it is made of the little that it holds: its rounding moves the gradient more than that of all others.
+/// comes after it is made of the little that it holds: docs/precision.md says what its rounding did.
 const NARROW: u32 = 64;
 
 impl Precision {

@@ -8,12 +8,11 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::allowed::is_allowed;
+use super::cooperative;
 use super::gpu::{measured_gflops, split};
 use super::slices::{Rate, UNKNOWN};
 use crate::device::{
-    Alternatives, Buffer, Choice, Choices, DeviceError, Gpu, Kind, Operation, Recording,
-    fingerprint,
+    Alternatives, Buffer, Choice, Choices, DeviceError, Gpu, Operation, Recording, fingerprint,
 };
 use crate::image::write_atomically;
 
@@ -56,7 +55,7 @@ pub fn tune(
         };
         let mut kernels = Vec::new();
         for kernel in alternatives.kernels {
-            if is_allowed(gpu, kernel.shader())? {
+            if cooperative::allows(gpu, kernel.shader())? {
                 kernels.push(kernel);
             }
         }
@@ -87,19 +86,14 @@ pub fn tune(
     Ok(())
 }
 
-/// The shape, how the bindings are stored, and what the times were of: another text of a kernel is another kernel.
+/// The shape, and what the times were of: another text of a kernel is another kernel.
 fn key(operation: &dyn Operation, alternatives: &Alternatives) -> String {
     let all =
         std::iter::once(operation.shader()).chain(alternatives.kernels.iter().map(|k| k.shader()));
     let print = all.fold(0u64, |sum, shader| {
         sum.rotate_left(1) ^ shader.fingerprint()
     });
-    let mut key = alternatives.shape.clone();
-    let kinds: Vec<Kind> = operation.bindings().iter().map(|slot| slot.kind).collect();
-    if kinds.iter().any(|kind| kind.in_quads()) {
-        key += &format!(" {kinds:?}");
-    }
-    format!("{key} #{print:016x}")
+    format!("{} #{print:016x}", alternatives.shape)
 }
 
 fn choose(
