@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::cooperative;
+use super::allowed::is_allowed;
 use super::gpu::{measured_gflops, split};
 use super::slices::{Rate, UNKNOWN};
 use crate::device::{
@@ -55,7 +55,7 @@ pub fn tune(
         };
         let mut kernels = Vec::new();
         for kernel in alternatives.kernels {
-            if cooperative::allows(gpu, kernel.shader())? {
+            if is_allowed(gpu, kernel.shader())? {
                 kernels.push(kernel);
             }
         }
