@@ -2,12 +2,13 @@
 
 use std::ops::ControlFlow;
 
-use pixgrad::device::Device;
+use pixgrad::device::{Device, Kind, Stored};
 use pixgrad::image::{Filter, Image, load, psnr};
+use pixgrad::kernels::{CopyRows, View};
 use pixgrad::recipe::{Init, Outcome, StyleLoss, TermKind, TermSpec};
 use pixgrad::{Network, Recipe};
 
-use crate::common::{GPU, open_gpu, random, uniform};
+use crate::common::{GPU, noise, open_gpu, random, uniform};
 
 pub fn sample(name: &str, width: u32, height: u32) -> Image {
     let path = format!("{}/samples/images/{name}", env!("CARGO_MANIFEST_DIR"));
@@ -69,15 +70,61 @@ fn the_plan_is_what_is_allocated() {
         "the dry plan and the real one differ"
     );
     let mut seen = std::collections::HashSet::new();
-    let allocated: u64 = (0..layout.slot_of.len() as u32)
-        .filter(|i| layout.slot_of[*i as usize].is_some())
+    let allocated: u64 = (0..layout.places.len() as u32)
+        .filter(|i| layout.places[*i as usize].is_some())
         .map(|i| run.executor().buffer(pixgrad::device::ValueId(i)))
         .filter(|buffer| seen.insert(buffer.address()))
-        .filter_map(|buffer| buffer.wgpu().map(wgpu::Buffer::size))
+        .filter_map(|buffer| Some(buffer.wgpu()?.buffer.size()))
         .sum();
     assert_eq!(planned, allocated);
     drop(run);
     assert!(gpu.check().is_ok());
+}
+
+/// What a kernel reads and what it writes, side by side in one buffer; the bytes around them stay.
+#[test]
+fn bindings_may_lie_in_one_buffer() {
+    let (x, y) = (View::new(1, 5, 7, 4), View::new(1, 6, 7, 4));
+    let data = noise(7, 20, 6).rgb;
+    let reals = |view: View| data[..view.len()].to_vec();
+    for device in [&Device::cpu(), &Device::oracle(), &*GPU] {
+        for kind in [Kind::Real, Kind::Packed] {
+            let all = device.buffer("all", Kind::Real, 1024).expect("memory");
+            device.upload(&all, &[9.0; 1024]).expect("it fits");
+            let own = all.viewed(1024, kind, x.len());
+            let copy = all.viewed(2048, kind, y.len());
+            device.upload(&own, &reals(x)).expect("it fits");
+            device.upload(&copy, &reals(y)).expect("it fits");
+            let rows = CopyRows {
+                x,
+                y,
+                from: 2,
+                to: 1,
+                rows: 3,
+                accumulate: false,
+            };
+            let stored = Stored::on(Box::new(rows), &[(kind, x.len()), (kind, y.len())]);
+            device
+                .run(&*stored.expect("stored so"), &[&own, &copy])
+                .expect("it runs");
+            let found = device.download(&copy).expect("reals");
+            let mut expected = reals(y);
+            expected[28..112].copy_from_slice(&data[56..140]);
+            for (found, expected) in found.iter().zip(&expected) {
+                assert!((found - expected).abs() <= 1e-4, "{device:?} {kind:?}");
+            }
+            let kept = device.download(&own).expect("reals");
+            let near = |(a, b): (&f32, &f32)| (a - b).abs() <= 1e-4;
+            assert!(kept.iter().zip(&data).all(near), "{device:?} {kind:?}");
+            let around = device.download(&all).expect("reals");
+            let of_copy = kind.buffer_bytes(y.len()) as usize / 4;
+            let neighbours = around[..256].iter().chain(&around[512 + of_copy..]);
+            assert!(
+                neighbours.clone().count() > 300 && neighbours.clone().all(|v| *v == 9.0),
+                "{device:?} {kind:?}"
+            );
+        }
+    }
 }
 
 #[test]

@@ -50,8 +50,8 @@ fn content(network: &Network, layer: &str, pixels: &[f32], view: View, weight: f
     let node = network.graph().find(layer).expect("a layer");
     let mut recording = Recording::new();
     let x = Tensor::persistent(&mut recording, "x", view);
-    let forward =
-        Forward::record(&mut recording, network, x, &[node], &[node]).expect("a forward pass");
+    let forward = Forward::record(&mut recording, network, x, &[node], &[node], |_, _, _| ())
+        .expect("a forward pass");
     let features = forward.tensor(node);
     let executor = run(network.device(), recording, x, pixels);
     let target = executor.read(features).expect("features");
@@ -76,8 +76,8 @@ fn gram(network: &Network, layer: &str, pixels: &[f32], view: View, weight: f64)
     let channels = network.graph().node(node).channels;
     let mut recording = Recording::new();
     let x = Tensor::persistent(&mut recording, "x", view);
-    let forward =
-        Forward::record(&mut recording, network, x, &[node], &[]).expect("a forward pass");
+    let forward = Forward::record(&mut recording, network, x, &[node], &[], |_, _, _| ())
+        .expect("a forward pass");
     let answers = forward.tensor(node);
     let pixels_of_layer = answers.view.h * answers.view.w;
     let gram = record_gram(&mut recording, answers, pixels_of_layer, true);

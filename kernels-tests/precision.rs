@@ -11,7 +11,9 @@ use std::path::Path;
 
 use pixgrad::device::{Device, Kind};
 use pixgrad::image::{Filter, Image};
-use pixgrad::plan::Plan;
+use pixgrad::kernels::View;
+use pixgrad::objective::Energy;
+use pixgrad::plan::{Placed, Plan, Problem};
 use pixgrad::recipe::{Class, Init, TermKind, TermSpec};
 use pixgrad::{Network, Precision, Recipe};
 
@@ -109,9 +111,9 @@ fn rounded(recipe: &Recipe) -> Recipe {
     recipe.clone().init(Init::Picture(image.into()))
 }
 
-/// At the median start the gradient in 16 bits is no farther from that in 32 than the first of `bounds`, and nowhere than the
-/// second. It is nearer than that of the rounded picture, by half; the objective has three digits of its own.
-fn check(network: &Network, starts: &[usize], size: u32, bounds: [f64; 2]) {
+/// From no start is the gradient in 16 bits farther from that in 32 than 2·10⁻³, a fifth of what was asked for, nor than a tenth of how far the
+/// rounded picture's is; the objective has three digits of its own.
+fn check(network: &Network, starts: &[usize], size: u32) {
     let per_start: Vec<_> = starts.iter().map(|s| methods(network, size, *s)).collect();
     for (method, (name, _)) in per_start[0].iter().enumerate() {
         let what = format!("{name} by {network:?}");
@@ -126,7 +128,7 @@ fn check(network: &Network, starts: &[usize], size: u32, bounds: [f64; 2]) {
             ours.push(distance(&half, &exact));
             theirs.push(distance(&of_rounded, &exact));
             let loss = (half_loss - loss).abs() / loss.abs();
-            assert!(loss <= 5e-3, "{what}: the objective is off by {loss:.1e}");
+            assert!(loss <= 1e-3, "{what}: the objective is off by {loss:.1e}");
             assert_ne!(half, exact, "{what}: nothing was stored otherwise");
         }
         ours.sort_by(f64::total_cmp);
@@ -136,11 +138,8 @@ fn check(network: &Network, starts: &[usize], size: u32, bounds: [f64; 2]) {
         println!(
             "{what}: median {median:.1e}, most {farthest:.1e}; of a picture in 8 bits {of_rounded:.1e}"
         );
-        assert!(
-            median <= bounds[0] && farthest <= bounds[1],
-            "{what}: {ours:?}"
-        );
-        assert!(median <= 0.5 * of_rounded, "{what}: {ours:?}, {theirs:?}");
+        assert!(farthest <= 2e-3, "{what}: {ours:?}");
+        assert!(farthest <= 0.1 * of_rounded, "{what}: {ours:?}, {theirs:?}");
     }
 }
 
@@ -149,13 +148,7 @@ fn gradients_of_the_embedded_networks() {
     for model in ["squeezenet1_1", "vgg19"] {
         for device in [&*GPU, &Device::cpu()] {
             let network = Network::load(device, model).expect("embedded");
-            // Style, and what dreams climb, by the network for large pictures; the other has three times the layers.
-            let bounds = if model == "vgg19" {
-                [1e-2, 2.5e-2]
-            } else {
-                [3e-2, 5e-2]
-            };
-            check(&network, &[0, 1, 2, 3, 4], 64, bounds);
+            check(&network, &[0, 1, 2, 3, 4], 64);
         }
     }
 }
@@ -175,7 +168,7 @@ fn gradients_of_whole_networks() {
             continue;
         }
         let network = Network::load(&device, &path.display().to_string()).expect("a network");
-        check(&network, &[0, 1, 2], 128, [0.06, 0.12]);
+        check(&network, &[0, 1, 2], 128);
     }
 }
 
@@ -199,43 +192,86 @@ fn no_weight_is_too_large_or_too_small() {
     }
 }
 
-/// All that is large is stored in 16 bits; narrow layers and what is kept from one iteration to the next are not.
-#[test]
-fn a_plan_is_made_of_packed_layers() {
-    let network = Network::load(&Device::cpu(), "squeezenet1_1").expect("embedded");
-    let half = network.stored(Precision::F16);
-    let node = half.graph().find("fire5/concat").expect("a layer");
-    let image = pixgrad::kernels::View::new(1, 64, 64, 3);
-    let (plan, _) = Plan::forward(&half, image, &[node]).expect("a plan");
-    let kinds = |kind: Kind| {
-        let values = plan.recording.values().iter();
-        let of_kind = values.filter(|value| value.kind == kind);
-        of_kind.map(|v| v.label.as_str()).collect::<Vec<_>>()
+/// Calls and values of an objective of these layers.
+fn planned(network: &Network, layers: &[&str]) -> Plan {
+    let image = View::new(1, 64, 64, 3);
+    let graph = network.graph();
+    let term = |name: &&str| {
+        let node = graph.find(name).expect("a layer");
+        let shape = graph.shape(node, 64, 64).expect("a shape");
+        let view = View::new(1, shape.height, shape.width, shape.channels);
+        Placed {
+            node,
+            term: Box::new(Energy::new(network.device(), view, 1.0).expect("a term")),
+            group: 0,
+            labels: None,
+        }
     };
-    // What is read back is not packed, whatever its size.
-    let reals = kinds(Kind::Real);
-    assert!(
-        reals.contains(&"normalize") && reals.contains(&"fire2/squeeze1x1"),
-        "{reals:?}"
-    );
-    assert!(kinds(Kind::Half).contains(&"conv1"));
-    for wide in ["relu_conv1", "fire2/concat", "fire3/concat"] {
-        let rectified = kinds(Kind::Rectified);
-        assert!(
-            rectified.contains(&wide) && !reals.contains(&wide),
-            "{rectified:?}"
-        );
-    }
-    assert!(plan.cost().buffer_bytes < network_bytes(&network, image, node) * 3 / 4);
+    let terms: Vec<Placed> = layers.iter().map(term).collect();
+    Plan::new(&Problem::new(network, image, &terms)).expect("a plan")
 }
 
-fn network_bytes(
-    network: &Network,
-    image: pixgrad::kernels::View,
-    node: pixgrad::net::NodeId,
-) -> u64 {
-    let (plan, _) = Plan::forward(network, image, &[node]).expect("a plan");
-    plan.cost().buffer_bytes
+fn kinds(plan: &Plan, label: &str) -> Vec<Kind> {
+    let touched = plan.recording.values().iter().zip(&plan.layout.places);
+    let of_it = touched.filter(|(value, place)| value.label == label && place.is_some());
+    of_it.map(|(value, _)| value.kind).collect()
+}
+
+fn calls(plan: &Plan, label: &str) -> usize {
+    let calls = plan.recording.calls().iter();
+    calls.filter(|call| call.label == label).count()
+}
+
+/// The forward pass is in f32; what the backward pass reads is not.
+#[test]
+fn what_is_kept_is_packed() {
+    let network = Network::load(&Device::cpu(), "squeezenet1_1").expect("embedded");
+    let layers = ["fire2/concat", "fire3/concat", "fire5/concat"];
+    let (whole, half) = (
+        planned(&network, &layers),
+        planned(&network.stored(Precision::F16), &layers),
+    );
+    assert_eq!(kinds(&half, "relu_conv1"), [Kind::Real]);
+    assert_eq!(kinds(&half, "fire2/concat"), [Kind::Real, Kind::Rectified]);
+    assert_eq!(calls(&half, "keep fire2/concat"), 1);
+    // Nobody reads the last one in between.
+    assert_eq!(kinds(&half, "fire5/concat"), [Kind::Rectified]);
+    assert_eq!(kinds(&half, "gradient fire3/concat"), [Kind::Packed]);
+    assert_eq!(kinds(&half, "gradient pool1"), [Kind::Packed]);
+    let weights = |plan: &Plan| {
+        let of_conv = plan
+            .recording
+            .values()
+            .iter()
+            .filter(|v| v.label == "conv1");
+        of_conv.map(|v| v.kind).collect::<Vec<_>>()
+    };
+    assert!(weights(&half).contains(&Kind::Half) && !weights(&whole).contains(&Kind::Half));
+    assert_eq!(kinds(&whole, "fire2/concat"), [Kind::Real]);
+    assert_eq!(calls(&whole, "keep fire2/concat"), 0);
+    let bytes = |plan: &Plan| plan.cost().buffer_bytes;
+    assert!(
+        bytes(&half) < bytes(&whole),
+        "{} {}",
+        bytes(&half),
+        bytes(&whole)
+    );
+}
+
+/// A layer as large as the picture, made of the picture alone, is made twice and not kept.
+#[test]
+fn the_largest_layer_is_made_again() {
+    let network = Network::load(&Device::cpu(), "vgg19").expect("embedded");
+    let layers = ["relu1_1", "relu2_1"];
+    let half = planned(&network.stored(Precision::F16), &layers);
+    assert_eq!(kinds(&half, "relu1_1"), [Kind::Real]);
+    assert_eq!(kinds(&half, "conv1_1 again"), [Kind::Rectified]);
+    assert_eq!(
+        (calls(&half, "conv1_1"), calls(&half, "keep relu1_1")),
+        (2, 0)
+    );
+    let whole = planned(&network, &layers);
+    assert_eq!(calls(&whole, "conv1_1"), 1);
 }
 
 /// A run ends where one in 32 bits does, nearer than if its start had been rounded to 8 bits.

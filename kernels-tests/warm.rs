@@ -31,7 +31,7 @@ fn check(optimizer: &dyn Optimizer) {
     let calls = plan.recording.calls();
     assert!(!calls.is_empty());
     for call in calls {
-        assert!(!gpu.has_run(&*call.operation).expect("a pipeline"));
+        assert!(!gpu.has_run(&*call.operation, &[]).expect("a pipeline"));
     }
     let mut executor = Executor::with_state(device, plan).expect("an executor");
     let reals = |len: usize| (0..len).map(|i| 0.1 + i as f32).collect::<Vec<_>>();
@@ -61,7 +61,9 @@ fn check(optimizer: &dyn Optimizer) {
     }
     for call in executor.plan().recording.calls() {
         let name = &call.label;
-        assert!(gpu.has_run(&*call.operation).expect("a pipeline"), "{name}");
+        let bound: Vec<_> = call.values.iter().map(|v| executor.buffer(*v)).collect();
+        let has_run = gpu.has_run(&*call.operation, &bound);
+        assert!(has_run.expect("a pipeline"), "{name}");
     }
 }
 

@@ -1,5 +1,6 @@
 //! Buffers of reals and of words, on either kind of device.
 
+use std::num::NonZeroU64;
 use std::sync::{Arc, LazyLock, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use super::packed::{Words, decode, encode};
@@ -50,12 +51,18 @@ impl Kind {
     }
 }
 
+/// What the first byte of a buffer in the middle of another is a multiple of: WebGPU's most for bindings.
+pub const ALIGNMENT: u64 = 256;
+
 /// Memory on a device; a clone is the same memory.
 #[derive(Debug, Clone)]
 pub struct Buffer {
     kind: Kind,
     len: usize,
     memory: Memory,
+    /// Its first byte in the memory, which others may share, and how many the memory has.
+    offset: u64,
+    bytes: u64,
     /// Told when the last clone is dropped.
     _share: Option<Arc<Share>>,
 }
@@ -80,11 +87,7 @@ pub(super) struct CpuMemory {
 impl CpuMemory {
     /// Zeroed memory that can hold `len` elements of `kind`, or whatever a GPU has in as many bytes.
     pub fn new(arithmetic: Arithmetic, kind: Kind, len: usize) -> Self {
-        let wide = match arithmetic {
-            Arithmetic::F32 => 1,
-            Arithmetic::F64 => 2,
-        };
-        let words = (kind.buffer_bytes(len) * wide).div_ceil(8) as usize;
+        let words = arithmetic.words(kind.buffer_bytes(len));
         Self {
             arithmetic,
             bytes: LazyLock::new(Box::new(move || RwLock::new(vec![0; words]))),
@@ -108,6 +111,8 @@ impl Buffer {
             kind,
             len,
             memory,
+            offset: 0,
+            bytes: kind.buffer_bytes(len),
             _share: None,
         }
     }
@@ -120,21 +125,21 @@ impl Buffer {
         }
     }
 
-    /// The same memory for `len` elements of `kind`: what is in it means something else then.
+    /// The same memory, from byte `offset` of it on, for `len` elements of `kind`: what is in it means something else then.
     ///
     /// # Panics
-    /// When they are more bytes than the buffer has: a bug in the caller.
+    /// When they are more bytes than the memory has, or `offset` is no multiple of [`ALIGNMENT`]: a bug in the caller.
     #[must_use]
-    pub fn viewed(&self, kind: Kind, len: usize) -> Self {
+    pub fn viewed(&self, offset: u64, kind: Kind, len: usize) -> Self {
         assert!(
-            kind.buffer_bytes(len) <= self.kind.buffer_bytes(self.len),
-            "{len} {kind:?}s in {} {:?}s",
-            self.len,
-            self.kind
+            offset + kind.buffer_bytes(len) <= self.bytes && offset.is_multiple_of(ALIGNMENT),
+            "{len} {kind:?}s from {offset} on in {} bytes",
+            self.bytes
         );
         Self {
             kind,
             len,
+            offset,
             ..self.clone()
         }
     }
@@ -157,7 +162,7 @@ impl Buffer {
         self.len == 0
     }
 
-    /// What tells this memory from any other: equal for clones.
+    /// What tells this memory from any other: equal for clones, and for all that share it.
     #[must_use]
     pub fn address(&self) -> usize {
         match &self.memory {
@@ -170,13 +175,24 @@ impl Buffer {
         }
     }
 
-    /// The GPU buffer, `None` on the processor.
+    /// The GPU buffer and the bytes of it that are this one's, `None` on the processor.
     #[must_use]
-    pub fn wgpu(&self) -> Option<&wgpu::Buffer> {
+    pub fn wgpu(&self) -> Option<wgpu::BufferBinding<'_>> {
         match &self.memory {
-            Memory::Gpu(buffer) => Some(buffer),
+            Memory::Gpu(buffer) => Some(wgpu::BufferBinding {
+                buffer,
+                offset: self.offset,
+                size: NonZeroU64::new(self.kind.buffer_bytes(self.len)),
+            }),
             Memory::Cpu(_) => None,
         }
+    }
+
+    /// Where it stands in the processor's memory.
+    pub(super) fn range(&self) -> std::ops::Range<usize> {
+        let words = |bytes| self.cpu().arithmetic.words(bytes);
+        let start = words(self.offset);
+        start..start + words(self.kind.buffer_bytes(self.len))
     }
 
     /// Whether it holds numbers or words, and so many of them.
@@ -214,7 +230,7 @@ impl Buffer {
 
     pub(super) fn write_reals(&self, data: impl Iterator<Item = f64>) {
         let arithmetic = self.cpu().arithmetic;
-        let memory = &mut *self.write();
+        let memory = &mut self.write()[self.range()];
         match (self.kind, arithmetic) {
             (kind, _) if kind.in_quads() => {
                 let data: Vec<f64> = data.collect();
@@ -235,12 +251,12 @@ impl Buffer {
     }
 
     pub(super) fn write_words(&self, data: &[u32]) {
-        typed_mut(&mut self.write(), data.len()).copy_from_slice(data);
+        typed_mut(&mut self.write()[self.range()], data.len()).copy_from_slice(data);
     }
 
     pub(super) fn read_reals(&self) -> Vec<f64> {
         let arithmetic = self.cpu().arithmetic;
-        let memory = &*self.read();
+        let memory = &self.read()[self.range()];
         match (self.kind, arithmetic) {
             (kind, _) if kind.in_quads() => {
                 let quads = typed::<Words>(memory, self.len.div_ceil(4)).iter();
@@ -256,6 +272,6 @@ impl Buffer {
     }
 
     pub(super) fn read_words(&self) -> Vec<u32> {
-        typed(&self.read(), self.len).to_vec()
+        typed(&self.read()[self.range()], self.len).to_vec()
     }
 }

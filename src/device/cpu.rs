@@ -1,12 +1,15 @@
 //! The processor as a device: runs each kernel's twin.
 
+use std::collections::HashMap;
 use std::sync::{Arc, RwLockReadGuard, RwLockWriteGuard};
 
 use rayon::prelude::*;
 
 use super::buffer::{CpuMemory, Memory, typed, typed_mut};
 use super::packed::{Words, decode_all, encode_all};
-use super::{Binding, Bindings, Buffer, DeviceInfo, DeviceKind, Kind, Operation, Real, vectorized};
+use super::{
+    Binding, Bindings, Buffer, DeviceInfo, DeviceKind, Kind, Operation, Real, Slot, vectorized,
+};
 
 /// What the `cpu` device computes in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -15,6 +18,17 @@ pub enum Arithmetic {
     F32,
     /// The tests' oracle.
     F64,
+}
+
+impl Arithmetic {
+    /// Words of 64 bits that hold what a GPU has in so many bytes.
+    pub(super) fn words(self, bytes: u64) -> usize {
+        let wide = match self {
+            Self::F32 => 1,
+            Self::F64 => 2,
+        };
+        (bytes * wide).div_ceil(8) as usize
+    }
 }
 
 /// The processor.
@@ -61,7 +75,7 @@ impl Cpu {
     /// Runs one twin on `buffers`, in the order of the kernel's bindings.
     ///
     /// # Panics
-    /// When a buffer comes from another device or is bound both to be read and written: bugs in the caller.
+    /// When a buffer comes from another device, or what is written is bound twice: bugs in the caller.
     pub fn run(&self, operation: &dyn Operation, buffers: &[&Buffer]) {
         match self.arithmetic {
             Arithmetic::F32 => with_bindings(operation, buffers, |b| operation.twin_f32(b)),
@@ -87,6 +101,92 @@ fn pack_into<T: Real>(kind: Kind, reals: &[T], quads: &mut [Words]) {
     tasks.for_each(|(quads, reals)| vectorized(|| encode_all(kind, reals, quads)));
 }
 
+/// Memory that some of the bindings share.
+enum Lock<'a> {
+    Read(RwLockReadGuard<'a, Vec<u64>>),
+    Write(RwLockWriteGuard<'a, Vec<u64>>),
+}
+
+/// The part of it that is one binding's.
+enum Part<'a> {
+    Read(&'a [u64]),
+    Write(&'a mut [u64]),
+}
+
+impl Part<'_> {
+    fn memory(&self) -> &[u64] {
+        match self {
+            Self::Read(memory) => memory,
+            Self::Write(memory) => memory,
+        }
+    }
+}
+
+/// Locks the memory of every buffer, to be written where one of its buffers is.
+fn locked<'a>(slots: &[Slot], buffers: &[&'a Buffer]) -> HashMap<usize, Lock<'a>> {
+    let mut locks = HashMap::new();
+    for buffer in buffers {
+        let of_it = |(_, other): &(&Slot, &&Buffer)| other.address() == buffer.address();
+        let written = || {
+            slots
+                .iter()
+                .zip(buffers)
+                .filter(of_it)
+                .any(|(slot, _)| slot.writes())
+        };
+        locks.entry(buffer.address()).or_insert_with(|| {
+            if written() {
+                Lock::Write(buffer.write())
+            } else {
+                Lock::Read(buffer.read())
+            }
+        });
+    }
+    locks
+}
+
+/// Each binding's part of the locked memory, in their order. What is only read may be bound more than once.
+fn parts<'a>(
+    locks: &'a mut HashMap<usize, Lock<'_>>,
+    slots: &[Slot],
+    buffers: &[&Buffer],
+) -> Vec<Part<'a>> {
+    let mut parts: Vec<Option<Part<'a>>> = buffers.iter().map(|_| None).collect();
+    for (address, lock) in locks {
+        let mut own: Vec<usize> = (0..buffers.len())
+            .filter(|i| buffers[*i].address() == *address)
+            .collect();
+        match lock {
+            Lock::Read(memory) => {
+                for i in own {
+                    parts[i] = Some(Part::Read(&memory[buffers[i].range()]));
+                }
+            }
+            Lock::Write(memory) => {
+                // Piece by piece from the front.
+                own.sort_by_key(|i| buffers[*i].range().start);
+                let (mut rest, mut at): (&'a mut [u64], usize) = (memory, 0);
+                for same in own.chunk_by(|a, b| buffers[*a].range() == buffers[*b].range()) {
+                    let range = buffers[same[0]].range();
+                    let (before, after) = rest.split_at_mut(range.end - at);
+                    let piece = &mut before[range.start - at..];
+                    (rest, at) = (after, range.end);
+                    match same {
+                        [one] if slots[*one].writes() => parts[*one] = Some(Part::Write(piece)),
+                        _ => {
+                            assert!(same.iter().all(|i| !slots[*i].writes()), "{slots:?}");
+                            let piece: &'a [u64] = piece;
+                            same.iter()
+                                .for_each(|i| parts[*i] = Some(Part::Read(piece)));
+                        }
+                    }
+                }
+            }
+        }
+    }
+    parts.into_iter().flatten().collect()
+}
+
 /// Locks every buffer as its slot says and hands the slices to `run`. Of quads it gets the reals, and what it has
 /// written is packed after.
 fn with_bindings<T: Real + bytemuck::Pod>(
@@ -94,58 +194,39 @@ fn with_bindings<T: Real + bytemuck::Pod>(
     buffers: &[&Buffer],
     run: impl FnOnce(Bindings<'_, T>),
 ) {
-    enum Lock<'a> {
-        Read(RwLockReadGuard<'a, Vec<u64>>),
-        Write(RwLockWriteGuard<'a, Vec<u64>>),
-    }
     let slots = operation.bindings();
     assert_eq!(
         slots.len(),
         buffers.len(),
         "{operation:?}: wrong number of buffers"
     );
-    let mut locks: Vec<Lock<'_>> = slots
-        .iter()
-        .zip(buffers)
-        .map(|(slot, buffer)| {
-            if slot.writes() {
-                Lock::Write(buffer.write())
-            } else {
-                Lock::Read(buffer.read())
-            }
-        })
-        .collect();
+    let mut locks = locked(&slots, buffers);
+    let mut parts = parts(&mut locks, &slots, buffers);
     // Also of what is only written: a kernel's view may be a part of the buffer, and the rest must stay.
-    let mut unpacked: Vec<Vec<T>> = locks
+    let mut unpacked: Vec<Vec<T>> = parts
         .iter()
         .zip(buffers)
-        .map(|(lock, buffer)| {
-            let memory: &[u64] = match lock {
-                Lock::Read(memory) => memory,
-                Lock::Write(memory) => memory,
-            };
-            match buffer.kind() {
-                kind if kind.in_quads() => unpack(kind, typed(memory, buffer.len().div_ceil(4))),
-                _ => Vec::new(),
-            }
+        .map(|(part, buffer)| match buffer.kind() {
+            kind if kind.in_quads() => unpack(kind, typed(part.memory(), buffer.len().div_ceil(4))),
+            _ => Vec::new(),
         })
         .collect();
-    let bindings = locks
+    let bindings = parts
         .iter_mut()
         .zip(&mut unpacked)
         .zip(buffers)
-        .map(|((lock, unpacked), buffer)| match (lock, buffer.kind()) {
-            (Lock::Read(memory), Kind::Real) => Binding::Real(typed(memory, buffer.len())),
-            (Lock::Write(memory), Kind::Real) => Binding::RealMut(typed_mut(memory, buffer.len())),
-            (Lock::Read(memory), Kind::Word) => Binding::Words(typed(memory, buffer.len())),
-            (Lock::Write(memory), Kind::Word) => Binding::WordsMut(typed_mut(memory, buffer.len())),
-            (Lock::Read(_), _) => Binding::Real(unpacked),
-            (Lock::Write(_), _) => Binding::RealMut(unpacked),
+        .map(|((part, unpacked), buffer)| match (part, buffer.kind()) {
+            (Part::Read(memory), Kind::Real) => Binding::Real(typed(memory, buffer.len())),
+            (Part::Write(memory), Kind::Real) => Binding::RealMut(typed_mut(memory, buffer.len())),
+            (Part::Read(memory), Kind::Word) => Binding::Words(typed(memory, buffer.len())),
+            (Part::Write(memory), Kind::Word) => Binding::WordsMut(typed_mut(memory, buffer.len())),
+            (Part::Read(_), _) => Binding::Real(unpacked),
+            (Part::Write(_), _) => Binding::RealMut(unpacked),
         })
         .collect();
     run(Bindings::new(bindings));
-    for ((lock, reals), buffer) in locks.iter_mut().zip(&unpacked).zip(buffers) {
-        if let (Lock::Write(memory), true) = (lock, buffer.kind().in_quads()) {
+    for ((part, reals), buffer) in parts.iter_mut().zip(&unpacked).zip(buffers) {
+        if let (Part::Write(memory), true) = (part, buffer.kind().in_quads()) {
             pack_into(
                 buffer.kind(),
                 reals,

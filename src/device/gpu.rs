@@ -359,15 +359,15 @@ impl Gpu {
     }
 
     pub(crate) fn write(&self, buffer: &Buffer, bytes: &[u8]) -> Result<(), DeviceError> {
-        if let Some(raw) = buffer.wgpu() {
-            self.queue.write_buffer(raw, 0, bytes);
+        if let Some(own) = buffer.wgpu() {
+            self.queue.write_buffer(own.buffer, own.offset, bytes);
         }
         self.check()
     }
 
     /// Reads a whole buffer back; waits for it.
     pub(crate) fn read(&self, buffer: &Buffer) -> Result<Vec<u8>, DeviceError> {
-        let Some(raw) = buffer.wgpu() else {
+        let Some(own) = buffer.wgpu() else {
             return Ok(Vec::new());
         };
         let bytes = buffer.kind().bytes(buffer.len());
@@ -379,7 +379,7 @@ impl Gpu {
         let mut encoder = self
             .device
             .create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
-        encoder.copy_buffer_to_buffer(raw, 0, &staging, 0, bytes);
+        encoder.copy_buffer_to_buffer(own.buffer, own.offset, &staging, 0, bytes);
         self.submit(encoder);
         staging.map_async(wgpu::MapMode::Read, .., |_| ());
         self.wait(None)?;

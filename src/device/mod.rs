@@ -30,7 +30,7 @@ use std::sync::Arc;
 use tally::Tally;
 
 pub use adapters::{DeviceInfo, DeviceKind, DeviceOptions, list};
-pub use buffer::{Buffer, Kind};
+pub use buffer::{ALIGNMENT, Buffer, Kind};
 pub use cpu::{Arithmetic, Cpu};
 pub use error::DeviceError;
 pub use fingerprint::fingerprint;

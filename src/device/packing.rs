@@ -8,8 +8,8 @@
 use std::collections::{HashMap, HashSet};
 
 use naga::{
-    AddressSpace, ArraySize, Block, Expression, Function, Handle, Module, Range, Scalar, Span,
-    Statement, StorageAccess, Type, TypeInner, VectorSize,
+    AddressSpace, ArraySize, Block, Expression, Function, GlobalVariable, Handle, Module, Range,
+    Scalar, Span, Statement, StorageAccess, Type, TypeInner, VectorSize,
 };
 
 use super::{Kind, Slot};
@@ -28,18 +28,37 @@ struct Codec {
 }
 
 /// The bindings that are stored otherwise than declared.
-type Codecs = HashMap<Handle<naga::GlobalVariable>, Codec>;
+type Codecs = HashMap<Handle<GlobalVariable>, Codec>;
 
 /// Changes those bindings whose slot is not as the file declares it; binding 0 is the parameters, `slots` follow.
 ///
 /// # Errors
 /// Why a binding cannot be stored so.
 pub fn apply(module: &mut Module, slots: &[Slot]) -> Result<(), String> {
+    pack(module, slots)?;
+    for (_, variable) in module.global_variables.iter_mut() {
+        let slot = slot(variable, slots);
+        if let (AddressSpace::Storage { access }, Some(slot)) = (&mut variable.space, slot)
+            && slot.writes()
+        {
+            *access |= StorageAccess::STORE;
+        }
+    }
+    Ok(())
+}
+
+/// What a variable is bound to.
+fn slot(variable: &GlobalVariable, slots: &[Slot]) -> Option<Slot> {
+    let binding = variable.binding.map_or(0, |b| b.binding) as usize;
+    slots.get(binding.checked_sub(1)?).copied()
+}
+
+/// Passes the loads and stores of what is stored in 16 bits through their functions.
+fn pack(module: &mut Module, slots: &[Slot]) -> Result<(), String> {
     let mut kinds = Vec::new();
     for (handle, variable) in module.global_variables.iter() {
-        let binding = variable.binding.map_or(0, |b| b.binding) as usize;
-        let slot = binding.checked_sub(1).and_then(|i| slots.get(i));
-        if let Some(kind) = slot.map(|slot| slot.kind).filter(|kind| kind.in_quads()) {
+        let kind = slot(variable, slots).map(|slot| slot.kind);
+        if let Some(kind) = kind.filter(|kind| kind.in_quads()) {
             kinds.push((handle, kind));
         }
     }

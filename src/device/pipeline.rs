@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::lock::lock;
-use super::{Buffer, DeviceError, Gpu, Operation, Shader, Slot, compose, packing, shader};
+use super::{Access, Buffer, DeviceError, Gpu, Operation, Shader, Slot, compose, packing, shader};
 
 /// Where the parameters of one dispatch stand in a buffer of many: WebGPU's alignment of uniform offsets.
 pub const PARAMS_SLOT: u64 = 256;
@@ -43,13 +43,32 @@ impl Dispatch {
     }
 }
 
+/// The bindings of a kernel on these buffers. WebGPU lets a dispatch only read or also write a buffer, wherever in it: what is read
+/// counts as written where it is in one buffer with what is written.
+fn slots(operation: &dyn Operation, buffers: &[&Buffer]) -> Vec<Slot> {
+    let mut slots = operation.bindings();
+    let written: Vec<usize> = slots
+        .iter()
+        .zip(buffers)
+        .filter(|(slot, _)| slot.writes())
+        .map(|(_, buffer)| buffer.address())
+        .collect();
+    for (slot, buffer) in slots.iter_mut().zip(buffers) {
+        if !slot.writes() && written.contains(&buffer.address()) {
+            slot.access = Access::ReadWrite;
+        }
+    }
+    slots
+}
+
 impl Gpu {
-    /// The compiled pipeline of a kernel, made once per device.
-    ///
-    /// # Errors
-    /// [`DeviceError::Shader`].
-    pub fn pipeline(&self, operation: &dyn Operation) -> Result<Arc<Pipeline>, DeviceError> {
-        let key = (operation.shader(), operation.bindings());
+    /// The compiled pipeline of a kernel on these buffers, made once per device.
+    fn pipeline(
+        &self,
+        operation: &dyn Operation,
+        buffers: &[&Buffer],
+    ) -> Result<Arc<Pipeline>, DeviceError> {
+        let key = (operation.shader(), slots(operation, buffers));
         if let Some(pipeline) = lock(&self.pipelines).get(&key) {
             return Ok(Arc::clone(pipeline));
         }
@@ -158,8 +177,13 @@ impl Gpu {
     ///
     /// # Errors
     /// [`DeviceError::Shader`].
-    pub fn has_run(&self, operation: &dyn Operation) -> Result<bool, DeviceError> {
-        Ok(self.pipeline(operation)?.has_run.load(Ordering::Relaxed))
+    pub fn has_run(
+        &self,
+        operation: &dyn Operation,
+        buffers: &[&Buffer],
+    ) -> Result<bool, DeviceError> {
+        let pipeline = self.pipeline(operation, buffers)?;
+        Ok(pipeline.has_run.load(Ordering::Relaxed))
     }
 
     /// A buffer of parameters: the slots of [`Gpu::params_bytes`], one after the other.
@@ -202,7 +226,7 @@ impl Gpu {
         slot: u64,
         grid: [u32; 3],
     ) -> Result<Dispatch, DeviceError> {
-        let pipeline = self.pipeline(operation)?;
+        let pipeline = self.pipeline(operation, buffers)?;
         let parameters = wgpu::BindingResource::Buffer(wgpu::BufferBinding {
             buffer: params,
             offset: slot * PARAMS_SLOT,
@@ -213,9 +237,9 @@ impl Gpu {
             resource: parameters,
         })
         .chain(buffers.iter().zip(1..).filter_map(|(buffer, binding)| {
-            buffer.wgpu().map(|raw| wgpu::BindGroupEntry {
+            buffer.wgpu().map(|own| wgpu::BindGroupEntry {
                 binding,
-                resource: raw.as_entire_binding(),
+                resource: wgpu::BindingResource::Buffer(own),
             })
         }))
         .collect();

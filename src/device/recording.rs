@@ -125,6 +125,29 @@ impl Recording {
         call.operation = operation;
     }
 
+    /// Leaves out the calls that only write what lives within the iteration and is neither read in it nor one of `results`.
+    pub fn prune(&mut self, results: &[ValueId]) {
+        let mut read = vec![false; self.values.len()];
+        results.iter().for_each(|id| read[id.0 as usize] = true);
+        let values = &self.values;
+        let mut useful = vec![false; self.calls.len()];
+        for (call, useful) in self.calls.iter().zip(&mut useful).rev() {
+            let slots = call.operation.bindings();
+            let bound = || slots.iter().zip(&call.values);
+            *useful = bound().any(|(slot, id)| {
+                let value = id.0 as usize;
+                slot.writes() && (read[value] || !matches!(values[value].home, Home::Transient))
+            });
+            if *useful {
+                for (_, id) in bound().filter(|(slot, _)| slot.reads()) {
+                    read[id.0 as usize] = true;
+                }
+            }
+        }
+        let mut useful = useful.into_iter();
+        self.calls.retain(|_| useful.next().unwrap_or(true));
+    }
+
     /// Lets go of the buffers that existed before: their values have no memory any more.
     pub fn release_given(&mut self) {
         for value in &mut self.values {

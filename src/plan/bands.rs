@@ -142,32 +142,48 @@ impl Bands {
         layer.rows(piece, index + 1 == self.pieces.len())
     }
 
-    /// The forward pass of one band.
+    /// The forward pass of one band. `visit` sees the rows of every layer that belong to the band.
     fn forward<'a>(
         &self,
         recording: &mut Recording,
         network: &'a Network,
         image: Tensor,
-        piece: &Piece,
+        index: usize,
+        mut visit: impl FnMut(&mut Recording, NodeId, Tensor, Band),
     ) -> Result<Forward<'a>, Error> {
-        let rows = piece.cut.end - piece.cut.start;
-        let band = copied(recording, "band", image, piece.cut.start, rows);
+        let cut = &self.pieces[index].cut;
+        let band = copied(recording, "band", image, cut.start, cut.end - cut.start);
         let wanted: Vec<NodeId> = self.layers.iter().map(|layer| layer.node).collect();
-        Forward::record(recording, network, band, &wanted, &[])
+        Forward::record(
+            recording,
+            network,
+            band,
+            &wanted,
+            &[],
+            |recording, node, x| {
+                if let Some(layer) = self.layer(node) {
+                    let (rows, band, _) = self.window(recording, x, layer, index);
+                    visit(recording, node, rows, band);
+                }
+            },
+        )
     }
 
-    /// The rows of a layer that belong to a band, out of the band's forward pass.
+    fn layer(&self, node: NodeId) -> Option<&Layer> {
+        self.layers.iter().find(|layer| layer.node == node)
+    }
+
+    /// The rows that belong to a band of a layer of which the band's pass has `x`.
     fn window(
         &self,
         recording: &mut Recording,
-        forward: &Forward<'_>,
+        x: Tensor,
         layer: &Layer,
         index: usize,
     ) -> (Tensor, Band, u32) {
         let piece = &self.pieces[index];
         let rows = self.rows(layer, index, piece);
         let offset = rows.start - piece.cut.start / layer.stride;
-        let x = forward.tensor(layer.node);
         let window = copied(recording, "rows", x, offset, rows.end - rows.start);
         let band = Band {
             layer: layer.whole,
@@ -189,12 +205,8 @@ impl Bands {
         image: Tensor,
         mut visit: impl FnMut(&mut Recording, NodeId, Tensor, Band),
     ) -> Result<(), Error> {
-        for (index, piece) in self.numbered() {
-            let forward = self.forward(recording, network, image, piece)?;
-            for layer in &self.layers {
-                let (x, band, _) = self.window(recording, &forward, layer, index);
-                visit(recording, layer.node, x, band);
-            }
+        for (index, _) in self.numbered() {
+            self.forward(recording, network, image, index, &mut visit)?;
         }
         Ok(())
     }
@@ -224,26 +236,21 @@ impl Bands {
             .collect::<Result<_, Error>>()?;
         let mut gathered = vec![Saved::default(); banded.len()];
         let mut last = None;
-        for (index, piece) in self.numbered() {
-            let forward = self.forward(recording, network, image, piece)?;
-            for layer in &self.layers {
-                let (x, band, _) = self.window(recording, &forward, layer, index);
-                for ((_, term, _), gathered) in banded
-                    .iter()
-                    .zip(&mut gathered)
-                    .filter(|((node, ..), _)| *node == layer.node)
-                {
-                    term.gather(recording, x, band, gathered);
+        for (index, _) in self.numbered() {
+            let gather = |recording: &mut Recording, at: NodeId, x: Tensor, band: Band| {
+                for ((node, term, _), gathered) in banded.iter().zip(&mut gathered) {
+                    if *node == at {
+                        term.gather(recording, x, band, gathered);
+                    }
                 }
-            }
-            last = Some(forward);
+            };
+            last = Some(self.forward(recording, network, image, index, gather)?);
         }
         let saved: Vec<Saved> = banded
             .iter()
             .zip(gathered)
             .map(|((node, term, loss), gathered)| {
-                let layer = self.layers.iter().find(|layer| layer.node == *node);
-                let whole = layer.map_or(image.view, |layer| layer.whole);
+                let whole = self.layer(*node).map_or(image.view, |layer| layer.whole);
                 term.conclude(recording, whole, gathered, *loss)
             })
             .collect();
@@ -253,13 +260,16 @@ impl Bands {
         for (index, piece) in self.numbered().rev() {
             let forward = match last.take() {
                 Some(forward) => forward,
-                None => self.forward(recording, network, image, piece)?,
+                None => {
+                    let nothing = |_: &mut Recording, _, _, _| ();
+                    self.forward(recording, network, image, index, nothing)?
+                }
             };
-            let of_band = forward.record_backward(recording, |recording, node, _, gradient| {
-                let Some(layer) = self.layers.iter().find(|layer| layer.node == node) else {
+            let of_band = forward.record_backward(recording, |recording, node, x, gradient| {
+                let Some(layer) = self.layer(node) else {
                     return;
                 };
-                let (x, band, offset) = self.window(recording, &forward, layer, index);
+                let (x, band, offset) = self.window(recording, x, layer, index);
                 let kind = network.precision().of_gradient(x.view);
                 let dx = Tensor::stored(recording, "gradient of rows", x.view, kind);
                 let terms = banded

@@ -4,6 +4,7 @@
 mod bands;
 mod fused;
 mod gradient;
+mod kept;
 mod memory;
 mod network;
 mod passes;
@@ -11,7 +12,7 @@ mod precision;
 
 pub use bands::{Bands, fewest_bands};
 pub use gradient::Gradient;
-pub use memory::Layout;
+pub use memory::{Layout, Place};
 pub use network::Network;
 pub use passes::Forward;
 pub use precision::Precision;
@@ -22,7 +23,7 @@ use crate::Error;
 use crate::device::{Buffer, Device, Home, Kind, Recording, ValueId};
 use crate::kernels::{MAX_TENSOR_BYTES, Record, Tensor, View};
 use crate::net::NodeId;
-use crate::objective::{Labels, Loss, Term};
+use crate::objective::{Labels, Loss, Saved, Term};
 use crate::optim::{Average, Filter, Optimizer, Projection, Site, State, record_keep_best};
 use crate::param::{Map, Mapped};
 
@@ -197,14 +198,21 @@ fn through_network(
     terms: &[(&Placed, Loss)],
 ) -> Result<Tensor, Error> {
     let wanted: Vec<NodeId> = terms.iter().map(|(placed, _)| placed.node).collect();
-    let forward = Forward::record(recording, network, input, &wanted, &[])?;
-    let saved: Vec<_> = terms
-        .iter()
-        .map(|(placed, loss)| {
-            let x = forward.tensor(placed.node);
-            placed.term.forward(recording, x, *loss)
-        })
-        .collect();
+    let mut saved = vec![Saved::default(); terms.len()];
+    let forward = Forward::record(
+        recording,
+        network,
+        input,
+        &wanted,
+        &[],
+        |recording, node, x| {
+            for ((placed, loss), saved) in terms.iter().zip(&mut saved) {
+                if placed.node == node {
+                    *saved = placed.term.forward(recording, x, *loss);
+                }
+            }
+        },
+    )?;
     forward.record_backward(recording, |recording, node, x, gradient| {
         let own = terms
             .iter()
@@ -346,6 +354,7 @@ impl Plan {
             rows: RING_ROWS,
         };
         recording.call("record", record, &[losses, ring, step]);
+        recording.prune(&[site.gradient.value]);
         let layout = Layout::new(&recording);
         let groups = (0..n)
             .flat_map(|_| problem.terms.iter().map(|t| t.group))
@@ -384,7 +393,8 @@ impl Plan {
         let image = Tensor::persistent(&mut recording, "image", image);
         let ring = recording.persistent("loss ring", Kind::Real, RING_ROWS as usize);
         let step = recording.persistent("step", Kind::Word, 1);
-        let forward = Forward::record(&mut recording, network, image, wanted, wanted)?;
+        let forward =
+            Forward::record(&mut recording, network, image, wanted, wanted, |_, _, _| ())?;
         let tensors = wanted.iter().map(|id| forward.tensor(*id)).collect();
         let plan = Self::finished(recording, image, step, ring);
         Ok((plan, tensors))
@@ -392,7 +402,8 @@ impl Plan {
 
     /// A plan of calls that somebody else has recorded, without objective or optimizer.
     #[must_use]
-    pub fn finished(recording: Recording, image: Tensor, step: ValueId, ring: ValueId) -> Self {
+    pub fn finished(mut recording: Recording, image: Tensor, step: ValueId, ring: ValueId) -> Self {
+        recording.prune(&[]);
         let layout = Layout::new(&recording);
         Self {
             recording,

@@ -107,7 +107,7 @@ impl Network {
         self.0.precision
     }
 
-    /// What layer `id` is stored as at this size.
+    /// What layer `id` is stored as for the backward pass, at this size.
     pub(crate) fn kind_of(&self, id: net::NodeId, layer: View) -> Kind {
         let rectified = self.graph().is_rectified(id);
         self.0.precision.of_layer(layer, rectified)
@@ -153,7 +153,11 @@ impl Network {
             return Ok(buffer.clone());
         }
         let conv = &self.0.graph.convs[index];
-        let kind = precision.of_weights(&conv.weight);
+        let kind = match part {
+            Part::Forward => precision.of_weights(&conv.weight),
+            Part::Backward => precision.of_weights_backward(&conv.weight),
+            Part::Bias => Kind::Real,
+        };
         let (out, input, kernel) = (conv.out_channels, conv.in_channels, conv.kernel);
         let label = format!("{} {part:?}", conv.name);
         if self.0.outline {

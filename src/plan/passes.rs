@@ -19,14 +19,18 @@ pub struct Forward<'a> {
     /// Nodes on the way to a wanted one, in topological order.
     pub(super) needed: BTreeSet<NodeId>,
     pub(super) tensors: HashMap<NodeId, Tensor>,
+    /// Layers that the backward pass reads, where they are stored otherwise for it, and those that it computes once more.
+    pub(super) kept: HashMap<NodeId, Tensor>,
+    pub(super) repeated: BTreeSet<NodeId>,
     /// ReLU masks, pooling argmaxes and masks of maxima.
     pub(super) words: HashMap<NodeId, ValueId>,
     /// Nodes computed by a convolution before them, and that convolution: ReLUs, and max pools behind these.
-    fused: BTreeMap<NodeId, NodeId>,
+    pub(super) fused: BTreeMap<NodeId, NodeId>,
 }
 
 impl<'a> Forward<'a> {
-    /// Records the layers from `image` (`[0,1]` RGB) up to the deepest of `wanted`.
+    /// Records the layers from `image` (`[0,1]` RGB) up to the deepest of `wanted`. `visit` is called for each of these once it is
+    /// there; it may record what the objective makes of it.
     ///
     /// Tensors of `keep` get memory of their own, so that they can be read back after the pass.
     ///
@@ -39,6 +43,7 @@ impl<'a> Forward<'a> {
         image: Tensor,
         wanted: &[NodeId],
         keep: &[NodeId],
+        mut visit: impl FnMut(&mut Recording, NodeId, Tensor),
     ) -> Result<Self, Error> {
         let graph = network.graph();
         if image.view.h.max(image.view.w) > MAX_SIDE {
@@ -61,13 +66,21 @@ impl<'a> Forward<'a> {
             network,
             needed,
             tensors: HashMap::new(),
+            kept: HashMap::new(),
+            repeated: BTreeSet::new(),
             words: HashMap::new(),
             fused: BTreeMap::new(),
         };
         pass.tensors.insert(NodeId(0), image);
         pass.place_concatenations(recording, &shapes, image.view.n, keep);
         for id in pass.needed.clone() {
-            if id == NodeId(0) || pass.fused.contains_key(&id) {
+            if id == NodeId(0) {
+                if wanted.contains(&id) {
+                    visit(recording, id, image);
+                }
+                continue;
+            }
+            if pass.fused.contains_key(&id) {
                 continue;
             }
             let node = graph.node(id);
@@ -93,7 +106,7 @@ impl<'a> Forward<'a> {
                 None if keep.contains(&out) => {
                     Tensor::persistent(recording, &graph.node(out).name, view)
                 }
-                None => pass.transient(recording, out, view),
+                None => pass.layer(recording, out, view),
             };
             pass.tensors.insert(out, y);
             pass.fused
@@ -102,24 +115,14 @@ impl<'a> Forward<'a> {
                 Some(pool) => pass.record_pooled(recording, node, pool, y)?,
                 None => pass.record_node(recording, id, node, relu, y)?,
             }
+            if wanted.contains(&out) {
+                visit(recording, out, y);
+            }
+            if !keep.contains(&out) {
+                pass.keep(recording, out, wanted.contains(&out));
+            }
         }
         Ok(pass)
-    }
-
-    /// The tensor of a needed layer.
-    ///
-    /// # Panics
-    /// When the layer was not needed, or lies inside fused ones: a bug in the caller.
-    #[must_use]
-    pub fn tensor(&self, id: NodeId) -> Tensor {
-        self.tensors[&id]
-    }
-
-    /// A layer's tensor, stored as the network's precision says.
-    fn transient(&self, recording: &mut Recording, id: NodeId, view: View) -> Tensor {
-        let kind = self.network.kind_of(id, view);
-        let name = &self.network.graph().node(id).name;
-        Tensor::stored(recording, name, view, kind)
     }
 
     /// What adds up to the gradient of a layer, in as many bits as the layer; that of the image always in f32.
@@ -150,7 +153,7 @@ impl<'a> Forward<'a> {
             let whole = if keep.contains(id) || node.inputs.iter().any(|i| keep.contains(i)) {
                 Tensor::persistent(recording, &node.name, view)
             } else {
-                self.transient(recording, *id, view)
+                self.layer(recording, *id, view)
             };
             self.tensors.insert(*id, whole);
             let mut first = 0;
@@ -187,26 +190,11 @@ impl<'a> Forward<'a> {
                 };
                 recording.call(label, affine, &[x.value, y.value]);
             }
-            Op::Conv {
-                kernel,
-                stride,
-                pad,
-                weights,
-            } => {
-                let (w, bias) = self.network.forward(weights)?;
-                let (w, bias) = (recording.given(label, w), recording.given(label, bias));
-                let conv = Conv {
-                    stride,
-                    pad,
-                    bias: true,
-                    relu: relu.is_some(),
-                    ..Conv::new(x.view, y.view, kernel)
-                };
-                let mut values = vec![x.value, w, y.value, bias];
+            Op::Conv { .. } => {
                 if let Some(relu) = relu {
-                    values.push(self.mask(recording, relu, y.view.mask_len()));
+                    self.mask(recording, relu, y.view.mask_len());
                 }
-                record_conv(recording, label, conv, &values);
+                self.record_conv(recording, node, relu, y)?;
             }
             Op::Relu => {
                 let mask = self.mask(recording, id, y.view.mask_len());
@@ -305,6 +293,45 @@ impl<'a> Forward<'a> {
         Ok(())
     }
 
+    /// Records a convolution, with its ReLU and the mask of that if there is one.
+    pub(super) fn record_conv(
+        &self,
+        recording: &mut Recording,
+        node: &Node,
+        relu: Option<NodeId>,
+        y: Tensor,
+    ) -> Result<(), Error> {
+        let Op::Conv {
+            kernel,
+            stride,
+            pad,
+            weights,
+        } = node.op
+        else {
+            return Ok(());
+        };
+        let label = node.name.as_str();
+        let x = self.tensors[&node.inputs[0]];
+        let (w, bias) = self.network.forward(weights)?;
+        let (w, bias) = (recording.given(label, w), recording.given(label, bias));
+        let conv = Conv {
+            stride,
+            pad,
+            bias: true,
+            relu: relu.is_some(),
+            ..Conv::new(x.view, y.view, kernel)
+        };
+        let values = [x.value, w, y.value, bias].into_iter();
+        let mask = relu.map(|relu| self.words[&relu]);
+        record_conv(
+            recording,
+            label,
+            conv,
+            &values.chain(mask).collect::<Vec<_>>(),
+        );
+        Ok(())
+    }
+
     pub(super) fn mask(&mut self, recording: &mut Recording, id: NodeId, len: usize) -> ValueId {
         let name = &self.network.graph().node(id).name;
         let value = recording.transient(format!("{name} mask"), Kind::Word, len);
@@ -328,12 +355,17 @@ impl<'a> Forward<'a> {
         let mut gradients: HashMap<NodeId, Gradient> = HashMap::new();
         for id in self.needed.iter().rev().copied() {
             let node = graph.node(id);
-            let Some(x) = self.tensors.get(&id).copied() else {
+            if !self.tensors.contains_key(&id) {
                 // Inside fused nodes: the last one's turn has recorded the backward pass of all.
                 continue;
-            };
+            }
             let mut gradient = gradients.remove(&id).unwrap_or_else(|| self.gradient(id));
-            inject(recording, id, x, &mut gradient);
+            if self.repeated.contains(&id) {
+                let x = self.repeat(recording, id)?;
+                inject(recording, id, x, &mut gradient);
+            } else {
+                inject(recording, id, self.tensor(id), &mut gradient);
+            }
             let Some(dy) = gradient.tensor() else {
                 // Nothing above depends on it, such as a layer that only the forward pass of a term reads.
                 continue;
@@ -488,7 +520,7 @@ impl<'a> Forward<'a> {
                 beta,
                 k,
             } => {
-                let x = self.tensors[&node.inputs[0]];
+                let x = self.tensor(node.inputs[0]);
                 let lrn = LrnBackward {
                     x: x.view,
                     dy: gy,
@@ -502,7 +534,7 @@ impl<'a> Forward<'a> {
                 recording.call(label, lrn, &[x.value, dy.value, dx.value]);
             }
             Op::Softmax => {
-                let y = self.tensors[&id];
+                let y = self.tensor(id);
                 let softmax = SoftmaxBackward {
                     y: y.view,
                     dy: gy,

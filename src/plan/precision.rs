@@ -6,16 +6,18 @@ use serde::{Deserialize, Serialize};
 use crate::device::Kind;
 use crate::kernels::View;
 
-/// How layers, their gradients and weights are stored. All arithmetic is in f32, and so are the image, its gradient,
-/// everything an optimizer keeps, targets, and the sums that losses are made of.
+/// In how many bits is stored what the backward pass reads. All arithmetic is in f32, and so are the image, its gradient,
+/// everything an optimizer keeps, the sums that losses are made of, and the forward pass: what is rounded there changes which units are
+/// above 0 and which pixel of a window is its largest, and with each of these the gradient jumps.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Precision {
     /// 32 bits.
     #[default]
     F32,
-    /// 16 bits, for half the memory: weights in f16 or packed, layers and gradients packed ([`Kind::Rectified`], [`Kind::Packed`]), which
-    /// keeps 14 or 13 bits of the largest of four channels and overflows nowhere. Layers of fewer than 64 channels stay in 32.
+    /// 16 bits, for half the memory: layers that the backward pass reads again and gradients packed ([`Kind::Rectified`], [`Kind::Packed`]),
+    /// which keeps 14 or 13 bits of the largest of four channels and overflows nowhere; its weights packed, too. Weights that are in f16
+    /// already stay that in both passes.
     F16,
 }
 
@@ -28,10 +30,6 @@ impl std::fmt::Display for Precision {
     }
 }
 
-/// A layer of fewer channels, such as the picture itself or what a bottleneck lets through, is a small part of the memory, and all that
-/// comes after it is made of the little that it holds: docs/precision.md says what its rounding did.
-const NARROW: u32 = 64;
-
 impl Precision {
     /// Whether this is [`Precision::F32`].
     #[must_use]
@@ -39,11 +37,10 @@ impl Precision {
         *self == Self::F32
     }
 
-    /// What a layer is stored as, which may be `rectified`, never negative.
+    /// What a layer is stored as for the backward pass, which may be `rectified`, never negative.
     #[must_use]
     pub fn of_layer(self, layer: View, rectified: bool) -> Kind {
         match self.of_gradient(layer) {
-            _ if layer.c < NARROW => Kind::Real,
             Kind::Packed if rectified => Kind::Rectified,
             kind => kind,
         }
@@ -59,15 +56,23 @@ impl Precision {
         }
     }
 
-    /// What weights are stored as. Those of a file in f16 are kept as they are, which is read fastest; others would lose more
-    /// digits in f16 than layers do. Beyond its range, where cooperative matrices could not take them, they stay in f32.
+    /// What the weights of the forward pass are stored as. Those of a file in f16 are kept as they are, which is read fastest.
     #[must_use]
     pub fn of_weights(self, weights: &[f32]) -> Kind {
-        let all = |holds: fn(f32) -> bool| weights.iter().all(|w| holds(*w));
         match self {
-            Self::F16 if all(|w| f16::from_f32(w).to_f32() == w) => Kind::Half,
-            Self::F16 if all(|w| w.abs() <= f16::MAX.to_f32()) => Kind::Packed,
+            Self::F16 if weights.iter().all(|w| f16::from_f32(*w).to_f32() == *w) => Kind::Half,
             _ => Kind::Real,
+        }
+    }
+
+    /// What the weights of the backward pass are stored as: those that f16 does not hold would lose more digits in it than packed.
+    /// Beyond its range, where cooperative matrices could not take them, they stay in f32.
+    #[must_use]
+    pub fn of_weights_backward(self, weights: &[f32]) -> Kind {
+        let in_range = |w: &f32| w.abs() <= f16::MAX.to_f32();
+        match self.of_weights(weights) {
+            Kind::Real if self == Self::F16 && weights.iter().all(in_range) => Kind::Packed,
+            kind => kind,
         }
     }
 }
@@ -83,15 +88,18 @@ mod tests {
         assert_eq!(p.of_layer(layer, false), Kind::Packed);
         assert_eq!(p.of_layer(layer, true), Kind::Rectified);
         assert_eq!(p.of_layer(scores, true), Kind::Real);
-        let bottleneck = View::new(1, 56, 56, 16);
-        assert_eq!(p.of_layer(bottleneck, true), Kind::Real);
-        assert_eq!(p.of_gradient(bottleneck), Kind::Packed);
         assert_eq!(p.of_gradient(layer), Kind::Packed);
-        assert_eq!(p.of_weights(&[0.5, -65_504.0]), Kind::Half);
-        assert_eq!(p.of_weights(&[0.5, 0.1]), Kind::Packed);
-        assert_eq!(p.of_weights(&[0.5, -65_536.0]), Kind::Real);
-        assert_eq!(p.of_weights(&[f32::NAN]), Kind::Real);
-        assert_eq!(Precision::F32.of_weights(&[0.5]), Kind::Real);
+        for (weights, forward, backward) in [
+            ([0.5, -65_504.0], Kind::Half, Kind::Half),
+            ([0.5, 0.1], Kind::Real, Kind::Packed),
+            ([0.5, -65_536.0], Kind::Real, Kind::Real),
+            ([0.5, f32::NAN], Kind::Real, Kind::Real),
+        ] {
+            assert_eq!(p.of_weights(&weights), forward);
+            assert_eq!(p.of_weights_backward(&weights), backward);
+            assert_eq!(Precision::F32.of_weights(&weights), Kind::Real);
+            assert_eq!(Precision::F32.of_weights_backward(&weights), Kind::Real);
+        }
         assert_eq!(Precision::F32.of_layer(layer, true), Kind::Real);
     }
 }

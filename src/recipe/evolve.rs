@@ -97,7 +97,7 @@ impl Evolution {
             ..self.operators
         };
         let image = elites.breed(&mut recording, operators, view, step);
-        let forward = Forward::record(&mut recording, network, image, &[node], &[])?;
+        let forward = Forward::record(&mut recording, network, image, &[node], &[], |_, _, _| ())?;
         elites.challenge(&mut recording, image, forward.tensor(node), step);
         let record = Record {
             slots: niches,

@@ -492,6 +492,7 @@ impl Run {
     pub fn image_buffer(&self) -> Option<&wgpu::Buffer> {
         let plan = self.executor.plan();
         let pixels = plan.parameterisation.is_empty();
-        pixels.then(|| self.executor.buffer(plan.image.value).wgpu())?
+        let own = pixels.then(|| self.executor.buffer(plan.image.value).wgpu())?;
+        own.map(|own| own.buffer)
     }
 }

@@ -66,14 +66,17 @@ pub(super) fn record(
         grid,
     )?;
     dispatch.encode(&mut encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default()));
-    if let Some(buffer) = words.wgpu() {
+    if let Some(own) = words.wgpu() {
         let layout = wgpu::TexelCopyBufferLayout {
-            offset: 0,
+            offset: own.offset,
             bytes_per_row: Some(pitch * 4),
             rows_per_image: None,
         };
         encoder.copy_buffer_to_texture(
-            wgpu::TexelCopyBufferInfo { buffer, layout },
+            wgpu::TexelCopyBufferInfo {
+                buffer: own.buffer,
+                layout,
+            },
             texture.as_image_copy(),
             size,
         );

@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use crate::Error;
 use crate::device::{Buffer, Device, Home, Kind, Value, ValueId};
 use crate::kernels::Tensor;
-use crate::plan::{Plan, RING_ROWS};
+use crate::plan::{Place, Plan, RING_ROWS};
 pub use allowed::is_allowed;
 use gpu::GpuProgram;
 pub use measure::Deviation;
@@ -148,8 +148,8 @@ impl Executor {
     /// Memory for the values whose home is `wanted`, where their slots have none yet.
     fn allocate(&mut self, wanted: impl Fn(&Home) -> bool) -> Result<(), Error> {
         let values = self.plan.recording.values().iter();
-        for (i, (value, slot)) in values.zip(&self.plan.layout.slot_of).enumerate() {
-            let Some(slot) = slot.filter(|_| wanted(&value.home)) else {
+        for (i, (value, place)) in values.zip(&self.plan.layout.places).enumerate() {
+            let Some(Place { slot, offset }) = place.filter(|_| wanted(&value.home)) else {
                 continue;
             };
             let memory = match &self.slots[slot] {
@@ -161,19 +161,14 @@ impl Executor {
                     self.slots[slot].insert(made)
                 }
             };
-            self.buffers[i] = Some(memory.viewed(value.kind, value.len));
+            self.buffers[i] = Some(memory.viewed(offset, value.kind, value.len));
         }
         Ok(())
     }
 
     /// The memory that holds nothing between iterations.
     fn transient_slots(&self) -> Vec<&Buffer> {
-        let values = self.plan.recording.values().iter();
-        let kept: Vec<usize> = values
-            .zip(&self.plan.layout.slot_of)
-            .filter(|(value, _)| matches!(value.home, Home::Persistent))
-            .filter_map(|(_, slot)| *slot)
-            .collect();
+        let kept = self.plan.layout.kept(&self.plan.recording);
         let slots = self.slots.iter().enumerate();
         slots
             .filter(|(i, _)| !kept.contains(i))
@@ -187,7 +182,7 @@ impl Executor {
     pub fn scratch(&self, len: usize) -> Option<Buffer> {
         let bytes = Kind::Real.buffer_bytes(len);
         let slot = self.plan.layout.spare(&self.plan.recording, bytes)?;
-        Some(self.slots[slot].as_ref()?.viewed(Kind::Real, len))
+        Some(self.slots[slot].as_ref()?.viewed(0, Kind::Real, len))
     }
 
     fn bound(&self, values: &[ValueId]) -> Vec<&Buffer> {
@@ -310,7 +305,7 @@ impl Executor {
         match (&mut self.program, self.device.gpu()) {
             (Some(program), Some(gpu)) => {
                 let ring = self.buffers[self.plan.ring.0 as usize].as_ref();
-                let ring = ring.and_then(Buffer::wgpu);
+                let ring = ring.and_then(|ring| Some(ring.wgpu()?.buffer));
                 Ok(program.run(gpu, ring, iterations, &mut self.done, progress)?)
             }
             _ => self.run_directly(iterations, progress),

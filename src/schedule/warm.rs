@@ -3,6 +3,8 @@
 //! A first dispatch of llvmpipe's takes up to a second that way. That time belongs to the making of a plan, not to
 //! the slices of its first iteration, which would exceed what a submission may take and teach the slicer wrong costs.
 
+use std::num::NonZeroU64;
+
 use crate::device::{Buffer, Call, DeviceError, Gpu, Home, Kind, Recording};
 
 /// Runs one workgroup of each kernel of the recording that has not run on the device yet, and waits for it.
@@ -16,7 +18,7 @@ pub fn up(
     slots: &[&Buffer],
 ) -> Result<(), DeviceError> {
     for (call, memory) in recording.calls().iter().zip(bound) {
-        if !gpu.has_run(&*call.operation)? {
+        if !gpu.has_run(&*call.operation, memory)? {
             run(gpu, recording, call, memory, slots)?;
         }
     }
@@ -46,7 +48,7 @@ fn run(
         let enough = |b: &Buffer| b.kind().bytes(b.len()) >= kind.buffer_bytes(len);
         let spare = slots.iter().find(|b| enough(b) && free(b));
         memory[i] = match spare {
-            Some(spare) => spare.viewed(kind, len),
+            Some(spare) => spare.viewed(0, kind, len),
             None => gpu.buffer("warm-up", kind, len)?,
         };
         scratch[i] = true;
@@ -62,9 +64,9 @@ fn run(
         if slot.kind == Kind::Word
             && slot.reads()
             && scratch[i]
-            && let Some(raw) = memory[i].wgpu()
+            && let Some(own) = memory[i].wgpu()
         {
-            encoder.clear_buffer(raw, 0, None);
+            encoder.clear_buffer(own.buffer, own.offset, own.size.map(NonZeroU64::get));
         }
     }
     dispatch.encode(&mut encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default()));
