@@ -1,15 +1,33 @@
 //! conv3x3_coop: the twin is the convolution's; the shader against it where the adapter has cooperative matrices, and what becomes of
 //! it where not.
 
-use pixgrad::device::{Access, Kernel, Kind, Operation, Slot, Stored};
+use pixgrad::device::{Kernel, Kind, Operation, SPLIT, SPLIT_BOTH, Stored};
 use pixgrad::kernels::conv::{pack_weights, pack_weights_backward};
-use pixgrad::kernels::{Conv, Conv3x3, Conv3x3Coop, Conv3x3Form, Conv3x3Pool, Conv3x3Unpool, View};
+use pixgrad::kernels::{
+    Conv, Conv3x3, Conv3x3Coop, Conv3x3Form, Conv3x3Pool, Conv3x3Unpool, Factors, View,
+};
 use rand_chacha::ChaCha8Rng;
 
 use crate::common::{Data, GPU, Output, mask, open_gpu, random, run_on, same, tensor, uniform};
 
-/// Factors are rounded to 11 bits; half of design's bound for numbers stored in f16.
-const TOLERANCE: f64 = 2.5e-3;
+/// Where factors are rounded to 11 bits it is half of design's bound for numbers stored in f16, else that of f32.
+fn tolerance(factors: Factors) -> f64 {
+    match factors {
+        Factors::Rounded => 2.5e-3,
+        Factors::Pixels | Factors::Both => 1e-5,
+    }
+}
+
+/// Weights that can be multiplied so.
+fn weights(rng: &mut ChaCha8Rng, len: u32, factors: Factors) -> Vec<f32> {
+    let mut weights = uniform(rng, len as usize);
+    if factors == Factors::Pixels {
+        for v in &mut weights {
+            *v = half::f16::from_f32(*v).to_f32();
+        }
+    }
+    weights
+}
 
 /// n, channels before and after, rows and columns: within a tile, several tiles, and none of them full.
 const LAYERS: &[(u32, u32, u32, u32, u32)] = &[
@@ -20,6 +38,7 @@ const LAYERS: &[(u32, u32, u32, u32, u32)] = &[
     (1, 3, 130, 5, 8),
     (1, 64, 12, 12, 40),
     (1, 132, 20, 5, 9),
+    (1, 508, 20, 4, 9),
 ];
 
 /// Sides of the matrices that the test adapter has, and that are right there.
@@ -42,12 +61,25 @@ pub fn tiles() -> Vec<u32> {
         return Vec::new();
     }
     // Those that the adapter says it has, whether or not they work: this test is to tell.
-    let tiles = gpu.cooperative_tiles(|_| Ok(true)).expect("no test fails");
+    let tiles = gpu
+        .cooperative_tiles(|_, _| Ok(true))
+        .expect("no test fails");
     assert!(!tiles.is_empty(), "the feature without a matrix");
-    tiles.to_vec()
+    tiles.iter().map(|tile| tile.side).collect()
 }
 
-fn check(kernel: Conv3x3Coop, twin: &impl Kernel, data: &[Data]) {
+/// Sides, and what of the factors is multiplied, one of `factors`.
+fn ways(factors: [Factors; 2]) -> Vec<(u32, Factors)> {
+    let tiles = tiles().into_iter();
+    tiles.flat_map(|tile| factors.map(|f| (tile, f))).collect()
+}
+
+/// Ways for layers, and for gradients.
+const LAYER: [Factors; 2] = [Factors::Pixels, Factors::Both];
+const GRADIENT: [Factors; 2] = [Factors::Rounded, Factors::Both];
+
+fn check(form: Conv3x3Form, (tile, factors): (u32, Factors), twin: &impl Kernel, data: &[Data]) {
+    let kernel = Conv3x3Coop::serve(form, tile, factors).expect("a way for it");
     let expected = run_on(&pixgrad::Device::oracle(), twin, data);
     let actual = run_on(&GPU, &kernel, data);
     for (i, (actual, expected)) in actual.iter().zip(&expected).enumerate() {
@@ -58,7 +90,7 @@ fn check(kernel: Conv3x3Coop, twin: &impl Kernel, data: &[Data]) {
             assert!(differ * 200 <= all, "{kernel:?}: {differ} of {all} bits");
             continue;
         }
-        same(actual, expected, TOLERANCE)
+        same(actual, expected, tolerance(factors))
             .unwrap_or_else(|why| panic!("{kernel:?}, written binding {i}: {why}"));
     }
 }
@@ -74,7 +106,7 @@ fn spread(rng: &mut ChaCha8Rng, view: View, magnitude: f32) -> Vec<f32> {
 
 #[test]
 fn forward() {
-    for tile in tiles() {
+    for way in ways(LAYER) {
         for (seed, &(n, cin, cout, h, w)) in LAYERS.iter().enumerate() {
             for (relu, magnitude) in [(false, 1e-12), (true, 1.0), (true, 3e9)] {
                 let rng = &mut random(seed as u64);
@@ -85,7 +117,7 @@ fn forward() {
                     relu,
                     ..Conv::new(x, y, 3)
                 };
-                let weight = uniform(rng, (cin * cout * 9) as usize);
+                let weight = weights(rng, cin * cout * 9, way.1);
                 let mut bias: Vec<f32> = uniform(rng, y.padded());
                 bias.iter_mut().for_each(|v| *v *= magnitude);
                 bias[cout as usize..].fill(0.0);
@@ -96,51 +128,16 @@ fn forward() {
                     Data::Reals(bias),
                 ];
                 data.extend(relu.then(|| Data::PoisonedWords(y.mask_len())));
-                let coop = Conv3x3Form::of(conv)
-                    .and_then(|form| Conv3x3Coop::serve(form, tile))
-                    .expect("its shape");
-                check(coop, &conv, &data);
+                let form = Conv3x3Form::of(conv).expect("its shape");
+                check(form, way, &conv, &data);
             }
-        }
-    }
-}
-
-/// Of a layer with few channels in only the weights are rounded: where f16 holds those, nothing is.
-#[test]
-fn layers_of_few_channels_keep_all_digits() {
-    for tile in tiles() {
-        for (seed, &(n, cin, cout, h, w)) in LAYERS.iter().enumerate() {
-            let rng = &mut random(seed as u64);
-            let (x, y) = (View::new(n, h, w, cin), View::new(n, h, w, cout));
-            let conv = Conv {
-                pad: 1,
-                bias: true,
-                ..Conv::new(x, y, 3)
-            };
-            let mut weight = uniform(rng, (cin * cout * 9) as usize);
-            for v in &mut weight {
-                *v = half::f16::from_f32(*v).to_f32();
-            }
-            let data = [
-                Data::Reals(tensor(rng, x)),
-                Data::Reals(pack_weights(&weight, cout, cin, 3)),
-                Data::Poisoned(y),
-                Data::Reals(vec![0.0; y.padded()]),
-            ];
-            let coop = Conv3x3Form::of(conv)
-                .and_then(|form| Conv3x3Coop::serve(form, tile))
-                .expect("its shape");
-            let expected = run_on(&pixgrad::Device::oracle(), &conv, &data);
-            let actual = run_on(&GPU, &coop, &data);
-            let exact = same(&actual[0], &expected[0], 1e-5);
-            assert_eq!(exact.is_ok(), cin <= 128, "{coop:?}: {exact:?}");
         }
     }
 }
 
 #[test]
 fn backward() {
-    for tile in tiles() {
+    for way in ways(GRADIENT) {
         for (seed, &(n, cin, cout, h, w)) in LAYERS.iter().enumerate() {
             for (masked, accumulate) in [(false, false), (true, false), (true, true)] {
                 let rng = &mut random(seed as u64);
@@ -151,7 +148,7 @@ fn backward() {
                     accumulate,
                     ..Conv::new(dy, dx, 3)
                 };
-                let weight = uniform(rng, (cin * cout * 9) as usize);
+                let weight = weights(rng, cin * cout * 9, way.1);
                 let mut data = vec![
                     Data::Reals(spread(rng, dy, 1e-6)),
                     Data::Reals(pack_weights_backward(&weight, cout, cin, 3)),
@@ -162,10 +159,8 @@ fn backward() {
                     },
                 ];
                 data.extend(masked.then(|| Data::Words(mask(rng, dy))));
-                let coop = Conv3x3Form::of(conv)
-                    .and_then(|form| Conv3x3Coop::serve(form, tile))
-                    .expect("its shape");
-                check(coop, &conv, &data);
+                let form = Conv3x3Form::of(conv).expect("its shape");
+                check(form, way, &conv, &data);
             }
         }
     }
@@ -173,14 +168,14 @@ fn backward() {
 
 #[test]
 fn forward_through_a_pool() {
-    for tile in tiles() {
+    for way in ways(LAYER) {
         for (seed, &(n, cin, cout, h, w)) in LAYERS.iter().enumerate() {
             let rng = &mut random(seed as u64);
             let pool = Conv3x3Pool {
                 x: View::new(n, h, w, cin),
                 y: View::new(n, h / 2, w / 2, cout),
             };
-            let weight = uniform(rng, (cin * cout * 9) as usize);
+            let weight = weights(rng, cin * cout * 9, way.1);
             let mut bias = uniform(rng, pool.y.padded());
             bias[cout as usize..].fill(0.0);
             let data = [
@@ -190,15 +185,14 @@ fn forward_through_a_pool() {
                 Data::Reals(bias),
                 Data::PoisonedWords(pool.y.maxima_len()),
             ];
-            let coop = Conv3x3Coop::serve(Conv3x3Form::from(pool), tile).expect("a tile");
-            check(coop, &pool, &data);
+            check(Conv3x3Form::from(pool), way, &pool, &data);
         }
     }
 }
 
 #[test]
 fn backward_through_a_pool() {
-    for tile in tiles() {
+    for way in ways(GRADIENT) {
         for (seed, &(n, cin, cout, h, w)) in LAYERS.iter().enumerate() {
             for accumulate in [false, true] {
                 let rng = &mut random(seed as u64);
@@ -207,7 +201,7 @@ fn backward_through_a_pool() {
                     dx: View::new(n, h, w, cin),
                     accumulate,
                 };
-                let weight = uniform(rng, (cin * cout * 9) as usize);
+                let weight = weights(rng, cin * cout * 9, way.1);
                 let maxima = uniform(rng, unpool.dy.maxima_len());
                 let data = [
                     Data::Reals(spread(rng, unpool.dy, 1e-3)),
@@ -219,46 +213,59 @@ fn backward_through_a_pool() {
                     },
                     Data::Words(maxima.iter().map(|v| v.to_bits()).collect()),
                 ];
-                let coop = Conv3x3Coop::serve(Conv3x3Form::from(unpool), tile).expect("a tile");
-                check(coop, &unpool, &data);
+                check(Conv3x3Form::from(unpool), way, &unpool, &data);
             }
         }
     }
 }
 
-/// Only operands that are rounded anyway are rounded to f16.
+/// Where all is in f32, nothing is rounded; only weights in 16 bits are, and only with gradients.
 #[test]
-fn it_is_an_alternative_in_sixteen_bits_only() {
+fn what_is_rounded_was_already() {
     let view = View::new(1, 16, 16, 32);
-    let conv = Conv {
-        pad: 1,
-        ..Conv::new(view, view, 3)
-    };
-    let kernel = Conv3x3::serve(conv).expect("its shape");
-    let names = |operation: &dyn Operation| -> Vec<&str> {
-        let alternatives = operation.alternatives().expect("alternatives");
-        let shaders = alternatives.kernels.iter().map(|k| k.shader());
-        shaders.map(|shader| shader.source.name).collect()
-    };
-    let coop = "conv3x3_coop";
-    assert!(!names(&kernel).contains(&coop));
-    let weights = conv.weights_len();
-    let stored = |kinds: [Kind; 3]| {
-        let lens = [view.len(), weights, view.len()];
+    let ways = |bias: bool, kinds: [Kind; 4]| -> Vec<&str> {
+        let conv = Conv {
+            pad: 1,
+            bias,
+            ..Conv::new(view, view, 3)
+        };
+        let kernel = Conv3x3::serve(conv).expect("its shape");
+        let lens = [view.len(), conv.weights_len(), view.len(), view.padded()];
         let buffers: Vec<_> = kinds.into_iter().zip(lens).collect();
-        Stored::on(Box::new(kernel), &buffers).expect("it takes these")
+        let bound = if bias { &buffers[..] } else { &buffers[..3] };
+        let stored = Stored::on(Box::new(kernel), bound).expect("it takes these");
+        let alternatives = stored.alternatives().expect("alternatives").kernels;
+        let slot = |k: &Box<dyn Operation>| k.bindings()[2].kind;
+        assert!(alternatives.iter().all(|k| slot(k) == kinds[2]));
+        let shaders = alternatives.iter().map(|k| k.shader());
+        let mut ways: Vec<_> = shaders
+            .filter(|shader| shader.cooperative_tile() == Some(16))
+            .map(|shader| {
+                let has = |name| shader.definitions().contains(&name);
+                match (has(SPLIT), has(SPLIT_BOTH)) {
+                    (true, _) => "pixels",
+                    (_, true) => "both",
+                    _ => "rounded",
+                }
+            })
+            .collect();
+        ways.sort_unstable();
+        ways
     };
-    let packed = stored([Kind::Packed, Kind::Half, Kind::Packed]);
-    assert!(names(&*packed).contains(&coop));
-    let slots = packed.alternatives().expect("alternatives").kernels;
-    let out = Slot {
-        kind: Kind::Packed,
-        access: Access::Write,
-    };
-    assert!(slots.iter().all(|k| k.bindings()[2] == out));
-    let packed = stored([Kind::Rectified, Kind::Packed, Kind::Packed]);
-    assert!(names(&*packed).contains(&coop));
+    let (real, half, packed) = (Kind::Real, Kind::Half, Kind::Packed);
+    assert_eq!(ways(true, [real; 4]), ["both"]);
+    assert_eq!(ways(false, [real; 4]), ["both"]);
+    assert_eq!(ways(true, [real, half, real, real]), ["both", "pixels"]);
+    assert_eq!(
+        ways(false, [packed, half, packed, real]),
+        ["both", "rounded"]
+    );
+    assert_eq!(
+        ways(false, [packed, packed, packed, real]),
+        ["both", "rounded"]
+    );
     // Weights that do not fit f16.
-    let wide = stored([Kind::Packed, Kind::Real, Kind::Packed]);
-    assert!(!names(&*wide).contains(&coop));
+    let none: [&str; 0] = [];
+    assert_eq!(ways(true, [real, Kind::Wide, real, real]), none);
+    assert_eq!(ways(false, [packed, Kind::Wide, packed, real]), none);
 }

@@ -110,7 +110,7 @@ fn run(
         .map(|v| {
             let buffer = device.buffer(&v.label, v.kind, v.len).expect("it fits");
             match v.kind {
-                Kind::Real | Kind::Half | Kind::Packed | Kind::Rectified => {
+                Kind::Real | Kind::Wide | Kind::Half | Kind::Packed | Kind::Rectified => {
                     device.upload(&buffer, &vec![f32::NAN; v.len])
                 }
                 Kind::Word => device.upload_words(&buffer, &vec![u32::MAX; v.len]),

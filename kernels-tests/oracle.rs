@@ -20,7 +20,7 @@ pub fn run_f64_with_words<K: Kernel>(
         .bindings()
         .iter()
         .map(|slot| match slot.kind {
-            Kind::Real | Kind::Half | Kind::Packed | Kind::Rectified => {
+            Kind::Real | Kind::Wide | Kind::Half | Kind::Packed | Kind::Rectified => {
                 let data = reals.next().expect("reals for every binding of reals");
                 let buffer = device.buffer("test", Kind::Real, data.len());
                 let buffer = buffer.expect("a test buffer fits");

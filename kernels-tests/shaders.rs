@@ -112,7 +112,9 @@ fn the_adapter_compiles_them() {
     let device = open_gpu();
     let gpu = device.gpu().expect("the test adapter is a GPU");
     let has = |feature: &str| gpu.info().features.iter().any(|f| f == feature);
-    let tiles = gpu.cooperative_tiles(|_| Ok(true)).expect("no test fails");
+    let tiles = gpu
+        .cooperative_tiles(|_, _| Ok(true))
+        .expect("no test fails");
     let lanes: &[_] = match gpu.info().subgroup {
         Some((_, 8)) => &[LANES_8],
         Some((_, 64)) => &[LANES_64],
@@ -125,7 +127,7 @@ fn the_adapter_compiles_them() {
         let coop = shader.cooperative_tile();
         if large
             || needs(HALF) && !has("shader-f16")
-            || coop.is_some_and(|tile| !tiles.contains(&tile))
+            || coop.is_some_and(|tile| tiles.iter().all(|has| has.side != tile))
         {
             continue;
         }
@@ -154,7 +156,10 @@ fn the_adapter_compiles_them() {
     }
     let all = every_variant().count();
     eprintln!("{count} of {all} variants compiled on {}", gpu.info());
-    assert!(count * 10 >= all * 9, "{count} of {all}");
+    let optional = [COOP, HALF, LARGE];
+    let everywhere =
+        every_variant().filter(|s| s.definitions().iter().all(|d| !optional.contains(d)));
+    assert!(count >= everywhere.count(), "{count} of {all}");
 }
 
 #[test]

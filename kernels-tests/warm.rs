@@ -38,7 +38,7 @@ fn check(optimizer: &dyn Optimizer) {
     let words = |len: usize| (0..len).map(|i| i as u32 % 3).collect::<Vec<_>>();
     for (_, buffer) in executor.persistent() {
         match buffer.kind() {
-            Kind::Real | Kind::Half | Kind::Packed | Kind::Rectified => {
+            Kind::Real | Kind::Wide | Kind::Half | Kind::Packed | Kind::Rectified => {
                 device.upload(buffer, &reals(buffer.len()))
             }
             Kind::Word => device.upload_words(buffer, &words(buffer.len())),
@@ -49,7 +49,7 @@ fn check(optimizer: &dyn Optimizer) {
     assert!(executor.persistent().count() >= 4);
     for (name, buffer) in executor.persistent() {
         match buffer.kind() {
-            Kind::Real | Kind::Half | Kind::Packed | Kind::Rectified => {
+            Kind::Real | Kind::Wide | Kind::Half | Kind::Packed | Kind::Rectified => {
                 let now = device.download(buffer).expect("reals");
                 assert_eq!(now, reals(buffer.len()), "{name}");
             }

@@ -1,6 +1,6 @@
 // 3×3 convolution, stride 1, padding 1 on cooperative matrices (tensor cores, simdgroup matrices): shared/conv.wgsl's formula,
-// operands and variants, UNPOOL as in conv3x3.wgsl, and POOL, which is conv3x3_pool.wgsl; but what is multiplied is rounded to
-// f16. Sums are f32.
+// operands and variants, UNPOOL as in conv3x3.wgsl, and POOL, which is conv3x3_pool.wgsl; but without SPLIT what is multiplied is
+// rounded to f16. Sums are f32.
 //
 // A product of matrices, [pixels, channels in] · [channels in, channels out], for each of the nine taps. A workgroup makes ROWS rows of
 // T pixels of 4·T channels. Of T channels in at a time it stages the pixels with a border of one, and of the weights one column of
@@ -10,7 +10,10 @@
 // f16 ends at 65504, and neither activations nor gradients keep to that. Pixels are staged as multiples of a power of two for which
 // the largest that the workgroup has met is below 2¹⁵. When a larger one comes, the sums so far are brought to the new unit.
 //
-// SPLIT: pixels are not rounded to f16. In a second round over the same channels in, what the first has left of each is multiplied, too.
+// SPLIT: pixels are not rounded to f16, and weights are given in it. In a second round over the same channels in, what the first has left of
+// each pixel is multiplied, too. SPLIT_BOTH: weights are not rounded either, and in a third round pixels are multiplied by what is left of
+// these: 22 digits of each factor count (the bits that f16 leaves of both are not multiplied). Ootomo and Yokota, "Recovering single
+// precision accuracy from Tensor Cores", 2022.
 //
 // T, T8, LANES_8, LANES_64: see shared/coop.wgsl.
 // Grid (⌈w/T⌉·⌈h/ROWS⌉, ⌈quads/T⌉, n) of what is convolved, under UNPOOL of y.
@@ -36,11 +39,17 @@ const WIDE: u32 = 4u * T;
 const BLOCKS: u32 = 3u * T * T / 4u;
 const BLOCKS_EACH: u32 = (BLOCKS + INVOCATIONS - 1u) / INVOCATIONS;
 
+#ifdef SPLIT_BOTH
+const ROUNDS: u32 = 3u;
+#else
 #ifdef SPLIT
 const ROUNDS: u32 = 2u;
 #else
 const ROUNDS: u32 = 1u;
 #endif
+#endif
+// What f16 leaves of weights is too small for it: it is multiplied by this, and the pixels are divided by it.
+const SHIFT: f32 = 2048.0;
 
 var<workgroup> pixels: array<f16, (ROWS + 2u) * BELOW>;
 // Rows ky·WIDE + channel out. Channel c of vec4 q is number c·T + q: neighbouring invocations write neighbouring rows.
@@ -56,12 +65,31 @@ fn pixel_quad(n: u32, x0: u32, y0: u32, first: u32, i: u32) -> vec4<f32> {
     return convolved(n, i32(y0 + pixel / ACROSS) - 1, i32(x0 + pixel % ACROSS) - 1, first + i % (T / 4u));
 }
 
-// What is multiplied of a number in a round. (Compilers may take f32(f16(x)) for x.)
-fn part(value: vec4<f32>, round: u32) -> vec4<f32> {
+// The digits that f16 holds. (Compilers may take f32(f16(x)) for x.)
+fn digits(value: vec4<f32>) -> vec4<f32> {
+    return bitcast<vec4<f32>>((bitcast<vec4<u32>>(value) + vec4<u32>(0x1000u)) & vec4<u32>(0xffffe000u));
+}
+
+// What is multiplied of a pixel in a round.
+fn pixel_part(value: vec4<f32>, round: u32) -> vec4<f32> {
+#ifdef SPLIT_BOTH
+    let first = digits(value);
+    return select(select(first, value - first, round == 1u), first * (1.0 / SHIFT), round == 2u);
+#else
 #ifdef SPLIT
-    // The digits that f16 holds.
-    let first = bitcast<vec4<f32>>(bitcast<vec4<u32>>(value) & vec4<u32>(0xffffe000u));
+    let first = digits(value);
     return select(first, value - first, round == 1u);
+#else
+    return value;
+#endif
+#endif
+}
+
+// And of weights.
+fn weight_part(value: vec4<f32>, round: u32) -> vec4<f32> {
+#ifdef SPLIT_BOTH
+    let first = digits(value);
+    return select(first, (value - first) * SHIFT, round == 2u);
 #else
     return value;
 #endif
@@ -88,14 +116,14 @@ fn block(n: u32, column: u32, first: u32, first_out: u32, i: u32) -> mat4x4<f32>
     );
 }
 
-fn put_block(i: u32, block: mat4x4<f32>) {
+fn put_block(i: u32, block: mat4x4<f32>, round: u32) {
     let row = i / (T * T / 4u) * WIDE + i / (T / 4u) % T;
     let at = row * PITCH + i % (T / 4u) * 4u;
     let outward = transpose(block);
-    put_inward(at, outward[0]);
-    put_inward(at + T * PITCH, outward[1]);
-    put_inward(at + 2u * T * PITCH, outward[2]);
-    put_inward(at + 3u * T * PITCH, outward[3]);
+    put_inward(at, weight_part(outward[0], round));
+    put_inward(at + T * PITCH, weight_part(outward[1], round));
+    put_inward(at + 2u * T * PITCH, weight_part(outward[2], round));
+    put_inward(at + 3u * T * PITCH, weight_part(outward[3], round));
 }
 
 // Weights from four channels in to one out.
@@ -180,6 +208,7 @@ fn main(
     let steps = (p.x.quads + T / 4u - 1u) / (T / 4u) * ROUNDS;
     for (var step = 0u; step < steps; step++) {
         let first = step / ROUNDS * (T / 4u);
+        let round = step % ROUNDS;
         var mine: array<vec4<f32>, EACH>;
         var bits = 0u;
         for (var k = 0u; k < EACH; k++) {
@@ -201,7 +230,7 @@ fn main(
                 let unit = bitcast<f32>((268u - now) << 23u);
                 for (var k = 0u; k < EACH; k++) {
                     let i = lane + k * INVOCATIONS;
-                    if i < QUADS { put_pixel_quad(i, part(mine[k] * unit, step % ROUNDS)); }
+                    if i < QUADS { put_pixel_quad(i, pixel_part(mine[k] * unit, round)); }
                 }
                 // The sums so far in the new unit.
                 let change = select(0.0, bitcast<f32>((127u + exponent - now) << 23u), now < exponent + 127u);
@@ -217,7 +246,7 @@ fn main(
             }
             for (var k = 0u; k < BLOCKS_EACH; k++) {
                 let i = lane + k * INVOCATIONS;
-                if i < BLOCKS { put_block(i, blocks[k]); }
+                if i < BLOCKS { put_block(i, blocks[k], round); }
             }
             workgroupBarrier();
             let top = coopLoad<Right>(&taps[channels * PITCH], PITCH);

@@ -12,6 +12,8 @@ use super::{Arithmetic, DeviceError};
 pub enum Kind {
     /// Floating-point numbers: f32, except f64 on the oracle.
     Real,
+    /// Reals of which some are beyond f16, or not finite: weights that no kernel may take apart into such.
+    Wide,
     /// Floating-point numbers in f16, read only: weights.
     Half,
     /// Floating-point numbers in 16 bits, of which four share an exponent: see `wgsl/shared/packed.wgsl`.
@@ -27,7 +29,7 @@ impl Kind {
     #[must_use]
     pub fn bytes(self, len: usize) -> u64 {
         match self {
-            Self::Real | Self::Word => len as u64 * 4,
+            Self::Real | Self::Wide | Self::Word => len as u64 * 4,
             Self::Half | Self::Packed | Self::Rectified => len.div_ceil(4) as u64 * 8,
         }
     }

@@ -216,8 +216,12 @@ fn with_bindings<T: Real + bytemuck::Pod>(
         .zip(&mut unpacked)
         .zip(buffers)
         .map(|((part, unpacked), buffer)| match (part, buffer.kind()) {
-            (Part::Read(memory), Kind::Real) => Binding::Real(typed(memory, buffer.len())),
-            (Part::Write(memory), Kind::Real) => Binding::RealMut(typed_mut(memory, buffer.len())),
+            (Part::Read(memory), Kind::Real | Kind::Wide) => {
+                Binding::Real(typed(memory, buffer.len()))
+            }
+            (Part::Write(memory), Kind::Real | Kind::Wide) => {
+                Binding::RealMut(typed_mut(memory, buffer.len()))
+            }
             (Part::Read(memory), Kind::Word) => Binding::Words(typed(memory, buffer.len())),
             (Part::Write(memory), Kind::Word) => Binding::WordsMut(typed_mut(memory, buffer.len())),
             (Part::Read(_), _) => Binding::Real(unpacked),

@@ -41,7 +41,16 @@ struct Cooperative {
     /// Sides of those that the adapter says it has.
     has: Vec<u32>,
     /// Those that were found to work.
-    works: std::sync::OnceLock<Vec<u32>>,
+    works: std::sync::OnceLock<Vec<CooperativeTile>>,
+}
+
+/// Cooperative matrices of f16 that add up in f32 and were found to work.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CooperativeTile {
+    /// Rows and columns.
+    pub side: u32,
+    /// Whether the sums have the digits of f32.
+    pub exact: bool,
 }
 
 /// What the engine has asked of the driver since the device was opened.
@@ -244,27 +253,34 @@ impl Gpu {
         Ok(*self.rate.get_or_init(|| rate))
     }
 
-    /// Sides of the cooperative matrices of f16 that add up in f32 and that have passed `test`, which is asked once for each that the
-    /// adapter has.
+    /// The cooperative matrices that have passed `test`, which is asked once for each side that the adapter has: whether they work, and
+    /// whether their sums are exact.
     ///
     /// # Errors
     /// Those of `test`.
     pub fn cooperative_tiles(
         &self,
-        test: impl Fn(u32) -> Result<bool, DeviceError>,
-    ) -> Result<&[u32], DeviceError> {
+        test: impl Fn(u32, bool) -> Result<bool, DeviceError>,
+    ) -> Result<&[CooperativeTile], DeviceError> {
         if let Some(works) = self.cooperative.works.get() {
             return Ok(works);
         }
         let mut works = Vec::new();
-        for &tile in &self.cooperative.has {
-            if test(tile)? {
-                works.push(tile);
-            } else {
+        for &side in &self.cooperative.has {
+            let matrices = format!("the adapter's cooperative matrices of {side}×{side}");
+            if !test(side, false)? {
                 self.warn(format!(
-                    "the adapter's cooperative matrices of {tile}×{tile} do not work as they should and are not used"
+                    "{matrices} do not work as they should and are not used"
+                ));
+                continue;
+            }
+            let exact = test(side, true)?;
+            if !exact {
+                self.warn(format!(
+                    "{matrices} do not add up in f32 as they should and are used for gradients in f16 only"
                 ));
             }
+            works.push(CooperativeTile { side, exact });
         }
         Ok(self.cooperative.works.get_or_init(|| works))
     }

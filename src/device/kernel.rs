@@ -91,7 +91,7 @@ pub trait Kernel: Debug + Send + Sync + 'static {
     fn alternatives(&self) -> Option<Alternatives> {
         None
     }
-    /// More of these for operands that are stored in 16 bits: they may round them once more.
+    /// More of these for weights that are stored in 16 bits: they may round what they read once more.
     fn reduced_alternatives(&self) -> Option<Alternatives> {
         None
     }

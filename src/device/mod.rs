@@ -34,7 +34,7 @@ pub use buffer::{ALIGNMENT, Buffer, Kind};
 pub use cpu::{Arithmetic, Cpu};
 pub use error::DeviceError;
 pub use fingerprint::fingerprint;
-pub use gpu::{Gpu, Usage};
+pub use gpu::{CooperativeTile, Gpu, Usage};
 pub use kernel::{Access, Alternatives, Binding, Bindings, Kernel, Operation, Slot, Work};
 pub use packed::{pack, pack_rectified, unpack, unpack_rectified};
 pub use packing::apply as pack_bindings;
@@ -42,8 +42,8 @@ pub use pipeline::{Dispatch, PARAMS_SLOT, Pipeline, PipelineKey};
 pub use real::{Gemm, Real};
 pub use recording::{Call, Home, Recording, Value, ValueId};
 pub use shader::{
-    BROADCAST, COOP, COOP_TILES, HALF, LANES_8, LANES_64, LARGE, LARGE_BYTES, Shader, Source, T8,
-    compose,
+    BROADCAST, COOP, COOP_TILES, HALF, LANES_8, LANES_64, LARGE, LARGE_BYTES, SPLIT, SPLIT_BOTH,
+    Shader, Source, T8, compose,
 };
 pub use stored::Stored;
 pub use tuning::{Choice, Choices, Tuning};

@@ -63,6 +63,13 @@ impl Shader {
         has(COOP).then(|| if has(T8) { 8 } else { 16 })
     }
 
+    /// Whether the sums of its cooperative matrices must have the digits of f32.
+    #[must_use]
+    pub fn needs_exact_sums(&self) -> bool {
+        let has = |name| self.definitions().contains(&name);
+        has(SPLIT) || has(SPLIT_BOTH)
+    }
+
     /// A number that changes with the shader's text, and that of all that it may import.
     #[must_use]
     pub fn fingerprint(&self) -> u64 {
@@ -153,6 +160,12 @@ pub const COOP: &str = "COOP";
 
 /// The definition of matrices of 8×8 where others are 16×16.
 pub const T8: &str = "T8";
+
+/// Definitions of variants on cooperative matrices that multiply more of a number than f16 holds, piece by piece: of one factor, of both.
+/// They run where sums of such products are as good as those of f32.
+pub const SPLIT: &str = "SPLIT";
+/// See [`SPLIT`].
+pub const SPLIT_BOTH: &str = "SPLIT_BOTH";
 
 /// Sides of the cooperative matrices that there are kernels for.
 pub const COOP_TILES: [u32; 2] = [16, 8];

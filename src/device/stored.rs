@@ -79,10 +79,14 @@ impl Operation for Stored {
     fn alternatives(&self) -> Option<Alternatives> {
         let kinds: Vec<Kind> = self.slots.iter().map(|slot| slot.kind).collect();
         let exact = self.operation.alternatives();
-        // Of a convolution what it reads and its weights.
-        let reduced = match kinds[..] {
-            [x, w, ..] if x.in_quads() && w.in_quads() => self.operation.reduced_alternatives(),
-            _ => None,
+        // Of a convolution.
+        let weights = kinds.get(1).copied();
+        let reduced = weights
+            .filter(|w| w.in_quads())
+            .and_then(|_| self.operation.reduced_alternatives());
+        // Parts of what is beyond f16 would be, too.
+        let can_run = |operation: &Box<dyn Operation>| {
+            weights != Some(Kind::Wide) || operation.shader().cooperative_tile().is_none()
         };
         let shape = &exact.as_ref().or(reduced.as_ref())?.shape;
         Some(Alternatives {
@@ -91,6 +95,7 @@ impl Operation for Stored {
                 .into_iter()
                 .flatten()
                 .flat_map(|alternatives| alternatives.kernels)
+                .filter(can_run)
                 .map(|operation| -> Box<dyn Operation> {
                     Box::new(Self {
                         operation,

@@ -2,7 +2,9 @@
 
 use super::Conv3x3Form;
 use super::conv::Params;
-use crate::device::{Bindings, COOP, COOP_TILES, Kernel, Real, Shader, Slot, Source, T8, Work};
+use crate::device::{
+    Bindings, COOP, COOP_TILES, Kernel, Real, SPLIT, SPLIT_BOTH, Shader, Slot, Source, T8, Work,
+};
 
 /// `wgsl/conv3x3_coop.wgsl`.
 pub const SOURCE: Source = Source {
@@ -15,49 +17,79 @@ pub const SOURCE: Source = Source {
         &[COOP, "MASKED", "ACCUMULATE"],
         &[COOP, "UNPOOL"],
         &[COOP, "UNPOOL", "ACCUMULATE"],
-        &[COOP, "BIAS"],
-        &[COOP, "BIAS", "RELU"],
-        &[COOP, "BIAS", "POOL"],
-        &[COOP, "SPLIT", "BIAS"],
-        &[COOP, "SPLIT", "BIAS", "RELU"],
-        &[COOP, "SPLIT", "BIAS", "POOL"],
+        &[COOP, SPLIT_BOTH],
+        &[COOP, SPLIT_BOTH, "ACCUMULATE"],
+        &[COOP, SPLIT_BOTH, "MASKED"],
+        &[COOP, SPLIT_BOTH, "MASKED", "ACCUMULATE"],
+        &[COOP, SPLIT_BOTH, "UNPOOL"],
+        &[COOP, SPLIT_BOTH, "UNPOOL", "ACCUMULATE"],
+        &[COOP, SPLIT_BOTH, "BIAS"],
+        &[COOP, SPLIT_BOTH, "BIAS", "RELU"],
+        &[COOP, SPLIT_BOTH, "BIAS", "POOL"],
+        &[COOP, SPLIT, "BIAS"],
+        &[COOP, SPLIT, "BIAS", "RELU"],
+        &[COOP, SPLIT, "BIAS", "POOL"],
         &[COOP, T8],
         &[COOP, T8, "ACCUMULATE"],
         &[COOP, T8, "MASKED"],
         &[COOP, T8, "MASKED", "ACCUMULATE"],
         &[COOP, T8, "UNPOOL"],
         &[COOP, T8, "UNPOOL", "ACCUMULATE"],
-        &[COOP, T8, "BIAS"],
-        &[COOP, T8, "BIAS", "RELU"],
-        &[COOP, T8, "BIAS", "POOL"],
-        &[COOP, T8, "SPLIT", "BIAS"],
-        &[COOP, T8, "SPLIT", "BIAS", "RELU"],
-        &[COOP, T8, "SPLIT", "BIAS", "POOL"],
+        &[COOP, T8, SPLIT_BOTH],
+        &[COOP, T8, SPLIT_BOTH, "ACCUMULATE"],
+        &[COOP, T8, SPLIT_BOTH, "MASKED"],
+        &[COOP, T8, SPLIT_BOTH, "MASKED", "ACCUMULATE"],
+        &[COOP, T8, SPLIT_BOTH, "UNPOOL"],
+        &[COOP, T8, SPLIT_BOTH, "UNPOOL", "ACCUMULATE"],
+        &[COOP, T8, SPLIT_BOTH, "BIAS"],
+        &[COOP, T8, SPLIT_BOTH, "BIAS", "RELU"],
+        &[COOP, T8, SPLIT_BOTH, "BIAS", "POOL"],
+        &[COOP, T8, SPLIT, "BIAS"],
+        &[COOP, T8, SPLIT, "BIAS", "RELU"],
+        &[COOP, T8, SPLIT, "BIAS", "POOL"],
     ],
 };
 
 /// Rows of a workgroup's tile.
 const ROWS: u32 = 8;
 
-/// A layer with at most so many channels in keeps all digits of its pixels: these layers come first, and what their rounding switches, all the
-/// others see. docs/precision.md has the measurement.
-const WHOLE: u32 = 128;
+/// What of the factors is multiplied.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Factors {
+    /// As much as f16 holds: for gradients that are stored in 16 bits.
+    Rounded,
+    /// All of the pixels, and as much of the weights as f16 holds, in twice as many products: for layers whose weights are stored in f16. What
+    /// is rounded of a layer changes which units behind it are above 0.
+    Pixels,
+    /// 22 digits of both, in three times as many products: as good as f32.
+    Both,
+}
 
-/// A convolution of 3×3 whose factors are rounded to f16: for operands that are stored in 16 bits. It runs on adapters with
-/// cooperative matrices of f16 that add up in f32. A layer with few channels in takes twice as many products and rounds its
-/// weights only.
+/// A convolution of 3×3 on cooperative matrices with factors in f16 that add up in f32, for adapters that have these.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Conv3x3Coop {
     form: Conv3x3Form,
     /// Side of the matrices.
     tile: u32,
+    factors: Factors,
 }
 
 impl Conv3x3Coop {
-    /// `form` with matrices of `tile`×`tile`, if there are such.
+    /// `form` with matrices of `tile`×`tile`, if there are such. Not all [`Factors`] suit all forms: layers are not rounded, and only in them
+    /// weights alone.
     #[must_use]
-    pub fn serve(form: Conv3x3Form, tile: u32) -> Option<Self> {
-        COOP_TILES.contains(&tile).then_some(Self { form, tile })
+    pub fn serve(form: Conv3x3Form, tile: u32, factors: Factors) -> Option<Self> {
+        let suits = match factors {
+            Factors::Rounded => !form.is_layer(),
+            Factors::Pixels => form.is_layer(),
+            Factors::Both => true,
+        };
+        let coop = Self {
+            form,
+            tile,
+            factors,
+        };
+        (suits && COOP_TILES.contains(&tile)).then_some(coop)
     }
 }
 
@@ -68,8 +100,11 @@ impl Kernel for Conv3x3Coop {
         let mut definitions = self.form.operands();
         definitions.push(COOP);
         definitions.extend((self.tile == 8).then_some(T8));
-        let split = self.form.is_layer() && self.form.conv().x.c <= WHOLE;
-        definitions.extend(split.then_some("SPLIT"));
+        definitions.extend(match self.factors {
+            Factors::Rounded => None,
+            Factors::Pixels => Some(SPLIT),
+            Factors::Both => Some(SPLIT_BOTH),
+        });
         SOURCE.with(&definitions)
     }
     fn bindings(&self) -> Vec<Slot> {

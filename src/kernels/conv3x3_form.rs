@@ -3,7 +3,7 @@
 use super::conv::Params;
 use super::{
     Conv, Conv3x3Coop, Conv3x3Narrow, Conv3x3Pool, Conv3x3Tile, Conv3x3Unpool, Conv3x3Winograd,
-    View, WinogradTile,
+    Factors, View, WinogradTile,
 };
 use crate::device::{Alternatives, Bindings, COOP_TILES, Kernel, Operation, Real, Slot, Work};
 
@@ -86,14 +86,20 @@ impl Conv3x3Form {
         let tiles = Conv3x3Tile::serve(*self).map(boxed);
         let sides = [WinogradTile::Two, WinogradTile::Four].into_iter();
         let winograd = sides.filter_map(|side| Conv3x3Winograd::serve(*self, side).map(boxed));
-        self.among(narrow.into_iter().chain(tiles).chain(winograd).collect())
+        let kernels = narrow.into_iter().chain(tiles).chain(winograd);
+        self.among(kernels.chain(self.coop(&[Factors::Both])).collect())
     }
 
-    /// Those for operands in 16 bits.
+    /// Those for weights in 16 bits.
     pub(super) fn reduced_alternatives(&self) -> Option<Alternatives> {
-        let tiles = COOP_TILES.into_iter();
-        let kernels = tiles.filter_map(|tile| Conv3x3Coop::serve(*self, tile).map(boxed));
-        self.among(kernels.collect())
+        self.among(self.coop(&[Factors::Pixels, Factors::Rounded]).collect())
+    }
+
+    fn coop(&self, factors: &[Factors]) -> impl Iterator<Item = Box<dyn Operation>> {
+        let all = COOP_TILES
+            .iter()
+            .flat_map(move |tile| factors.iter().map(move |f| (*tile, *f)));
+        all.filter_map(|(tile, factors)| Conv3x3Coop::serve(*self, tile, factors).map(boxed))
     }
 
     fn among(&self, kernels: Vec<Box<dyn Operation>>) -> Option<Alternatives> {

@@ -92,7 +92,7 @@ pub use conv::Conv;
 pub use conv_naive::ConvNaive;
 pub use conv1x1::Conv1x1;
 pub use conv3x3::Conv3x3;
-pub use conv3x3_coop::Conv3x3Coop;
+pub use conv3x3_coop::{Conv3x3Coop, Factors};
 pub use conv3x3_form::Conv3x3Form;
 pub use conv3x3_narrow::Conv3x3Narrow;
 pub use conv3x3_pool::{Conv3x3Pool, Conv3x3Unpool};

@@ -59,19 +59,21 @@ impl Precision {
     /// What the weights of the forward pass are stored as. Those of a file in f16 are kept as they are, which is read fastest.
     #[must_use]
     pub fn of_weights(self, weights: &[f32]) -> Kind {
-        match self {
-            Self::F16 if weights.iter().all(|w| f16::from_f32(*w).to_f32() == *w) => Kind::Half,
-            _ => Kind::Real,
+        let all = |holds: fn(f32) -> bool| weights.iter().all(|w| holds(*w));
+        if !all(|w| w.abs() <= f16::MAX.to_f32()) {
+            Kind::Wide
+        } else if self == Self::F16 && all(|w| f16::from_f32(w).to_f32() == w) {
+            Kind::Half
+        } else {
+            Kind::Real
         }
     }
 
     /// What the weights of the backward pass are stored as: those that f16 does not hold would lose more digits in it than packed.
-    /// Beyond its range, where cooperative matrices could not take them, they stay in f32.
     #[must_use]
     pub fn of_weights_backward(self, weights: &[f32]) -> Kind {
-        let in_range = |w: &f32| w.abs() <= f16::MAX.to_f32();
         match self.of_weights(weights) {
-            Kind::Real if self == Self::F16 && weights.iter().all(in_range) => Kind::Packed,
+            Kind::Real if self == Self::F16 => Kind::Packed,
             kind => kind,
         }
     }
@@ -92,13 +94,18 @@ mod tests {
         for (weights, forward, backward) in [
             ([0.5, -65_504.0], Kind::Half, Kind::Half),
             ([0.5, 0.1], Kind::Real, Kind::Packed),
-            ([0.5, -65_536.0], Kind::Real, Kind::Real),
-            ([0.5, f32::NAN], Kind::Real, Kind::Real),
+            ([0.5, -65_536.0], Kind::Wide, Kind::Wide),
+            ([0.5, f32::NAN], Kind::Wide, Kind::Wide),
         ] {
             assert_eq!(p.of_weights(&weights), forward);
             assert_eq!(p.of_weights_backward(&weights), backward);
-            assert_eq!(Precision::F32.of_weights(&weights), Kind::Real);
-            assert_eq!(Precision::F32.of_weights_backward(&weights), Kind::Real);
+            let whole = if forward == Kind::Wide {
+                forward
+            } else {
+                Kind::Real
+            };
+            assert_eq!(Precision::F32.of_weights(&weights), whole);
+            assert_eq!(Precision::F32.of_weights_backward(&weights), whole);
         }
         assert_eq!(Precision::F32.of_layer(layer, true), Kind::Real);
     }

@@ -1,7 +1,7 @@
 //! Which kernels an adapter can run.
 
 use super::cooperative;
-use crate::device::{DeviceError, Gpu, LARGE, LARGE_BYTES, Shader};
+use crate::device::{CooperativeTile, DeviceError, Gpu, LARGE, LARGE_BYTES, Shader};
 
 /// Whether a kernel can run: the workgroup memory that it takes must be there; cooperative matrices too, and right.
 ///
@@ -13,8 +13,10 @@ pub fn is_allowed(gpu: &Gpu, shader: Shader) -> Result<bool, DeviceError> {
     }
     match shader.cooperative_tile() {
         None => Ok(true),
-        Some(tile) => Ok(gpu
-            .cooperative_tiles(|tile| cooperative::test(gpu, tile))?
-            .contains(&tile)),
+        Some(side) => {
+            let tiles = gpu.cooperative_tiles(|side, exact| cooperative::test(gpu, side, exact))?;
+            let fits = |tile: &CooperativeTile| tile.exact || !shader.needs_exact_sums();
+            Ok(tiles.iter().any(|tile| tile.side == side && fits(tile)))
+        }
     }
 }
