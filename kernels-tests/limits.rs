@@ -99,10 +99,10 @@ fn vgg19_needs_little_memory() {
         }
     }
     for (side, precision, most) in [
-        (1024, Precision::F32, 1100),
-        (2048, Precision::F32, 4400),
-        (1024, Precision::F16, 600),
-        (2048, Precision::F16, 2300),
+        (1024, Precision::F32, 850),
+        (2048, Precision::F32, 3100),
+        (1024, Precision::F16, 550),
+        (2048, Precision::F16, 2000),
     ] {
         recipe.precision = precision;
         let reports = recipe.clone().size(side).dry_run(&network).expect("a plan");

@@ -146,9 +146,10 @@ fn check(network: &Network, starts: &[usize], size: u32) {
 #[test]
 fn gradients_of_the_embedded_networks() {
     for model in ["squeezenet1_1", "vgg19"] {
-        for device in [&*GPU, &Device::cpu()] {
+        // Larger pictures are smoother, and more of a pool's windows near a tie.
+        for (device, size) in [(&*GPU, 64), (&Device::cpu(), 64), (&Device::cpu(), 192)] {
             let network = Network::load(device, model).expect("embedded");
-            check(&network, &[0, 1, 2, 3, 4], 64);
+            check(&network, &[0, 1, 2, 3, 4], size);
         }
     }
 }

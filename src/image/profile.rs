@@ -1,16 +1,29 @@
 //! ICC colour profiles: embedded ones into sRGB, and sRGB's own.
 
-use moxcms::{ColorProfile, DataColorSpace, Layout, TransformOptions};
+use moxcms::{
+    ColorProfile, DataColorSpace, Layout, LocalizableString, ProfileText, TransformOptions,
+};
 
 use super::Image;
 
+/// X, Y and Z in 16.16 bits: 0.9642, 1, 0.8249.
+const D50: [u32; 3] = [0xf6d6, 0x1_0000, 0xd32d];
+
 /// The sRGB profile to embed in a file that is written, as ICC bytes.
 pub(super) fn srgb() -> Option<Vec<u8>> {
-    let mut bytes = ColorProfile::new_srgb().encode().ok()?;
-    // The header's creation date (ICC.1:2010, 7.2.8) is the moment of encoding: a fixed one, 2000-01-01, makes equal
-    // pictures equal files.
+    let mut profile = ColorProfile::new_srgb();
+    // What follows a text begins at a multiple of 4 (ICC.1:2010, 7.3.1) only where the text has an even number of characters.
+    let [language, country, name] = ["en", "US", "sRGB"].map(String::from);
+    let name = LocalizableString::new(language, country, name);
+    profile.description = Some(ProfileText::Localizable(vec![name]));
+    let mut bytes = profile.encode().ok()?;
+    // The header's creation date (7.2.8) is the moment of encoding: a fixed one, 2000-01-01, makes equal pictures equal files.
     let date = [2000u16, 1, 1, 0, 0, 0];
     for (to, value) in bytes.get_mut(24..36)?.chunks_exact_mut(2).zip(date) {
+        to.copy_from_slice(&value.to_be_bytes());
+    }
+    // The illuminant (7.2.16) is D50 as the standard rounds it, which some readers insist on.
+    for (to, value) in bytes.get_mut(68..80)?.chunks_exact_mut(4).zip(D50) {
         to.copy_from_slice(&value.to_be_bytes());
     }
     Some(bytes)
@@ -62,6 +75,24 @@ mod tests {
         let profile = srgb().expect("a profile");
         assert_eq!(profile[24..36], [0x07, 0xd0, 0, 1, 0, 1, 0, 0, 0, 0, 0, 0]);
         assert!(ColorProfile::new_from_slice(&profile).is_ok());
+    }
+
+    /// What libpng and ImageMagick warn of.
+    #[test]
+    fn the_profile_is_as_the_standard_has_it() {
+        let profile = srgb().expect("a profile");
+        let word = |at: usize| {
+            let bytes = profile[at..at + 4].try_into();
+            u32::from_be_bytes(bytes.expect("four bytes"))
+        };
+        assert_eq!(word(0) as usize, profile.len());
+        assert_eq!([word(68), word(72), word(76)], D50);
+        let tags = word(128) as usize;
+        assert!(tags >= 9);
+        for tag in 0..tags {
+            let (offset, size) = (word(136 + tag * 12), word(140 + tag * 12));
+            assert!(offset.is_multiple_of(4) && (offset + size) as usize <= profile.len());
+        }
     }
 
     /// Display P3 to sRGB by its definition (SMPTE EG 432-1 primaries, D65, the sRGB curve): the
