@@ -9,12 +9,13 @@
 use std::ops::ControlFlow;
 use std::path::Path;
 
-use pixgrad::device::{Device, Kind};
+use pixgrad::device::{Device, Kind, ValueId};
 use pixgrad::image::{Filter, Image};
 use pixgrad::kernels::View;
 use pixgrad::objective::Energy;
 use pixgrad::plan::{Placed, Plan, Problem};
 use pixgrad::recipe::{Class, Init, TermKind, TermSpec};
+use pixgrad::schedule::Executor;
 use pixgrad::{Network, Precision, Recipe};
 
 use crate::common::{GPU, Output, distance, noise, same};
@@ -257,6 +258,28 @@ fn what_is_kept_is_packed() {
         bytes(&half),
         bytes(&whole)
     );
+}
+
+/// `bench` holds every call against the `cpu` device, also where a call writes a part of a value, and no number is in the rest.
+#[test]
+fn what_others_left_does_not_count() {
+    let network = Network::load(&GPU, "squeezenet1_1").expect("embedded");
+    let plan = planned(&network.stored(Precision::F16), &["fire5/concat"]);
+    let mut executor = Executor::new(&GPU, plan).expect("memory");
+    let values = executor.plan().recording.values().iter();
+    let last = values.clone().position(|v| v.label == "fire5/concat");
+    let last = executor.buffer(ValueId(last.expect("a value") as u32));
+    assert_eq!(last.kind(), Kind::Rectified);
+    let nothing = vec![f32::NAN; last.len()];
+    GPU.upload(last, &nothing).expect("it fits");
+    let deviations = executor.check_calls(&Device::cpu(), |_| true);
+    for (i, deviation) in deviations.expect("they run").into_iter().enumerate() {
+        let (call, deviation) = (
+            &executor.plan().recording.calls()[i],
+            deviation.expect("all"),
+        );
+        assert!(deviation.reals <= 1e-4, "{}: {deviation:?}", call.label);
+    }
 }
 
 /// A layer as large as the picture, made of the picture alone, is made twice and not kept.

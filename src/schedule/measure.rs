@@ -77,12 +77,15 @@ impl Executor {
                 deviations.push(None);
                 continue;
             }
+            let slots = operation.bindings();
+            let written: Vec<usize> = (0..slots.len()).filter(|i| slots[*i].writes()).collect();
+            for i in &written {
+                make_numbers(&self.device, bound[*i])?;
+            }
             let copies = bound
                 .iter()
                 .map(|buffer| copied(&self.device, buffer, reference))
                 .collect::<Result<Vec<_>, _>>()?;
-            let slots = operation.bindings();
-            let written: Vec<usize> = (0..slots.len()).filter(|i| slots[*i].writes()).collect();
             let before = written
                 .iter()
                 .map(|i| contents(&self.device, bound[*i]))
@@ -130,6 +133,20 @@ fn copied(from: &Device, buffer: &Buffer, to: &Device) -> Result<Buffer, Error> 
         _ => to.upload(&copy, &from.download(buffer)?)?,
     }
     Ok(copy)
+}
+
+/// Puts zeros where others have left in 16 bits what is no number: where a call writes only a part of a value, such quads would
+/// have other bits after a device has read and stored them again.
+fn make_numbers(device: &Device, buffer: &Buffer) -> Result<(), Error> {
+    if buffer.kind().in_quads() {
+        let mut reals = device.download(buffer)?;
+        if reals.iter().any(|v| !v.is_finite()) {
+            let others = reals.iter_mut().filter(|v| !v.is_finite());
+            others.for_each(|v| *v = 0.0);
+            device.upload(buffer, &reals)?;
+        }
+    }
+    Ok(())
 }
 
 /// The bits of a buffer's elements.
