@@ -2,11 +2,12 @@
 
 use std::ops::ControlFlow;
 
-use pixgrad::device::{Device, Kind, Stored};
+use pixgrad::device::{Call, Device, DeviceOptions, Kind, Stored, ValueId};
 use pixgrad::image::{Filter, Image, load, psnr};
 use pixgrad::kernels::{CopyRows, View};
+use pixgrad::plan::Place;
 use pixgrad::recipe::{Init, Outcome, StyleLoss, TermKind, TermSpec};
-use pixgrad::{Network, Recipe};
+use pixgrad::{Network, Precision, Recipe};
 
 use crate::common::{GPU, noise, open_gpu, random, uniform};
 
@@ -79,6 +80,62 @@ fn the_plan_is_what_is_allocated() {
     assert_eq!(planned, allocated);
     drop(run);
     assert!(gpu.check().is_ok());
+}
+
+/// Whatever the plan, no two values that are alive at one call have a byte in common.
+#[test]
+fn values_that_are_alive_share_no_byte() {
+    for (model, precision, size, memory) in [
+        ("vgg19", Precision::F32, 128, None),
+        ("vgg19", Precision::F16, 128, None),
+        ("squeezenet1_1", Precision::F16, 512, Some(36 << 20)),
+    ] {
+        let mut recipe = style().size(size).min_size(size);
+        recipe.precision = precision;
+        let device = Device::new(&DeviceOptions {
+            device: Some("cpu".into()),
+            memory,
+            ..Default::default()
+        });
+        let device = device.expect("the processor");
+        let network = Network::load(&device, model).expect("an embedded network");
+        let run = recipe.compile(&device, &network).expect("a valid recipe");
+        let plan = run.executor().plan();
+        let (values, calls) = (plan.recording.values(), plan.recording.calls());
+        assert_eq!(
+            calls.len() > 200,
+            memory.is_some(),
+            "bands: {}",
+            calls.len()
+        );
+        let life = |i: usize| {
+            let touches = |call: &Call| call.values.contains(&ValueId(i as u32));
+            Some(calls.iter().position(touches)?..=calls.iter().rposition(touches)?)
+        };
+        let placed: Vec<_> = (0..values.len())
+            .filter_map(|i| {
+                let Place { slot, offset } = plan.layout.places[i]?;
+                let end = offset + values[i].kind.buffer_bytes(values[i].len);
+                assert!(end <= plan.layout.slots[slot], "{}", values[i].label);
+                Some((i, slot, offset..end, life(i)))
+            })
+            .collect();
+        let mut neighbours = 0;
+        for (n, (a, slot, bytes, life)) in placed.iter().enumerate() {
+            for (b, other, others, of_other) in &placed[n + 1..] {
+                let (Some(life), Some(of_other)) = (life, of_other) else {
+                    continue;
+                };
+                if slot == other && life.start() <= of_other.end() && of_other.start() <= life.end()
+                {
+                    neighbours += 1;
+                    let apart = bytes.end <= others.start || others.end <= bytes.start;
+                    assert!(apart, "{} and {}", values[*a].label, values[*b].label);
+                }
+            }
+        }
+        assert!(neighbours > 10, "{neighbours}");
+    }
 }
 
 /// What a kernel reads and what it writes, side by side in one buffer; the bytes around them stay.

@@ -235,7 +235,7 @@ fn what_is_kept_is_packed() {
     );
     assert_eq!(kinds(&half, "relu_conv1"), [Kind::Real]);
     assert_eq!(kinds(&half, "fire2/concat"), [Kind::Real, Kind::Rectified]);
-    assert_eq!(calls(&half, "keep fire2/concat"), 1);
+    assert_eq!(calls(&half, "store fire2/concat"), 1);
     // Nobody reads the last one in between.
     assert_eq!(kinds(&half, "fire5/concat"), [Kind::Rectified]);
     assert_eq!(kinds(&half, "gradient fire3/concat"), [Kind::Packed]);
@@ -250,7 +250,7 @@ fn what_is_kept_is_packed() {
     };
     assert!(weights(&half).contains(&Kind::Half) && !weights(&whole).contains(&Kind::Half));
     assert_eq!(kinds(&whole, "fire2/concat"), [Kind::Real]);
-    assert_eq!(calls(&whole, "keep fire2/concat"), 0);
+    assert_eq!(calls(&whole, "store fire2/concat"), 0);
     let bytes = |plan: &Plan| plan.cost().buffer_bytes;
     assert!(
         bytes(&half) < bytes(&whole),
@@ -291,7 +291,7 @@ fn the_largest_layer_is_made_again() {
     assert_eq!(kinds(&half, "relu1_1"), [Kind::Real]);
     assert_eq!(kinds(&half, "conv1_1 again"), [Kind::Rectified]);
     assert_eq!(
-        (calls(&half, "conv1_1"), calls(&half, "keep relu1_1")),
+        (calls(&half, "conv1_1"), calls(&half, "store relu1_1")),
         (2, 0)
     );
     let whole = planned(&network, &layers);

@@ -162,29 +162,47 @@ fn the_adapter_compiles_them() {
     assert!(count >= everywhere.count(), "{count} of {all}");
 }
 
+fn to_metal(shader: Shader, module: &naga::Module, info: &naga::valid::ModuleInfo) {
+    let options = naga::back::msl::Options {
+        fake_missing_bindings: true,
+        // Cooperative matrices are of Metal 2.3.
+        lang_version: if shader.definitions().contains(&COOP) {
+            (2, 3)
+        } else {
+            naga::back::msl::Options::default().lang_version
+        },
+        ..Default::default()
+    };
+    let pipeline = naga::back::msl::PipelineOptions::default();
+    let (text, _) = naga::back::msl::write_string(module, info, &options, &pipeline)
+        .unwrap_or_else(|e| panic!("{}: {e}", shader.label()));
+    let entry = text.contains("kernel void");
+    assert!(entry, "{}: no entry point", shader.label());
+}
+
 #[test]
 fn metal() {
     for shader in every_variant() {
         let (module, info) = validated(shader);
-        let options = naga::back::msl::Options {
-            fake_missing_bindings: true,
-            // Cooperative matrices are of Metal 2.3.
-            lang_version: if shader.definitions().contains(&COOP) {
-                (2, 3)
-            } else {
-                naga::back::msl::Options::default().lang_version
-            },
-            ..Default::default()
-        };
-        let pipeline = naga::back::msl::PipelineOptions::default();
-        let (text, _) = naga::back::msl::write_string(&module, &info, &options, &pipeline)
-            .unwrap_or_else(|e| panic!("{}: {e}", shader.label()));
-        assert!(
-            text.contains("kernel void"),
-            "{}: no entry point",
-            shader.label()
-        );
+        to_metal(shader, &module, &info);
     }
+}
+
+fn to_hlsl(shader: Shader, module: &naga::Module, info: &naga::valid::ModuleInfo) {
+    let options = naga::back::hlsl::Options {
+        shader_model: naga::back::hlsl::ShaderModel::V6_2,
+        fake_missing_bindings: true,
+        ..Default::default()
+    };
+    let pipeline = naga::back::hlsl::PipelineOptions::default();
+    let mut text = String::new();
+    naga::back::hlsl::Writer::new(&mut text, &options, &pipeline)
+        .write(module, info, None)
+        .unwrap_or_else(|e| panic!("{}: {e}", shader.label()));
+    // DXC 1.9 has a namespace of this name.
+    assert!(!text.contains(" dx : register"), "{}", shader.label());
+    let entry = text.contains("numthreads");
+    assert!(entry, "{}: no entry point", shader.label());
 }
 
 #[test]
@@ -192,26 +210,7 @@ fn hlsl() {
     // Direct3D has no cooperative matrices.
     for shader in every_variant().filter(|s| !s.definitions().contains(&COOP)) {
         let (module, info) = validated(shader);
-        let options = naga::back::hlsl::Options {
-            shader_model: naga::back::hlsl::ShaderModel::V6_2,
-            fake_missing_bindings: true,
-            ..Default::default()
-        };
-        let mut text = String::new();
-        naga::back::hlsl::Writer::new(
-            &mut text,
-            &options,
-            &naga::back::hlsl::PipelineOptions::default(),
-        )
-        .write(&module, &info, None)
-        .unwrap_or_else(|e| panic!("{}: {e}", shader.label()));
-        // DXC 1.9 has a namespace of this name.
-        assert!(!text.contains(" dx : register"), "{}", shader.label());
-        assert!(
-            text.contains("numthreads"),
-            "{}: no entry point",
-            shader.label()
-        );
+        to_hlsl(shader, &module, &info);
     }
 }
 
@@ -295,6 +294,38 @@ fn bindings_of_vec4s_can_be_packed() {
             let more = Capabilities::SUBGROUP | Capabilities::SHADER_FLOAT16_IN_FLOAT32;
             let info = validate(shader, &module, capabilities(shader) | more);
             to_spirv(shader, &module, &info);
+        }
+    }
+}
+
+/// What a kernel reads may lie in one buffer with what it writes, and is then declared as written.
+#[test]
+fn whatever_is_bound_can_be_declared_as_written() {
+    for shader in every_variant() {
+        for packed in [false, true] {
+            let mut module = compose(shader, &[]).unwrap_or_else(|e| panic!("{e}"));
+            let (mut slots, _) = packed_slots(&module);
+            for slot in &mut slots {
+                slot.access = Access::ReadWrite;
+                if !packed && slot.kind != Kind::Word {
+                    slot.kind = Kind::Real;
+                }
+            }
+            pack_bindings(&mut module, &slots)
+                .unwrap_or_else(|e| panic!("{}: {e}", shader.label()));
+            let read_only = naga::StorageAccess::LOAD;
+            for (_, variable) in module.global_variables.iter() {
+                if let naga::AddressSpace::Storage { access } = variable.space {
+                    assert_ne!(access, read_only, "{}", shader.label());
+                }
+            }
+            let more = Capabilities::SHADER_FLOAT16_IN_FLOAT32;
+            let info = validate(shader, &module, capabilities(shader) | more);
+            to_spirv(shader, &module, &info);
+            to_metal(shader, &module, &info);
+            if !shader.definitions().contains(&COOP) {
+                to_hlsl(shader, &module, &info);
+            }
         }
     }
 }

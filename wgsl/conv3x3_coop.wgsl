@@ -11,9 +11,10 @@
 // the largest that the workgroup has met is below 2¹⁵. When a larger one comes, the sums so far are brought to the new unit.
 //
 // SPLIT: pixels are not rounded to f16, and weights are given in it. In a second round over the same channels in, what the first has left of
-// each pixel is multiplied, too. SPLIT_BOTH: weights are not rounded either, and in a third round pixels are multiplied by what is left of
-// these: 22 digits of each factor count (the bits that f16 leaves of both are not multiplied). Ootomo and Yokota, "Recovering single
-// precision accuracy from Tensor Cores", 2022.
+// each pixel is multiplied, too. SPLIT_WEIGHTS: weights are not rounded either, and in a third round pixels are multiplied by what is left of
+// these: 22 digits of each factor count (the bits that f16 leaves of both are not multiplied). Tensor cores round sums towards zero, and
+// so the products of a column of the window are added to the others outside of them. Ootomo and Yokota, "Recovering single precision
+// accuracy from Tensor Cores", 2022.
 //
 // T, T8, LANES_8, LANES_64: see shared/coop.wgsl.
 // Grid (⌈w/T⌉·⌈h/ROWS⌉, ⌈quads/T⌉, n) of what is convolved, under UNPOOL of y.
@@ -39,7 +40,7 @@ const WIDE: u32 = 4u * T;
 const BLOCKS: u32 = 3u * T * T / 4u;
 const BLOCKS_EACH: u32 = (BLOCKS + INVOCATIONS - 1u) / INVOCATIONS;
 
-#ifdef SPLIT_BOTH
+#ifdef SPLIT_WEIGHTS
 const ROUNDS: u32 = 3u;
 #else
 #ifdef SPLIT
@@ -48,7 +49,9 @@ const ROUNDS: u32 = 2u;
 const ROUNDS: u32 = 1u;
 #endif
 #endif
-// What f16 leaves of weights is too small for it: it is multiplied by this, and the pixels are divided by it.
+// Weights are multiplied by this: many are below what f16 has all its digits of, 2⁻¹⁴, and none is above 63 (Kind::Wide).
+const WEIGHTS: f32 = 1024.0;
+// What f16 leaves of weights is smaller by this: it is multiplied by it, and the pixels are divided.
 const SHIFT: f32 = 2048.0;
 
 var<workgroup> pixels: array<f16, (ROWS + 2u) * BELOW>;
@@ -72,7 +75,7 @@ fn digits(value: vec4<f32>) -> vec4<f32> {
 
 // What is multiplied of a pixel in a round.
 fn pixel_part(value: vec4<f32>, round: u32) -> vec4<f32> {
-#ifdef SPLIT_BOTH
+#ifdef SPLIT_WEIGHTS
     let first = digits(value);
     return select(select(first, value - first, round == 1u), first * (1.0 / SHIFT), round == 2u);
 #else
@@ -87,13 +90,23 @@ fn pixel_part(value: vec4<f32>, round: u32) -> vec4<f32> {
 
 // And of weights.
 fn weight_part(value: vec4<f32>, round: u32) -> vec4<f32> {
-#ifdef SPLIT_BOTH
-    let first = digits(value);
-    return select(first, (value - first) * SHIFT, round == 2u);
+    let weight = value * WEIGHTS;
+#ifdef SPLIT_WEIGHTS
+    let first = digits(weight);
+    return select(first, (weight - first) * SHIFT, round == 2u);
 #else
-    return value;
+    return weight;
 #endif
 }
+
+// What the products of a column of the window are added to, and the sum with them.
+#ifdef SPLIT
+fn begin(sum: Product) -> Product { return Product(); }
+fn end(sum: Product, column: Product) -> Product { return sum + column; }
+#else
+fn begin(sum: Product) -> Product { return sum; }
+fn end(sum: Product, column: Product) -> Product { return column; }
+#endif
 
 fn put_pixel_quad(i: u32, value: vec4<f32>) {
     let at = i / (T / 4u) * PITCH + i % (T / 4u) * 4u;
@@ -143,7 +156,7 @@ fn summed(at: u32, then: u32) -> Strip {
 }
 
 fn summed_pixel(at: u32) -> vec4<f32> {
-    return vec4<f32>(sums[at], sums[at + T], sums[at + 2u * T], sums[at + 3u * T]);
+    return vec4<f32>(sums[at], sums[at + T], sums[at + 2u * T], sums[at + 3u * T]) * (1.0 / WEIGHTS);
 }
 
 // Finishes and writes the sums of two rows, of which the first is y0.
@@ -254,39 +267,39 @@ fn main(
             let bottom = coopLoad<Right>(&taps[(2u * WIDE + channels) * PITCH], PITCH);
             let at = column * PITCH;
             var row = coopLoadT<Left>(&pixels[at], PITCH);
-            a = coopMultiplyAdd(row, top, a);
+            var p = coopMultiplyAdd(row, top, begin(a));
             row = coopLoadT<Left>(&pixels[at + BELOW], PITCH);
-            b = coopMultiplyAdd(row, top, b);
-            a = coopMultiplyAdd(row, middle, a);
+            var q = coopMultiplyAdd(row, top, begin(b));
+            p = coopMultiplyAdd(row, middle, p);
             row = coopLoadT<Left>(&pixels[at + 2u * BELOW], PITCH);
-            c = coopMultiplyAdd(row, top, c);
-            b = coopMultiplyAdd(row, middle, b);
-            a = coopMultiplyAdd(row, bottom, a);
+            var r = coopMultiplyAdd(row, top, begin(c));
+            q = coopMultiplyAdd(row, middle, q);
+            a = end(a, coopMultiplyAdd(row, bottom, p));
             row = coopLoadT<Left>(&pixels[at + 3u * BELOW], PITCH);
-            d = coopMultiplyAdd(row, top, d);
-            c = coopMultiplyAdd(row, middle, c);
-            b = coopMultiplyAdd(row, bottom, b);
+            p = coopMultiplyAdd(row, top, begin(d));
+            r = coopMultiplyAdd(row, middle, r);
+            b = end(b, coopMultiplyAdd(row, bottom, q));
             row = coopLoadT<Left>(&pixels[at + 4u * BELOW], PITCH);
-            e = coopMultiplyAdd(row, top, e);
-            d = coopMultiplyAdd(row, middle, d);
-            c = coopMultiplyAdd(row, bottom, c);
+            q = coopMultiplyAdd(row, top, begin(e));
+            p = coopMultiplyAdd(row, middle, p);
+            c = end(c, coopMultiplyAdd(row, bottom, r));
             row = coopLoadT<Left>(&pixels[at + 5u * BELOW], PITCH);
-            f = coopMultiplyAdd(row, top, f);
-            e = coopMultiplyAdd(row, middle, e);
-            d = coopMultiplyAdd(row, bottom, d);
+            r = coopMultiplyAdd(row, top, begin(f));
+            q = coopMultiplyAdd(row, middle, q);
+            d = end(d, coopMultiplyAdd(row, bottom, p));
             row = coopLoadT<Left>(&pixels[at + 6u * BELOW], PITCH);
-            g = coopMultiplyAdd(row, top, g);
-            f = coopMultiplyAdd(row, middle, f);
-            e = coopMultiplyAdd(row, bottom, e);
+            p = coopMultiplyAdd(row, top, begin(g));
+            r = coopMultiplyAdd(row, middle, r);
+            e = end(e, coopMultiplyAdd(row, bottom, q));
             row = coopLoadT<Left>(&pixels[at + 7u * BELOW], PITCH);
-            h = coopMultiplyAdd(row, top, h);
-            g = coopMultiplyAdd(row, middle, g);
-            f = coopMultiplyAdd(row, bottom, f);
+            q = coopMultiplyAdd(row, top, begin(h));
+            p = coopMultiplyAdd(row, middle, p);
+            f = end(f, coopMultiplyAdd(row, bottom, r));
             row = coopLoadT<Left>(&pixels[at + 8u * BELOW], PITCH);
-            h = coopMultiplyAdd(row, middle, h);
-            g = coopMultiplyAdd(row, bottom, g);
+            q = coopMultiplyAdd(row, middle, q);
+            g = end(g, coopMultiplyAdd(row, bottom, p));
             row = coopLoadT<Left>(&pixels[at + 9u * BELOW], PITCH);
-            h = coopMultiplyAdd(row, bottom, h);
+            h = end(h, coopMultiplyAdd(row, bottom, q));
         }
     }
 

@@ -72,7 +72,7 @@ pub struct OptimizeArgs {
     #[arg(long, value_name = "DECAY", value_parser = parse::decay, allow_negative_numbers = true)]
     average: Option<f32>,
 
-    /// How layers, gradients and weights are stored: f32, or f16 for half the memory [default: f32; run: the recipe's]
+    /// How what the backward pass reads is stored: f32, or f16 for less memory [default: f32; run: the recipe's]
     #[arg(long, value_name = "FORMAT", value_parser = parse::precision)]
     precision: Option<Precision>,
 

@@ -34,7 +34,7 @@ pub struct PlanArgs {
     #[arg(long, value_name = "NAME|FILE")]
     model: Option<String>,
 
-    /// How layers, gradients and weights are stored: f32, or f16 for half the memory [default: the recipe's, else f32]
+    /// How what the backward pass reads is stored: f32, or f16 for less memory [default: the recipe's, else f32]
     #[arg(long, value_name = "FORMAT", value_parser = parse::precision)]
     precision: Option<Precision>,
 }

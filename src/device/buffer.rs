@@ -12,7 +12,8 @@ use super::{Arithmetic, DeviceError};
 pub enum Kind {
     /// Floating-point numbers: f32, except f64 on the oracle.
     Real,
-    /// Reals of which some are beyond f16, or not finite: weights that no kernel may take apart into such.
+    /// Reals of which some are too large for f16 by the factor that kernels on cooperative matrices put to weights, or not finite: no kernel
+    /// may take these apart into numbers of f16.
     Wide,
     /// Floating-point numbers in f16, read only: weights.
     Half,
@@ -188,6 +189,13 @@ impl Buffer {
             }),
             Memory::Cpu(_) => None,
         }
+    }
+
+    /// Whether some of its bytes are another buffer's, too.
+    pub(super) fn overlaps(&self, other: &Self) -> bool {
+        let end = |buffer: &Self| buffer.offset + buffer.kind.buffer_bytes(buffer.len);
+        let apart = end(self) <= other.offset || end(other) <= self.offset;
+        self.address() == other.address() && !apart
     }
 
     /// Where it stands in the processor's memory.

@@ -42,7 +42,7 @@ pub use pipeline::{Dispatch, PARAMS_SLOT, Pipeline, PipelineKey};
 pub use real::{Gemm, Real};
 pub use recording::{Call, Home, Recording, Value, ValueId};
 pub use shader::{
-    BROADCAST, COOP, COOP_TILES, HALF, LANES_8, LANES_64, LARGE, LARGE_BYTES, SPLIT, SPLIT_BOTH,
+    BROADCAST, COOP, COOP_TILES, HALF, LANES_8, LANES_64, LARGE, LARGE_BYTES, SPLIT, SPLIT_WEIGHTS,
     Shader, Source, T8, compose,
 };
 pub use stored::Stored;

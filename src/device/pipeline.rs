@@ -47,6 +47,7 @@ impl Dispatch {
 /// counts as written where it is in one buffer with what is written.
 fn slots(operation: &dyn Operation, buffers: &[&Buffer]) -> Vec<Slot> {
     let mut slots = operation.bindings();
+    debug_assert!(!overlaps(&slots, buffers), "{operation:?}");
     let written: Vec<usize> = slots
         .iter()
         .zip(buffers)
@@ -59,6 +60,14 @@ fn slots(operation: &dyn Operation, buffers: &[&Buffer]) -> Vec<Slot> {
         }
     }
     slots
+}
+
+/// Whether bytes that one binding writes are another's, too.
+fn overlaps(slots: &[Slot], buffers: &[&Buffer]) -> bool {
+    let bound = || slots.iter().zip(buffers).enumerate();
+    bound().any(|(i, (slot, own))| {
+        slot.writes() && bound().any(|(j, (_, other))| i != j && own.overlaps(other))
+    })
 }
 
 impl Gpu {

@@ -66,8 +66,7 @@ impl Shader {
     /// Whether the sums of its cooperative matrices must have the digits of f32.
     #[must_use]
     pub fn needs_exact_sums(&self) -> bool {
-        let has = |name| self.definitions().contains(&name);
-        has(SPLIT) || has(SPLIT_BOTH)
+        self.definitions().contains(&SPLIT)
     }
 
     /// A number that changes with the shader's text, and that of all that it may import.
@@ -161,11 +160,11 @@ pub const COOP: &str = "COOP";
 /// The definition of matrices of 8×8 where others are 16×16.
 pub const T8: &str = "T8";
 
-/// Definitions of variants on cooperative matrices that multiply more of a number than f16 holds, piece by piece: of one factor, of both.
-/// They run where sums of such products are as good as those of f32.
+/// The definition of variants on cooperative matrices that multiply more of pixels than f16 holds, piece by piece; they run where
+/// sums of such products are as good as those of f32.
 pub const SPLIT: &str = "SPLIT";
-/// See [`SPLIT`].
-pub const SPLIT_BOTH: &str = "SPLIT_BOTH";
+/// The definition of those with [`SPLIT`] that multiply more of weights, too.
+pub const SPLIT_WEIGHTS: &str = "SPLIT_WEIGHTS";
 
 /// Sides of the cooperative matrices that there are kernels for.
 pub const COOP_TILES: [u32; 2] = [16, 8];

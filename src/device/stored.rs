@@ -85,9 +85,8 @@ impl Operation for Stored {
             .filter(|w| w.in_quads())
             .and_then(|_| self.operation.reduced_alternatives());
         // Parts of what is beyond f16 would be, too.
-        let can_run = |operation: &Box<dyn Operation>| {
-            weights != Some(Kind::Wide) || operation.shader().cooperative_tile().is_none()
-        };
+        let can_run =
+            |shader: Shader| weights != Some(Kind::Wide) || shader.cooperative_tile().is_none();
         let shape = &exact.as_ref().or(reduced.as_ref())?.shape;
         Some(Alternatives {
             shape: format!("{shape} {kinds:?}"),
@@ -95,7 +94,7 @@ impl Operation for Stored {
                 .into_iter()
                 .flatten()
                 .flat_map(|alternatives| alternatives.kernels)
-                .filter(can_run)
+                .filter(|kernel| can_run(kernel.shader()))
                 .map(|operation| -> Box<dyn Operation> {
                     Box::new(Self {
                         operation,

@@ -12,10 +12,13 @@ const D50: [u32; 3] = [0xf6d6, 0x1_0000, 0xd32d];
 /// The sRGB profile to embed in a file that is written, as ICC bytes.
 pub(super) fn srgb() -> Option<Vec<u8>> {
     let mut profile = ColorProfile::new_srgb();
-    // What follows a text begins at a multiple of 4 (ICC.1:2010, 7.3.1) only where the text has an even number of characters.
-    let [language, country, name] = ["en", "US", "sRGB"].map(String::from);
-    let name = LocalizableString::new(language, country, name);
-    profile.description = Some(ProfileText::Localizable(vec![name]));
+    // All begins and ends at multiples of 4 (ICC.1:2010, 7.2.2 and 7.3.1) where texts have even numbers of characters.
+    let text = |text: &str| {
+        let [language, country, text] = ["en", "US", text].map(String::from);
+        ProfileText::Localizable(vec![LocalizableString::new(language, country, text)])
+    };
+    profile.description = Some(text("sRGB"));
+    profile.copyright = Some(text("In the public domain"));
     let mut bytes = profile.encode().ok()?;
     // The header's creation date (7.2.8) is the moment of encoding: a fixed one, 2000-01-01, makes equal pictures equal files.
     let date = [2000u16, 1, 1, 0, 0, 0];
@@ -86,6 +89,7 @@ mod tests {
             u32::from_be_bytes(bytes.expect("four bytes"))
         };
         assert_eq!(word(0) as usize, profile.len());
+        assert!(profile.len().is_multiple_of(4));
         assert_eq!([word(68), word(72), word(76)], D50);
         let tags = word(128) as usize;
         assert!(tags >= 9);

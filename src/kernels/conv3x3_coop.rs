@@ -3,7 +3,7 @@
 use super::Conv3x3Form;
 use super::conv::Params;
 use crate::device::{
-    Bindings, COOP, COOP_TILES, Kernel, Real, SPLIT, SPLIT_BOTH, Shader, Slot, Source, T8, Work,
+    Bindings, COOP, COOP_TILES, Kernel, Real, SPLIT, SPLIT_WEIGHTS, Shader, Slot, Source, T8, Work,
 };
 
 /// `wgsl/conv3x3_coop.wgsl`.
@@ -17,15 +17,15 @@ pub const SOURCE: Source = Source {
         &[COOP, "MASKED", "ACCUMULATE"],
         &[COOP, "UNPOOL"],
         &[COOP, "UNPOOL", "ACCUMULATE"],
-        &[COOP, SPLIT_BOTH],
-        &[COOP, SPLIT_BOTH, "ACCUMULATE"],
-        &[COOP, SPLIT_BOTH, "MASKED"],
-        &[COOP, SPLIT_BOTH, "MASKED", "ACCUMULATE"],
-        &[COOP, SPLIT_BOTH, "UNPOOL"],
-        &[COOP, SPLIT_BOTH, "UNPOOL", "ACCUMULATE"],
-        &[COOP, SPLIT_BOTH, "BIAS"],
-        &[COOP, SPLIT_BOTH, "BIAS", "RELU"],
-        &[COOP, SPLIT_BOTH, "BIAS", "POOL"],
+        &[COOP, SPLIT, SPLIT_WEIGHTS],
+        &[COOP, SPLIT, SPLIT_WEIGHTS, "ACCUMULATE"],
+        &[COOP, SPLIT, SPLIT_WEIGHTS, "MASKED"],
+        &[COOP, SPLIT, SPLIT_WEIGHTS, "MASKED", "ACCUMULATE"],
+        &[COOP, SPLIT, SPLIT_WEIGHTS, "UNPOOL"],
+        &[COOP, SPLIT, SPLIT_WEIGHTS, "UNPOOL", "ACCUMULATE"],
+        &[COOP, SPLIT, SPLIT_WEIGHTS, "BIAS"],
+        &[COOP, SPLIT, SPLIT_WEIGHTS, "BIAS", "RELU"],
+        &[COOP, SPLIT, SPLIT_WEIGHTS, "BIAS", "POOL"],
         &[COOP, SPLIT, "BIAS"],
         &[COOP, SPLIT, "BIAS", "RELU"],
         &[COOP, SPLIT, "BIAS", "POOL"],
@@ -35,15 +35,15 @@ pub const SOURCE: Source = Source {
         &[COOP, T8, "MASKED", "ACCUMULATE"],
         &[COOP, T8, "UNPOOL"],
         &[COOP, T8, "UNPOOL", "ACCUMULATE"],
-        &[COOP, T8, SPLIT_BOTH],
-        &[COOP, T8, SPLIT_BOTH, "ACCUMULATE"],
-        &[COOP, T8, SPLIT_BOTH, "MASKED"],
-        &[COOP, T8, SPLIT_BOTH, "MASKED", "ACCUMULATE"],
-        &[COOP, T8, SPLIT_BOTH, "UNPOOL"],
-        &[COOP, T8, SPLIT_BOTH, "UNPOOL", "ACCUMULATE"],
-        &[COOP, T8, SPLIT_BOTH, "BIAS"],
-        &[COOP, T8, SPLIT_BOTH, "BIAS", "RELU"],
-        &[COOP, T8, SPLIT_BOTH, "BIAS", "POOL"],
+        &[COOP, T8, SPLIT, SPLIT_WEIGHTS],
+        &[COOP, T8, SPLIT, SPLIT_WEIGHTS, "ACCUMULATE"],
+        &[COOP, T8, SPLIT, SPLIT_WEIGHTS, "MASKED"],
+        &[COOP, T8, SPLIT, SPLIT_WEIGHTS, "MASKED", "ACCUMULATE"],
+        &[COOP, T8, SPLIT, SPLIT_WEIGHTS, "UNPOOL"],
+        &[COOP, T8, SPLIT, SPLIT_WEIGHTS, "UNPOOL", "ACCUMULATE"],
+        &[COOP, T8, SPLIT, SPLIT_WEIGHTS, "BIAS"],
+        &[COOP, T8, SPLIT, SPLIT_WEIGHTS, "BIAS", "RELU"],
+        &[COOP, T8, SPLIT, SPLIT_WEIGHTS, "BIAS", "POOL"],
         &[COOP, T8, SPLIT, "BIAS"],
         &[COOP, T8, SPLIT, "BIAS", "RELU"],
         &[COOP, T8, SPLIT, "BIAS", "POOL"],
@@ -101,9 +101,9 @@ impl Kernel for Conv3x3Coop {
         definitions.push(COOP);
         definitions.extend((self.tile == 8).then_some(T8));
         definitions.extend(match self.factors {
-            Factors::Rounded => None,
-            Factors::Pixels => Some(SPLIT),
-            Factors::Both => Some(SPLIT_BOTH),
+            Factors::Rounded => &[][..],
+            Factors::Pixels => &[SPLIT],
+            Factors::Both => &[SPLIT, SPLIT_WEIGHTS],
         });
         SOURCE.with(&definitions)
     }

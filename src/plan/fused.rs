@@ -9,15 +9,8 @@ use crate::net::{Node, NodeId, Op, Shape};
 impl Forward<'_> {
     /// The needed consumer of `id`, if there is only one.
     fn only_consumer(&self, id: NodeId) -> Option<NodeId> {
-        let graph = self.network.graph();
-        let mut consumers = self
-            .needed
-            .iter()
-            .filter(|c| graph.node(**c).inputs.contains(&id));
-        match (consumers.next(), consumers.next()) {
-            (Some(only), None) => Some(*only),
-            _ => None,
-        }
+        let mut consumers = self.consumers(id);
+        consumers.next().filter(|_| consumers.next().is_none())
     }
 
     /// The ReLU behind `id`, if it is the only needed consumer.

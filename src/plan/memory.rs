@@ -3,7 +3,7 @@
 use std::cmp::Reverse;
 use std::collections::HashSet;
 
-use crate::device::{ALIGNMENT, Home, Recording, Value};
+use crate::device::{ALIGNMENT, Home, Recording, Value, ValueId};
 
 /// Where each value lives.
 #[derive(Debug, Clone)]
@@ -28,13 +28,18 @@ fn bytes(value: &Value) -> u64 {
     value.kind.buffer_bytes(value.len)
 }
 
-/// First and last call that touches each value.
-fn lifetimes(recording: &Recording) -> Vec<Option<(usize, usize)>> {
+/// First and last call that touches each value; results are touched after all.
+fn lifetimes(recording: &Recording, results: &[ValueId]) -> Vec<Option<(usize, usize)>> {
     let mut lives = vec![None; recording.values().len()];
     for (i, call) in recording.calls().iter().enumerate() {
         for id in &call.values {
             let life: &mut Option<(usize, usize)> = &mut lives[id.0 as usize];
             *life = Some(life.map_or((i, i), |(first, _)| (first, i)));
+        }
+    }
+    for id in results {
+        if let Some((_, last)) = &mut lives[id.0 as usize] {
+            *last = recording.calls().len();
         }
     }
     lives
@@ -66,28 +71,30 @@ impl Tenant {
     }
 }
 
-/// Where in a slot of `size` bytes there are `needed` for the time of `life`, and how many bytes more there are: the narrowest gap
-/// between the tenants of that time.
-fn gap(size: u64, tenants: &[Tenant], needed: u64, life: (usize, usize)) -> Option<(u64, u64)> {
-    let alive = || tenants.iter().filter(|tenant| tenant.is_alive_in(life));
-    let starts = std::iter::once(0).chain(alive().map(|t| t.bytes.1.next_multiple_of(ALIGNMENT)));
-    let gaps = starts.filter_map(|start| {
+/// Where in a slot of `size` bytes there are `needed`, and how many bytes more there are: the narrowest gap between tenants.
+fn gap(size: u64, alive: &[&Tenant], needed: u64) -> Option<(u64, u64)> {
+    let starts = alive.iter().map(|t| t.bytes.1.next_multiple_of(ALIGNMENT));
+    let gaps = std::iter::once(0).chain(starts).filter_map(|start| {
         let end = start + needed;
-        let free = alive().all(|t| t.bytes.1 <= start || t.bytes.0 >= end);
-        let next = alive().map(|t| t.bytes.0).filter(|next| *next >= end).min();
-        (free && end <= size).then(|| (next.unwrap_or(size) - end, start))
+        if end > size || alive.iter().any(|t| t.bytes.0 < end && start < t.bytes.1) {
+            return None;
+        }
+        let starts = alive.iter().map(|t| t.bytes.0);
+        let next = starts.filter(|next| *next >= end).min();
+        Some((next.unwrap_or(size) - end, start))
     });
     gaps.min().map(|(rest, start)| (start, rest))
 }
 
 impl Layout {
-    /// Gives every value its place: persistent ones a slot of their own; transient ones, the largest first, the gap that suits them
-    /// best among those of the slots there are, else a new slot. So no slot is larger than the first of its values. A slot in
-    /// which nothing lies that the same calls touch is preferred: what a kernel reads is declared to be written where it is in
-    /// one buffer with what the kernel writes, and that leaves a compiler less freedom.
+    /// Gives every value its place: persistent ones a slot of their own; transient ones, the largest first, a gap in one of the
+    /// slots there are, else a new slot. So no slot is larger than the first of its values. The slot with the fewest values
+    /// that the same calls touch is preferred (what a kernel reads is declared to be written where it is in
+    /// one buffer with what the kernel writes, and that leaves a compiler less freedom), and of these the narrowest gap. `results` are read
+    /// after the iteration.
     #[must_use]
-    pub fn new(recording: &Recording) -> Self {
-        let (lives, companions) = (lifetimes(recording), companions(recording));
+    pub fn new(recording: &Recording, results: &[ValueId]) -> Self {
+        let (lives, companions) = (lifetimes(recording, results), companions(recording));
         let mut layout = Self {
             slots: Vec::new(),
             places: vec![None; recording.values().len()],
@@ -110,8 +117,9 @@ impl Layout {
         for (life, value) in transients {
             let needed = bytes(&recording.values()[value]);
             let found = shared.iter().enumerate().filter_map(|(slot, tenants)| {
-                let (offset, rest) = gap(layout.slots[first_shared + slot], tenants, needed, life)?;
-                let met = tenants
+                let alive: Vec<&Tenant> = tenants.iter().filter(|t| t.is_alive_in(life)).collect();
+                let (offset, rest) = gap(layout.slots[first_shared + slot], &alive, needed)?;
+                let met = alive
                     .iter()
                     .filter(|t| companions[value].contains(&t.value));
                 Some((met.count(), rest, slot, offset))
@@ -168,7 +176,7 @@ impl Layout {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::device::{Kind, ValueId};
+    use crate::device::Kind;
     use crate::kernels::{CopyRows, Relu, View};
 
     /// A chain of five ReLUs, each reading the one before.
@@ -188,7 +196,7 @@ mod tests {
     #[test]
     fn a_chain_needs_as_many_slots_as_are_alive_at_once() {
         let (recording, values) = chain();
-        let layout = Layout::new(&recording);
+        let layout = Layout::new(&recording, &[]);
         // The image; a layer, the one before it, and its mask.
         assert_eq!(layout.slots.len(), 4);
         let slot = |v: &ValueId| layout.places[v.0 as usize].map(|place| place.slot);
@@ -202,8 +210,8 @@ mod tests {
     #[test]
     fn values_alive_at_the_same_call_never_share() {
         for recording in [chain().0, halves()] {
-            let layout = Layout::new(&recording);
-            let lives = lifetimes(&recording);
+            let layout = Layout::new(&recording, &[]);
+            let lives = lifetimes(&recording, &[]);
             let range = |i: usize| {
                 let Place { slot, offset } = layout.places[i].expect("a place");
                 assert!(offset.is_multiple_of(ALIGNMENT));
@@ -251,7 +259,7 @@ mod tests {
 
     #[test]
     fn small_values_lie_side_by_side_where_a_large_one_was() {
-        let layout = Layout::new(&halves());
+        let layout = Layout::new(&halves(), &[]);
         assert_eq!(layout.slots, [4096, 8192, 4096], "{layout:?}");
         let of_it = layout.places.iter().flatten();
         assert_eq!(of_it.filter(|place| place.slot == 1).count(), 3);

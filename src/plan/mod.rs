@@ -4,11 +4,11 @@
 mod bands;
 mod fused;
 mod gradient;
-mod kept;
 mod memory;
 mod network;
 mod passes;
 mod precision;
+mod stored;
 
 pub use bands::{Bands, fewest_bands};
 pub use gradient::Gradient;
@@ -354,8 +354,9 @@ impl Plan {
             rows: RING_ROWS,
         };
         recording.call("record", record, &[losses, ring, step]);
-        recording.prune(&[site.gradient.value]);
-        let layout = Layout::new(&recording);
+        let results = [site.gradient.value];
+        recording.prune(&results);
+        let layout = Layout::new(&recording, &results);
         let groups = (0..n)
             .flat_map(|_| problem.terms.iter().map(|t| t.group))
             .collect();
@@ -404,7 +405,7 @@ impl Plan {
     #[must_use]
     pub fn finished(mut recording: Recording, image: Tensor, step: ValueId, ring: ValueId) -> Self {
         recording.prune(&[]);
-        let layout = Layout::new(&recording);
+        let layout = Layout::new(&recording, &[]);
         Self {
             recording,
             layout,

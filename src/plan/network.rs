@@ -154,9 +154,11 @@ impl Network {
         }
         let conv = &self.0.graph.convs[index];
         let kind = match part {
+            Part::Bias => Kind::Real,
+            // As many bytes as any others in f32: there is nothing to look for.
+            _ if self.0.outline && precision.is_f32() => Kind::Real,
             Part::Forward => precision.of_weights(&conv.weight),
             Part::Backward => precision.of_weights_backward(&conv.weight),
-            Part::Bias => Kind::Real,
         };
         let (out, input, kernel) = (conv.out_channels, conv.in_channels, conv.kernel);
         let label = format!("{} {part:?}", conv.name);

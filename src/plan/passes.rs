@@ -20,7 +20,7 @@ pub struct Forward<'a> {
     pub(super) needed: BTreeSet<NodeId>,
     pub(super) tensors: HashMap<NodeId, Tensor>,
     /// Layers that the backward pass reads, where they are stored otherwise for it, and those that it computes once more.
-    pub(super) kept: HashMap<NodeId, Tensor>,
+    pub(super) stored: HashMap<NodeId, Tensor>,
     pub(super) repeated: BTreeSet<NodeId>,
     /// ReLU masks, pooling argmaxes and masks of maxima.
     pub(super) words: HashMap<NodeId, ValueId>,
@@ -66,7 +66,7 @@ impl<'a> Forward<'a> {
             network,
             needed,
             tensors: HashMap::new(),
-            kept: HashMap::new(),
+            stored: HashMap::new(),
             repeated: BTreeSet::new(),
             words: HashMap::new(),
             fused: BTreeMap::new(),
@@ -119,7 +119,7 @@ impl<'a> Forward<'a> {
                 visit(recording, out, y);
             }
             if !keep.contains(&out) {
-                pass.keep(recording, out, wanted.contains(&out));
+                pass.store(recording, out, wanted.contains(&out));
             }
         }
         Ok(pass)
@@ -191,10 +191,8 @@ impl<'a> Forward<'a> {
                 recording.call(label, affine, &[x.value, y.value]);
             }
             Op::Conv { .. } => {
-                if let Some(relu) = relu {
-                    self.mask(recording, relu, y.view.mask_len());
-                }
-                self.record_conv(recording, node, relu, y)?;
+                let mask = relu.map(|relu| self.mask(recording, relu, y.view.mask_len()));
+                self.record_conv(recording, node, mask, y)?;
             }
             Op::Relu => {
                 let mask = self.mask(recording, id, y.view.mask_len());
@@ -293,12 +291,12 @@ impl<'a> Forward<'a> {
         Ok(())
     }
 
-    /// Records a convolution, with its ReLU and the mask of that if there is one.
+    /// Records a convolution, with its ReLU where there is the mask of one to be written.
     pub(super) fn record_conv(
         &self,
         recording: &mut Recording,
         node: &Node,
-        relu: Option<NodeId>,
+        mask: Option<ValueId>,
         y: Tensor,
     ) -> Result<(), Error> {
         let Op::Conv {
@@ -318,11 +316,10 @@ impl<'a> Forward<'a> {
             stride,
             pad,
             bias: true,
-            relu: relu.is_some(),
+            relu: mask.is_some(),
             ..Conv::new(x.view, y.view, kernel)
         };
         let values = [x.value, w, y.value, bias].into_iter();
-        let mask = relu.map(|relu| self.words[&relu]);
         record_conv(
             recording,
             label,

@@ -25,18 +25,20 @@ pub(super) fn test(gpu: &Gpu, tile: u32, exact: bool) -> Result<bool, DeviceErro
     let (Some(plain), Some(coop)) = (Conv3x3::serve(conv), coop) else {
         return Ok(false);
     };
-    let filled = |label: &str, len: usize, seed: f32| -> Result<Buffer, DeviceError> {
-        let buffer = gpu.buffer(label, Kind::Real, len)?;
-        // Also of several magnitudes.
-        let values: Vec<f32> = (0..len)
-            .map(|i| (i as f32 * seed).sin() * (1 + i % 37 * (i % 5)) as f32)
-            .collect();
-        gpu.write(&buffer, bytemuck::cast_slice(&values))?;
-        Ok(buffer)
-    };
+    let filled =
+        |label: &str, len: usize, value: fn(usize) -> f32| -> Result<Buffer, DeviceError> {
+            let buffer = gpu.buffer(label, Kind::Real, len)?;
+            let values: Vec<f32> = (0..len).map(value).collect();
+            gpu.write(&buffer, bytemuck::cast_slice(&values))?;
+            Ok(buffer)
+        };
+    // Of several magnitudes, some weights below what f16 has all its digits of, and of the same sign like what is behind a ReLU: sums that
+    // are rounded towards zero are then farthest off.
+    let pixel = |i: usize| (i as f32 * 0.37).sin().abs() * (1 + i % 37 * (i % 5)) as f32;
+    let weight = |i: usize| (i as f32 * 1.7).sin().abs() * 0.1f32.powi((i % 6) as i32);
     let (pixels, weights) = (
-        filled("x", x.len(), 0.37)?,
-        filled("w", conv.weights_len(), 1.7)?,
+        filled("x", x.len(), pixel)?,
+        filled("w", conv.weights_len(), weight)?,
     );
     let result = |operation: &dyn Operation| -> Result<Vec<f32>, DeviceError> {
         let y = gpu.buffer("y", Kind::Real, y.len())?;
