@@ -14,6 +14,7 @@ Usage: compilers [OPTION...] [KERNEL...]
 
   KERNEL     Only variants with this name, for example conv3x3+BIAS+RELU, or of this file, for example conv3x3
   --packed   With all tensors in 16 bits, as under --precision f16
+  --shared   With all that is read declared as written, as where it lies in one buffer with what is written
   --mix      Also the instructions of the loop with the most multiply-adds (RADV only)
   --text     Also what the driver shows of its work, down to the machine's instructions
 ";
@@ -21,14 +22,18 @@ Usage: compilers [OPTION...] [KERNEL...]
 fn main() -> ExitCode {
     let (options, kernels): (Vec<String>, Vec<String>) =
         std::env::args().skip(1).partition(|a| a.starts_with('-'));
-    let known = ["--packed", "--mix", "--text"];
+    let known = ["--packed", "--shared", "--mix", "--text"];
     if let Some(other) = options.iter().find(|o| !known.contains(&o.as_str())) {
         let help = ["-h", "--help"].contains(&other.as_str());
         print!("{HELP}");
         return ExitCode::from(if help { 0 } else { 2 });
     }
     let on = |name: &str| options.iter().any(|o| o == name);
-    match run(&kernels, on("--packed"), on("--mix"), on("--text")) {
+    let bindings = spirv::Bindings {
+        packed: on("--packed"),
+        shared: on("--shared"),
+    };
+    match run(&kernels, bindings, on("--mix"), on("--text")) {
         Ok(()) => ExitCode::SUCCESS,
         Err(why) => {
             eprintln!("error: {why}");
@@ -37,13 +42,13 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(kernels: &[String], packed: bool, mix: bool, text: bool) -> Result<(), String> {
+fn run(kernels: &[String], bindings: spirv::Bindings, mix: bool, text: bool) -> Result<(), String> {
     let driver = vulkan::Driver::open()?;
     eprintln!("{}", driver.name);
     let mut header = Vec::new();
     let mut count = 0;
     for shader in spirv::variants(&driver, kernels) {
-        let words = spirv::compile(shader, &driver, packed)?;
+        let words = spirv::compile(shader, &driver, bindings)?;
         let made = driver
             .compile(&words, mix || text)
             .map_err(|e| format!("{}: {e}", shader.label()))?;

@@ -30,8 +30,17 @@ pub fn variants(driver: &Driver, named: &[String]) -> impl Iterator<Item = Shade
     })
 }
 
+/// How bindings are declared where a plan wants it otherwise than the file.
+#[derive(Clone, Copy)]
+pub struct Bindings {
+    /// All arrays of vec4s are stored in 16 bits.
+    pub packed: bool,
+    /// What is read lies in one buffer with what is written, and is declared as written, too.
+    pub shared: bool,
+}
+
 /// The module in SPIR-V, unchecked, as the engine has it compiled.
-pub fn compile(shader: Shader, driver: &Driver, packed: bool) -> Result<Vec<u32>, String> {
+pub fn compile(shader: Shader, driver: &Driver, bindings: Bindings) -> Result<Vec<u32>, String> {
     let lanes: &[_] = match driver.lanes {
         8 => &[LANES_8],
         64 => &[LANES_64],
@@ -39,10 +48,8 @@ pub fn compile(shader: Shader, driver: &Driver, packed: bool) -> Result<Vec<u32>
     };
     let failed = |e: &dyn std::fmt::Display| format!("{}: {e}", shader.label());
     let mut module = compose(shader, lanes).map_err(|e| failed(&e))?;
-    if packed {
-        let slots = packed_slots(&module);
-        pack_bindings(&mut module, &slots).map_err(|e| failed(&e))?;
-    }
+    let slots = slots(&module, bindings);
+    pack_bindings(&mut module, &slots).map_err(|e| failed(&e))?;
     let flags = naga::valid::ValidationFlags::all();
     let info = naga::valid::Validator::new(flags, naga::valid::Capabilities::all())
         .validate(&module)
@@ -64,8 +71,7 @@ pub fn compile(shader: Shader, driver: &Driver, packed: bool) -> Result<Vec<u32>
     spv::write_vec(&module, &info, &options, None).map_err(|e| failed(&e))
 }
 
-/// The bindings with all arrays of vec4s in 16 bits.
-fn packed_slots(module: &naga::Module) -> Vec<Slot> {
+fn slots(module: &naga::Module, bindings: Bindings) -> Vec<Slot> {
     let quad = naga::TypeInner::Vector {
         size: naga::VectorSize::Quad,
         scalar: naga::Scalar::F32,
@@ -80,16 +86,12 @@ fn packed_slots(module: &naga::Module) -> Vec<Slot> {
         let naga::TypeInner::Array { base, .. } = module.types[variable.ty].inner else {
             continue;
         };
-        if module.types[base].inner == quad {
-            let written = access.contains(naga::StorageAccess::STORE);
-            slots[binding.binding as usize - 1] = Slot {
-                kind: Kind::Packed,
-                access: if written {
-                    Access::ReadWrite
-                } else {
-                    Access::Read
-                },
-            };
+        let slot = &mut slots[binding.binding as usize - 1];
+        if bindings.packed && module.types[base].inner == quad {
+            slot.kind = Kind::Packed;
+        }
+        if bindings.shared || access.contains(naga::StorageAccess::STORE) {
+            slot.access = Access::ReadWrite;
         }
     }
     slots
