@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Everything that is worth knowing of pixgrad on a GPU, in about ten minutes: benches/gpu.sh [FOLDER]
+# Everything that is worth knowing of pixgrad on a GPU: benches/gpu.sh [FOLDER]. By what `bench` allows itself about ten minutes on one;
+# the limits of all steps add up to half an hour.
 #
 # Is it right there: the kernels' tests. How fast: the benchmark in f32, in f16, and in both without cooperative matrices. Beside
 # PyTorch, where there is one. And pictures to look at. Each step has a time limit, ends by itself, and leaves its log in FOLDER; one that
@@ -44,7 +45,7 @@ bench() { # NAME OPTION…
 }
 
 step devices 30 "$PIXGRAD" devices
-# Whole networks on software are no matter of the GPU.
+# Those that run the most kernels on the device; the rest of the suite tests much that no GPU changes.
 step tests 300 env PIXGRAD_TEST_DEVICE="$device" "$KERNELS" conv packed multiply shaders gram matmul pool relu engine bands precision::gradients_of_the
 bench f32 ${BENCH:-}
 bench f16 --precision f16 ${BENCH:-}

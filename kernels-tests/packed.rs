@@ -23,6 +23,7 @@ enum Stand {
     Rectified(Vec<f32>),
     Half(Vec<f32>),
     Real(Vec<f32>),
+    Wide(Vec<f32>),
     Words(Vec<u32>),
 }
 
@@ -33,6 +34,7 @@ impl Stand {
             Self::Rectified(v) => (Kind::Rectified, v.len()),
             Self::Half(v) => (Kind::Half, v.len()),
             Self::Real(v) => (Kind::Real, v.len()),
+            Self::Wide(v) => (Kind::Wide, v.len()),
             Self::Words(v) => (Kind::Word, v.len()),
         }
     }
@@ -41,9 +43,11 @@ impl Stand {
         let (kind, len) = self.kind();
         let buffer = device.buffer("test", kind, len).expect("it fits");
         match self {
-            Self::Packed(v) | Self::Rectified(v) | Self::Half(v) | Self::Real(v) => {
-                device.upload(&buffer, v)
-            }
+            Self::Packed(v)
+            | Self::Rectified(v)
+            | Self::Half(v)
+            | Self::Real(v)
+            | Self::Wide(v) => device.upload(&buffer, v),
             Self::Words(v) => device.upload_words(&buffer, v),
         }
         .expect("it fits");
@@ -117,6 +121,28 @@ fn bias(rng: &mut ChaCha8Rng, view: View) -> Stand {
 
 /// Strips of a whole and of a broken width, pairs and single quads of channels.
 const SHAPES: [(u32, u32, u32, u32); 3] = [(9, 13, 8, 16), (16, 32, 12, 20), (5, 7, 3, 6)];
+
+/// Weights that no part of f16 holds: f32 by another name.
+#[test]
+fn weights_beyond_f16() {
+    let rng = &mut random(3);
+    let view = View::new(1, 9, 13, 8);
+    let conv = Conv {
+        pad: 1,
+        bias: true,
+        ..Conv::new(view, view, 3)
+    };
+    let mut wide = uniform(rng, conv.weights_len());
+    wide.iter_mut().for_each(|w| *w *= 1e5);
+    let stands = [
+        packed(rng, view),
+        Stand::Wide(wide),
+        unwritten(view),
+        bias(rng, view),
+    ];
+    check(conv, &stands);
+    check(Conv3x3::serve(conv).expect("its shape"), &stands);
+}
 
 #[test]
 fn convolutions_forward_and_backward() {

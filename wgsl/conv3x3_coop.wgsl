@@ -75,16 +75,11 @@ fn digits(value: vec4<f32>) -> vec4<f32> {
 
 // What is multiplied of a pixel in a round.
 fn pixel_part(value: vec4<f32>, round: u32) -> vec4<f32> {
-#ifdef SPLIT_WEIGHTS
+#ifdef SPLIT
     let first = digits(value);
     return select(select(first, value - first, round == 1u), first * (1.0 / SHIFT), round == 2u);
 #else
-#ifdef SPLIT
-    let first = digits(value);
-    return select(first, value - first, round == 1u);
-#else
     return value;
-#endif
 #endif
 }
 
@@ -265,41 +260,42 @@ fn main(
             let top = coopLoad<Right>(&taps[channels * PITCH], PITCH);
             let middle = coopLoad<Right>(&taps[(WIDE + channels) * PITCH], PITCH);
             let bottom = coopLoad<Right>(&taps[(2u * WIDE + channels) * PITCH], PITCH);
+            // The columns of three rows are under way at a time.
             let at = column * PITCH;
             var row = coopLoadT<Left>(&pixels[at], PITCH);
-            var p = coopMultiplyAdd(row, top, begin(a));
+            var s = coopMultiplyAdd(row, top, begin(a));
             row = coopLoadT<Left>(&pixels[at + BELOW], PITCH);
-            var q = coopMultiplyAdd(row, top, begin(b));
-            p = coopMultiplyAdd(row, middle, p);
+            var t = coopMultiplyAdd(row, top, begin(b));
+            s = coopMultiplyAdd(row, middle, s);
             row = coopLoadT<Left>(&pixels[at + 2u * BELOW], PITCH);
-            var r = coopMultiplyAdd(row, top, begin(c));
-            q = coopMultiplyAdd(row, middle, q);
-            a = end(a, coopMultiplyAdd(row, bottom, p));
+            var u = coopMultiplyAdd(row, top, begin(c));
+            t = coopMultiplyAdd(row, middle, t);
+            a = end(a, coopMultiplyAdd(row, bottom, s));
             row = coopLoadT<Left>(&pixels[at + 3u * BELOW], PITCH);
-            p = coopMultiplyAdd(row, top, begin(d));
-            r = coopMultiplyAdd(row, middle, r);
-            b = end(b, coopMultiplyAdd(row, bottom, q));
+            s = coopMultiplyAdd(row, top, begin(d));
+            u = coopMultiplyAdd(row, middle, u);
+            b = end(b, coopMultiplyAdd(row, bottom, t));
             row = coopLoadT<Left>(&pixels[at + 4u * BELOW], PITCH);
-            q = coopMultiplyAdd(row, top, begin(e));
-            p = coopMultiplyAdd(row, middle, p);
-            c = end(c, coopMultiplyAdd(row, bottom, r));
+            t = coopMultiplyAdd(row, top, begin(e));
+            s = coopMultiplyAdd(row, middle, s);
+            c = end(c, coopMultiplyAdd(row, bottom, u));
             row = coopLoadT<Left>(&pixels[at + 5u * BELOW], PITCH);
-            r = coopMultiplyAdd(row, top, begin(f));
-            q = coopMultiplyAdd(row, middle, q);
-            d = end(d, coopMultiplyAdd(row, bottom, p));
+            u = coopMultiplyAdd(row, top, begin(f));
+            t = coopMultiplyAdd(row, middle, t);
+            d = end(d, coopMultiplyAdd(row, bottom, s));
             row = coopLoadT<Left>(&pixels[at + 6u * BELOW], PITCH);
-            p = coopMultiplyAdd(row, top, begin(g));
-            r = coopMultiplyAdd(row, middle, r);
-            e = end(e, coopMultiplyAdd(row, bottom, q));
+            s = coopMultiplyAdd(row, top, begin(g));
+            u = coopMultiplyAdd(row, middle, u);
+            e = end(e, coopMultiplyAdd(row, bottom, t));
             row = coopLoadT<Left>(&pixels[at + 7u * BELOW], PITCH);
-            q = coopMultiplyAdd(row, top, begin(h));
-            p = coopMultiplyAdd(row, middle, p);
-            f = end(f, coopMultiplyAdd(row, bottom, r));
+            t = coopMultiplyAdd(row, top, begin(h));
+            s = coopMultiplyAdd(row, middle, s);
+            f = end(f, coopMultiplyAdd(row, bottom, u));
             row = coopLoadT<Left>(&pixels[at + 8u * BELOW], PITCH);
-            q = coopMultiplyAdd(row, middle, q);
-            g = end(g, coopMultiplyAdd(row, bottom, p));
+            t = coopMultiplyAdd(row, middle, t);
+            g = end(g, coopMultiplyAdd(row, bottom, s));
             row = coopLoadT<Left>(&pixels[at + 9u * BELOW], PITCH);
-            h = end(h, coopMultiplyAdd(row, bottom, q));
+            h = end(h, coopMultiplyAdd(row, bottom, t));
         }
     }
 

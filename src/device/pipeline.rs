@@ -47,7 +47,10 @@ impl Dispatch {
 /// counts as written where it is in one buffer with what is written.
 fn slots(operation: &dyn Operation, buffers: &[&Buffer]) -> Vec<Slot> {
     let mut slots = operation.bindings();
-    debug_assert!(!overlaps(&slots, buffers), "{operation:?}");
+    assert!(
+        !overlaps(&slots, buffers),
+        "{operation:?}: what is written is bound twice"
+    );
     let written: Vec<usize> = slots
         .iter()
         .zip(buffers)
@@ -227,6 +230,9 @@ impl Gpu {
     ///
     /// # Errors
     /// [`DeviceError::Shader`].
+    ///
+    /// # Panics
+    /// When what is written is bound twice: a bug in the caller.
     pub fn dispatch(
         &self,
         operation: &dyn Operation,

@@ -261,6 +261,7 @@ impl Bands {
             let forward = match last.take() {
                 Some(forward) => forward,
                 None => {
+                    // The rows that nobody sees then are left out with all that is not read, see `Recording::prune`.
                     let nothing = |_: &mut Recording, _, _, _| ();
                     self.forward(recording, network, image, index, nothing)?
                 }
