@@ -46,7 +46,7 @@ bench() { # NAME OPTION…
 
 step devices 30 "$PIXGRAD" devices
 # Those that run the most kernels on the device; the rest of the suite tests much that no GPU changes.
-step tests 300 env PIXGRAD_TEST_DEVICE="$device" "$KERNELS" conv packed multiply shaders gram matmul pool relu engine bands precision::gradients_of_the
+step tests 300 env CARGO_MANIFEST_DIR="$PWD" PIXGRAD_TEST_DEVICE="$device" "$KERNELS" conv packed multiply shaders gram matmul pool relu engine bands precision::gradients_of_the
 bench f32 ${BENCH:-}
 bench f16 --precision f16 ${BENCH:-}
 PIXGRAD_COOP=0 bench f32-without-matrices --quick ${BENCH:-}

@@ -1,5 +1,6 @@
 //! What the kernel tests share: devices, random data, and the comparison with the f64 twin.
 
+use std::path::PathBuf;
 use std::sync::LazyLock;
 
 use pixgrad::device::{Buffer, Device, DeviceKind, DeviceOptions, Kernel, Kind, list};
@@ -10,6 +11,12 @@ use rand_chacha::ChaCha8Rng;
 
 /// ‖a − b‖/‖b‖ allowed for one kernel in f32 (design, section 7).
 pub const TOLERANCE: f64 = 1e-5;
+
+/// The project's folder: where it is now, if the variable that cargo sets says so, else where the tests were built.
+pub fn root() -> PathBuf {
+    let here = std::env::var_os("CARGO_MANIFEST_DIR");
+    here.map_or_else(|| env!("CARGO_MANIFEST_DIR").into(), PathBuf::from)
+}
 
 /// The adapter the tests run on: `PIXGRAD_TEST_DEVICE`, else the best one, software included. There must be one.
 pub static GPU: LazyLock<Device> = LazyLock::new(open_gpu);

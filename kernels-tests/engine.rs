@@ -9,10 +9,10 @@ use pixgrad::plan::Place;
 use pixgrad::recipe::{Init, Outcome, StyleLoss, TermKind, TermSpec};
 use pixgrad::{Network, Precision, Recipe};
 
-use crate::common::{GPU, noise, open_gpu, random, uniform};
+use crate::common::{GPU, noise, open_gpu, random, root, uniform};
 
 pub fn sample(name: &str, width: u32, height: u32) -> Image {
-    let path = format!("{}/samples/images/{name}", env!("CARGO_MANIFEST_DIR"));
+    let path = root().join("samples/images").join(name);
     load(path)
         .expect("a sample")
         .resize(width, height, Filter::Bicubic)

@@ -12,12 +12,12 @@ use pixgrad::optim::{Adam, Lbfgs, Optimizer};
 use pixgrad::plan::{Forward, Placed, Plan, Problem, RING_ROWS};
 use pixgrad::schedule::Executor;
 
-use crate::common::GPU;
+use crate::common::{GPU, root};
 use crate::lbfgs_plain::minimize;
 
 /// A sample picture as `[3,H,W]`.
 fn picture(name: &str, side: u32) -> Vec<f32> {
-    let path = format!("{}/samples/images/{name}", env!("CARGO_MANIFEST_DIR"));
+    let path = root().join("samples/images").join(name);
     let image = load(path).expect("a sample");
     let small = image
         .resize(side, side, Filter::Bicubic)

@@ -11,7 +11,7 @@ use pixgrad::objective::{Content, Gram, Tv};
 use pixgrad::plan::{Placed, Plan, Problem};
 use pixgrad::schedule::Executor;
 
-use crate::common::{GPU, distance, random, uniform};
+use crate::common::{GPU, distance, random, root, uniform};
 
 /// ‖a − b‖/‖b‖ allowed for a whole network's gradient in f32 (design, section 7).
 const TOLERANCE: f64 = 1e-4;
@@ -507,11 +507,8 @@ fn forward_passes_are_the_layers_definitions() {
 fn the_embedded_network_agrees_with_its_f32_file() {
     use pixgrad::recipe::classify::{Size, classify};
     let device = Device::cpu();
-    let cat = pixgrad::image::load(concat!(
-        env!("CARGO_MANIFEST_DIR"),
-        "/samples/images/chelsea.png"
-    ))
-    .expect("a sample");
+    let cat = root().join("samples/images/chelsea.png");
+    let cat = pixgrad::image::load(cat).expect("a sample");
     let scores = |spec: &str| {
         let network = Network::load(&device, spec).expect("a network");
         let mut scores = classify(&network, &cat, Size::Crop224, 1000).expect("a classifier");
@@ -529,15 +526,13 @@ fn the_embedded_network_agrees_with_its_f32_file() {
             embedded[class].label
         );
     }
-    let file = concat!(
-        env!("CARGO_MANIFEST_DIR"),
-        "/../shared/weights/squeezenet1_1.safetensors"
-    );
-    if !std::path::Path::new(file).exists() {
-        eprintln!("no {file} here: the embedded network is held against the published scores only");
+    let file = root().join("../shared/weights/squeezenet1_1.safetensors");
+    let name = file.display().to_string();
+    if !file.exists() {
+        eprintln!("no {name} here: the embedded network is held against the published scores only");
         return;
     }
-    for (a, b) in embedded.iter().zip(scores(file)) {
+    for (a, b) in embedded.iter().zip(scores(&name)) {
         assert!((a.probability - b.probability).abs() <= 2e-2, "{}", a.label);
     }
 }

@@ -7,7 +7,6 @@
 //! moves the gradient of the same network in f32 two to twenty times as far.
 
 use std::ops::ControlFlow;
-use std::path::Path;
 
 use pixgrad::device::{Device, Kind, ValueId};
 use pixgrad::image::{Filter, Image};
@@ -18,10 +17,10 @@ use pixgrad::recipe::{Class, Init, TermKind, TermSpec};
 use pixgrad::schedule::Executor;
 use pixgrad::{Network, Precision, Recipe};
 
-use crate::common::{GPU, Output, distance, noise, same};
+use crate::common::{GPU, Output, distance, noise, root, same};
 
 fn sample(name: &str) -> Image {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("samples/images");
+    let folder = root().join("samples/images");
     pixgrad::image::load(folder.join(name)).expect("a sample")
 }
 
@@ -158,7 +157,7 @@ fn gradients_of_the_embedded_networks() {
 /// The real networks beside the repository, where they are.
 #[test]
 fn gradients_of_whole_networks() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/weights");
+    let folder = root().join("../shared/weights");
     let Ok(files) = std::fs::read_dir(&folder) else {
         eprintln!("no {} here: the embedded networks only", folder.display());
         return;

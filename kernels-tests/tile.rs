@@ -12,7 +12,7 @@ use pixgrad::recipe::{FilterSpec, Init, OptimizerKind, Picture, TermKind};
 use pixgrad::schedule::Executor;
 use pixgrad::{Network, Recipe};
 
-use crate::common::{GPU, distance, random, uniform};
+use crate::common::{GPU, distance, random, root, uniform};
 
 /// An architecture with its convolutions, the layers of the Gram terms, the deepest one's stride and the image's size.
 type Case = (
@@ -161,7 +161,7 @@ fn devices_agree_on_every_padding_and_pooling() {
 }
 
 fn sample(name: &str, side: u32) -> Image {
-    let path = format!("{}/samples/images/{name}", env!("CARGO_MANIFEST_DIR"));
+    let path = root().join("samples/images").join(name);
     let image = load(path).expect("a sample");
     image
         .resize(side, side, Filter::Bicubic)
