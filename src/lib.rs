@@ -66,20 +66,31 @@
 //! adapters.
 
 pub mod bench;
+pub mod compile;
 pub mod device;
 mod error;
 pub mod image;
 pub mod kernels;
+pub mod methods;
 pub mod net;
 pub mod objective;
 pub mod optim;
 pub mod param;
 pub mod plan;
-pub mod recipe;
+pub mod run;
 pub mod schedule;
+pub mod spec;
+
+/// All that a recipe needs.
+pub mod recipe {
+    pub use crate::compile::*;
+    pub use crate::methods::*;
+    pub use crate::run::*;
+    pub use crate::spec::*;
+}
 
 pub use device::{Device, DeviceOptions};
 pub use error::Error;
 pub use image::Image;
 pub use plan::{Network, Precision};
-pub use recipe::Recipe;
+pub use spec::Recipe;

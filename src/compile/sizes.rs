@@ -1,0 +1,152 @@
+//! The size of every scale, and how many images are optimized at once.
+
+use super::pictures::Pictures;
+use crate::Error;
+use crate::image::size_for_long_side;
+use crate::kernels::MAX_SIDE;
+use crate::spec::Recipe;
+
+/// Images optimized at once.
+pub(crate) fn batch(recipe: &Recipe) -> Result<u32, Error> {
+    let pictures = recipe.image.init.pictures().len();
+    let lists = recipe
+        .terms
+        .iter()
+        .flat_map(|t| [t.channel.len(), t.class.len(), t.direction.len()])
+        .chain([pictures]);
+    let longest = lists.clone().max().unwrap_or(1).max(1);
+    let batch = recipe.image.batch.map_or(longest, |n| n as usize);
+    if batch == 0 {
+        return Err(Error::Recipe(
+            "`batch` is 0; it is a number of images, at least 1".to_string(),
+        ));
+    }
+    // A list of one serves every image.
+    if let Some(wrong) = lists.into_iter().find(|len| *len > 1 && *len != batch) {
+        return Err(Error::Recipe(format!(
+            "the recipe has a list of {wrong} for a batch of {batch} images; give one for all or one for each"
+        )));
+    }
+    u32::try_from(batch)
+        .map_err(|_| Error::Recipe(format!("a batch of {batch} images is too large")))
+}
+
+/// Width and height of every scale in pixels, coarsest first.
+pub(crate) fn scales(recipe: &Recipe, pictures: &Pictures) -> Result<Vec<(u32, u32)>, Error> {
+    let spec = &recipe.image;
+    let positive = |value: Option<u32>, name: &str| match value {
+        Some(side) if !(1..=MAX_SIDE).contains(&side) => Err(Error::Recipe(format!(
+            "`{name}` is {side}; it is a number of pixels, from 1 to {MAX_SIDE}"
+        ))),
+        other => Ok(other),
+    };
+    let (size, min_size) = (
+        positive(spec.size, "size")?,
+        positive(spec.min_size, "min_size")?,
+    );
+    let (width, height) = (
+        positive(spec.width, "width")?,
+        positive(spec.height, "height")?,
+    );
+    let last = match (width, height, pictures.shape(recipe)) {
+        (Some(width), Some(height), None) if size.is_none() => (width, height),
+        (Some(_), Some(_), None) => {
+            return Err(Error::Recipe(
+                "give either `size` or `width` and `height`, not both".to_string(),
+            ));
+        }
+        (None, None, Some(picture)) => {
+            let (w, h) = picture.size();
+            size.map_or((w, h), |size| size_for_long_side(w, h, size))
+        }
+        (None, None, None) => size.map(|s| (s, s)).unwrap_or((256, 256)),
+        (Some(_), Some(_), Some(_)) => {
+            return Err(Error::Recipe(
+                "`width` and `height` are for a result without a content or start picture; use `size`".to_string(),
+            ));
+        }
+        _ => {
+            return Err(Error::Recipe(
+                "`width` and `height` go together".to_string(),
+            ));
+        }
+    };
+    if !(spec.scale_factor > 1.0 && spec.scale_factor.is_finite()) {
+        return Err(Error::Recipe(format!(
+            "`scale_factor` is {}; it is a scale's size over that of the one before, greater than 1",
+            spec.scale_factor
+        )));
+    }
+    if spec.octaves == Some(0) || (spec.octaves.is_some() && min_size.is_some()) {
+        return Err(Error::Recipe(
+            "give `octaves`, at least 1, or `min_size`, not both".to_string(),
+        ));
+    }
+    let long = last.0.max(last.1);
+    let mut scales = vec![last];
+    for i in 1.. {
+        let coarser = f64::from(long) / spec.scale_factor.powf(f64::from(i));
+        let wanted = match (spec.octaves, min_size) {
+            (Some(octaves), _) => i < octaves && coarser >= 1.0,
+            (None, Some(min)) => coarser >= f64::from(min) - 0.5,
+            (None, None) => false,
+        };
+        if !wanted {
+            break;
+        }
+        scales.push(size_for_long_side(
+            last.0,
+            last.1,
+            coarser.round().max(1.0) as u32,
+        ));
+    }
+    scales.reverse();
+    // Scales of a pixel or two may round to the same size.
+    scales.dedup();
+    Ok(scales)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::image::Image;
+    use crate::spec::Picture;
+
+    fn sizes(size: Option<u32>, min_size: Option<u32>, picture: (u32, u32)) -> Vec<(u32, u32)> {
+        let image = Image::filled(picture.0, picture.1, [0.5; 3]).expect("an image");
+        let mut recipe = Recipe::style(Picture::from(image.clone()), [Picture::from(image)]);
+        recipe.image.size = size;
+        recipe.image.min_size = min_size;
+        let pictures = Pictures::load(&recipe).expect("pictures in memory");
+        scales(&recipe, &pictures).expect("valid sizes")
+    }
+
+    #[test]
+    fn scales_shrink_by_the_square_root_of_two() {
+        assert_eq!(
+            sizes(Some(256), Some(128), (512, 512)),
+            [(128, 128), (181, 181), (256, 256)]
+        );
+        assert_eq!(
+            sizes(Some(256), Some(129), (512, 512)),
+            [(181, 181), (256, 256)]
+        );
+        assert_eq!(sizes(Some(100), Some(128), (200, 100)), [(100, 50)]);
+        assert_eq!(sizes(None, None, (31, 17)), [(31, 17)]);
+        assert_eq!(sizes(None, Some(1), (3, 1)), [(1, 1), (2, 1), (3, 1)]);
+    }
+
+    #[test]
+    fn sizes_that_no_image_has_are_refused() {
+        let image = Image::filled(4, 4, [0.5; 3]).expect("an image");
+        let recipe = Recipe::style(Picture::from(image.clone()), [Picture::from(image)]);
+        let pictures = Pictures::load(&recipe).expect("pictures in memory");
+        for size in [0, MAX_SIDE + 1, u32::MAX] {
+            assert!(
+                scales(&recipe.clone().size(size), &pictures).is_err(),
+                "{size}"
+            );
+        }
+        assert!(scales(&recipe.size(MAX_SIDE), &pictures).is_ok());
+    }
+}

@@ -1,0 +1,159 @@
+//! The attacks as recipes.
+
+use super::{Attack, AttackMethod, Goal, Recipe, rounded};
+use crate::Error;
+use crate::image::Image;
+use crate::spec::{
+    BallNorm, Class, FilterSpec, Init, KeepSpec, MapSpec, Measure, OptimizerKind, Picture,
+    ProjectionSpec, TermKind, TermSpec,
+};
+
+/// Where the term that pulls towards the class stands in every attack's recipe.
+pub(super) const PULL: usize = 0;
+
+/// Weight of the term of which only the sign is wanted: next to the others its gradient is nothing.
+const WATCHED: f64 = 1e-9;
+
+impl Recipe {
+    /// The recipe of an attack on pictures of one size, with `initial_c` as the weight of the class's term where there
+    /// is a search for it. DeepFool's is the gradient that one of its steps needs.
+    ///
+    /// # Errors
+    /// [`Error::Recipe`] where the ball holds no 8-bit image but the picture itself.
+    pub fn attack(images: &[Image], goal: &Goal, attack: &Attack) -> Result<Self, Error> {
+        let pictures = |images: &[Image]| images.iter().map(picture).collect();
+        let mut recipe = Self::new().seed(attack.seed);
+        recipe.image.init = Init::Pictures(pictures(images));
+        recipe.image.batch = u32::try_from(images.len()).ok();
+        recipe.optimizer.iterations = attack.steps();
+        recipe.optimizer.step_size = attack.step_size(goal.targeted);
+        let class: Vec<Class> = goal
+            .classes
+            .iter()
+            .map(|c| Class::Index(*c as u32))
+            .collect();
+        let of_class = |kind, weight| TermSpec {
+            class: class.clone(),
+            ..TermSpec::new(kind).weight(weight)
+        };
+        // Towards the class, or away from it.
+        let sign = if goal.targeted { 1.0 } else { -1.0 };
+        let c = f64::from(attack.initial_c(goal.targeted));
+        // Σ(x − x₀)², not its mean.
+        let elements = images.first().map_or(0, |image| image.rgb.len());
+        let distance = TermSpec::new(TermKind::L2).weight(elements as f64);
+        let margin = |weight| TermSpec {
+            untargeted: !goal.targeted,
+            confidence: Some(attack.confidence),
+            ..of_class(TermKind::Margin, weight)
+        };
+        match attack.method {
+            AttackMethod::Lbfgs => {
+                recipe.terms = vec![of_class(TermKind::CrossEntropy, sign * c), distance];
+                recipe.optimizer.kind = OptimizerKind::Lbfgs;
+                return Ok(recipe);
+            }
+            AttackMethod::Cw => {
+                recipe.terms = vec![margin(c), distance, margin(WATCHED)];
+                recipe.image.parameterisation = vec![MapSpec::Tanh];
+                // Its value is at least this where κ is reached, but for rounding.
+                let reached = -WATCHED * attack.confidence * (1.0 - 1e-5);
+                recipe.keep = Some(KeepSpec {
+                    term: 2,
+                    at_most: reached as f32,
+                });
+                recipe.optimizer.beta2 = 0.999;
+            }
+            AttackMethod::DeepFool => {
+                recipe.terms = vec![of_class(TermKind::Logit, 1.0)];
+                return Ok(recipe);
+            }
+            AttackMethod::Fgsm | AttackMethod::Bim | AttackMethod::MiFgsm | AttackMethod::Pgd => {
+                recipe.terms = vec![of_class(TermKind::CrossEntropy, sign)];
+                recipe.optimizer.kind = OptimizerKind::Gradient;
+                recipe.filters = filters(attack);
+                recipe.projections = vec![ProjectionSpec::Ball {
+                    norm: attack.norm,
+                    radius: radius(images, attack)?,
+                    random_start: attack.method == AttackMethod::Pgd,
+                }];
+            }
+        }
+        if attack.survive_8bit {
+            recipe.image.transformation = vec![MapSpec::Round];
+        }
+        Ok(recipe)
+    }
+}
+
+/// A picture without its alpha, which no network sees.
+fn picture(image: &Image) -> Picture {
+    Picture::from(Image {
+        alpha: None,
+        ..image.clone()
+    })
+}
+
+/// What the gradient becomes before the step.
+fn filters(attack: &Attack) -> Vec<FilterSpec> {
+    let normalize = |by| FilterSpec::Normalize { by, epsilon: 0.0 };
+    match (attack.method, attack.norm) {
+        (AttackMethod::MiFgsm, _) => vec![
+            normalize(Measure::L1),
+            FilterSpec::Momentum { decay: 1.0 },
+            normalize(Measure::Sign),
+        ],
+        (_, BallNorm::L2) => vec![normalize(Measure::L2)],
+        (_, BallNorm::Linf) => vec![normalize(Measure::Sign)],
+    }
+}
+
+/// The radius of the ball: smaller than asked for where the images in it are rounded to 8 bits afterwards, so that they
+/// stay in the one asked for.
+fn radius(images: &[Image], attack: &Attack) -> Result<f32, Error> {
+    if !attack.survive_8bit || attack.norm == BallNorm::L2 {
+        return Ok(attack.epsilon);
+    }
+    let mut on_grid = true;
+    for image in images {
+        on_grid &= rounded(image)?.rgb == image.rgb;
+    }
+    let steps = 255.0 * attack.epsilon;
+    let radius = if on_grid {
+        // Whole steps; a hair more than the quotient, which may be a hair too small.
+        (steps + 1e-3).floor() / 255.0
+    } else {
+        (steps - 0.5) / 255.0
+    };
+    if radius > 0.0 {
+        Ok(radius)
+    } else {
+        Err(Error::Recipe(format!(
+            "no 8-bit image but the picture itself is within {}: epsilon must be at least 1/255",
+            attack.epsilon
+        )))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rounded_images_stay_within_epsilon() {
+        let mut attack = Attack::new(AttackMethod::Bim);
+        let radius_of = |image: Image, attack: &Attack| radius(&[image], attack);
+        let at = |v: f32| Image::filled(1, 1, [v; 3]).expect("an image");
+        assert_eq!(radius_of(at(0.5), &attack).ok(), Some(8.0 / 255.0));
+        attack.survive_8bit = true;
+        assert_eq!(
+            radius_of(at(100.0 / 255.0), &attack).ok(),
+            Some(8.0 / 255.0)
+        );
+        let smaller = radius_of(at(0.5), &attack).expect("a radius");
+        assert!((smaller - 7.5 / 255.0).abs() < 1e-6, "{smaller}");
+        attack.epsilon = 0.4 / 255.0;
+        assert!(radius_of(at(0.5), &attack).is_err());
+        assert!(radius_of(at(100.0 / 255.0), &attack).is_err());
+    }
+}

@@ -1,0 +1,281 @@
+//! Fooling images by evolution: MAP-Elites with the direct encoding (Nguyen, Yosinski and Clune 2015, "Deep Neural Networks
+//! Are Easily Fooled", section 2.3). Each class is a *niche* that keeps the image of which the network is surest.
+//!
+//! A generation is an iteration of a plan like any other: a batch is bred from the elites, seen by the network, judged, and
+//! the winners replace elites. Images never leave the device; only the best answers are read back, as losses are.
+
+use std::ops::ControlFlow;
+
+use crate::Error;
+use crate::compile::ScaleReport;
+use crate::compile::recipe::with_largest;
+use crate::compile::stages::word;
+use crate::device::{Device, Kind, Recording};
+use crate::image::Image;
+use crate::kernels::{Record, View};
+use crate::optim::{Elites, Evolve};
+use crate::plan::{Forward, Network, Plan, RING_ROWS};
+use crate::run::{Outcome, Progress};
+use crate::schedule::Executor;
+
+/// An evolution of images, one for each class of a network.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Evolution {
+    /// Pixels.
+    pub width: u32,
+    /// Pixels.
+    pub height: u32,
+    /// Images of a generation.
+    pub population: u32,
+    /// Generations, the first of noise included.
+    pub generations: u64,
+    /// Seed of everything random.
+    pub seed: u64,
+    /// Mutation and crossover; its own seed is not used.
+    pub operators: Evolve,
+}
+
+impl Evolution {
+    /// Square images, with the paper's numbers: 200 images in a generation.
+    #[must_use]
+    pub fn new(side: u32) -> Self {
+        Self {
+            width: side,
+            height: side,
+            population: 200,
+            generations: 1000,
+            seed: 0,
+            operators: Evolve::default(),
+        }
+    }
+
+    fn check(&self) -> Result<(), Error> {
+        let Evolve {
+            mutation_rate,
+            halving,
+            mutation_eta,
+            crossover_rate,
+            crossover_eta,
+            ..
+        } = self.operators;
+        let share = |v: f32| (0.0..=1.0).contains(&v);
+        let eta = |v: f32| v >= 0.0 && v.is_finite();
+        let wrong = if self.width == 0 || self.height == 0 {
+            "the images have no pixel".to_string()
+        } else if self.population == 0 || self.generations == 0 {
+            "there must be at least one image and one generation".to_string()
+        } else if !share(mutation_rate) || !share(crossover_rate) {
+            format!(
+                "mutation_rate is {mutation_rate} and crossover_rate {crossover_rate}; both must be from 0 to 1"
+            )
+        } else if !eta(mutation_eta) || !eta(crossover_eta) {
+            format!(
+                "mutation_eta is {mutation_eta} and crossover_eta {crossover_eta}; both must be 0 or more"
+            )
+        } else if halving == 0 {
+            "halving is 0; it must be at least 1 generation".to_string()
+        } else {
+            return Ok(());
+        };
+        Err(Error::Recipe(format!("evolution: {wrong}")))
+    }
+
+    /// One generation in another size.
+    fn plan(&self, network: &Network, size: (u32, u32)) -> Result<(Plan, Elites), Error> {
+        let graph = network.graph();
+        // Tells what is missing where there is no classifier.
+        graph.logits()?;
+        let node = graph.find("prob")?;
+        let niches = graph.node(node).channels;
+        let view = View::new(self.population, size.1, size.0, 3);
+        let mut recording = Recording::new();
+        let step = recording.persistent("step", Kind::Word, 1);
+        let row = niches as usize;
+        let ring = recording.persistent("loss ring", Kind::Real, RING_ROWS as usize * row);
+        let elites = Elites::new(&mut recording, niches, view);
+        let operators = Evolve {
+            seed: word(self.seed, 0),
+            ..self.operators
+        };
+        let image = elites.breed(&mut recording, operators, view, step);
+        let forward = Forward::record(&mut recording, network, image, &[node], &[], |_, _, _| ())?;
+        elites.challenge(&mut recording, image, forward.tensor(node), step);
+        let record = Record {
+            slots: niches,
+            rows: RING_ROWS,
+        };
+        recording.call("record", record, &[elites.best, ring, step]);
+        let mut plan = Plan::finished(recording, image, step, ring);
+        plan.groups = vec![0; row];
+        Ok((plan, elites))
+    }
+
+    /// What it would take, without allocating or running anything on the device.
+    ///
+    /// # Errors
+    /// As [`Evolution::compile`].
+    pub fn dry_run(&self, device: &Device, network: &Network) -> Result<ScaleReport, Error> {
+        self.check()?;
+        let outline = network.outline();
+        let fitting = |size| -> Result<Plan, Error> {
+            let (plan, _) = self.plan(&outline, size)?;
+            plan.check_fits(device, plan.cost().total_bytes())?;
+            Ok(plan)
+        };
+        let size = (self.width, self.height);
+        let plan =
+            fitting(size).map_err(|error| with_largest(error, size, |s| fitting(s).is_ok()))?;
+        Ok(ScaleReport {
+            width: self.width,
+            height: self.height,
+            iterations: self.generations,
+            bands: 1,
+            peak_bytes: plan.peak_bytes(0),
+            cost: plan.cost(),
+        })
+    }
+
+    /// Makes it ready to run.
+    ///
+    /// # Errors
+    /// [`Error::Net`] for a network without a classifier or images too small for it, [`Error::Recipe`] for numbers that no
+    /// evolution has, [`Error::TooLarge`] where batch or elites do not fit the device.
+    pub fn compile(&self, network: &Network) -> Result<Evolving, Error> {
+        let device = network.device();
+        let report = self.dry_run(device, network)?;
+        let (plan, elites) = self.plan(network, (self.width, self.height))?;
+        Ok(Evolving {
+            executor: Executor::new(device, plan)?,
+            elites,
+            report,
+            best: Vec::new(),
+        })
+    }
+}
+
+/// An evolution under way. Made by [`Evolution::compile`].
+#[derive(Debug)]
+pub struct Evolving {
+    executor: Executor,
+    elites: Elites,
+    report: ScaleReport,
+    best: Vec<f32>,
+}
+
+impl Evolving {
+    /// Size, generations, memory and work.
+    #[must_use]
+    pub fn report(&self) -> &ScaleReport {
+        &self.report
+    }
+
+    /// Completed generations.
+    #[must_use]
+    pub fn done(&self) -> u64 {
+        self.executor.done()
+    }
+
+    /// The highest probability of each class so far.
+    #[must_use]
+    pub fn best(&self) -> &[f32] {
+        &self.best
+    }
+
+    /// Runs to the last generation; `watch` sees each, with the highest probability of each class so far, and may stop the
+    /// run. The loss that it is told is −log of the median of these.
+    ///
+    /// # Errors
+    /// [`Error::Device`] when the device fails.
+    pub fn run(
+        &mut self,
+        watch: &mut dyn FnMut(&Progress, &[f32]) -> ControlFlow<()>,
+    ) -> Result<Outcome, Error> {
+        let (report, best) = (self.report, &mut self.best);
+        let left = report.iterations.saturating_sub(self.executor.done());
+        let flow = self.executor.run(left, &mut |step| {
+            best.clone_from(&step.losses);
+            let left = report.iterations.saturating_sub(step.iteration + 1);
+            let progress = Progress {
+                scale: (report.width, report.height),
+                iteration: step.iteration,
+                iterations: report.iterations,
+                loss: -median(best).ln(),
+                terms: Vec::new(),
+                images: Vec::new(),
+                elapsed: step.elapsed,
+                remaining: Some(step.elapsed.mul_f64(left as f64)),
+            };
+            watch(&progress, best)
+        })?;
+        Ok(match flow {
+            ControlFlow::Break(()) => Outcome::Stopped,
+            ControlFlow::Continue(()) => Outcome::Finished,
+        })
+    }
+
+    /// The best images of classes, as an 8-bit file holds them.
+    ///
+    /// # Errors
+    /// [`Error::Device`] when the device has failed, [`Error::Recipe`] for a class that there is not.
+    pub fn images(&self, classes: &[usize]) -> Result<Vec<Image>, Error> {
+        let buffer = self.executor.buffer(self.elites.images);
+        let words = self.executor.device().download_words(buffer)?;
+        let (width, height) = (self.report.width, self.report.height);
+        let each = width as usize * height as usize;
+        let image = |class: &usize| {
+            let elite = words.chunks_exact(each).nth(*class).ok_or_else(|| {
+                Error::Recipe(format!(
+                    "there is no class {class} among {}",
+                    self.elites.niches
+                ))
+            })?;
+            let bytes = |word: &u32| word.to_le_bytes().into_iter().take(3);
+            let bytes: Vec<u8> = elite.iter().flat_map(bytes).collect();
+            Ok(Image::from_rgb8(width, height, &bytes)?)
+        };
+        classes.iter().map(image).collect()
+    }
+}
+
+/// The median; of an even number of values the mean of the middle two.
+#[must_use]
+pub fn median(values: &[f32]) -> f32 {
+    let mut sorted = values.to_vec();
+    sorted.sort_by(f32::total_cmp);
+    let at = |i: usize| sorted.get(i).copied().unwrap_or(f32::NAN);
+    let half = sorted.len() / 2;
+    if sorted.len().is_multiple_of(2) {
+        at(half.wrapping_sub(1)).midpoint(at(half))
+    } else {
+        at(half)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn medians() {
+        assert_eq!(median(&[3.0, 1.0, 2.0]), 2.0);
+        assert_eq!(median(&[4.0, 1.0, 2.0, 8.0]), 3.0);
+        assert!(median(&[]).is_nan());
+    }
+
+    #[test]
+    fn numbers_that_no_evolution_has_are_refused() {
+        let refused = |change: fn(&mut Evolution)| {
+            let mut evolution = Evolution::new(32);
+            change(&mut evolution);
+            evolution.check().expect_err("refused").to_string()
+        };
+        assert!(Evolution::new(32).check().is_ok());
+        assert!(refused(|e| e.width = 0).contains("pixel"));
+        assert!(refused(|e| e.population = 0).contains("at least one"));
+        assert!(refused(|e| e.generations = 0).contains("at least one"));
+        assert!(refused(|e| e.operators.mutation_rate = 1.5).contains("from 0 to 1"));
+        assert!(refused(|e| e.operators.crossover_rate = f32::NAN).contains("from 0 to 1"));
+        assert!(refused(|e| e.operators.mutation_eta = -1.0).contains("0 or more"));
+        assert!(refused(|e| e.operators.halving = 0).contains("at least 1"));
+    }
+}

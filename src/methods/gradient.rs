@@ -1,0 +1,98 @@
+//! Gradients, nothing stepped: for checking the engine against other programs, and for building on it.
+
+use std::ops::ControlFlow;
+
+use crate::Error;
+use crate::compile::activations::packed;
+use crate::compile::recipe::CompiledRecipe;
+use crate::image::Image;
+use crate::plan::Network;
+use crate::schedule::Executor;
+use crate::spec::Recipe;
+
+/// The objective and its gradient at the start image.
+#[derive(Debug, Clone, PartialEq)]
+pub struct GradientReport {
+    /// Pixels.
+    pub width: u32,
+    /// Pixels.
+    pub height: u32,
+    /// d(total)/d(image), `[3,H,W]`, with respect to the `[0,1]` image; of a batch one after the other.
+    pub gradient: Vec<f32>,
+    /// The total.
+    pub loss: f32,
+    /// The weighted value of every term of the recipe.
+    pub terms: Vec<f32>,
+}
+
+/// The objective and its gradient at images of one's own choice, as often as one likes.
+#[derive(Debug)]
+pub(crate) struct Gradients {
+    compiled: CompiledRecipe,
+    executor: Executor,
+}
+
+/// What [`Gradients`] found at a batch of images.
+#[derive(Debug)]
+pub(crate) struct At {
+    /// The weighted value of every term at every layer of it, for each image: `[n, slots]`.
+    pub losses: Vec<f32>,
+    /// `[N,3,H,W]`.
+    pub gradient: Vec<f32>,
+}
+
+impl Gradients {
+    pub fn new(recipe: &Recipe, network: &Network) -> Result<Self, Error> {
+        let compiled = CompiledRecipe::new(recipe, network)?;
+        let executor = compiled.executor(compiled.last(), None, None)?;
+        Ok(Self { compiled, executor })
+    }
+
+    /// At as many images as the recipe's batch has, of its size.
+    pub fn at(&mut self, images: &[Image]) -> Result<At, Error> {
+        self.evaluate(&packed(images).1)
+    }
+
+    /// At what the recipe would begin with.
+    fn at_start(&mut self) -> Result<At, Error> {
+        let start = self.compiled.parameter(self.compiled.last())?;
+        self.evaluate(&start)
+    }
+
+    fn evaluate(&mut self, parameter: &[f32]) -> Result<At, Error> {
+        let buffer = self.executor.buffer(self.executor.plan().parameter.value);
+        self.executor.device().upload(buffer, parameter)?;
+        let mut losses = Vec::new();
+        let _ = self.executor.run(1, &mut |step| {
+            losses.clone_from(&step.losses);
+            ControlFlow::Continue(())
+        })?;
+        Ok(At {
+            losses,
+            gradient: self.executor.read(self.executor.plan().gradient)?,
+        })
+    }
+}
+
+impl Recipe {
+    /// The gradient of the objective at the start image, at the full size.
+    ///
+    /// # Errors
+    /// As [`Recipe::compile`].
+    pub fn gradient(&self, network: &Network) -> Result<GradientReport, Error> {
+        let mut gradients = Gradients::new(self, network)?;
+        let At { losses, gradient } = gradients.at_start()?;
+        let mut terms = vec![0.0; self.terms.len()];
+        for (group, loss) in gradients.executor.plan().groups.iter().zip(losses) {
+            terms[*group] += loss;
+        }
+        let (width, height) = gradients.compiled.last();
+        Ok(GradientReport {
+            width,
+            height,
+            gradient,
+            loss: terms.iter().sum(),
+            terms,
+        })
+    }
+}

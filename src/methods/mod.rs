@@ -1,0 +1,27 @@
+//! The methods, one file each: each fills a [`Recipe`](crate::spec::Recipe), and some judge what comes out of it.
+
+mod attack;
+mod dream;
+mod evolve;
+mod features;
+mod fool;
+pub(crate) mod gradient;
+mod invert;
+mod style;
+mod texture;
+mod transfer;
+mod visualize;
+
+pub mod classify;
+pub mod search;
+
+pub use attack::{Adversarial, Aim, Attack, AttackMethod, Distance, Goal, Watch, attack, top_one};
+pub use dream::{DreamPreset, DreamSubject, default_dream_layers, zoomed};
+pub use evolve::{Evolution, Evolving, median};
+pub use features::{Feature, features};
+pub use gradient::GradientReport;
+pub use invert::inversion_tv;
+pub use style::{StyleLoss, default_content_layers, default_style_layers};
+pub use texture::texture_sheet_layers;
+pub use transfer::{TransferRow, TransferTable, transfer};
+pub use visualize::{Canvas, Subject, VisualizePreset, stretched};

@@ -1,0 +1,173 @@
+//! What a layer answered to the images of a folder, kept in the folder: a safetensors file with the tensors `mean` and
+//! `max`, `[images, C]`, and one JSON text as metadata that says what they belong to.
+
+use std::collections::HashMap;
+use std::fs;
+use std::io::{self, ErrorKind, Write};
+use std::path::{Path, PathBuf};
+
+use safetensors::tensor::TensorView;
+use safetensors::{Dtype, SafeTensors};
+use serde::{Deserialize, Serialize};
+
+use crate::image::write_atomically;
+use crate::net;
+use crate::run::fingerprint::Fingerprint;
+
+/// Counts the changes of the file's contents.
+const FORMAT: u32 = 1;
+
+/// The metadata's one key.
+const KEY: &str = "pixgrad";
+
+/// An image file, as far as it can be told without reading it. A file with the same stamp is the same.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Stamp {
+    pub name: String,
+    pub bytes: u64,
+    /// Since 1970, in seconds and nanoseconds.
+    pub modified: (u64, u32),
+}
+
+/// What is kept of an image.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Entry {
+    pub stamp: Stamp,
+    /// The most probable class, where the network has classes.
+    pub class: Option<usize>,
+    /// Each channel's mean over all positions, `[C]`.
+    pub mean: Vec<f32>,
+    /// Each channel's maximum over all positions, `[C]`.
+    pub max: Vec<f32>,
+}
+
+/// What the answers depend on besides the images.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Key {
+    format: u32,
+    network: String,
+    weights: String,
+    layer: String,
+    preparation: String,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Header {
+    #[serde(flatten)]
+    key: Key,
+    images: Vec<Row>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Row {
+    #[serde(flatten)]
+    stamp: Stamp,
+    class: Option<usize>,
+}
+
+impl Key {
+    pub fn new(graph: &net::Network, layer: &str) -> Self {
+        Self {
+            format: FORMAT,
+            network: graph.name.clone(),
+            weights: Fingerprint::of_network(graph).to_string(),
+            layer: layer.to_string(),
+            preparation: "short side 256, centre 224x224".to_string(),
+        }
+    }
+
+    /// The file in `folder`.
+    pub fn path(&self, folder: &Path) -> PathBuf {
+        let plain = |text: &str| -> String {
+            let fits = |c: char| c.is_alphanumeric() || c == '_';
+            text.chars()
+                .map(|c| if fits(c) { c } else { '-' })
+                .collect()
+        };
+        let (network, layer) = (plain(&self.network), plain(&self.layer));
+        folder.join(format!(".pixgrad-{network}-{layer}.safetensors"))
+    }
+
+    /// What is wrong with a file that was made with `other`.
+    fn differs(&self, other: &Self) -> Option<&'static str> {
+        [
+            (self.format != other.format, "another version made it"),
+            (
+                self.network != other.network || self.weights != other.weights,
+                "it is of another network",
+            ),
+            (self.layer != other.layer, "it is of another layer"),
+            (
+                self.preparation != other.preparation,
+                "its images were prepared in another way",
+            ),
+        ]
+        .into_iter()
+        .find_map(|(differs, what)| differs.then_some(what))
+    }
+
+    /// The images that the file knows; none where there is no file. An error says why the file is of no use.
+    pub fn read(&self, path: &Path, channels: usize) -> Result<Vec<Entry>, String> {
+        let bytes = match fs::read(path) {
+            Ok(bytes) => bytes,
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(error) => return Err(error.to_string()),
+        };
+        let damaged = || "it is damaged".to_string();
+        let (_, metadata) = SafeTensors::read_metadata(&bytes).map_err(|_| damaged())?;
+        let text = metadata.metadata().as_ref().and_then(|m| m.get(KEY));
+        let text = text.ok_or("it is not a file of `search`")?;
+        let header: Header = serde_json::from_str(text).map_err(|_| damaged())?;
+        if let Some(what) = self.differs(&header.key) {
+            return Err(what.to_string());
+        }
+        let tensors = SafeTensors::deserialize(&bytes).map_err(|_| damaged())?;
+        let values = |name: &str| -> Option<Vec<f32>> {
+            let tensor = tensors.tensor(name).ok()?;
+            let expected = tensor.dtype() == Dtype::F32
+                && tensor.shape() == [header.images.len(), channels].as_slice();
+            let (values, _) = tensor.data().as_chunks::<4>();
+            let values: Vec<f32> = values.iter().map(|b| f32::from_le_bytes(*b)).collect();
+            (expected && values.iter().all(|v| v.is_finite())).then_some(values)
+        };
+        let mean = values("mean").ok_or_else(damaged)?;
+        let max = values("max").ok_or_else(damaged)?;
+        let rows = mean.chunks_exact(channels).zip(max.chunks_exact(channels));
+        let entry = |(row, (mean, max)): (Row, (&[f32], &[f32]))| Entry {
+            stamp: row.stamp,
+            class: row.class,
+            mean: mean.to_vec(),
+            max: max.to_vec(),
+        };
+        Ok(header.images.into_iter().zip(rows).map(entry).collect())
+    }
+
+    /// Writes the file, whole or not at all.
+    pub fn write<'a>(
+        &self,
+        path: &Path,
+        channels: usize,
+        entries: impl Iterator<Item = &'a Entry>,
+    ) -> io::Result<()> {
+        let (mut images, mut mean, mut max) = (Vec::new(), Vec::new(), Vec::new());
+        for entry in entries {
+            images.push(Row {
+                stamp: entry.stamp.clone(),
+                class: entry.class,
+            });
+            mean.extend(entry.mean.iter().flat_map(|v| v.to_le_bytes()));
+            max.extend(entry.max.iter().flat_map(|v| v.to_le_bytes()));
+        }
+        let shape = vec![images.len(), channels];
+        let header = Header {
+            key: self.clone(),
+            images,
+        };
+        let view =
+            |data| TensorView::new(Dtype::F32, shape.clone(), data).map_err(io::Error::other);
+        let tensors = [("mean", view(&mean)?), ("max", view(&max)?)];
+        let metadata = HashMap::from([(KEY.to_string(), serde_json::to_string(&header)?)]);
+        let bytes = safetensors::serialize(tensors, Some(metadata)).map_err(io::Error::other)?;
+        write_atomically(path, |file| file.write_all(&bytes))
+    }
+}

@@ -1,0 +1,278 @@
+//! Checkpoints: all that the next iteration of a run depends on, in a file that another process goes on from.
+
+mod file;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use self::file::{Stored, VERSION_KEY};
+use super::Run;
+use super::fingerprint::Fingerprint;
+use crate::Error;
+use crate::compile::recipe::CompiledRecipe;
+use crate::device::{Buffer, Device};
+use crate::image::Image;
+use crate::plan::Network;
+use crate::spec::{Picture, Recipe};
+
+/// Counts the changes of the format.
+const VERSION: &str = "1";
+
+/// A picture in memory has this name, and its number, in the recipe of a checkpoint.
+const IN_MEMORY: &str = "picture in memory ";
+
+/// Where a run stands.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub(crate) struct RunState {
+    /// Index of the scale at work.
+    pub scale: usize,
+    /// Its size in pixels.
+    pub width: u32,
+    /// Its size in pixels.
+    pub height: u32,
+    /// Completed iterations of that scale.
+    pub iteration: u64,
+    /// Steps of the optimizer before that scale.
+    pub earlier: u64,
+    /// Time that iterations have taken so far.
+    pub seconds: f64,
+    /// Work that was done in that time, in units of 10⁹ floating-point operations.
+    pub gflop: f64,
+    /// In how many bands the network sees the image of each scale; sums of others are rounded in another order.
+    pub bands: Vec<u32>,
+}
+
+/// A picture of the recipe.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Stamp {
+    /// None of a picture in memory.
+    path: Option<PathBuf>,
+    /// Of its pixels.
+    hash: String,
+}
+
+/// A checkpoint's header; the state itself stays in the file until [`Recipe::resume`] reads it.
+///
+/// The file is safetensors: every value that lasts from one iteration to the next (`parameter`, `adam first moment`,
+/// `lbfgs pairs from 0`, `average`, `step` and so on) as a tensor, F32 or U32, of one axis, in the engine's own layout; and
+/// as metadata `checkpoint` (the version of the format, 1), `pixgrad` (the program's), `device`, `model`, `weights` (a hash
+/// of the network), `recipe` (TOML with absolute paths), `pictures` (JSON: the path of each picture of the recipe and a
+/// hash of its pixels) and `progress` (JSON: scale, iterations, time).
+#[derive(Debug)]
+pub struct Checkpoint {
+    stored: Stored,
+    state: RunState,
+    pictures: Vec<Stamp>,
+}
+
+/// A recipe as a checkpoint has it: the network by name, pictures in memory by number.
+fn portable(recipe: &Recipe, network: &Network) -> Result<String, Error> {
+    let mut recipe = recipe.clone();
+    if recipe.model == "auto" {
+        recipe.model.clone_from(&network.graph().name);
+    }
+    for (picture, number) in recipe.pictures_mut().zip(1..) {
+        if let Picture::Memory(_) = picture {
+            *picture = Picture::File(format!("{IN_MEMORY}{number}").into());
+        }
+    }
+    recipe.to_toml()
+}
+
+/// The recipe's pictures, as it names them and as they were read.
+fn stamps(compiled: &CompiledRecipe) -> Vec<Stamp> {
+    let mut recipe = compiled.recipe.clone();
+    let stamp = |(picture, image): (&mut Picture, &Arc<Image>)| Stamp {
+        path: match picture {
+            Picture::File(path) => Some(std::path::absolute(&*path).unwrap_or(path.clone())),
+            Picture::Memory(_) => None,
+        },
+        hash: Fingerprint::of_image(image).to_string(),
+    };
+    let pictures = recipe.pictures_mut().zip(compiled.pictures.all());
+    pictures.map(stamp).collect()
+}
+
+/// The memory of all that the next iteration depends on, by name.
+fn persistent_state(run: &Run) -> Vec<(String, &Buffer)> {
+    let executor = run.executor();
+    let labels = executor.plan().labels.iter().flat_map(|(term, labels)| {
+        let (classes, weights) = labels.buffers();
+        [
+            (format!("labels of term {term}"), classes),
+            (format!("weights of term {term}"), weights),
+        ]
+    });
+    executor.persistent().chain(labels).collect()
+}
+
+impl Run {
+    /// Writes a checkpoint, whole or not at all: a run that is made of it by [`Recipe::resume`] does what this one would have
+    /// done, bit for bit on the same adapter. This reads the state back; between iterations nothing else does.
+    ///
+    /// # Errors
+    /// [`Error::Recipe`] where a path of the recipe cannot be written as TOML; [`Error::Checkpoint`] where the file cannot be
+    /// written or the device has failed.
+    pub fn save_checkpoint(&self, path: &Path) -> Result<(), Error> {
+        let network = &self.compiled.network;
+        let json =
+            |value: serde_json::Result<String>| value.map_err(|e| Error::Recipe(e.to_string()));
+        let metadata = BTreeMap::from([
+            (VERSION_KEY, VERSION.to_string()),
+            ("pixgrad", env!("CARGO_PKG_VERSION").to_string()),
+            ("device", network.device().info().name.clone()),
+            ("model", network.graph().name.clone()),
+            (
+                "weights",
+                Fingerprint::of_network(network.graph()).to_string(),
+            ),
+            ("recipe", portable(&self.compiled.recipe, network)?),
+            (
+                "pictures",
+                json(serde_json::to_string(
+                    self.stamps.get_or_init(|| stamps(&self.compiled)),
+                ))?,
+            ),
+            ("progress", json(serde_json::to_string(&self.state()))?),
+        ]);
+        file::write(path, &metadata, &persistent_state(self), network.device())
+    }
+}
+
+impl Checkpoint {
+    /// Reads the header of a checkpoint.
+    ///
+    /// # Errors
+    /// [`Error::Checkpoint`]: there is no such file, it is none of ours, truncated, damaged, or of another version.
+    pub fn read(path: &Path) -> Result<Self, Error> {
+        let stored = Stored::read(path)?;
+        let version = &stored.metadata[VERSION_KEY];
+        if version != VERSION {
+            return Err(stored.fail(format!(
+                "it is of version {version} of the format, written by pixgrad {}; this is pixgrad {}, which reads version {VERSION}",
+                stored.metadata.get("pixgrad").map_or("?", String::as_str),
+                env!("CARGO_PKG_VERSION")
+            )));
+        }
+        let damaged = || stored.fail("it is damaged: its metadata cannot be read");
+        let json = |key: &str| {
+            stored
+                .metadata
+                .get(key)
+                .map(String::as_str)
+                .unwrap_or_default()
+        };
+        let state = serde_json::from_str(json("progress")).map_err(|_| damaged())?;
+        let pictures = serde_json::from_str(json("pictures")).map_err(|_| damaged())?;
+        Ok(Self {
+            state,
+            pictures,
+            stored,
+        })
+    }
+
+    fn metadata(&self, key: &str) -> &str {
+        self.stored.metadata.get(key).map_or("", String::as_str)
+    }
+
+    /// The name of the device that it was made on.
+    #[must_use]
+    pub fn device(&self) -> &str {
+        self.metadata("device")
+    }
+
+    /// Time that the iterations so far have taken.
+    #[must_use]
+    pub fn elapsed(&self) -> Duration {
+        Duration::try_from_secs_f64(self.state.seconds).unwrap_or_default()
+    }
+
+    /// The recipe of the run.
+    ///
+    /// # Errors
+    /// [`Error::Checkpoint`] where a picture of it was in memory only: then the recipe is the caller's to give.
+    pub fn recipe(&self) -> Result<Recipe, Error> {
+        if self.pictures.iter().any(|stamp| stamp.path.is_none()) {
+            return Err(self.stored.fail(
+                "a picture of its recipe was in the memory of a program, and only that program can go on from it",
+            ));
+        }
+        toml::from_str(self.metadata("recipe"))
+            .map_err(|e| self.stored.fail(format!("its recipe cannot be read: {e}")))
+    }
+
+    /// Whether recipe and network are those that it was made with.
+    fn check(&self, recipe: &Recipe, network: &Network) -> Result<(), Error> {
+        let (model, weights) = (self.metadata("model"), self.metadata("weights"));
+        let graph = network.graph();
+        if Fingerprint::of_network(graph).to_string() != weights {
+            let other = if graph.name == model {
+                "there are other weights under that name now".to_string()
+            } else {
+                format!("not `{}`", graph.name)
+            };
+            return Err(self.stored.fail(format!(
+                "it was made with the network `{model}` (hash {weights}), {other}"
+            )));
+        }
+        if portable(recipe, network)? != self.metadata("recipe") {
+            return Err(self.stored.fail("it was made with another recipe"));
+        }
+        Ok(())
+    }
+
+    fn check_pictures(&self, compiled: &CompiledRecipe) -> Result<(), Error> {
+        let found = stamps(compiled);
+        let Some((expected, _)) = self
+            .pictures
+            .iter()
+            .zip(&found)
+            .find(|(a, b)| a.hash != b.hash)
+        else {
+            return Ok(());
+        };
+        Err(self.stored.fail(match &expected.path {
+            Some(path) => format!(
+                "the picture '{}' has changed since; put back the one that it was made with",
+                path.display()
+            ),
+            None => "a picture in memory is not the one that it was made with".to_string(),
+        }))
+    }
+}
+
+impl Recipe {
+    /// Goes on where a checkpoint of a run of this recipe stands. The recipe is [`Checkpoint::recipe`], or the caller's own
+    /// where its pictures were in memory.
+    ///
+    /// # Errors
+    /// [`Error::Checkpoint`] for another recipe, network or picture; else as [`Recipe::compile`].
+    pub fn resume(
+        &self,
+        device: &Device,
+        network: &Network,
+        checkpoint: &Checkpoint,
+    ) -> Result<Run, Error> {
+        checkpoint.check(self, network)?;
+        let mut compiled = CompiledRecipe::read(self, network)?;
+        checkpoint.check_pictures(&compiled)?;
+        let state = &checkpoint.state;
+        let size = compiled.scales().get(state.scale);
+        if size != Some(&(state.width, state.height))
+            || state.bands.len() != compiled.scales().len()
+        {
+            return Err(checkpoint.stored.fail(
+                "its sizes are not those that this version of pixgrad makes of its recipe; go on with the version that wrote it",
+            ));
+        }
+        compiled.bands.clone_from(&state.bands);
+        let reports = compiled.reports()?;
+        let run = Run::at(compiled, reports, state, None)?;
+        checkpoint.stored.load(device, &persistent_state(&run))?;
+        Ok(run)
+    }
+}

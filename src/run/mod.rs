@@ -1,0 +1,17 @@
+//! The run of a compiled recipe: its scales from coarse to fine, checkpoints, forecasts, series of pictures.
+
+mod checkpoint;
+mod estimate;
+pub(crate) mod fingerprint;
+mod forecast;
+mod rescale;
+#[expect(clippy::module_inception, reason = "the type `Run` of the room `run`")]
+mod run;
+mod series;
+mod texture;
+
+pub use checkpoint::Checkpoint;
+pub use forecast::{Pace, ScaleForecast};
+pub use run::{Outcome, Progress, Run};
+pub use series::Series;
+pub use texture::TEXTURE_FORMATS;

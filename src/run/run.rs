@@ -1,0 +1,479 @@
+//! A compiled recipe: its scales one after the other, each a plan with its memory.
+
+use std::ops::ControlFlow;
+use std::sync::OnceLock;
+use std::time::{Duration, Instant};
+
+use super::checkpoint::{RunState, Stamp};
+use super::estimate::{Estimate, Portion};
+use super::rescale::{hand_over, result};
+use crate::Error;
+use crate::compile::ScaleReport;
+use crate::compile::activations::packed;
+use crate::compile::pictures::resized;
+use crate::compile::recipe::CompiledRecipe;
+use crate::compile::recipe::survivors;
+use crate::compile::reuse::MemoryPool;
+use crate::device::Device;
+use crate::image::{Image, luma, with_luma};
+use crate::kernels::unpack;
+use crate::objective::Labels;
+use crate::plan::Network;
+use crate::schedule::Executor;
+use crate::spec::{Carry, Recipe};
+
+/// One completed iteration.
+#[derive(Debug, Clone)]
+pub struct Progress {
+    /// Width and height in pixels of the scale at work.
+    pub scale: (u32, u32),
+    /// Number of the iteration over all scales, from 0.
+    pub iteration: u64,
+    /// Iterations of all scales together.
+    pub iterations: u64,
+    /// The objective at the image before this iteration's step.
+    pub loss: f32,
+    /// The weighted value of every term of the recipe, over all images of the batch.
+    pub terms: Vec<f32>,
+    /// The objective of every image of the batch.
+    pub images: Vec<f32>,
+    /// Time the iteration took.
+    pub elapsed: Duration,
+    /// Estimated time until the last iteration is done; none before there is anything to tell it from.
+    pub remaining: Option<Duration>,
+}
+
+/// How a run ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// All iterations are done.
+    Finished,
+    /// The number of iterations asked for is done, more remain.
+    Paused,
+    /// The progress callback stopped it.
+    Stopped,
+}
+
+/// A recipe compiled for a device and a network. Made by [`Recipe::compile`].
+#[derive(Debug)]
+pub struct Run {
+    pub(crate) compiled: CompiledRecipe,
+    reports: Vec<ScaleReport>,
+    scale: usize,
+    executor: Executor,
+    /// Steps of the optimizer before this scale.
+    earlier: u64,
+    /// Time in which how much work was done.
+    spent: (Duration, f64),
+    /// What is known of the time that is left.
+    estimate: Estimate,
+    /// What a checkpoint says of the pictures, once one has been written.
+    pub(crate) stamps: OnceLock<Vec<Stamp>>,
+    /// The memory of scales that are done, where another run is to follow.
+    pool: Option<MemoryPool>,
+}
+
+impl Recipe {
+    /// Reads the pictures, resolves layers and sizes, and makes the first scale ready to run.
+    ///
+    /// # Errors
+    /// Whatever is wrong with the recipe, its pictures or its layers; [`Error::TooLarge`] when the largest scale
+    /// does not fit the device, with the largest size that would.
+    pub fn compile(&self, device: &Device, network: &Network) -> Result<Run, Error> {
+        let compiled = CompiledRecipe::new(self, network)?;
+        let reports = compiled.reports()?;
+        Run::first(device, compiled, reports, None)
+    }
+}
+
+impl Run {
+    /// A run before its first iteration; with `pool` it takes memory from there, and gives none back until it ends.
+    pub(crate) fn first(
+        device: &Device,
+        compiled: CompiledRecipe,
+        reports: Vec<ScaleReport>,
+        pool: Option<MemoryPool>,
+    ) -> Result<Self, Error> {
+        let state = RunState {
+            width: reports[0].width,
+            height: reports[0].height,
+            ..RunState::default()
+        };
+        let run = Self::at(compiled, reports, &state, pool)?;
+        let start = run.compiled.parameter((state.width, state.height))?;
+        let parameter = run.executor.buffer(run.executor.plan().parameter.value);
+        device.upload(parameter, &start)?;
+        Ok(run)
+    }
+
+    /// The memory of its scales.
+    pub(crate) fn into_spare(self) -> MemoryPool {
+        let mut pool = self.pool.unwrap_or_default();
+        pool.put(self.executor);
+        pool
+    }
+
+    /// A run that stands somewhere, with its memory still empty.
+    pub(crate) fn at(
+        compiled: CompiledRecipe,
+        reports: Vec<ScaleReport>,
+        state: &RunState,
+        mut pool: Option<MemoryPool>,
+    ) -> Result<Self, Error> {
+        let size = (state.width, state.height);
+        let earlier = Some(state.earlier);
+        let kept = pool
+            .as_mut()
+            .and_then(|pool| compiled.executor(size, earlier, Some(pool)).ok());
+        let mut executor = match kept {
+            Some(executor) => executor,
+            // Where there is not as much memory as a series would like, what it keeps goes first.
+            None => {
+                pool = None;
+                compiled.executor(size, earlier, None)?
+            }
+        };
+        executor.set_done(state.iteration);
+        let seconds = Duration::try_from_secs_f64(state.seconds).unwrap_or_default();
+        Ok(Self {
+            compiled,
+            reports,
+            scale: state.scale,
+            executor,
+            earlier: state.earlier,
+            spent: (seconds, state.gflop),
+            estimate: Estimate::default(),
+            stamps: OnceLock::new(),
+            pool,
+        })
+    }
+
+    /// Where the run stands.
+    pub(crate) fn state(&self) -> RunState {
+        let report = self.reports[self.scale];
+        RunState {
+            scale: self.scale,
+            width: report.width,
+            height: report.height,
+            iteration: self.executor.done(),
+            earlier: self.earlier,
+            seconds: self.spent.0.as_secs_f64(),
+            gflop: self.spent.1,
+            bands: self.compiled.bands.clone(),
+        }
+    }
+
+    /// Every scale's size, iterations, memory and work, coarsest first.
+    #[must_use]
+    pub fn plan(&self) -> &[ScaleReport] {
+        &self.reports
+    }
+
+    /// The recipe.
+    #[must_use]
+    pub fn recipe(&self) -> &Recipe {
+        &self.compiled.recipe
+    }
+
+    /// The scale at work, with its plan and memory.
+    #[must_use]
+    pub fn executor(&self) -> &Executor {
+        &self.executor
+    }
+
+    /// The scale at work, for measuring it: what runs through it counts as iterations of the scale.
+    pub fn executor_mut(&mut self) -> &mut Executor {
+        &mut self.executor
+    }
+
+    /// Iterations of all scales together.
+    #[must_use]
+    pub fn iterations(&self) -> u64 {
+        self.reports.iter().map(|r| r.iterations).sum()
+    }
+
+    /// Completed iterations over all scales.
+    #[must_use]
+    pub fn done(&self) -> u64 {
+        self.before() + self.executor.done()
+    }
+
+    /// Iterations of the scales before the one at work.
+    fn before(&self) -> u64 {
+        self.reports[..self.scale]
+            .iter()
+            .map(|r| r.iterations)
+            .sum()
+    }
+
+    /// Runs to the end; `progress` sees every iteration and may stop the run.
+    ///
+    /// # Errors
+    /// [`Error::Device`] when the device fails.
+    pub fn run(
+        &mut self,
+        progress: impl FnMut(&Progress) -> ControlFlow<()>,
+    ) -> Result<Outcome, Error> {
+        self.run_for(u64::MAX, progress)
+    }
+
+    /// Runs at most `most` iterations, across scales.
+    ///
+    /// # Errors
+    /// [`Error::Device`] when the device fails.
+    pub fn run_for(
+        &mut self,
+        most: u64,
+        mut progress: impl FnMut(&Progress) -> ControlFlow<()>,
+    ) -> Result<Outcome, Error> {
+        let mut left = most;
+        loop {
+            let remaining = self.reports[self.scale]
+                .iterations
+                .saturating_sub(self.executor.done());
+            let now = remaining.min(left);
+            left -= now;
+            if self.run_scale(now, &mut progress)?.is_break() {
+                return Ok(Outcome::Stopped);
+            }
+            if now < remaining {
+                return Ok(Outcome::Paused);
+            }
+            if self.scale + 1 == self.reports.len() {
+                return Ok(Outcome::Finished);
+            }
+            if left == 0 {
+                return Ok(Outcome::Paused);
+            }
+            self.next_scale()?;
+        }
+    }
+
+    fn run_scale(
+        &mut self,
+        iterations: u64,
+        progress: &mut impl FnMut(&Progress) -> ControlFlow<()>,
+    ) -> Result<ControlFlow<()>, Error> {
+        let report = self.reports[self.scale];
+        let (before, total) = (self.before(), self.iterations());
+        let groups = self.executor.plan().groups.clone();
+        let term_count = self.compiled.recipe.terms.len();
+        let batch = self.executor.plan().image.view.n as usize;
+        let later: Vec<Portion> = self.reports[self.scale + 1..]
+            .iter()
+            .map(|r| Portion {
+                iterations: r.iterations,
+                gflop: r.cost.gflop,
+            })
+            .collect();
+        let (spent, estimate) = (&mut self.spent, &mut self.estimate);
+        let mut last = Instant::now();
+        self.executor.run(iterations, &mut |step| {
+            spent.0 += last.elapsed();
+            last = Instant::now();
+            spent.1 += report.cost.gflop;
+            estimate.add(report.cost.gflop, step.elapsed);
+            let each = step.losses.len() / batch;
+            let images = step.losses.chunks(each.max(1)).map(|own| own.iter().sum());
+            let mut terms = vec![0.0; term_count];
+            for (group, loss) in groups.iter().zip(&step.losses) {
+                terms[*group] += loss;
+            }
+            let own = Portion {
+                iterations: report.iterations.saturating_sub(step.iteration + 1),
+                gflop: report.cost.gflop,
+            };
+            let left = std::iter::once(own).chain(later.iter().copied());
+            progress(&Progress {
+                scale: (report.width, report.height),
+                iteration: before + step.iteration,
+                iterations: total,
+                loss: terms.iter().sum(),
+                terms,
+                images: images.collect(),
+                elapsed: step.elapsed,
+                remaining: estimate.time(left),
+            })
+        })
+    }
+
+    /// Makes the next finer scale and hands image and moments over, resampled on the device.
+    fn next_scale(&mut self) -> Result<(), Error> {
+        let earlier = self.before() + self.executor.done();
+        let report = self.reports[self.scale + 1];
+        let size = (report.width, report.height);
+        let kept = self
+            .pool
+            .as_mut()
+            .map(|pool| self.compiled.executor(size, Some(earlier), Some(pool)));
+        let next = match kept {
+            Some(Ok(next)) => next,
+            // The coarser scale's activations make room for the finer one's, also where both were to be kept.
+            _ => {
+                self.pool = None;
+                self.executor.release(&survivors(self.executor.plan()));
+                self.compiled.next_executor(size, earlier)?
+            }
+        };
+        let detail = match self.compiled.recipe.image.carry {
+            Carry::Image => None,
+            Carry::Detail => {
+                let before = self.reports[self.scale];
+                let start = |w, h| Ok::<_, Error>(packed(&self.compiled.start((w, h))?).1);
+                Some((
+                    start(before.width, before.height)?,
+                    start(report.width, report.height)?,
+                ))
+            }
+        };
+        let wrap = self.compiled.recipe.is_tile();
+        hand_over(&self.executor, &next, detail, wrap)?;
+        self.estimate.begin();
+        let done = std::mem::replace(&mut self.executor, next);
+        match &mut self.pool {
+            Some(pool) => pool.put(done),
+            // What survived of it makes room for the rest of the finer scale.
+            None => drop(done),
+        }
+        self.earlier = earlier;
+        self.scale += 1;
+        self.executor.complete()
+    }
+
+    /// The image as it is now, with the alpha channel of the picture that gave the shape; the first of a batch.
+    ///
+    /// # Errors
+    /// [`Error::Device`] when the device has failed.
+    pub fn image(&self) -> Result<Image, Error> {
+        let image = self.images()?.swap_remove(0);
+        let shape = self.compiled.pictures.shape(&self.compiled.recipe);
+        match shape.filter(|picture| picture.alpha.is_some()) {
+            Some(picture) => match resized(picture, image.size())?.alpha {
+                Some(alpha) => Ok(image.with_alpha(alpha)?),
+                None => Ok(image),
+            },
+            None => Ok(image),
+        }
+    }
+
+    /// All images of the batch as they are now.
+    ///
+    /// # Errors
+    /// [`Error::Device`] when the device has failed.
+    pub fn images(&self) -> Result<Vec<Image>, Error> {
+        let (buffer, view) = result(&self.executor)?;
+        let planes = unpack(view, &self.executor.device().download(&buffer)?);
+        let pixels = view.h as usize * view.w as usize;
+        let chroma = self.compiled.pictures.chroma.as_ref();
+        let chroma = chroma.map(|picture| resized(picture, (view.w, view.h)));
+        let chroma = chroma.transpose()?;
+        planes
+            .chunks(3 * pixels)
+            .map(|planes| {
+                let rgb = (0..pixels)
+                    .flat_map(|i| [planes[i], planes[pixels + i], planes[2 * pixels + i]])
+                    .collect();
+                let image = Image::new(view.w, view.h, rgb)?.clamp();
+                Ok(match &chroma {
+                    Some(picture) => {
+                        let painted = with_luma(picture, &luma(&image))?;
+                        Image::new(view.w, view.h, painted.rgb)?.clamp()
+                    }
+                    None => image,
+                })
+            })
+            .collect()
+    }
+
+    /// What is not as it was asked for, in sentences for people.
+    #[must_use]
+    pub fn notes(&self) -> Vec<String> {
+        self.compiled.notes()
+    }
+
+    /// Sets the weights of each image of the batch in the recipe's term `term`, on top of the term's own, from the next
+    /// iteration on: what an outer search over them does. For terms of classes.
+    ///
+    /// # Errors
+    /// [`Error::Recipe`] where the term is none of classes, [`Error::Plan`] where it has another number of images.
+    pub fn set_weights(&self, term: usize, weights: &[f32]) -> Result<(), Error> {
+        self.labels(term)?
+            .set_weights(self.executor.device(), weights)
+    }
+
+    /// Sets the class of each image of the batch in the recipe's term `term` from the next iteration on.
+    ///
+    /// # Errors
+    /// [`Error::Recipe`] where the term is none of classes, [`Error::Plan`] where there is no such class or the term has
+    /// another number of images.
+    pub fn set_labels(&self, term: usize, labels: &[u32]) -> Result<(), Error> {
+        self.labels(term)?
+            .set_labels(self.executor.device(), labels)
+    }
+
+    fn labels(&self, term: usize) -> Result<&Labels, Error> {
+        let all = &self.executor.plan().labels;
+        all.iter()
+            .find(|(group, _)| *group == term)
+            .map(|(_, labels)| labels)
+            .ok_or_else(|| Error::Recipe(format!("term {term} of the recipe is none of classes")))
+    }
+
+    /// Begins again at the start images, with the optimizer as it was: for another run of the same plan.
+    ///
+    /// # Errors
+    /// [`Error::Plan`] for a run of several scales, [`Error::Device`] when the device has failed.
+    pub fn restart(&mut self) -> Result<(), Error> {
+        if self.reports.len() > 1 {
+            return Err(Error::Plan(
+                "a run of several scales cannot begin again".to_string(),
+            ));
+        }
+        self.executor.reset()?;
+        let report = self.reports[0];
+        let start = self.compiled.parameter((report.width, report.height))?;
+        let parameter = self.executor.plan().parameter.value;
+        Ok(self
+            .executor
+            .device()
+            .upload(self.executor.buffer(parameter), &start)?)
+    }
+
+    /// Appends iterations of the scale at work to the host program's command encoder (GPU only).
+    ///
+    /// # Errors
+    /// [`Error::Plan`] on the `cpu` device.
+    pub fn encode(
+        &mut self,
+        encoder: &mut wgpu::CommandEncoder,
+        iterations: u64,
+    ) -> Result<(), Error> {
+        self.executor.encode(encoder, iterations)
+    }
+
+    /// Appends a copy of the image as it is now to the host program's command encoder (GPU only).
+    ///
+    /// `texture` must be of the size of the scale at work, of a format of [`TEXTURE_FORMATS`](super::TEXTURE_FORMATS), and allow
+    /// `COPY_DST`. The bytes are sRGB-encoded, whether the format says so or not; alpha is opaque. What is copied is
+    /// the last iterate, not the average.
+    ///
+    /// # Errors
+    /// [`Error::Plan`] on the `cpu` device, or where the texture's size or format is another.
+    pub fn copy_to_texture(
+        &self,
+        encoder: &mut wgpu::CommandEncoder,
+        texture: &wgpu::Texture,
+    ) -> Result<(), Error> {
+        super::texture::record(&self.executor, encoder, texture)
+    }
+
+    /// The GPU buffer of the images being optimized: `n·height·width` vec4s of f32, RGB in `[0,1]` and 0. None on the `cpu`
+    /// device, and none where the image is made of parameters: it is in memory only while the network reads it.
+    #[must_use]
+    pub fn image_buffer(&self) -> Option<&wgpu::Buffer> {
+        let plan = self.executor.plan();
+        let pixels = plan.parameterisation.is_empty();
+        let own = pixels.then(|| self.executor.buffer(plan.image.value).wgpu())?;
+        own.map(|own| own.buffer)
+    }
+}

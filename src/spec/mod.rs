@@ -1,0 +1,191 @@
+//! The recipe as a plain value: what `pixgrad run` reads and `--save-recipe` writes.
+
+mod image;
+mod lists;
+mod optimizer;
+mod picture;
+mod stages;
+mod term;
+
+pub use image::{Carry, ImageSpec, Init, PreserveColor};
+pub use optimizer::{OptimizerKind, OptimizerSpec, Progress as ProgressPolicy};
+pub use picture::Picture;
+pub use stages::{BallNorm, FilterSpec, KeepSpec, MapSpec, Measure, ProjectionSpec};
+pub use term::{Class, LayerWeight, MmdKernel, Position, TermKind, TermSpec};
+
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use crate::Error;
+use crate::net::{Padding, Pooling};
+use crate::plan::Precision;
+
+/// A method: terms, start image, optimizer, schedule.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Recipe {
+    /// An embedded or installed network, a weights file, or `auto`.
+    #[serde(default = "auto")]
+    pub model: String,
+    /// What the network sees beyond the image's edges; `wrap`: the image is a tile, for everything that looks beyond them.
+    #[serde(default, skip_serializing_if = "Padding::is_zero")]
+    pub padding: Padding,
+    /// How the network's pools sum up their windows.
+    #[serde(default, skip_serializing_if = "Pooling::is_max")]
+    pub pooling: Pooling,
+    /// How layers, their gradients and weights are stored.
+    #[serde(default, skip_serializing_if = "Precision::is_f32")]
+    pub precision: Precision,
+    /// Seed of everything random.
+    #[serde(default)]
+    pub seed: u64,
+    /// Start image and sizes.
+    #[serde(default)]
+    pub image: ImageSpec,
+    /// What steps the image.
+    #[serde(default)]
+    pub optimizer: OptimizerSpec,
+    /// What happens to the gradient before the optimizer sees it, first to last.
+    #[serde(default, rename = "filter", skip_serializing_if = "Vec::is_empty")]
+    pub filters: Vec<FilterSpec>,
+    /// What happens to the image after a step, first to last.
+    #[serde(default, rename = "projection", skip_serializing_if = "Vec::is_empty")]
+    pub projections: Vec<ProjectionSpec>,
+    /// Which of all images on the way is the result; absent: the last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub keep: Option<KeepSpec>,
+    /// The objective: the sum of these.
+    #[serde(default, rename = "term")]
+    pub terms: Vec<TermSpec>,
+}
+
+fn auto() -> String {
+    "auto".to_string()
+}
+
+impl Recipe {
+    /// An empty objective with everything else at its default.
+    #[must_use]
+    pub fn new() -> Self {
+        Self {
+            model: auto(),
+            padding: Padding::default(),
+            pooling: Pooling::default(),
+            precision: Precision::default(),
+            seed: 0,
+            image: ImageSpec::default(),
+            optimizer: OptimizerSpec::default(),
+            filters: Vec::new(),
+            projections: Vec::new(),
+            keep: None,
+            terms: Vec::new(),
+        }
+    }
+
+    /// Reads a recipe file; relative paths in it start at its folder.
+    ///
+    /// # Errors
+    /// [`Error::RecipeFile`] with the line that is wrong.
+    pub fn read(path: &Path) -> Result<Self, Error> {
+        let fail = |reason: String| Error::RecipeFile {
+            path: path.to_path_buf(),
+            reason,
+        };
+        let text = std::fs::read_to_string(path).map_err(|e| fail(e.to_string()))?;
+        let mut recipe: Self = toml::from_str(&text).map_err(|e| fail(e.to_string()))?;
+        if let Some(folder) = path.parent() {
+            for picture in recipe.pictures_mut() {
+                picture.relative_to(folder);
+            }
+            if recipe.model.ends_with(".safetensors") {
+                recipe.model = folder.join(&recipe.model).display().to_string();
+            }
+        }
+        Ok(recipe)
+    }
+
+    /// The recipe as TOML, with absolute paths, so that it means the same from everywhere.
+    ///
+    /// # Errors
+    /// [`Error::Recipe`] when a picture is in memory only.
+    pub fn to_toml(&self) -> Result<String, Error> {
+        let mut recipe = self.clone();
+        for picture in recipe.pictures_mut() {
+            if let Picture::File(path) = picture
+                && let Ok(full) = std::path::absolute(&*path)
+            {
+                *path = full;
+            }
+        }
+        if recipe.model.ends_with(".safetensors")
+            && let Ok(full) = std::path::absolute(&recipe.model)
+        {
+            recipe.model = full.display().to_string();
+        }
+        toml::to_string(&recipe)
+            .map_err(|e| Error::Recipe(format!("the recipe cannot be written: {e}")))
+    }
+
+    /// Every picture that the recipe names.
+    pub(crate) fn pictures_mut(&mut self) -> impl Iterator<Item = &mut Picture> {
+        let of_terms = self.terms.iter_mut().flat_map(|t| {
+            let masks = t.mask.iter_mut().chain(&mut t.target_mask);
+            t.target.iter_mut().chain(masks)
+        });
+        self.image.init.pictures_mut().iter_mut().chain(of_terms)
+    }
+
+    /// Long side of the result, in pixels.
+    #[must_use]
+    pub fn size(mut self, size: u32) -> Self {
+        self.image.size = Some(size);
+        self
+    }
+
+    /// Long side of the coarsest scale, in pixels.
+    #[must_use]
+    pub fn min_size(mut self, size: u32) -> Self {
+        self.image.min_size = Some(size);
+        self
+    }
+
+    /// Iterations at every scale.
+    #[must_use]
+    pub fn iterations(mut self, iterations: u64) -> Self {
+        self.optimizer.iterations = iterations;
+        self.optimizer.initial_iterations = None;
+        self
+    }
+
+    /// Where the optimization starts.
+    #[must_use]
+    pub fn init(mut self, init: Init) -> Self {
+        self.image.init = init;
+        self
+    }
+
+    /// Seed of everything random.
+    #[must_use]
+    pub fn seed(mut self, seed: u64) -> Self {
+        self.seed = seed;
+        self
+    }
+
+    /// Whether the image is a tile, whose opposite edges meet.
+    #[must_use]
+    pub fn is_tile(&self) -> bool {
+        self.padding == Padding::Wrap
+    }
+
+    /// The first term of a kind.
+    pub fn term_mut(&mut self, kind: TermKind) -> Option<&mut TermSpec> {
+        self.terms.iter_mut().find(|t| t.kind == kind)
+    }
+}
+
+impl Default for Recipe {
+    fn default() -> Self {
+        Self::new()
+    }
+}
