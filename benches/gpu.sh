@@ -2,13 +2,14 @@
 # Everything that is worth knowing of pixgrad on a GPU: benches/gpu.sh [FOLDER]. By what `bench` allows itself about ten minutes on one;
 # the limits of all steps add up to half an hour.
 #
-# Is it right there: the kernels' tests. How fast: the benchmark in f32, in f16, and in both without cooperative matrices. Beside
+# Is it right there: the tests of the kernels and of the engine. How fast: the benchmark in f32, in f16, and in both without cooperative matrices. Beside
 # PyTorch, where there is one. And pictures to look at. Each step has a time limit, ends by itself, and leaves its log in FOLDER; one that
 # fails keeps no other from running, and makes the script exit with 1 at the end.
 #
 # Where there is no Rust, bring what it would build, and say where it lies:
 #   PIXGRAD=target/release/pixgrad         cargo build --release
 #   KERNELS=target/release/deps/kernels-…  cargo test --release --test kernels --no-run
+#   ENGINE=target/release/deps/engine-…    cargo test --release --test engine --no-run
 # DEVICE: number or part of the name, as `pixgrad devices` has them [the first GPU]. SIZE: of pictures and of the comparison [1024].
 set -uo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -19,10 +20,11 @@ if [ -z "${PIXGRAD:-}" ]; then
     cargo build --release || exit 1
     PIXGRAD=target/release/pixgrad
 fi
-if [ -z "${KERNELS:-}" ]; then
-    KERNELS=$(cargo test --release --test kernels --no-run 2>&1 | sed -n 's/.*(\(target.*kernels-[0-9a-f]*\))$/\1/p')
-    [ -n "$KERNELS" ] || { echo "the kernels' tests were not built" >&2; exit 1; }
-fi
+tests() { # NAME: builds these tests, prints where they lie
+    cargo test --release --test "$1" --no-run 2>&1 | sed -n "s/.*(\(target.*$1-[0-9a-f]*\))\$/\1/p"
+}
+: "${KERNELS:=$(tests kernels)}" "${ENGINE:=$(tests engine)}"
+[ -n "$KERNELS" ] && [ -n "$ENGINE" ] || { echo "the tests of the kernels or of the engine were not built" >&2; exit 1; }
 device=${DEVICE:-$("$PIXGRAD" devices 2>/dev/null | awk '$0 !~ / cpu / && /^[0-9]/ { print $1; exit }')}
 [ -n "$device" ] || { echo "no GPU found; DEVICE=NUMBER takes another adapter, as \`pixgrad devices\` numbers them" >&2; exit 1; }
 
@@ -46,7 +48,9 @@ bench() { # NAME OPTION…
 
 step devices 30 "$PIXGRAD" devices
 # Those that run the most kernels on the device; the rest of the suite tests much that no GPU changes.
-step tests 300 env CARGO_MANIFEST_DIR="$PWD" PIXGRAD_TEST_DEVICE="$device" "$KERNELS" conv packed multiply shaders gram matmul pool relu engine bands precision::gradients_of_the
+export CARGO_MANIFEST_DIR="$PWD" PIXGRAD_TEST_DEVICE="$device"
+step kernels 200 "$KERNELS" conv packed multiply shaders gram matmul pool relu
+step engine 200 "$ENGINE" scheduler bands precision::gradients_of_the
 bench f32 ${BENCH:-}
 bench f16 --precision f16 ${BENCH:-}
 PIXGRAD_COOP=0 bench f32-without-matrices --quick ${BENCH:-}

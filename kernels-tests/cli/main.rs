@@ -1,0 +1,554 @@
+//! The command line tool as a user meets it: files, reports, messages, exit codes. On the `cpu` device, on small pictures.
+
+mod attack;
+mod batch;
+mod bench;
+mod checkpoint;
+mod control;
+mod losses;
+mod methods;
+mod precision;
+mod refusals;
+mod search;
+
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+use pixgrad::Image;
+use pixgrad::image::{self, Filter, SaveOptions};
+use safetensors::SafeTensors;
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// A folder of small pictures to run the tool in.
+struct Desk {
+    folder: TempDir,
+}
+
+impl Desk {
+    /// `content.png`, 64x48, and `style.png`, 64x64.
+    fn new() -> Self {
+        let desk = Self {
+            folder: tempfile::tempdir().expect("a temporary folder"),
+        };
+        desk.picture("content.png", &sample("chelsea.png", 64, 48));
+        desk.picture("style.png", &sample("starry_night.jpg", 64, 64));
+        desk
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn picture(&self, name: &str, image: &Image) {
+        image::save(self.path(name), image, SaveOptions::default()).expect("a picture is written");
+    }
+
+    fn load(&self, name: &str) -> Image {
+        image::load(self.path(name)).expect("a valid picture")
+    }
+
+    /// Every file here, hidden ones too.
+    fn files(&self) -> Vec<String> {
+        let entries = fs::read_dir(self.folder.path()).expect("a folder");
+        let mut names: Vec<String> = entries
+            .map(|e| {
+                e.expect("an entry")
+                    .file_name()
+                    .to_string_lossy()
+                    .into_owned()
+            })
+            .collect();
+        names.sort();
+        names
+    }
+
+    fn command(&self, line: &str) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_pixgrad"));
+        command
+            .current_dir(self.folder.path())
+            .args(line.split_whitespace());
+        command
+            .env("PIXGRAD_DEVICE", "cpu")
+            .env("PIXGRAD_MODELS", self.path("no models"));
+        command
+    }
+
+    fn run(&self, line: &str) -> Output {
+        self.command(line).output().expect("the tool starts")
+    }
+
+    /// Runs what must succeed; its stdout.
+    fn done(&self, line: &str) -> String {
+        let output = self.run(line);
+        assert_eq!(
+            output.status.code(),
+            Some(0),
+            "{line}: {}",
+            text(&output.stderr)
+        );
+        text(&output.stdout)
+    }
+
+    fn json(&self, line: &str) -> Value {
+        let stdout = self.done(line);
+        serde_json::from_str(&stdout).unwrap_or_else(|e| panic!("{line}: {e}: {stdout}"))
+    }
+
+    /// Runs what must fail: with this exit code, every one of `words` on stderr, nothing on stdout, no panic, and no
+    /// file written.
+    fn refused(&self, line: &str, code: i32, words: &[&str]) {
+        let before = self.files();
+        let output = self.run(line);
+        let (stdout, stderr) = (text(&output.stdout), text(&output.stderr));
+        assert_eq!(output.status.code(), Some(code), "{line}: {stderr}");
+        assert_eq!(stdout, "", "{line}");
+        assert!(
+            stderr.starts_with("error: ") || stderr.contains("\nerror: "),
+            "{line}: {stderr}"
+        );
+        assert!(!stderr.contains("panicked"), "{line}: {stderr}");
+        for word in words {
+            assert!(stderr.contains(word), "{line}: no `{word}` in: {stderr}");
+        }
+        assert_eq!(self.files(), before, "{line}");
+    }
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+fn samples() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("samples")
+}
+
+fn sample(name: &str, width: u32, height: u32) -> Image {
+    let image = image::load(samples().join("images").join(name)).expect("a sample picture");
+    image
+        .resize(width, height, Filter::Bicubic)
+        .expect("a smaller one")
+        .clamp()
+}
+
+const SHORT: &str = "--size 64 --min-size 64 -i 5";
+
+// What works.
+
+#[test]
+fn classify_sees_the_cat() {
+    let desk = Desk::new();
+    let cat = samples().join("images/chelsea.png");
+    let document = desk.json(&format!("classify --json --top 3 {}", cat.display()));
+    assert_eq!(document.as_array().map(Vec::len), Some(1));
+    assert_eq!(document[0]["image"], cat.display().to_string());
+    let expected = [
+        (285, "Egyptian cat", 0.50),
+        (281, "tabby", 0.26),
+        (282, "tiger cat", 0.23),
+    ];
+    let top = document[0]["top"].as_array().expect("a list");
+    assert_eq!(top.len(), expected.len());
+    for (score, (class, label, probability)) in top.iter().zip(expected) {
+        assert_eq!(
+            (score["class"].as_u64(), score["label"].as_str()),
+            (Some(class), Some(label))
+        );
+        let found = score["probability"].as_f64().expect("a number");
+        assert!((found - probability).abs() < 0.02, "{label}: {found}");
+        assert!(score["logit"].is_f64());
+    }
+
+    let stdout = desk.done(&format!(
+        "classify --size native --top 2 {} style.png",
+        cat.display()
+    ));
+    assert_eq!(
+        stdout.lines().count(),
+        6,
+        "two pictures with two classes each: {stdout}"
+    );
+    assert!(stdout.contains("(285)"), "{stdout}");
+}
+
+#[test]
+fn style_paints_and_reports() {
+    let desk = Desk::new();
+    let line = format!(
+        "style content.png style.png -o out.png {SHORT} -i 20 --trace trace.json --save-recipe r.toml --json"
+    );
+    let report = desk.json(&line.replace("-i 5 ", ""));
+    let out = desk.load("out.png");
+    assert_eq!(out.size(), (64, 48));
+    assert_ne!(out, desk.load("content.png"));
+    assert_eq!(report["output"], "out.png");
+    assert_eq!(
+        (&report["width"], &report["height"]),
+        (&64.into(), &48.into())
+    );
+    assert_eq!(report["model"], "squeezenet1_1", "auto on the processor");
+    assert_eq!(report["device"]["backend"], "cpu");
+    assert_eq!(report["iterations"], 20);
+    assert_eq!(report["stopped"], false);
+    assert!(report["seconds"].as_f64().is_some_and(|s| s > 0.0));
+    let kinds: Vec<_> = report["terms"]
+        .as_array()
+        .expect("terms")
+        .iter()
+        .map(|t| &t["kind"])
+        .collect();
+    assert_eq!(kinds, ["content", "gram", "tv"]);
+
+    let trace: Value =
+        serde_json::from_slice(&fs::read(desk.path("trace.json")).expect("a trace")).expect("JSON");
+    assert_eq!(trace["device"], report["device"]);
+    assert_eq!(trace["recipe"]["model"], "squeezenet1_1");
+    let iterations = trace["iterations"].as_array().expect("iterations");
+    assert_eq!(iterations.len(), 20);
+    for (i, iteration) in iterations.iter().enumerate() {
+        assert_eq!(iteration["i"], i);
+        assert_eq!(iteration["scale"], serde_json::json!([64, 48]));
+        assert_eq!(iteration["terms"].as_array().map(Vec::len), Some(3));
+        assert!(iteration["ms"].as_f64().is_some_and(|ms| ms > 0.0));
+    }
+    let loss = |i: usize| iterations[i]["loss"].as_f64().expect("a loss");
+    assert!(loss(19) < 0.7 * loss(0), "{} to {}", loss(0), loss(19));
+    assert_eq!(report["loss"], iterations[19]["loss"]);
+
+    // The saved recipe, from another folder, gives the same picture.
+    fs::create_dir(desk.path("sub")).expect("a folder");
+    fs::rename(desk.path("r.toml"), desk.path("sub/r.toml")).expect("moved");
+    desk.done("run sub/r.toml -o again.png");
+    assert_eq!(desk.load("again.png"), out);
+}
+
+#[test]
+fn the_default_output_is_named_after_the_content_and_said() {
+    let desk = Desk::new();
+    let output = desk.run(&format!("style content.png style.png {SHORT}"));
+    assert_eq!(output.status.code(), Some(0));
+    assert_eq!(desk.load("content-pixgrad.png").size(), (64, 48));
+    let (stdout, stderr) = (text(&output.stdout), text(&output.stderr));
+    assert_eq!(stdout.lines().count(), 1, "{stdout}");
+    assert!(
+        stdout.contains("content-pixgrad.png") && stdout.contains("on cpu"),
+        "{stdout}"
+    );
+    let first = stderr.lines().next().expect("a line at the start");
+    for word in ["squeezenet1_1 (auto)", "cpu", "64x48", "5 iterations"] {
+        assert!(first.contains(word), "{first}");
+    }
+    let quiet = desk.run(&format!("style content.png style.png {SHORT} -q"));
+    assert_eq!(text(&quiet.stderr), "");
+}
+
+#[test]
+fn several_styles_are_blended() {
+    let desk = Desk::new();
+    desk.picture("gravel.png", &sample("gravel.png", 64, 64));
+    let run = |weights: &str, out: &str| {
+        desk.done(&format!(
+            "style content.png style.png gravel.png --style-weights {weights} -o {out} {SHORT}"
+        ));
+        desk.load(out)
+    };
+    assert_ne!(run("1,0", "a.png"), run("0,1", "b.png"));
+    // Weights are shares.
+    assert_eq!(run("2,2", "c.png"), run("1,1", "d.png"));
+}
+
+#[test]
+fn texture_has_the_size_asked_for_and_follows_the_seed() {
+    let desk = Desk::new();
+    let run = |seed: u32, out: &str| {
+        let report = desk.json(&format!(
+            "texture style.png -o {out} --size 72x40 --min-size 72 -i 5 --seed {seed} --json"
+        ));
+        assert_eq!(
+            (&report["width"], &report["height"]),
+            (&72.into(), &40.into())
+        );
+        desk.load(out)
+    };
+    let first = run(1, "a.png");
+    assert_eq!(first.size(), (72, 40));
+    assert_eq!(run(1, "b.png"), first, "the same seed");
+    assert_ne!(run(2, "c.png"), first, "another seed");
+}
+
+#[test]
+fn a_narrow_picture_starts_at_the_coarsest_scale_that_its_layers_can_take() {
+    let desk = Desk::new();
+    let plan = desk.json("texture style.png --size 256x32 --min-size 16 --dry-run --json");
+    let scales = plan["scales"].as_array().expect("scales");
+    assert!(
+        (2..8).contains(&scales.len()),
+        "of 9 scales down to 16x2: {plan}"
+    );
+    desk.done("texture style.png -o out.png --size 256x32 --min-size 16 -i 2");
+    assert_eq!(desk.load("out.png").size(), (256, 32));
+}
+
+#[test]
+fn run_takes_overrides() {
+    let desk = Desk::new();
+    let recipe = samples().join("recipes/style.toml");
+    let line = format!(
+        "run {} -o out.webp --size 48 -i 3 --seed 4 --json",
+        recipe.display()
+    );
+    let report = desk.json(&line);
+    assert_eq!(
+        (&report["width"], &report["iterations"]),
+        (&48.into(), &3.into())
+    );
+    assert_eq!(desk.load("out.webp").width, 48);
+}
+
+#[test]
+fn images_are_saved_on_the_way() {
+    let desk = Desk::new();
+    desk.done(&format!(
+        "style content.png style.png -o out.png {SHORT} --save-every 2"
+    ));
+    let expected = [
+        "content.png",
+        "out-000002.png",
+        "out-000004.png",
+        "out.png",
+        "style.png",
+    ];
+    assert_eq!(desk.files(), expected);
+    assert_ne!(desk.load("out-000002.png"), desk.load("out-000004.png"));
+}
+
+/// The tensors of a safetensors file, as f32.
+fn tensors(path: &Path) -> Vec<(String, Vec<usize>, Vec<f32>)> {
+    let bytes = fs::read(path).expect("a file");
+    let file = SafeTensors::deserialize(&bytes).expect("safetensors");
+    let mut all: Vec<_> = file
+        .iter()
+        .map(|(name, view)| {
+            assert_eq!(view.dtype(), safetensors::Dtype::F32);
+            let values = view
+                .data()
+                .chunks_exact(4)
+                .map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]]));
+            (name.to_string(), view.shape().to_vec(), values.collect())
+        })
+        .collect();
+    all.sort_by(|a: &(String, Vec<usize>, Vec<f32>), b| a.0.cmp(&b.0));
+    all
+}
+
+#[test]
+fn features_are_written_under_the_names_asked_for() {
+    let desk = Desk::new();
+    let report = desk.json(
+        "features content.png --layers relu_conv1,fire2/concat,logits -o f.safetensors --json",
+    );
+    assert_eq!(
+        report["layers"][0],
+        serde_json::json!({ "layer": "relu_conv1", "shape": [64, 23, 31] })
+    );
+    let found = tensors(&desk.path("f.safetensors"));
+    let shapes: Vec<_> = found
+        .iter()
+        .map(|(name, shape, _)| (name.as_str(), shape.as_slice()))
+        .collect();
+    // 64x48 pixels through a 3x3 convolution of stride 2, then a ceil-mode 3x3 pool of stride 2.
+    assert_eq!(
+        shapes,
+        [
+            ("fire2/concat", &[128, 11, 15][..]),
+            ("logits", &[1000, 1, 1]),
+            ("relu_conv1", &[64, 23, 31])
+        ]
+    );
+    let relu = &found[2].2;
+    assert!(relu.iter().all(|v| *v >= 0.0) && relu.iter().any(|v| *v > 0.0));
+
+    desk.done("features content.png --layers features.0 -o g.safetensors --size 32");
+    assert_eq!(tensors(&desk.path("g.safetensors"))[0].1, [64, 11, 15]);
+}
+
+#[test]
+fn grad_writes_the_gradient_the_loss_and_the_terms() {
+    let desk = Desk::new();
+    let recipe = samples().join("recipes/gradient.toml");
+    let report = desk.json(&format!(
+        "grad {} -o g.safetensors --size 64 --json",
+        recipe.display()
+    ));
+    let found = tensors(&desk.path("g.safetensors"));
+    let names: Vec<_> = found.iter().map(|t| t.0.as_str()).collect();
+    assert_eq!(names, ["gradient", "loss", "term.0", "term.1", "term.2"]);
+    let (gradient, loss) = (&found[0], found[1].2[0]);
+    assert_eq!(gradient.1[0], 3);
+    assert_eq!(gradient.1.iter().max(), Some(&64));
+    assert!(gradient.2.iter().all(|v| v.is_finite()) && gradient.2.iter().any(|v| *v != 0.0));
+    let sum: f32 = found[2..].iter().map(|t| t.2[0]).sum();
+    assert!(
+        (loss - sum).abs() <= 1e-5 * loss.abs(),
+        "{loss} is not {sum}"
+    );
+    assert_eq!(report["loss"].as_f64().map(|l| l as f32), Some(loss));
+}
+
+#[test]
+fn devices_always_end_with_the_processor() {
+    let desk = Desk::new();
+    let document = desk.json("devices --json");
+    let devices = document["devices"].as_array().expect("a list");
+    let last = devices.last().expect("at least one");
+    assert_eq!(
+        (&last["name"], &last["backend"], &last["type"]),
+        (&"cpu".into(), &"cpu".into(), &"cpu".into())
+    );
+    for (i, device) in devices.iter().enumerate() {
+        assert_eq!(device["index"], i);
+        assert!(device["features"].is_array() && device["max_buffer_bytes"].is_u64());
+    }
+    let table = desk.done("devices");
+    assert_eq!(table.lines().count(), devices.len() + 1, "{table}");
+}
+
+#[test]
+fn models_are_listed_and_shown() {
+    let desk = Desk::new();
+    let document = desk.json("models --json");
+    let names: Vec<_> = document["models"]
+        .as_array()
+        .expect("a list")
+        .iter()
+        .map(|m| &m["name"])
+        .collect();
+    assert_eq!(names, ["squeezenet1_1", "vgg19"]);
+    assert_eq!(document["models"][0]["license"], "Apache-2.0");
+    let vgg = desk.json("models show vgg19 --json");
+    let layers: Vec<_> = vgg["layers"]
+        .as_array()
+        .expect("layers")
+        .iter()
+        .map(|l| &l["name"])
+        .collect();
+    assert_eq!(layers.last(), Some(&&Value::from("relu4_1")));
+    assert_eq!(vgg["architecture"], "vgg19");
+
+    // An installed network is found; a broken file beside it is told of and hides nothing.
+    fs::create_dir(desk.path("no models")).expect("a folder");
+    fs::copy(
+        samples().join("models/squeezenet1_1.safetensors"),
+        desk.path("no models/mine.safetensors"),
+    )
+    .expect("copy");
+    fs::write(desk.path("no models/broken.safetensors"), "no").expect("written");
+    let output = desk.run("models list");
+    assert_eq!(output.status.code(), Some(0));
+    assert!(text(&output.stdout).contains("mine") && text(&output.stdout).contains("installed"));
+    assert!(
+        text(&output.stderr).contains("`broken`"),
+        "{}",
+        text(&output.stderr)
+    );
+    assert!(desk.done("models show mine").contains("fire9/concat"));
+}
+
+#[test]
+fn alpha_is_carried_through() {
+    let desk = Desk::new();
+    let alpha: Vec<f32> = (0..64 * 48)
+        .map(|i| (i % 64) as f32 / 63.0)
+        .map(|a| (a * 255.0).round() / 255.0)
+        .collect();
+    let content = sample("chelsea.png", 64, 48)
+        .with_alpha(alpha.clone())
+        .expect("as many values");
+    desk.picture("clear.png", &content);
+    desk.done(&format!("style clear.png style.png -o out.png {SHORT}"));
+    assert_eq!(desk.load("out.png").alpha, Some(alpha));
+
+    let output = desk.run(&format!("style clear.png style.png -o out.jpg {SHORT}"));
+    assert_eq!(output.status.code(), Some(0));
+    assert_eq!(desk.load("out.jpg").alpha, None);
+    assert!(
+        text(&output.stderr).contains("warning: JPEG holds no transparency"),
+        "{}",
+        text(&output.stderr)
+    );
+}
+
+#[test]
+fn the_exif_orientation_is_honoured() {
+    let desk = Desk::new();
+    desk.picture("plain.jpg", &sample("chelsea.png", 64, 48));
+    let jpeg = fs::read(desk.path("plain.jpg")).expect("a file");
+    // After the start marker: an APP1 segment with a TIFF of one entry, orientation 6 (turn right).
+    let mut exif =
+        b"Exif\0\0MM\0\x2a\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\x06\0\0\0\0\0\0".to_vec();
+    let mut segment = vec![0xFF, 0xE1];
+    segment.extend(u16::try_from(exif.len() + 2).expect("short").to_be_bytes());
+    segment.append(&mut exif);
+    let turned = [&jpeg[..2], &segment, &jpeg[2..]].concat();
+    fs::write(desk.path("turned.jpg"), turned).expect("written");
+    let report = desk.json(&format!(
+        "style turned.jpg style.png -o out.png {SHORT} --json"
+    ));
+    assert_eq!(
+        (&report["width"], &report["height"]),
+        (&48.into(), &64.into())
+    );
+}
+
+#[cfg(unix)]
+#[test]
+fn ctrl_c_ends_the_iteration_and_writes_the_image() {
+    let desk = Desk::new();
+    let mut child = desk
+        .command("style content.png style.png -o out.png --size 64 --min-size 64 -i 1000000 --trace t.json --json")
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the tool starts");
+    let mut lines = BufReader::new(child.stderr.take().expect("a pipe")).lines();
+    let begun = lines.any(|line| line.expect("text").starts_with("iteration "));
+    assert!(begun, "no iteration was told of");
+    let kill = Command::new("kill")
+        .args(["-INT", &child.id().to_string()])
+        .status()
+        .expect("kill");
+    assert!(kill.success());
+    for line in lines {
+        drop(line);
+    }
+    let output = child.wait_with_output().expect("it ends");
+    assert_eq!(output.status.code(), Some(130));
+    assert_eq!(desk.load("out.png").size(), (64, 48));
+    let report: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    assert_eq!(report["stopped"], true);
+    let iterations = report["iterations"].as_u64().expect("a number");
+    assert!((1..1_000_000).contains(&iterations));
+    let trace: Value =
+        serde_json::from_slice(&fs::read(desk.path("t.json")).expect("a trace")).expect("JSON");
+    assert_eq!(
+        trace["iterations"].as_array().map(|i| i.len() as u64),
+        Some(iterations)
+    );
+}
+
+#[test]
+fn nobody_reading_stdout_is_no_failure() {
+    let desk = Desk::new();
+    let mut child = desk
+        .command("models show vgg19")
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("it starts");
+    drop(child.stdout.take());
+    let output = child.wait_with_output().expect("it ends");
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    assert_eq!(text(&output.stderr), "");
+}

@@ -1,0 +1,19 @@
+//! The engine: networks, plans, bands, precision, optimizers, checkpoints, series, tuning and the scheduler's promises.
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod bands;
+mod checkpoint;
+mod functions;
+mod lbfgs;
+mod lbfgs_networks;
+mod limits;
+mod maps;
+mod networks;
+mod precision;
+mod scheduler;
+mod series;
+mod tile;
+mod tune;
+mod warm;

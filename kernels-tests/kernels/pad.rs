@@ -1,0 +1,150 @@
+//! pad: by hand, against plain indexing, and the backward pass as the adjoint.
+
+use pixgrad::device::Device;
+use pixgrad::kernels::{Pad, PadBackward, View, pack, unpack};
+
+use crate::common::oracle::{dot, wide};
+use crate::common::{Data, check, check_within, random, run_on, tensor};
+
+/// Moving numbers rounds nothing.
+const EXACT: f64 = 0.0;
+
+#[test]
+fn by_hand() {
+    let (x, y) = (View::new(1, 2, 3, 1), View::new(1, 4, 5, 1));
+    let values = pack(x, &[1.0, 2.0, 3.0, 4.0, 5.0, 6.0]);
+    #[rustfmt::skip]
+    let cases = [
+        (true, [
+            6.0, 4.0, 5.0, 6.0, 4.0,
+            3.0, 1.0, 2.0, 3.0, 1.0,
+            6.0, 4.0, 5.0, 6.0, 4.0,
+            3.0, 1.0, 2.0, 3.0, 1.0,
+        ], [4.0, 2.0, 4.0, 4.0, 2.0, 4.0]),
+        (false, [
+            1.0, 1.0, 2.0, 3.0, 3.0,
+            1.0, 1.0, 2.0, 3.0, 3.0,
+            4.0, 4.0, 5.0, 6.0, 6.0,
+            4.0, 4.0, 5.0, 6.0, 6.0,
+        ], [4.0, 2.0, 4.0, 4.0, 2.0, 4.0]),
+    ];
+    for (wrap, expected, shown) in cases {
+        let pad = Pad {
+            x,
+            y,
+            before: 1,
+            wrap,
+        };
+        let data = [Data::Reals(values.clone()), Data::Poisoned(y)];
+        let out = check_within(&pad, &data, EXACT).remove(0);
+        assert_eq!(unpack(y, out.reals()), expected, "{pad:?}");
+        // A gradient of ones counts how often each pixel is shown.
+        let backward = PadBackward {
+            dy: y,
+            dx: x,
+            before: 1,
+            wrap,
+            accumulate: false,
+        };
+        let ones = Data::Reals(pack(y, &[1.0; 20]));
+        let out = check(&backward, &[ones, Data::Poisoned(x)]).remove(0);
+        assert_eq!(unpack(x, out.reals()), shown, "{backward:?}");
+    }
+}
+
+/// x, y and what stands before: nothing, one side, both, wider than the image; slices.
+fn shapes() -> Vec<(View, View, u32)> {
+    let of = |n, h, w, c, before, after| {
+        let both = before + after;
+        (
+            View::new(n, h, w, c),
+            View::new(n, h + both, w + both, c),
+            before,
+        )
+    };
+    vec![
+        of(1, 1, 1, 3, 0, 0),
+        of(1, 1, 1, 3, 2, 3),
+        of(2, 5, 7, 3, 1, 1),
+        of(1, 4, 6, 9, 0, 1),
+        of(1, 17, 33, 6, 2, 5),
+        of(3, 2, 3, 5, 7, 4),
+        (
+            View::new(2, 9, 4, 24).slice(8, 11),
+            View::new(2, 12, 7, 16).slice(4, 11),
+            2,
+        ),
+    ]
+}
+
+#[test]
+fn every_place_shows_what_it_should() {
+    for (seed, (x, y, before)) in shapes().into_iter().enumerate() {
+        for wrap in [false, true] {
+            let pad = Pad { x, y, before, wrap };
+            let values = tensor(&mut random(seed as u64), x);
+            let data = [Data::Reals(values.clone()), Data::Poisoned(y)];
+            let out = check_within(&pad, &data, EXACT).remove(0);
+            let (from, to) = (unpack(x, &values), unpack(y, out.reals()));
+            let source = |o: usize, size: u32| {
+                // Step by step instead of by a formula.
+                let (mut i, size) = (o as i64 - i64::from(before), i64::from(size));
+                while !(0..size).contains(&i) {
+                    i += match (i < 0, wrap) {
+                        (true, true) => size,
+                        (true, false) => 1,
+                        (false, true) => -size,
+                        (false, false) => -1,
+                    };
+                }
+                i as usize
+            };
+            let (h, w) = (y.h as usize, y.w as usize);
+            for (at, got) in to.iter().enumerate() {
+                let (plane, row, col) = (at / (h * w), at / w % h, at % w);
+                let row = plane * x.h as usize + source(row, x.h);
+                let expected = from[row * x.w as usize + source(col, x.w)];
+                assert_eq!(*got, f64::from(expected), "{pad:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn the_backward_pass_is_the_adjoint() {
+    for (seed, (x, y, before)) in shapes().into_iter().enumerate() {
+        for wrap in [false, true] {
+            let mut rng = random(40 + seed as u64);
+            let (a, g) = (tensor(&mut rng, x), tensor(&mut rng, y));
+            let pad = Pad { x, y, before, wrap };
+            let forward = [Data::Reals(a.clone()), Data::Poisoned(y)];
+            let padded = run_on(&Device::oracle(), &pad, &forward).remove(0);
+            let left = dot(&unpack(y, padded.reals()), &unpack(y, &wide(&g)));
+            for accumulate in [false, true] {
+                let backward = PadBackward {
+                    dy: y,
+                    dx: x,
+                    before,
+                    wrap,
+                    accumulate,
+                };
+                let start = tensor(&mut rng, x);
+                let dx = if accumulate {
+                    Data::Reals(start.clone())
+                } else {
+                    Data::Poisoned(x)
+                };
+                let out = check(&backward, &[Data::Reals(g.clone()), dx]).remove(0);
+                let (dx, a) = (unpack(x, out.reals()), unpack(x, &wide(&a)));
+                let mut right = dot(&dx, &a);
+                if accumulate {
+                    right -= dot(&unpack(x, &wide(&start)), &a);
+                }
+                assert!(
+                    (left - right).abs() <= 1e-12 * (1.0 + left.abs()),
+                    "{backward:?}"
+                );
+            }
+        }
+    }
+}

@@ -1,0 +1,103 @@
+//! content, l2, inversion: each scale of the squared distance against its definition.
+
+use pixgrad::device::{Buffer, Device, Kind};
+use pixgrad::kernels::{View, unpack};
+use pixgrad::objective::{Content, Term};
+
+use crate::common::oracle::wide;
+use crate::common::{random, tensor};
+use crate::term::Case;
+
+fn upload(device: &Device, data: &[f32]) -> Buffer {
+    let buffer = device.buffer("target", Kind::Real, data.len());
+    let buffer = buffer.expect("a target fits");
+    device.upload(&buffer, data).expect("it fits");
+    buffer
+}
+
+/// x, target, dx: a target of its own for each image, one for all, slices.
+fn shapes() -> Vec<(View, View, View)> {
+    let (x, one) = (View::new(2, 5, 7, 6), View::new(1, 5, 7, 6));
+    vec![
+        (x, x, x),
+        (x, one, x),
+        (
+            View::new(2, 1, 1, 3),
+            View::new(1, 1, 1, 3),
+            View::new(2, 1, 1, 3),
+        ),
+        (
+            View::new(3, 4, 9, 16).slice(4, 5),
+            View::new(1, 4, 9, 12).slice(4, 5),
+            View::new(3, 4, 9, 8).slice(0, 5),
+        ),
+    ]
+}
+
+#[test]
+fn value_and_gradient() {
+    for (seed, (x, target, dx)) in shapes().into_iter().enumerate() {
+        let mut rng = random(seed as u64);
+        let input = tensor(&mut rng, x);
+        let values = tensor(&mut rng, target);
+        let planes = unpack(target, &wide(&values));
+        let of_one = View { n: 1, ..x }.elements();
+        let own = |i: usize| &planes[i % target.n as usize * of_one..][..of_one];
+        let sum = |i: usize, x: &[f64]| -> f64 {
+            x.iter().zip(own(i)).map(|(x, p)| (x - p).powi(2)).sum()
+        };
+        let mean = |i: usize, x: &[f64]| 1.5 * sum(i, x) / of_one as f64;
+        let norm: f64 = own(0).iter().map(|p| p * p).sum();
+        let relative = |i: usize, x: &[f64]| -2.5 * sum(i, x) / norm;
+        let case = Case {
+            name: "content",
+            x,
+            dx,
+            input: &input,
+            make: &|device| Box::new(Content::new(upload(device, &values), target, 1.5)),
+            plain: &mean,
+            step: 0.1,
+            error: 1e-9,
+        };
+        case.check();
+        Case {
+            name: "l2",
+            make: &|device| Box::new(Content::l2(upload(device, &values), target, 1.5)),
+            ..case
+        }
+        .check();
+        if target.n == 1 {
+            Case {
+                name: "inversion",
+                make: &|device| -> Box<dyn Term> {
+                    let target_values = upload(device, &values);
+                    Box::new(
+                        Content::inversion(target_values, target, norm, -2.5).expect("a target"),
+                    )
+                },
+                plain: &relative,
+                ..case
+            }
+            .check();
+        }
+    }
+}
+
+#[test]
+fn refused_inversions() {
+    let device = Device::cpu();
+    let made = |n: u32, norm: f64| {
+        let view = View::new(n, 1, 1, 4);
+        Content::inversion(upload(&device, &vec![0.0; view.len()]), view, norm, 1.0)
+    };
+    assert!(made(1, 4.0).is_ok());
+    for (n, norm, what) in [
+        (1, 0.0, "must be positive"),
+        (1, f64::NAN, "must be positive"),
+        (1, f64::INFINITY, "must be positive"),
+        (2, 4.0, "has 2 images"),
+    ] {
+        let why = made(n, norm).expect_err("refused").to_string();
+        assert!(why.contains(what), "{why}");
+    }
+}

@@ -1,0 +1,205 @@
+//! guide: matches against all pairs, sums and gradient, the term against its definition and differences.
+
+use pixgrad::device::{Buffer, Device, Kind};
+use pixgrad::kernels::{Guide, GuideBackward, GuideMatch, View, pack, unpack};
+use pixgrad::objective;
+use rand::Rng;
+
+use crate::common::oracle::wide;
+use crate::common::{Data, check, random, tensor};
+use crate::term::Case;
+
+/// x, y, dx: one pixel, guides smaller and larger than a tile, quads that fill none, batches, slices.
+fn shapes() -> Vec<(View, View, View)> {
+    let same = |n, h, w, c, (yh, yw)| {
+        let x = View::new(n, h, w, c);
+        (x, View::new(1, yh, yw, c), x)
+    };
+    vec![
+        same(1, 1, 1, 1, (1, 1)),
+        same(2, 5, 7, 3, (1, 1)),
+        same(2, 4, 8, 32, (4, 8)), // exactly one tile
+        same(3, 3, 11, 33, (1, 3)),
+        same(2, 9, 8, 70, (11, 13)),
+        same(1, 33, 31, 6, (29, 37)), // more than one block of the twin
+        (
+            View::new(2, 6, 7, 24).slice(8, 11),
+            View::new(1, 5, 9, 20).slice(4, 11),
+            View::new(2, 6, 7, 16).slice(4, 11),
+        ),
+    ]
+}
+
+/// ⟨x_i, y_j⟩ for all j: pixel i of image n of x against each of y.
+fn products(x: View, xs: &[f64], n: usize, i: usize, y: View, ys: &[f64]) -> Vec<f64> {
+    let (c, pixels, candidates) = (x.c as usize, (x.h * x.w) as usize, y.pixels());
+    (0..candidates)
+        .map(|j| {
+            (0..c)
+                .map(|k| xs[(n * c + k) * pixels + i] * ys[k * candidates + j])
+                .sum()
+        })
+        .collect()
+}
+
+/// The place of the first maximum.
+fn argmax(values: &[f64]) -> usize {
+    (1..values.len()).fold(0, |best, j| if values[j] > values[best] { j } else { best })
+}
+
+fn matches(x: View, xs: Vec<f32>, y: View, ys: Vec<f32>) -> Vec<u32> {
+    let data = [
+        Data::Reals(xs),
+        Data::Reals(ys),
+        Data::PoisonedWords(x.pixels()),
+    ];
+    check(&GuideMatch { x, y }, &data)[0].words().to_vec()
+}
+
+#[test]
+fn by_hand() {
+    let (x, y) = (View::new(1, 1, 3, 2), View::new(1, 1, 2, 2));
+    // x: (1, 0), (0, 2), (−1, −1); y: (3, 1), (2, 4).
+    let xs = pack(x, &[1.0, 0.0, -1.0, 0.0, 2.0, -1.0]);
+    let ys = pack(y, &[3.0, 2.0, 1.0, 4.0]);
+    let best = matches(x, xs.clone(), y, ys.clone());
+    assert_eq!(best, [0, 1, 0]);
+    let data = [
+        Data::Reals(ys.clone()),
+        Data::Words(best.clone()),
+        Data::Reals(xs),
+        Data::PoisonedReals(1),
+    ];
+    // 3 + 8 − 4
+    assert_eq!(check(&Guide { x, y }, &data)[0].reals(), [7.0]);
+    let backward = GuideBackward {
+        y,
+        dx: x,
+        alpha: 2.0,
+        accumulate: false,
+    };
+    let data = [Data::Reals(ys), Data::Words(best), Data::Poisoned(x)];
+    let gradient = unpack(x, check(&backward, &data)[0].reals());
+    assert_eq!(gradient, [6.0, 4.0, 6.0, 2.0, 8.0, 2.0]);
+}
+
+#[test]
+fn the_match_is_the_best_of_all_pairs() {
+    for (seed, (x, y, _)) in shapes().into_iter().enumerate() {
+        let mut rng = random(seed as u64);
+        let (xs, ys) = (tensor(&mut rng, x), tensor(&mut rng, y));
+        let best = matches(x, xs.clone(), y, ys.clone());
+        let (xs, ys) = (unpack(x, &wide(&xs)), unpack(y, &wide(&ys)));
+        let pixels = (x.h * x.w) as usize;
+        for (at, &j) in best.iter().enumerate() {
+            let all = products(x, &xs, at / pixels, at % pixels, y, &ys);
+            assert_eq!(j as usize, argmax(&all), "{x:?} {y:?} pixel {at}");
+        }
+    }
+}
+
+/// Small whole numbers, whose products are exact and often equal, negative ones among them.
+#[test]
+fn the_first_of_equals_wins() {
+    for (seed, (x, y, _)) in shapes().into_iter().enumerate() {
+        let mut rng = random(30 + seed as u64);
+        let mut whole = |view: View| -> Vec<f32> {
+            let values: Vec<f32> = (0..view.elements())
+                .map(|_| rng.random_range(-1..=1) as f32)
+                .collect();
+            pack(view, &values)
+        };
+        let (xs, ys) = (whole(x), whole(y));
+        let best = matches(x, xs.clone(), y, ys.clone());
+        let (xs, ys) = (unpack(x, &wide(&xs)), unpack(y, &wide(&ys)));
+        let pixels = (x.h * x.w) as usize;
+        let mut ties = 0;
+        for (at, &j) in best.iter().enumerate() {
+            let all = products(x, &xs, at / pixels, at % pixels, y, &ys);
+            let first = argmax(&all);
+            assert_eq!(j as usize, first, "{x:?} {y:?} pixel {at}");
+            ties += usize::from(all[first + 1..].contains(&all[first]));
+        }
+        assert!(ties > 0 || y.pixels() < 32, "{x:?} {y:?} has no ties");
+    }
+}
+
+/// All products negative: neither padding nor pixels beyond the guide, which are zero, may win.
+#[test]
+fn zeros_beyond_the_guide_do_not_match() {
+    let (x, y) = (View::new(1, 5, 7, 3), View::new(1, 3, 3, 3));
+    let mut rng = random(7);
+    let xs: Vec<f32> = tensor(&mut rng, x).iter().map(|v| v.abs()).collect();
+    let ys: Vec<f32> = tensor(&mut rng, y).iter().map(|v| -v.abs()).collect();
+    assert!(matches(x, xs, y, ys).iter().all(|&j| j < 9));
+}
+
+#[test]
+fn shaders_of_value_and_gradient() {
+    for (seed, (x, y, dx)) in shapes().into_iter().enumerate() {
+        let mut rng = random(60 + seed as u64);
+        let (xs, ys) = (tensor(&mut rng, x), tensor(&mut rng, y));
+        // Any matches will do.
+        let best: Vec<u32> = (0..x.pixels())
+            .map(|_| rng.random_range(0..y.pixels() as u32))
+            .collect();
+        let kernel = Guide { x, y };
+        let data = [
+            Data::Reals(ys.clone()),
+            Data::Words(best.clone()),
+            Data::Reals(xs.iter().map(|v| v.abs()).collect()),
+            Data::PoisonedReals((x.n * kernel.parts()) as usize),
+        ];
+        check(&kernel, &data);
+        for accumulate in [false, true] {
+            let backward = GuideBackward {
+                y,
+                dx,
+                alpha: -2.5,
+                accumulate,
+            };
+            let target = if accumulate {
+                Data::Reals(tensor(&mut rng, dx))
+            } else {
+                Data::Poisoned(dx)
+            };
+            let data = [Data::Reals(ys.clone()), Data::Words(best.clone()), target];
+            check(&backward, &data);
+        }
+    }
+}
+
+#[test]
+fn value_and_gradient_of_the_term() {
+    let upload = |device: &Device, data: &[f32]| -> Buffer {
+        let buffer = device.buffer("guide", Kind::Real, data.len());
+        let buffer = buffer.expect("a guide fits");
+        device.upload(&buffer, data).expect("it fits");
+        buffer
+    };
+    for (seed, (x, y, dx)) in shapes().into_iter().enumerate() {
+        let mut rng = random(90 + seed as u64);
+        let (input, guide) = (tensor(&mut rng, x), tensor(&mut rng, y));
+        let ys = unpack(y, &wide(&guide));
+        let one = View { n: 1, ..x };
+        let plain = |_: usize, image: &[f64]| -> f64 {
+            let largest = |i| {
+                let all = products(one, image, 0, i, y, &ys);
+                all[argmax(&all)]
+            };
+            -0.75 * (0..one.pixels()).map(largest).sum::<f64>()
+        };
+        Case {
+            name: &format!("guide {y:?} of {x:?}"),
+            x,
+            dx,
+            input: &input,
+            make: &|device| Box::new(objective::Guide::new(upload(device, &guide), y, -0.75)),
+            plain: &plain,
+            // Linear while no match changes.
+            step: 1e-6,
+            error: 1e-8,
+        }
+        .check();
+    }
+}
