@@ -1,4 +1,4 @@
-// How far mean and deviation of every channel are from a target's (means, then deviations):
+// How far mean and deviation of every channel are from a target's (means, then variances):
 //     values[n, c] = (μ − μ')² + (σ − σ')²                    σ = √variance; without DEVIATION only the means
 // and the coefficients [n, 2, C⁺] of half its gradient with respect to a pixel x of N, times alpha·N, as channel_affine.wgsl takes
 // them: scales (σ − σ')/σ (0 where the channel is flat, or without DEVIATION), shifts μ − μ'.
@@ -37,7 +37,7 @@ fn main(@builtin(workgroup_id) id: vec3<u32>, @builtin(local_invocation_index) l
     var scale = vec4<f32>(0.0);
 #ifdef DEVIATION
     let deviation = sqrt(max(variances[item], vec4<f32>(0.0)));
-    let stretch = deviation - goal[p.quads + quad];
+    let stretch = deviation - sqrt(max(goal[p.quads + quad], vec4<f32>(0.0)));
     value = fma(stretch, stretch, value);
     let none = deviation < vec4<f32>(1e-18);
     scale = select(stretch / max(deviation, vec4<f32>(1e-18)), vec4<f32>(0.0), none);

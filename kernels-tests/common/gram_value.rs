@@ -3,7 +3,7 @@
 use pixgrad::device::{Device, Kind, Recording};
 use pixgrad::kernels::{Tensor, View, pack};
 use pixgrad::objective::{Gram, Loss, Term, record_gram};
-use pixgrad::plan::{Plan, RING_ROWS};
+use pixgrad::plan::{Iteration, RING_ROWS};
 use pixgrad::schedule::Executor;
 
 /// `f` and `s` are columns (pixels) of equal length (channels).
@@ -22,7 +22,7 @@ pub fn value(device: &Device, f: &[Vec<f64>], s: &[Vec<f64>]) -> f64 {
             losses,
             slots: 1,
             slot: 0,
-            step: Some(step),
+            step,
         },
     );
     let executor = run(device, recording, x, &pixels);

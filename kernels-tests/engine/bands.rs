@@ -3,13 +3,13 @@
 use std::ops::ControlFlow;
 
 use pixgrad::device::{Buffer, Device, DeviceOptions};
-use pixgrad::kernels::{ColumnKernel, View, pack};
+use pixgrad::kernels::{VectorKernel, View, pack};
 use pixgrad::net::{self, Architecture, NodeId, Padding, Pooling};
 use pixgrad::objective::{
     Activation, ChannelStatistics, Columns, Content, Direction, Energy, Gram, Guide, Masked, Mmd,
     Selection, Term, Tv, Wasserstein, channel_goal,
 };
-use pixgrad::plan::{Bands, Placed, Plan, Problem};
+use pixgrad::plan::{Bands, Iteration, Placed, Problem};
 use pixgrad::schedule::Executor;
 use pixgrad::{Error, Image, Network, Precision, Recipe};
 
@@ -167,15 +167,15 @@ fn evaluate(
         bands,
         ..Problem::new(network, view, terms)
     };
-    let mut executor = Executor::new(device, Plan::new(&problem)?)?;
+    let mut executor = Executor::new(device, Iteration::new(&problem)?)?;
     let image = pack(view, image);
-    device.upload(executor.buffer(executor.plan().image.value), &image)?;
+    device.upload(executor.buffer(executor.handles().image.value), &image)?;
     let mut losses = Vec::new();
     let _ = executor.run(1, &mut |step| {
         losses = step.losses.iter().map(|l| f64::from(*l)).collect();
         ControlFlow::Continue(())
     })?;
-    let gradient = executor.plan().gradient;
+    let gradient = executor.handles().gradient;
     let values = device.download_f64(executor.buffer(gradient.value))?;
     // Its slot may be longer.
     Ok((losses, values[..gradient.view.len()].to_vec()))
@@ -365,7 +365,7 @@ fn a_term_of_pairs_of_columns_is_refused() {
     let node = network.graph().find("relu1_1").expect("a layer");
     let view = View::new(1, case.size.0, case.size.1, 64);
     let columns = Columns::new(64, &[(uniform(&mut random(1), 64 * 9), 1.0)]);
-    let kernel = ColumnKernel::Gaussian(0.5);
+    let kernel = VectorKernel::Gaussian(0.5);
     let term = Mmd::new(network.device(), kernel, view, &columns, 1.0, 0, 1.0).expect("a term");
     let placed = Placed {
         node,

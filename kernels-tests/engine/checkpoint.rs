@@ -120,7 +120,7 @@ fn a_run_on_an_adapter_goes_on() {
     let before = gpu.usage();
     losses(&mut run, 2);
     let used = gpu.usage() - before;
-    let slots = run.executor().plan().groups.len() as u64;
+    let slots = run.executor().handles().groups.len() as u64;
     assert_eq!((used.buffers, used.bind_groups, used.pipelines), (0, 0, 0));
     assert_eq!(used.bytes_read, 2 * slots * 4);
 }

@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 use pixgrad::device::{Device, Kind, Recording};
 use pixgrad::kernels::{Record, Tensor, View};
 use pixgrad::optim::{Lbfgs, Optimizer, Site};
-use pixgrad::plan::{Plan, RING_ROWS};
+use pixgrad::plan::{Iteration, RING_ROWS};
 use pixgrad::schedule::Executor;
 
 use crate::common::lbfgs_plain::{self, minimize};

@@ -9,7 +9,7 @@ use pixgrad::kernels::{Tensor, View, pack, unpack};
 use pixgrad::net::NodeId;
 use pixgrad::objective::{Content, Gram, Tv, record_gram};
 use pixgrad::optim::{Adam, Lbfgs, Optimizer};
-use pixgrad::plan::{Forward, Placed, Plan, Problem, RING_ROWS};
+use pixgrad::plan::{Forward, Iteration, Placed, Problem, RING_ROWS};
 use pixgrad::schedule::Executor;
 
 use crate::common::lbfgs_plain::minimize;
@@ -118,9 +118,9 @@ fn optimize(
         optimizer: Some(optimizer),
         ..Problem::new(network, view, terms)
     };
-    let plan = Plan::new(&problem).expect("a plan");
+    let plan = Iteration::new(&problem).expect("a plan");
     let mut executor = Executor::new(network.device(), plan).expect("an executor");
-    let parameter = executor.buffer(executor.plan().parameter.value).clone();
+    let parameter = executor.buffer(executor.handles().parameter.value).clone();
     network
         .device()
         .upload(&parameter, &pack(view, start))
@@ -138,7 +138,7 @@ fn optimize(
 /// Total and gradient `[3,H,W]` at a point, of a plan without an optimizer.
 fn evaluate(executor: &mut Executor, x: &[f64]) -> (f64, Vec<f64>) {
     let device = executor.device().clone();
-    let plan = executor.plan();
+    let plan = executor.handles();
     let (image, gradient, ring, slots) = (plan.image, plan.gradient, plan.ring, plan.groups.len());
     device
         .upload_f64(executor.buffer(image.value), &pack(image.view, x))
@@ -168,7 +168,7 @@ fn a_feature_inversion_as_in_f64() {
     let terms = |network: &Network| vec![content(network, "relu2_1", &target, view, 1.0), tv(0.5)];
     let oracle = Network::load(&Device::oracle(), "vgg19").expect("the embedded network");
     let oracle_terms = terms(&oracle);
-    let plan = Plan::new(&Problem::new(&oracle, view, &oracle_terms)).expect("a plan");
+    let plan = Iteration::new(&Problem::new(&oracle, view, &oracle_terms)).expect("a plan");
     let mut reference = Executor::new(oracle.device(), plan).expect("an executor");
     let wide: Vec<f64> = start.iter().map(|v| f64::from(*v)).collect();
     let plain = minimize(&lbfgs, EVALUATIONS, wide, |x| evaluate(&mut reference, x));
@@ -185,7 +185,7 @@ fn a_feature_inversion_as_in_f64() {
             plain.value
         );
         // What the plan shows as its result is the best point, not the last trial.
-        let result = executor.plan().state.result.expect("a result");
+        let result = executor.handles().state.result.expect("a result");
         let result = executor.read(result).expect("a picture");
         assert!(result.iter().all(|v| (0.0..=1.0).contains(v)));
         let result: Vec<f64> = result.iter().map(|v| f64::from(*v)).collect();

@@ -11,7 +11,7 @@ use pixgrad::kernels::{Tensor, View, pack, unpack};
 use pixgrad::net::{self, Architecture, NodeId};
 use pixgrad::objective::{Content, Tv};
 use pixgrad::param::{Chain, Colour, Fourier, Jitter, Map, Round, Tanh, Warp};
-use pixgrad::plan::{Placed, Plan, Problem};
+use pixgrad::plan::{Iteration, Placed, Problem};
 use pixgrad::schedule::Executor;
 
 use crate::common::oracle::{dot, wide};
@@ -472,7 +472,7 @@ impl Plotted {
             transformations: &transformations,
             ..Problem::new(&network, image, &terms)
         };
-        let plan = Plan::new(&problem).expect("a plan");
+        let plan = Iteration::new(&problem).expect("a plan");
         Self(Executor::new(device, plan).expect("an executor"))
     }
 

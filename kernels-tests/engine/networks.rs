@@ -8,7 +8,7 @@ use pixgrad::device::{Device, Kind};
 use pixgrad::kernels::{View, pack, unpack};
 use pixgrad::net::{self, Architecture, NodeId};
 use pixgrad::objective::{Content, Gram, Tv};
-use pixgrad::plan::{Placed, Plan, Problem};
+use pixgrad::plan::{Iteration, Placed, Problem};
 use pixgrad::schedule::Executor;
 
 use crate::common::{GPU, distance, random, root, uniform};
@@ -134,7 +134,7 @@ impl Case {
     fn executor(&self, device: &Device, n: u32) -> Executor {
         let network = Network::new(device, self.network());
         let terms = self.objective(&network);
-        let plan = Plan::new(&Problem::new(&network, self.view(n), &terms)).expect("a plan");
+        let plan = Iteration::new(&Problem::new(&network, self.view(n), &terms)).expect("a plan");
         Executor::new(device, plan).expect("an executor")
     }
 
@@ -152,11 +152,11 @@ impl Case {
 fn evaluate(executor: &mut Executor, image: &[f64]) -> (f64, Vec<f64>) {
     let device = executor.device().clone();
     let (input, output, ring) = (
-        executor.plan().image,
-        executor.plan().gradient,
-        executor.plan().ring,
+        executor.handles().image,
+        executor.handles().gradient,
+        executor.handles().ring,
     );
-    let slots = executor.plan().groups.len();
+    let slots = executor.handles().groups.len();
     device
         .upload_f64(executor.buffer(input.value), image)
         .expect("the image fits");
@@ -476,7 +476,7 @@ fn forward_passes_are_the_layers_definitions() {
             .collect();
         let (plan, tensors) = Plan::forward(&network, view, &nodes).expect("a plan");
         let mut executor = Executor::new(&device, plan).expect("an executor");
-        let input = executor.buffer(executor.plan().image.value).clone();
+        let input = executor.buffer(executor.handles().image.value).clone();
         assert_eq!(input.kind(), Kind::Real);
         device
             .upload_f64(&input, &pack(view, &pixels))

@@ -12,7 +12,7 @@ use pixgrad::device::{Device, Kind, ValueId};
 use pixgrad::image::{Filter, Image};
 use pixgrad::kernels::View;
 use pixgrad::objective::Energy;
-use pixgrad::plan::{Placed, Plan, Problem};
+use pixgrad::plan::{Iteration, Placed, Problem};
 use pixgrad::recipe::{Class, Init, TermKind, TermSpec};
 use pixgrad::schedule::Executor;
 use pixgrad::{Network, Precision, Recipe};
@@ -209,7 +209,7 @@ fn planned(network: &Network, layers: &[&str]) -> Plan {
         }
     };
     let terms: Vec<Placed> = layers.iter().map(term).collect();
-    Plan::new(&Problem::new(network, image, &terms)).expect("a plan")
+    Iteration::new(&Problem::new(network, image, &terms)).expect("a plan")
 }
 
 fn kinds(plan: &Plan, label: &str) -> Vec<Kind> {
@@ -265,7 +265,7 @@ fn what_others_left_does_not_count() {
     let network = Network::load(&GPU, "squeezenet1_1").expect("embedded");
     let plan = planned(&network.stored(Precision::F16), &["fire5/concat"]);
     let mut executor = Executor::new(&GPU, plan).expect("memory");
-    let values = executor.plan().recording.values().iter();
+    let values = executor.program().recording.values().iter();
     let last = values.clone().position(|v| v.label == "fire5/concat");
     let last = executor.buffer(ValueId(last.expect("a value") as u32));
     assert_eq!(last.kind(), Kind::Rectified);
@@ -274,7 +274,7 @@ fn what_others_left_does_not_count() {
     let deviations = executor.check_calls(&Device::cpu(), |_| true);
     for (i, deviation) in deviations.expect("they run").into_iter().enumerate() {
         let (call, deviation) = (
-            &executor.plan().recording.calls()[i],
+            &executor.program().recording.calls()[i],
             deviation.expect("all"),
         );
         assert!(deviation.reals <= 1e-4, "{}: {deviation:?}", call.label);

@@ -38,7 +38,7 @@ fn nothing_is_created_and_only_losses_are_read_while_it_runs() {
     assert_eq!(outcome, Outcome::Finished);
     assert_eq!(losses.len(), 12);
     assert_eq!((used.buffers, used.bind_groups, used.pipelines), (0, 0, 0));
-    let slots = run.executor().plan().groups.len() as u64;
+    let slots = run.executor().handles().groups.len() as u64;
     assert_eq!(
         used.bytes_read,
         12 * slots * 4,
@@ -54,7 +54,7 @@ fn the_plan_is_what_is_allocated() {
     let gpu = device.gpu().expect("a GPU");
     let network = Network::load(device, "squeezenet1_1").expect("the embedded network");
     let run = style().compile(device, &network).expect("a valid recipe");
-    let layout = &run.executor().plan().layout;
+    let layout = &run.executor().program().layout;
     let planned: u64 = layout.bytes();
     assert_eq!(
         planned,
@@ -91,7 +91,7 @@ fn values_that_are_alive_share_no_byte() {
         let device = device.expect("the processor");
         let network = Network::load(&device, model).expect("an embedded network");
         let run = recipe.compile(&device, &network).expect("a valid recipe");
-        let plan = run.executor().plan();
+        let plan = run.executor().handles();
         let (values, calls) = (plan.recording.values(), plan.recording.calls());
         assert_eq!(
             calls.len() > 200,

@@ -36,10 +36,10 @@ fn each_picture_comes_out_as_by_itself() {
                 .expect("a valid picture");
             if let (Some(gpu), Some(before), 1) = (device.gpu(), before, i) {
                 let used = gpu.usage() - before;
-                let slots = run.executor().plan().layout.slots.len() as u64;
+                let slots = run.executor().program().layout.slots.len() as u64;
                 assert_eq!(used.pipelines, 0);
                 // Targets, parameters and read-back; what the network answers to the content takes a plan of its own.
-                let targets = run.executor().plan().recording.calls().len() as u64;
+                let targets = run.executor().program().recording.calls().len() as u64;
                 assert!(used.buffers < slots + targets, "{used:?}, {slots} slots");
             }
             let _ = run.run(|_| ControlFlow::Continue(())).expect("a run");

@@ -7,7 +7,7 @@ use pixgrad::image::{Filter, Image, load, psnr};
 use pixgrad::kernels::{View, pack, unpack};
 use pixgrad::net::{self, Architecture, NodeId, Padding, Pooling};
 use pixgrad::objective::{Gram, Tv};
-use pixgrad::plan::{Placed, Plan, Problem};
+use pixgrad::plan::{Iteration, Placed, Problem};
 use pixgrad::recipe::{FilterSpec, Init, OptimizerKind, Picture, TermKind};
 use pixgrad::schedule::Executor;
 use pixgrad::{Network, Recipe};
@@ -78,9 +78,9 @@ fn gradient(
         });
     }
     let view = View::new(1, h, w, 3);
-    let plan = Plan::new(&Problem::new(&network, view, &terms)).expect("a plan");
+    let plan = Iteration::new(&Problem::new(&network, view, &terms)).expect("a plan");
     let mut executor = Executor::new(device, plan).expect("an executor");
-    let (input, output) = (executor.plan().image, executor.plan().gradient);
+    let (input, output) = (executor.handles().image, executor.handles().gradient);
     device
         .upload_f64(executor.buffer(input.value), &pack(view, image))
         .expect("it fits");

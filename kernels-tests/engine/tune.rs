@@ -46,7 +46,7 @@ fn gradient(device: &Device) -> GradientReport {
 fn kernels(device: &Device) -> Vec<String> {
     let network = Network::load(device, "squeezenet1_1").expect("embedded");
     let run = recipe().compile(device, &network).expect("it compiles");
-    let calls = run.executor().plan().recording.calls();
+    let calls = run.executor().program().recording.calls();
     calls.iter().map(|c| c.operation.shader().label()).collect()
 }
 

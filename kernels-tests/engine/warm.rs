@@ -4,7 +4,7 @@ use pixgrad::kernels::View;
 use pixgrad::net::{self, Architecture, NodeId};
 use pixgrad::objective::Tv;
 use pixgrad::optim::{Adam, Average, Lbfgs, Optimizer};
-use pixgrad::plan::{Placed, Plan, Problem};
+use pixgrad::plan::{Iteration, Placed, Problem};
 use pixgrad::schedule::Executor;
 use pixgrad::{Network, device::Kind};
 
@@ -27,7 +27,7 @@ fn check(optimizer: &dyn Optimizer) {
         average: Some(Average { decay: 0.9 }),
         ..Problem::new(&network, View::new(2, 9, 11, 3), &terms)
     };
-    let plan = Plan::new(&problem).expect("a plan");
+    let plan = Iteration::new(&problem).expect("a plan");
     let calls = plan.recording.calls();
     assert!(!calls.is_empty());
     for call in calls {
@@ -59,7 +59,7 @@ fn check(optimizer: &dyn Optimizer) {
             }
         }
     }
-    for call in executor.plan().recording.calls() {
+    for call in executor.program().recording.calls() {
         let name = &call.label;
         let bound: Vec<_> = call.values.iter().map(|v| executor.buffer(*v)).collect();
         let has_run = gpu.has_run(&*call.operation, &bound);

@@ -131,7 +131,7 @@ fn shaders() {
                 n: x.n,
                 quads: x.quads,
                 deviation,
-                alpha: 0.75,
+                alpha: 0.75.into(),
             };
             let mut bound = vec![Data::Reals(centre.clone()), Data::Reals(goal.clone())];
             if deviation {
@@ -167,11 +167,11 @@ fn by_hand() {
         n: 1,
         quads: 1,
         deviation: true,
-        alpha: 0.5,
+        alpha: 0.5.into(),
     };
     let nan = [f64::NAN; 8];
     let means = [2.0, 2.0, 0.0, 0.0];
-    let goal = [1.0, 0.0, 0.0, 0.0, 2.0, 1.0, 0.0, 0.0];
+    let goal = [1.0, 0.0, 0.0, 0.0, 4.0, 1.0, 0.0, 0.0];
     let variances = [1.0, 0.0, 0.0, 0.0];
     let all = run_f64(&distance, &[&means, &goal, &variances, &nan[..4], &nan]);
     assert_eq!(all[3], [1.0 + 1.0, 4.0 + 1.0, 0.0, 0.0]);

@@ -39,6 +39,7 @@ mod packed;
 mod pad;
 mod pair_kernel;
 mod percentile;
+mod pick;
 mod pixels;
 mod pools;
 mod pyramid;

@@ -1,20 +1,20 @@
 //! pair_kernel and shuffle: against their definitions, the shaders against the twins.
 
 use pixgrad::kernels::{
-    ColumnKernel, PairKernel, PairSums, SEGMENT_WORDS, Shuffle, Unshuffle, View, unpack,
+    PairKernel, PairSums, SEGMENT_WORDS, Shuffle, Unshuffle, VectorKernel, View, unpack,
 };
 use rand::Rng;
 
 use crate::common::oracle::{run_f64, run_f64_with_words, wide};
 use crate::common::{Data, check, random, tensor, uniform};
 
-const KERNELS: [ColumnKernel; 3] = [
-    ColumnKernel::Gaussian(0.375),
-    ColumnKernel::Polynomial {
+const KERNELS: [VectorKernel; 3] = [
+    VectorKernel::Gaussian(0.375),
+    VectorKernel::Polynomial {
         constant: 0.0,
         degree: 2,
     },
-    ColumnKernel::Polynomial {
+    VectorKernel::Polynomial {
         constant: 0.5,
         degree: 3,
     },
@@ -106,14 +106,14 @@ fn the_twin_is_the_definition() {
                     (false, false) => 0.125,
                 };
                 let k = |v: f64| match case.kernel {
-                    ColumnKernel::Gaussian(gamma) => (-v * f64::from(gamma)).exp(),
-                    ColumnKernel::Polynomial { constant, degree } => {
+                    VectorKernel::Gaussian(gamma) => (-v * f64::from(gamma)).exp(),
+                    VectorKernel::Polynomial { constant, degree } => {
                         (v + f64::from(constant)).powi(degree as i32)
                     }
                 };
                 let slope = |v: f64| match case.kernel {
-                    ColumnKernel::Gaussian(_) => k(v),
-                    ColumnKernel::Polynomial { constant, degree } => {
+                    VectorKernel::Gaussian(_) => k(v),
+                    VectorKernel::Polynomial { constant, degree } => {
                         f64::from(degree) * (v + f64::from(constant)).powi(degree as i32 - 1)
                     }
                 };

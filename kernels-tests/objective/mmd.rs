@@ -1,9 +1,9 @@
 //! The term `mmd`: value and gradient against all pairs; blocks against the pairs of the same shuffle; equal to `gram`.
 
 use pixgrad::device::{Buffer, Device, Kind, Recording};
-use pixgrad::kernels::{ColumnKernel, Shuffle, Tensor, View, unpack};
+use pixgrad::kernels::{Shuffle, Tensor, VectorKernel, View, unpack};
 use pixgrad::objective::{Columns, Gram, Mmd, record_similarity};
-use pixgrad::plan::{Plan, RING_ROWS};
+use pixgrad::plan::{Iteration, RING_ROWS};
 use pixgrad::schedule::Executor;
 
 use crate::common::gram_value;
@@ -11,20 +11,20 @@ use crate::common::oracle::{run_f64_with_words, wide};
 use crate::common::{random, tensor};
 use crate::term::Case;
 
-const GAUSSIAN: ColumnKernel = ColumnKernel::Gaussian(0.1875);
-const CUBIC: ColumnKernel = ColumnKernel::Polynomial {
+const GAUSSIAN: VectorKernel = VectorKernel::Gaussian(0.1875);
+const CUBIC: VectorKernel = VectorKernel::Polynomial {
     constant: 0.5,
     degree: 3,
 };
 
 /// k from the definition.
-fn k(kernel: ColumnKernel, x: &[f64], y: &[f64]) -> f64 {
+fn k(kernel: VectorKernel, x: &[f64], y: &[f64]) -> f64 {
     match kernel {
-        ColumnKernel::Gaussian(gamma) => {
+        VectorKernel::Gaussian(gamma) => {
             let square: f64 = x.iter().zip(y).map(|(x, y)| (x - y).powi(2)).sum();
             (-square * f64::from(gamma)).exp()
         }
-        ColumnKernel::Polynomial { constant, degree } => {
+        VectorKernel::Polynomial { constant, degree } => {
             let product: f64 = x.iter().zip(y).map(|(x, y)| x * y).sum();
             (product + f64::from(constant)).powi(degree as i32)
         }
@@ -60,7 +60,7 @@ fn target_columns(target: &Columns) -> Vec<Vec<f64>> {
 
 /// Σ over all pairs, each column with its weight.
 fn mean_k(
-    kernel: ColumnKernel,
+    kernel: VectorKernel,
     (x, u): (&[Vec<f64>], &[f64]),
     (y, v): (&[Vec<f64>], &[f64]),
 ) -> f64 {
@@ -197,7 +197,7 @@ fn value_and_gradient_in_blocks() {
 fn the_square_kernel_is_gram() {
     let (x, c) = (View::new(1, 5, 6, 7), 7usize);
     let target = target(5, 7, &[(23, 1.0)]);
-    let square = ColumnKernel::Polynomial {
+    let square = VectorKernel::Polynomial {
         constant: 0.0,
         degree: 2,
     };

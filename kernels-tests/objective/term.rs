@@ -6,7 +6,7 @@ use std::ops::Range;
 use pixgrad::device::{Device, Kind, Recording};
 use pixgrad::kernels::{CopyRows, Tensor, View, pack, unpack};
 use pixgrad::objective::{Band, Banded, Content, Loss, Saved, Term};
-use pixgrad::plan::{Plan, RING_ROWS};
+use pixgrad::plan::{Iteration, RING_ROWS};
 use pixgrad::schedule::Executor;
 
 use crate::common::oracle::{dot, wide};
@@ -121,7 +121,7 @@ impl Case<'_> {
             losses,
             slots: SLOTS,
             slot: 1,
-            step: Some(step),
+            step,
         };
         record(&*term, &mut recording, [input, dx], loss);
         let ring = recording.persistent("ring", Kind::Real, RING_ROWS as usize);

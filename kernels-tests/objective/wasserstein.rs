@@ -4,7 +4,7 @@
 use pixgrad::device::{Device, Kind, Recording};
 use pixgrad::kernels::{Ridge, Tensor, TraceDistance, TraceSlope, View, unpack};
 use pixgrad::objective::{Term, Wasserstein, record_root, regular};
-use pixgrad::plan::{Plan, RING_ROWS};
+use pixgrad::plan::{Iteration, RING_ROWS};
 use pixgrad::schedule::Executor;
 
 use crate::channel_statistics::repeated;

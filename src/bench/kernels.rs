@@ -71,7 +71,7 @@ pub fn measure(
     let mut run = subject.run(size)?;
     let executor = run.executor_mut();
     let kinds: Vec<(Shader, Work)> = executor
-        .plan()
+        .program()
         .recording
         .calls()
         .iter()
@@ -97,7 +97,7 @@ pub fn measure(
         Precision::F32 => TOLERANCE,
         Precision::F16 => PACKED_TOLERANCE,
     };
-    let calls = executor.plan().recording.calls();
+    let calls = executor.program().recording.calls();
     let mut reports: Vec<KernelReport> = times
         .iter()
         .map(|(kind, times)| {

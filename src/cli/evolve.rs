@@ -66,7 +66,7 @@ pub fn run(args: &FoolArgs, global: &Global) -> anyhow::Result<ExitCode> {
         None => None,
     };
     if args.optimize.dry_run {
-        let report = evolution.dry_run(&device, &network)?;
+        let report = evolution.dry_run(&network)?;
         return report_scale(&device, &network, &report, global);
     }
     check_writable(output)?;

@@ -1,29 +1,19 @@
-//! What a network answers to pictures: its layers, whole or in bands of rows, and what is gathered from them on the device.
+//! The network run on pictures: its activations, whole or in bands of rows, and what is gathered from them on the device.
 
 use std::collections::HashMap;
 
 use crate::Error;
-use crate::device::{Buffer, Kind, Recording};
+use crate::device::{Buffer, Device, Given, Recording, ValueId};
 use crate::image::Image;
-use crate::kernels::{CopyRows, Tensor, View, pack};
+use crate::kernels::{CopyRows, Tensor, View, pack, record_moments};
 use crate::net::{NetError, NodeId, Shape};
-use crate::objective::{Band, gather_gram, record_guided};
-use crate::plan::{Bands, Network, Plan, RING_ROWS, fewest_bands};
-use crate::schedule::Executor;
+use crate::objective::{Band, gather_gram, record_masked};
+use crate::plan::{Bands, Forward, Network, Program, fewest_bands};
+use crate::schedule::Loaded;
 use crate::spec::TermSpec;
 
-/// A target's activations at a layer.
-#[derive(Debug)]
-pub(crate) struct Activations {
-    /// Their shape: one image.
-    pub view: View,
-    /// Where they are on the device, and the sum of their squares; none where only the size matters, which may be beyond
-    /// any memory.
-    pub values: Option<(Buffer, f64)>,
-}
-
-/// The guides of layers with a mask, on the device.
-pub(crate) type Guides = HashMap<NodeId, Buffer>;
+/// The masks of layers, where a term has one.
+pub(crate) type LayerMasks = HashMap<NodeId, Given>;
 
 /// A target that is too small for a layer is told from the image that is optimized.
 pub(crate) fn named<T>(
@@ -70,29 +60,34 @@ pub(crate) fn activations(
 /// Reads layers, for batches of one shape, as often as one likes: buffers and pipelines are made once.
 #[derive(Debug)]
 pub(crate) struct Reader {
-    view: View,
-    executor: Executor,
-    tensors: Vec<Tensor>,
+    image: Tensor,
+    loaded: Loaded,
+    layers: Vec<Tensor>,
 }
 
 impl Reader {
     pub fn new(network: &Network, view: View, nodes: &[NodeId]) -> Result<Self, Error> {
-        let (plan, tensors) = Plan::forward(network, view, nodes)?;
+        let mut recording = Recording::new();
+        let image = Tensor::persistent(&mut recording, "image", view);
+        let forward = Forward::record(&mut recording, network, image, nodes, nodes, |_, _, _| ())?;
+        let layers = nodes.iter().map(|node| forward.tensor(*node)).collect();
+        let program = Program::new(recording, []);
         Ok(Self {
-            view,
-            executor: Executor::new(network.device(), plan)?,
-            tensors,
+            image,
+            loaded: Loaded::new(network.device(), program)?,
+            layers,
         })
     }
 
     /// The shape of its batches.
     pub fn view(&self) -> View {
-        self.view
+        self.image.view
     }
 
     /// For a batch in the engine's layout what [`activations`] returns.
     pub fn read(&mut self, pixels: &[f32]) -> Result<Vec<(Shape, Vec<f32>)>, Error> {
-        run_on(&mut self.executor, pixels)?;
+        self.loaded.upload(self.image.value, pixels)?;
+        self.loaded.run_once()?;
         let read = |tensor: &Tensor| {
             let View { c, h, w, .. } = tensor.view;
             let shape = Shape {
@@ -100,77 +95,124 @@ impl Reader {
                 height: h,
                 width: w,
             };
-            Ok((shape, self.executor.read(*tensor)?))
+            Ok((shape, self.loaded.read(*tensor)?))
         };
-        self.tensors.iter().map(read).collect()
+        self.layers.iter().map(read).collect()
     }
 }
 
-/// A picture's activations at `nodes`, seen through the guides that there are, left on the device.
-pub(crate) fn answers(
+/// A target's activations at a layer, on the device.
+#[derive(Debug, Clone)]
+pub(crate) struct Activations {
+    pub buffer: Buffer,
+    /// Σ P² of them.
+    pub squares: f64,
+}
+
+/// A picture's activations at `nodes`, seen through the masks that there are.
+pub(crate) fn target_activations(
     network: &Network,
     image: &Image,
     nodes: &[NodeId],
-    guides: &Guides,
+    masks: &LayerMasks,
 ) -> Result<Vec<Activations>, Error> {
-    let (executor, outputs) =
-        visited(network, image, nodes, |recording, node, x, band, output| {
-            let x = seen_through(recording, x, band, guides.get(&node));
+    type Kept = (Tensor, Option<Tensor>);
+    let (loaded, outputs) = visited(
+        network,
+        image,
+        nodes,
+        |recording, node, x, band, output: &mut Option<Kept>| {
+            let x = masked(recording, x, band, masks.get(&node));
             // Stored as the layer is that it will be compared with.
             let kind = network.kind_of(node, band.layer);
-            let whole = *output.get_or_insert_with(|| Tensor {
-                value: recording.persistent("target", kind, band.layer.len()),
-                view: band.layer,
+            let (whole, squares) = output.get_or_insert_with(|| {
+                let value = recording.persistent("target", kind, band.layer.len());
+                let view = band.layer;
+                (Tensor { value, view }, None)
             });
-            let copy = CopyRows {
-                x: x.view,
-                y: whole.view,
-                from: 0,
-                to: band.first,
-                rows: x.view.h,
-                accumulate: false,
-            };
-            recording.call("target", copy, &[x.value, whole.value]);
-        })?;
+            record_copy(recording, "target", x, *whole, band.first);
+            if band.is_last() {
+                let moments = record_moments(recording, "target", *whole, [0.0; 4]);
+                *squares = Some(record_kept(
+                    recording,
+                    "moments",
+                    moments,
+                    View::new(1, 1, 1, 4),
+                ));
+            }
+        },
+    )?;
     outputs
         .into_iter()
-        .map(|output| {
-            let buffer = executor.buffer(output.value).clone();
-            let values = executor.device().download(&buffer)?;
-            let squares = values.iter().map(|v| f64::from(*v).powi(2)).sum();
+        .map(|(target, moments)| {
+            let moments = moments.map(|moments| loaded.read(moments)).transpose()?;
             Ok(Activations {
-                view: output.view,
-                values: Some((buffer, squares)),
+                buffer: loaded.buffer(target.value).clone(),
+                squares: moments.map_or(0.0, |moments| f64::from(moments[2])),
             })
         })
         .collect()
 }
 
-/// The Gram matrices of `nodes` for an image, seen through the guides that there are, as `[C⁺, C⁺]`.
+/// The Gram matrices of `nodes` for an image, seen through the masks that there are, `[C⁺, C⁺]` on the device.
 pub(crate) fn grams(
     network: &Network,
     image: &Image,
     nodes: &[NodeId],
-    guides: &Guides,
-) -> Result<Vec<Vec<f32>>, Error> {
-    let (executor, outputs) = visited(network, image, nodes, |recording, node, x, band, sum| {
-        let x = seen_through(recording, x, band, guides.get(&node));
-        gather_gram(recording, x, band, true, sum);
-    })?;
-    outputs
-        .into_iter()
-        .map(|gram| executor.read(gram))
-        .collect()
+    masks: &LayerMasks,
+) -> Result<Vec<Buffer>, Error> {
+    type Kept = (Option<Tensor>, Option<Tensor>);
+    let (loaded, outputs) = visited(
+        network,
+        image,
+        nodes,
+        |recording, node, x, band, kept: &mut Option<Kept>| {
+            let x = masked(recording, x, band, masks.get(&node));
+            let (sum, result) = kept.get_or_insert_default();
+            let gram = gather_gram(recording, x, band, sum);
+            if band.is_last() {
+                *result = Some(record_kept(recording, "gram", gram.value, gram.view));
+            }
+        },
+    )?;
+    let result = |(_, gram): (_, Option<Tensor>)| Some(loaded.buffer(gram?.value).clone());
+    Ok(outputs.into_iter().filter_map(result).collect())
 }
 
-/// Some rows of a layer, seen through its guide where there is one.
-fn seen_through(
+/// Some rows of a layer, seen through its mask where there is one.
+fn masked(recording: &mut Recording, x: Tensor, band: Band, mask: Option<&Given>) -> Tensor {
+    mask.map_or(x, |mask| record_masked(recording, x, mask, band.first))
+}
+
+/// Records a copy of x into the rows of y from `first` on.
+pub(crate) fn record_copy(
     recording: &mut Recording,
+    label: &str,
     x: Tensor,
-    band: Band,
-    guide: Option<&Buffer>,
+    y: Tensor,
+    first: u32,
+) {
+    let copy = CopyRows {
+        x: x.view,
+        y: y.view,
+        from: 0,
+        to: first,
+        rows: x.view.h,
+        accumulate: false,
+    };
+    recording.call(label, copy, &[x.value, y.value]);
+}
+
+/// Records a copy of reals that outlives the program.
+pub(crate) fn record_kept(
+    recording: &mut Recording,
+    label: &str,
+    value: ValueId,
+    view: View,
 ) -> Tensor {
-    guide.map_or(x, |guide| record_guided(recording, x, guide, band.first))
+    let kept = Tensor::persistent(recording, label, view);
+    record_copy(recording, label, Tensor { value, view }, kept, 0);
+    kept
 }
 
 /// Runs an image through the network, in as few bands as fit the device: `visit` sees each band's rows of each of `nodes`, and
@@ -180,13 +222,11 @@ pub(crate) fn visited<K: Clone>(
     image: &Image,
     nodes: &[NodeId],
     visit: impl Fn(&mut Recording, NodeId, Tensor, Band, &mut Option<K>),
-) -> Result<(Executor, Vec<K>), Error> {
+) -> Result<(Loaded, Vec<K>), Error> {
     let (view, pixels) = packed(std::slice::from_ref(image));
     let record = |count| {
         let mut recording = Recording::new();
         let input = Tensor::persistent(&mut recording, "image", view);
-        let ring = recording.persistent("loss ring", Kind::Real, RING_ROWS as usize);
-        let step = recording.persistent("step", Kind::Word, 1);
         let mut kept: HashMap<NodeId, Option<K>> = HashMap::new();
         Bands::new(network.graph(), nodes, view, count)?.visit(
             &mut recording,
@@ -197,28 +237,24 @@ pub(crate) fn visited<K: Clone>(
             },
         )?;
         let outputs: Vec<K> = nodes.iter().filter_map(|node| kept[node].clone()).collect();
-        Ok::<_, Error>((Plan::finished(recording, input, step, ring), outputs))
+        Ok::<_, Error>((Program::new(recording, []), input, outputs))
     };
     let device = network.device();
-    let (bands, plan) = fewest_bands(
+    let (_, (program, input, outputs)) = fewest_bands(
         device,
-        |plan| plan.bytes_on_top(device),
-        |count| Ok(record(count)?.0),
+        |(program, ..)| program,
+        |(program, ..)| program.bytes_on_top(device),
+        record,
     )?;
-    let executor = run_once(network, plan, &pixels)?;
-    Ok((executor, record(bands)?.1))
+    let mut loaded = Loaded::new(device, program)?;
+    loaded.upload(input.value, &pixels)?;
+    loaded.run_once()?;
+    Ok((loaded, outputs))
 }
 
-/// Runs a plan once on an image.
-pub(crate) fn run_once(network: &Network, plan: Plan, pixels: &[f32]) -> Result<Executor, Error> {
-    let mut executor = Executor::new(network.device(), plan)?;
-    run_on(&mut executor, pixels)?;
-    Ok(executor)
-}
-
-fn run_on(executor: &mut Executor, pixels: &[f32]) -> Result<(), Error> {
-    let image = executor.buffer(executor.plan().image.value);
-    executor.device().upload(image, pixels)?;
-    let _ = executor.run(1, &mut |_| std::ops::ControlFlow::Continue(()))?;
-    Ok(())
+/// Runs a recording once.
+pub(crate) fn run_once(device: &Device, recording: Recording) -> Result<Loaded, Error> {
+    let mut loaded = Loaded::new(device, Program::new(recording, []))?;
+    loaded.run_once()?;
+    Ok(loaded)
 }

@@ -1,6 +1,6 @@
 //! From a recipe's term specifications to a network's layers: what can be checked without pictures.
 
-use super::statistics::Wanted;
+use super::style::StyleNeed;
 use crate::spec::{LayerWeight, MmdKernel, TermKind, TermSpec};
 
 use crate::Error;
@@ -100,9 +100,9 @@ impl TermSpec {
         }
         self.check_kernel()?;
         let masked = self.mask.is_some() || !self.target_mask.is_empty();
-        if masked && self.wanted() == Wanted::Columns {
+        if masked && self.kind.is_style() && self.style_need() == StyleNeed::Vectors {
             return Err(self.wrong(
-                "takes no mask with this kernel, which compares columns one by one: that is for the kernel linear, and for \
+                "takes no mask with this kernel, which compares positions one by one: that is for the kernel linear, and for \
                  poly with constant 0 and degree 2",
             ));
         }

@@ -88,10 +88,10 @@ fn same_shape(a: (u32, u32), b: (u32, u32)) -> bool {
     across.abs_diff(down) <= u64::from(longest)
 }
 
-/// A mask at the units of a layer, `[h][w]`: the guide g of Gatys et al. 2017, scaled so that the mean of g² is 1.
+/// A mask at the positions of a layer, `[h][w]`: the guidance channel of Gatys et al. 2017, scaled so that its mean square is 1.
 ///
 /// `size` is that of the picture that the network sees.
-pub(crate) fn guide(
+pub(crate) fn layer_mask(
     term: &TermSpec,
     graph: &net::Network,
     node: NodeId,
@@ -113,9 +113,9 @@ pub(crate) fn guide(
             count,
         },
     };
-    let mut guide = mask.at(grid(height, size.1), grid(width, size.0));
-    let square: f64 = guide.iter().map(|g| f64::from(*g).powi(2)).sum();
-    let mean = square / guide.len() as f64;
+    let mut values = mask.at(grid(height, size.1), grid(width, size.0));
+    let square: f64 = values.iter().map(|m| f64::from(*m).powi(2)).sum();
+    let mean = square / values.len() as f64;
     if mean < 1e-9 {
         return Err(term.wrong(&format!(
             "at {}x{} pixels the mask has no white that layer `{}` could see",
@@ -125,10 +125,10 @@ pub(crate) fn guide(
         )));
     }
     let scale = 1.0 / mean.sqrt();
-    guide
+    values
         .iter_mut()
-        .for_each(|g| *g = (f64::from(*g) * scale) as f32);
-    Ok(guide)
+        .for_each(|m| *m = (f64::from(*m) * scale) as f32);
+    Ok(values)
 }
 
 #[cfg(test)]
@@ -147,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn guides_have_a_mean_square_of_one_at_every_layer() {
+    fn masks_have_a_mean_square_of_one_at_every_layer() {
         let rgb = (0..60 * 40).flat_map(|i| [if i % 60 < 20 { 1.0 } else { 0.0 }; 3]);
         let mask = Mask::of(&Image::new(60, 40, rgb.collect()).expect("a picture"));
         let graph = Network::open("squeezenet1_1").expect("the embedded network");
@@ -155,14 +155,14 @@ mod tests {
         for layer in ["relu_conv1", "fire2/concat", "fire7/concat", "logits"] {
             let node = graph.find(layer).expect("a layer");
             let shape = graph.shape(node, 64, 96).expect("a shape");
-            let guide = guide(&term, &graph, node, &mask, (96, 64)).expect("a guide");
-            assert_eq!(guide.len(), (shape.width * shape.height) as usize);
-            let square: f64 = guide.iter().map(|g| f64::from(*g).powi(2)).sum();
-            assert!((square / guide.len() as f64 - 1.0).abs() < 1e-6, "{layer}");
+            let values = layer_mask(&term, &graph, node, &mask, (96, 64)).expect("a mask");
+            assert_eq!(values.len(), (shape.width * shape.height) as usize);
+            let square: f64 = values.iter().map(|m| f64::from(*m).powi(2)).sum();
+            assert!((square / values.len() as f64 - 1.0).abs() < 1e-6, "{layer}");
             // White on the left, black on the right.
             if shape.width > 2 {
                 assert!(
-                    guide[0] > 1.0 && guide[shape.width as usize - 1] == 0.0,
+                    values[0] > 1.0 && values[shape.width as usize - 1] == 0.0,
                     "{layer}"
                 );
             }

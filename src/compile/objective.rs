@@ -1,20 +1,18 @@
-//! From a recipe's terms to terms placed at layers, with their targets on the device.
+//! From a recipe's terms to terms placed at layers.
 
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, StandardNormal};
 
-use super::activations::Activations;
 use super::layers::Layers;
-use super::statistics::{Statistic, Wanted};
-use super::targets::Targets;
+use super::targets::{LayerTarget, StyleTarget, TargetValues, Targets};
 use crate::Error;
-use crate::device::{Buffer, Device, Kind};
+use crate::device::{Buffer, Device, Given, Later, Scalar};
 use crate::kernels::View;
 use crate::net::NodeId;
 use crate::objective::{
     Activation, AlphaNorm, ChannelStatistics, Content, CrossEntropy, Direction, Energy, Gram,
-    Guide, Labels, Margin, Masked, Mmd, Selection, Term, Tv, TvBeta, Wasserstein, channel_goal,
+    Guide, Labels, Margin, Masked, Mmd, Selection, Term, Tv, TvBeta, Wasserstein,
 };
 use crate::plan::{Network, Placed};
 use crate::spec::{Position, Recipe, TermKind, TermSpec};
@@ -31,7 +29,7 @@ pub(crate) struct Placing<'a> {
     /// What the network sees of it.
     pub seen: View,
     /// The start pictures, in the engine's layout.
-    pub origin: &'a Buffer,
+    pub origin: &'a Given,
 }
 
 impl Placing<'_> {
@@ -41,12 +39,8 @@ impl Placing<'_> {
         for (group, (spec, layers)) in self.recipe.terms.iter().zip(self.layers).enumerate() {
             for (index, (node, layer_weight)) in layers.0.iter().enumerate() {
                 let weight = spec.weight * layer_weight;
-                let at = At {
-                    group,
-                    index,
-                    node: *node,
-                };
-                let (term, labels) = self.term(spec, at, weight)?;
+                let target = self.targets.of(group, index);
+                let (term, labels) = self.term(spec, *node, target, weight)?;
                 placed.push(Placed {
                     node: *node,
                     term,
@@ -70,10 +64,11 @@ impl Placing<'_> {
     fn term(
         &self,
         spec: &TermSpec,
-        at: At,
+        node: NodeId,
+        target: &LayerTarget,
         weight: f64,
     ) -> Result<(Box<dyn Term>, Option<Labels>), Error> {
-        let name = self.name(at.node);
+        let name = self.name(node);
         let image = self.image;
         let shape = |node: NodeId| -> Result<View, Error> {
             let seen = self.seen;
@@ -94,14 +89,14 @@ impl Placing<'_> {
                 let mean = self.network.graph().preprocessing.mean.map(|v| v as f32);
                 Box::new(AlphaNorm::new(mean, spec.alpha.unwrap_or(6.0), weight)?)
             }
-            TermKind::L2 => Box::new(Content::l2(self.origin.clone(), image, weight)),
-            TermKind::Energy => Box::new(Energy::new(self.device(), shape(at.node)?, weight)?),
+            TermKind::L2 => Box::new(Content::l2(self.origin, image, weight)),
+            TermKind::Energy => Box::new(Energy::new(self.device(), shape(node)?, weight)?),
             TermKind::Activation => {
-                let selections = self.selections(spec, name, shape(at.node)?)?;
+                let selections = self.selections(spec, name, shape(node)?)?;
                 Box::new(Activation::new(selections, spec.square, weight))
             }
             TermKind::Direction => {
-                let layer = shape(at.node)?;
+                let layer = shape(node)?;
                 let vectors: Vec<f32> = spec
                     .direction
                     .iter()
@@ -117,125 +112,32 @@ impl Placing<'_> {
                 )?)
             }
             TermKind::Guide => {
-                let (buffer, view, _) = self.activations(at, "guide")?;
-                Box::new(Guide::new(buffer, view, weight))
+                let (values, view, _) = activations(target);
+                Box::new(Guide::new(values, view, weight))
             }
             TermKind::Inversion => {
-                let (buffer, view, squares) = self.activations(at, "inversion")?;
-                Box::new(Content::inversion(
-                    buffer,
-                    view,
-                    squares.unwrap_or(1.0),
-                    weight,
-                )?)
+                let (values, view, inverse_square) = activations(target);
+                Box::new(Content::inversion(values, view, inverse_square, weight)?)
             }
             TermKind::Content => {
-                let (buffer, view, squares) = self.activations(at, "content")?;
-                let weight = match squares {
-                    Some(squares) => {
-                        relative(spec, name, weight, squares / view.elements() as f64)?
-                    }
-                    None => weight,
-                };
-                Box::new(Content::new(buffer, view, weight))
+                let (values, view, _) = activations(target);
+                Box::new(Content::new(values, view, target.weight(weight)))
             }
             TermKind::Gram | TermKind::Mmd | TermKind::Bn | TermKind::Wasserstein => {
-                return Ok((self.style(spec, at, shape(at.node)?, weight)?, None));
+                let TargetValues::Style(style) = &target.values else {
+                    unreachable!("a style was planned without a target");
+                };
+                let (device, layer) = (self.device(), shape(node)?);
+                let (seed, mask) = (self.recipe.seed, target.mask.clone());
+                let weight = target.weight(weight);
+                let term = style_term(device, spec, style, layer, seed, weight, mask)?;
+                return Ok((term, None));
             }
             TermKind::Logit | TermKind::CrossEntropy | TermKind::Margin => {
-                return self.of_classes(spec, shape(at.node)?, weight);
+                return self.of_classes(spec, shape(node)?, weight);
             }
         };
-        Ok((self.masked(plain, at)?, None))
-    }
-
-    /// The term where its mask shows the layer.
-    fn masked(&self, term: Box<dyn Term>, at: At) -> Result<Box<dyn Term>, Error> {
-        Ok(match self.guide(at)? {
-            Some(guide) => Box::new(Masked::new(term, guide)),
-            None => term,
-        })
-    }
-
-    /// How much each position of the layer counts, where the term has a mask.
-    fn guide(&self, at: At) -> Result<Option<Buffer>, Error> {
-        let Some((pixels, guide)) = self.targets.guide(at.group, at.index) else {
-            return Ok(None);
-        };
-        Ok(Some(match guide {
-            Some(guide) => guide.clone(),
-            None => self.device().buffer("guide", Kind::Real, *pixels)?,
-        }))
-    }
-
-    /// A term of the columns of a layer, wherever they stand.
-    fn style(
-        &self,
-        spec: &TermSpec,
-        at: At,
-        layer: View,
-        weight: f64,
-    ) -> Result<Box<dyn Term>, Error> {
-        let (name, channels) = (self.name(at.node), layer.c);
-        let upload = |what: &str, values: &[f32]| {
-            let label = format!("{what} of {name}");
-            self.device().buffer_from(&label, values)
-        };
-        let narrow = |values: &[f64]| values.iter().map(|v| *v as f32).collect::<Vec<_>>();
-        if spec.wanted() == Wanted::Gram {
-            let gram = self.targets.gram(at.group, at.index);
-            let weight = relative(spec, name, weight, Gram::at_zero(gram, channels))?;
-            let term = Gram::new(upload("gram", gram)?, channels, weight);
-            return self.masked(Box::new(term), at);
-        }
-        let guide = self.guide(at)?;
-        Ok(match self.targets.statistic(at.group, at.index) {
-            Statistic::Moments { means, variances } => {
-                let bn = spec.kind == TermKind::Bn;
-                let (make, at_zero): (fn(_, _) -> _, _) = if bn {
-                    let at_zero = ChannelStatistics::bn_at_zero(means, variances);
-                    (ChannelStatistics::bn, at_zero)
-                } else {
-                    let at_zero = ChannelStatistics::linear_at_zero(means);
-                    (ChannelStatistics::linear, at_zero)
-                };
-                let goal = upload("statistics", &channel_goal(means, variances))?;
-                Box::new(make(goal, relative(spec, name, weight, at_zero)?).through(guide))
-            }
-            Statistic::Normal {
-                means,
-                covariance,
-                root,
-            } => {
-                let at_zero = Wasserstein::at_zero(means, covariance, root, channels);
-                let goal = channel_goal(means, means);
-                let term = Wasserstein::new(
-                    upload("means", &goal[..goal.len() / 2])?,
-                    upload("covariance", &narrow(covariance))?,
-                    upload("root", root)?,
-                    channels,
-                    relative(spec, name, weight, at_zero)?,
-                );
-                Box::new(term.through(guide))
-            }
-            Statistic::Columns {
-                columns,
-                kernel,
-                similarity,
-            } => {
-                let at_zero = columns.from_zero(*kernel, *similarity);
-                Box::new(Mmd::new(
-                    self.device(),
-                    *kernel,
-                    layer,
-                    columns,
-                    *similarity,
-                    self.recipe.seed,
-                    relative(spec, name, weight, Mmd::scale(*kernel, channels) * at_zero)?
-                        * Mmd::scale(*kernel, channels),
-                )?)
-            }
-        })
+        Ok((masked(plain, target.mask.clone()), None))
     }
 
     /// A term of the classes' scores.
@@ -304,39 +206,72 @@ impl Placing<'_> {
         }
         Selection::upload(self.device(), layer, &selections)
     }
+}
 
-    /// A target's activations on the device, and the sum of their squares; without it in a dry plan.
-    fn activations(&self, at: At, what: &str) -> Result<(Buffer, View, Option<f64>), Error> {
-        let Activations { view, values } = self.targets.activations(at.group, at.index);
-        if let Some((buffer, squares)) = values {
-            return Ok((buffer.clone(), *view, Some(*squares)));
+impl LayerTarget {
+    /// The weight of the term, divided by its value at all-zero activations where it is relative.
+    fn weight(&self, weight: f64) -> Scalar {
+        let weight = Scalar::from(weight);
+        match &self.relative {
+            Some(relative) => weight.times_later(relative),
+            None => weight,
         }
-        let label = format!("{what} of {}", self.name(at.node));
-        let kind = self.network.kind_of(at.node, *view);
-        let buffer = self.device().buffer(&label, kind, view.len())?;
-        Ok((buffer, *view, None))
     }
 }
 
-/// Where a term is placed.
-#[derive(Debug, Clone, Copy)]
-struct At {
-    group: usize,
-    index: usize,
-    node: NodeId,
+/// A target's activations, their shape, and 1/Σ of their squares.
+fn activations(target: &LayerTarget) -> (&Given, View, &Later) {
+    match &target.values {
+        TargetValues::Activations {
+            view,
+            values,
+            inverse_square,
+        } => (values, *view, inverse_square),
+        _ => unreachable!("a term was planned without its target's activations"),
+    }
 }
 
-/// The weight, divided by the value at all-zero activations where the term is relative.
-fn relative(spec: &TermSpec, layer: &str, weight: f64, at_zero: f64) -> Result<f64, Error> {
-    if !spec.relative {
-        Ok(weight)
-    } else if at_zero > 0.0 {
-        Ok(weight / at_zero)
-    } else {
-        Err(spec.wrong(&format!(
-            "layer `{layer}` answers nothing to the target, so nothing can be relative to it"
-        )))
+/// The term where its mask shows the layer.
+fn masked(term: Box<dyn Term>, mask: Option<Given>) -> Box<dyn Term> {
+    match mask {
+        Some(mask) => Box::new(Masked::new(term, mask)),
+        None => term,
     }
+}
+
+/// A term of the feature vectors of a layer, wherever they stand.
+pub(crate) fn style_term(
+    device: &Device,
+    spec: &TermSpec,
+    target: &StyleTarget,
+    layer: View,
+    seed: u64,
+    weight: Scalar,
+    mask: Option<Given>,
+) -> Result<Box<dyn Term>, Error> {
+    Ok(match target {
+        StyleTarget::Gram(gram) => masked(Box::new(Gram::new(gram, layer.c, weight)), mask),
+        StyleTarget::Moments(goal) => {
+            let term = if spec.kind == TermKind::Bn {
+                ChannelStatistics::bn(goal, weight)
+            } else {
+                ChannelStatistics::linear(goal, weight)
+            };
+            Box::new(term.through(mask))
+        }
+        StyleTarget::Normal {
+            means,
+            covariance,
+            root,
+        } => {
+            let term = Wasserstein::new(means, covariance, root, layer.c, weight);
+            Box::new(term.through(mask))
+        }
+        StyleTarget::Vectors { target, .. } => {
+            let weight = weight.times(Mmd::scale(&target.kernel, layer.c));
+            Box::new(Mmd::new(device, layer, target.clone(), seed, weight)?)
+        }
+    })
 }
 
 /// A direction drawn from a seed: N(0,1) in every channel, then normalised.

@@ -1,6 +1,6 @@
 //! A recipe with everything resolved that needs no device memory: what runs, dry runs and gradients begin with.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use super::activations::packed;
 use super::init::{random_in_balls, start};
@@ -10,50 +10,74 @@ use super::pictures::Pictures;
 use super::report::ScaleReport;
 use super::reuse::{MemoryPool, TargetCache};
 use super::sizes::{batch, scales};
-use super::targets::Targets;
+use super::targets::{self, Targets};
 use super::{masks, stages};
 use crate::Error;
-use crate::device::{Buffer, Kind, ValueId};
+use crate::device::{Given, Kind, ValueId};
 use crate::image::{Image, size_for_long_side};
 use crate::kernels::View;
 use crate::optim::Average;
-use crate::plan::{Keep, Network, Plan, Problem, fewest_bands};
+use crate::plan::{Handles, Iteration, Keep, Network, Problem, Program, fewest_bands};
 use crate::schedule::Executor;
 use crate::spec::Recipe;
 
-/// Pictures read, layers found, sizes known.
+/// Pictures read, layers found, sizes known, every scale planned.
 #[derive(Debug)]
 pub(crate) struct CompiledRecipe {
     pub recipe: Recipe,
     pub network: Network,
     pub pictures: Pictures,
     layers: Vec<Layers>,
-    scales: Vec<(u32, u32)>,
-    /// In how many bands the network sees the image of each scale.
-    pub bands: Vec<u32>,
+    sizes: Vec<(u32, u32)>,
+    scales: Vec<Scale>,
     /// Images optimized at once.
     batch: u32,
+    /// Whether the image is stepped; else its gradient is all that is wanted.
+    stepped: bool,
     /// What is known of the style pictures from other runs.
     pub cache: Option<Arc<TargetCache>>,
     /// The pictures with those that are compared position by position brought to a size, the last one asked for.
-    scaled: Mutex<Option<Scaled>>,
+    scaled: Option<((u32, u32), Arc<Pictures>)>,
     /// Size of the result, had it not to be a multiple of `tile`.
     asked: (u32, u32),
     /// What both sides are multiples of.
     tile: u32,
 }
 
-/// A size in pixels, and pictures for it.
-type Scaled = ((u32, u32), Arc<Pictures>);
+/// A scale of a recipe.
+#[derive(Debug)]
+struct Scale {
+    report: ScaleReport,
+    /// The scale's iteration, until it is loaded.
+    planned: Option<Planned>,
+}
+
+/// An iteration with places for what is not there yet.
+#[derive(Debug)]
+struct Planned {
+    iteration: Iteration,
+    targets: Targets,
+    /// The start pictures, in the engine's layout.
+    origin: Given,
+}
 
 impl CompiledRecipe {
+    /// Reads the pictures and plans every scale, in as few bands as fit the device.
     pub fn new(recipe: &Recipe, network: &Network) -> Result<Self, Error> {
-        let mut prepared = Self::read(recipe, network)?;
-        prepared.bands = prepared.fit()?;
-        Ok(prepared)
+        let mut compiled = Self::read(recipe, network)?;
+        compiled.plan()?;
+        Ok(compiled)
     }
 
-    /// As [`CompiledRecipe::new`] without a look at memory: the bands are the caller's to set.
+    /// As [`CompiledRecipe::new`], for the gradient at the start image: nothing is stepped.
+    pub fn gradient(recipe: &Recipe, network: &Network) -> Result<Self, Error> {
+        let mut compiled = Self::read(recipe, network)?;
+        compiled.stepped = false;
+        compiled.plan()?;
+        Ok(compiled)
+    }
+
+    /// Reads the pictures and checks the recipe; nothing is planned yet.
     pub fn read(recipe: &Recipe, network: &Network) -> Result<Self, Error> {
         if recipe.terms.is_empty() {
             return Err(Error::Recipe(
@@ -71,20 +95,20 @@ impl CompiledRecipe {
             .map(|t| t.resolve(network))
             .collect::<Result<Vec<_>, _>>()?;
         let pictures = Pictures::load(recipe)?;
-        let mut scales = scales(recipe, &pictures)?;
-        if scales.len() > 1 && !recipe.image.parameterisation.is_empty() {
+        let mut sizes = scales(recipe, &pictures)?;
+        if sizes.len() > 1 && !recipe.image.parameterisation.is_empty() {
             return Err(Error::Recipe(
                 "a parameterised image has one scale: leave `min_size` and `octaves` away"
                     .to_string(),
             ));
         }
-        stages::check_keep(recipe, scales.len())?;
-        let asked = scales[scales.len() - 1];
+        stages::check_keep(recipe, sizes.len())?;
+        let asked = sizes[sizes.len() - 1];
         let tile = tile(recipe, &layers, network);
-        for size in &mut scales {
+        for size in &mut sizes {
             *size = tiled(*size, tile);
         }
-        scales.dedup();
+        sizes.dedup();
         let shape = pictures.shape(recipe).map_or(asked, |p| p.size());
         masks::check(recipe, &pictures.masks, shape, |group| {
             pictures.targets[group].iter().map(|p| p.size()).collect()
@@ -95,20 +119,21 @@ impl CompiledRecipe {
             let mut nodes = layers.iter().flat_map(|l: &Layers| &l.0);
             nodes.all(|(node, _)| graph.shape(*node, h, w).is_ok())
         };
-        let narrow = scales.iter().take_while(|s| !reaches(**s)).count();
-        scales.drain(..narrow.min(scales.len() - 1));
+        let narrow = sizes.iter().take_while(|s| !reaches(**s)).count();
+        sizes.drain(..narrow.min(sizes.len() - 1));
         Ok(Self {
             recipe: recipe.clone(),
             network: network.clone(),
             pictures,
             layers,
-            scales,
-            bands: Vec::new(),
+            sizes,
+            scales: Vec::new(),
             batch,
+            stepped: true,
             asked,
             tile,
             cache: None,
-            scaled: Mutex::default(),
+            scaled: None,
         })
     }
 
@@ -136,13 +161,13 @@ impl CompiledRecipe {
     }
 
     /// Size of every scale in pixels, coarsest first.
-    pub fn scales(&self) -> &[(u32, u32)] {
-        &self.scales
+    pub fn sizes(&self) -> &[(u32, u32)] {
+        &self.sizes
     }
 
     /// Size of the result.
     pub fn last(&self) -> (u32, u32) {
-        self.scales.last().copied().unwrap_or((1, 1))
+        self.sizes.last().copied().unwrap_or((1, 1))
     }
 
     /// The nearest size that the recipe can have: that of a tile is a multiple of the deepest layer's stride.
@@ -160,117 +185,107 @@ impl CompiledRecipe {
     }
 
     /// What every scale is and costs, coarsest first.
-    pub fn reports(&self) -> Result<Vec<ScaleReport>, Error> {
-        let mut before: Option<Plan> = None;
-        let mut reports = Vec::new();
-        for (i, (&(width, height), &bands)) in self.scales.iter().zip(&self.bands).enumerate() {
-            let plan = self.dry_plan((width, height), bands)?;
-            let cost = plan.cost();
-            let beside = before.map_or(0, |p| bytes_beside(&p, plan.image.view));
-            reports.push(ScaleReport {
-                width,
-                height,
-                iterations: self.iterations(i == 0),
+    pub fn reports(&self) -> Vec<ScaleReport> {
+        self.scales.iter().map(|scale| scale.report).collect()
+    }
+
+    /// What every scale that is not loaded yet is and costs, and its program.
+    pub fn programs(&self) -> impl Iterator<Item = (ScaleReport, &Program)> {
+        let scales = self.scales.iter();
+        scales.filter_map(|scale| Some((scale.report, &scale.planned.as_ref()?.iteration.program)))
+    }
+
+    /// Plans every scale, in as few bands as fit the device; where the largest does not fit in any, the error tells the largest
+    /// size that does.
+    pub fn plan(&mut self) -> Result<(), Error> {
+        self.plan_scales(|compiled, number, size, beside| {
+            let fit = |size: (u32, u32), beside: u64| {
+                fewest_bands(
+                    compiled.network.device(),
+                    |planned: &Planned| &planned.iteration.program,
+                    |planned| planned.iteration.peak_bytes(beside),
+                    |bands| compiled.planned(number, size, bands),
+                )
+            };
+            fit(size, beside)
+                .map_err(|error| with_largest(error, size, |size| fit(size, 0).is_ok()))
+        })
+    }
+
+    /// Plans every scale in bands that are known already: those of another run of the same sizes.
+    pub fn plan_in_bands(&mut self, bands: &[u32]) -> Result<(), Error> {
+        self.plan_scales(|compiled, number, size, _| {
+            let bands = bands.get(number).copied().unwrap_or(1);
+            Ok((bands, compiled.planned(number, size, bands)?))
+        })
+    }
+
+    /// `plan` makes the scale of a number and a size, beside which so many bytes stand while the scale before hands over to it.
+    fn plan_scales(
+        &mut self,
+        plan: impl Fn(&Self, usize, (u32, u32), u64) -> Result<(u32, Planned), Error>,
+    ) -> Result<(), Error> {
+        let mut scales: Vec<Scale> = Vec::new();
+        for (number, &size) in self.sizes.iter().enumerate() {
+            let before = scales.last().and_then(|scale| scale.planned.as_ref());
+            let beside = before.map_or(0, |p| bytes_beside(&p.iteration, self.view(size)));
+            let (bands, planned) = plan(self, number, size, beside)?;
+            let report = ScaleReport {
+                width: size.0,
+                height: size.1,
+                iterations: self.iterations(number == 0),
                 bands,
-                peak_bytes: plan.peak_bytes(beside),
-                cost,
+                peak_bytes: planned.iteration.peak_bytes(beside),
+                cost: planned.iteration.program.cost(),
+            };
+            scales.push(Scale {
+                report,
+                planned: Some(planned),
             });
-            before = Some(plan);
         }
-        Ok(reports)
+        self.scales = scales;
+        Ok(())
     }
 
-    /// In as few bands as possible for every scale; where the largest does not fit in any, the error tells the largest size
-    /// that does.
-    pub fn fit(&self) -> Result<Vec<u32>, Error> {
-        let device = self.network.device();
-        let fit = |size: (u32, u32), before: Option<&Plan>| {
-            let beside = before.map_or(0, |p| bytes_beside(p, self.view(size)));
-            fewest_bands(
-                device,
-                |plan| plan.peak_bytes(beside),
-                |bands| self.dry_plan(size, bands),
-            )
-        };
-        let mut before: Option<Plan> = None;
-        let mut bands = Vec::new();
-        for &size in &self.scales {
-            match fit(size, before.as_ref()) {
-                Ok((count, plan)) => {
-                    bands.push(count);
-                    before = Some(plan);
-                }
-                Err(error) => {
-                    let fits = |size| fit(size, None).is_ok();
-                    return Err(with_largest(error, size, fits));
-                }
-            }
-        }
-        Ok(bands)
-    }
-
-    /// The plan of a scale without its targets' values: same memory, same work.
-    pub fn dry_plan(&self, size: (u32, u32), bands: u32) -> Result<Plan, Error> {
-        let outline = self.network.outline();
-        let pictures = &self.pictures.targets;
-        let targets = Targets::shapes_only(
-            &self.recipe,
-            &self.layers,
-            &outline,
-            pictures,
-            size,
-            self.native(),
-        )?;
-        let len = self.view(size).len();
-        let origin = outline.device().buffer("start pictures", Kind::Real, len)?;
-        self.plan(&outline, &targets, &origin, size, bands, Some(0))
-    }
-
-    /// The plan of a scale; `earlier` is the number of steps taken before it, `None` plans the gradient only.
-    fn plan(
-        &self,
-        network: &Network,
-        targets: &Targets,
-        origin: &Buffer,
-        size: (u32, u32),
-        bands: u32,
-        earlier: Option<u64>,
-    ) -> Result<Plan, Error> {
-        let recipe = &self.recipe;
+    /// The iteration of a scale, without values: nothing runs on the device.
+    fn planned(&self, number: usize, size: (u32, u32), bands: u32) -> Result<Planned, Error> {
+        let (recipe, network) = (&self.recipe, &self.network);
+        let image = self.view(size);
+        let targets = Targets::plan(&self.target_scale(&self.pictures, size))?;
+        let origin = Given::later(Kind::Real, image.len());
         let terms = Placing {
             recipe,
             layers: &self.layers,
             network,
-            targets,
-            image: self.view(size),
-            seen: stages::seen(recipe, self.view(size))?,
-            origin,
+            targets: &targets,
+            image,
+            seen: stages::seen(recipe, image)?,
+            origin: &origin,
         }
         .place()?;
         let spec = &recipe.optimizer;
-        let iterations = self.iterations(size == self.scales[0]);
-        let optimizer = earlier.map(|earlier| stages::optimizer(recipe, iterations, earlier));
-        let stepped = optimizer.is_some();
+        let iterations = self.iterations(number == 0);
+        let earlier = (0..number).map(|before| self.iterations(before == 0)).sum();
+        let stepped = self.stepped;
+        let optimizer = stepped.then(|| stages::optimizer(recipe, iterations, earlier));
         let average = (stepped && spec.average > 0.0).then_some(Average {
             decay: spec.average,
         });
-        Plan::new(&Problem {
+        let (filters, projections) = if stepped {
+            let projections = stages::projections(recipe, &origin, image, self.mean());
+            (stages::filters(recipe), projections)
+        } else {
+            (Vec::new(), Vec::new())
+        };
+        let iteration = Iteration::new(&Problem {
             network,
-            image: self.view(size),
+            image,
             parameterisation: &stages::maps(&recipe.image.parameterisation, recipe.seed, size)?,
             transformations: &stages::maps(&recipe.image.transformation, recipe.seed, size)?,
             terms: &terms,
-            filters: &if stepped {
-                stages::filters(recipe)
-            } else {
-                Vec::new()
-            },
+            filters: &filters,
             optimizer: optimizer.as_deref(),
-            projections: &if stepped {
-                stages::projections(recipe, origin, self.view(size), self.mean())
-            } else {
-                Vec::new()
-            },
+            projections: &projections,
             average,
             keep: recipe.keep.filter(|_| stepped).map(|keep| Keep {
                 // A term of classes, as those that are kept for are, has one slot.
@@ -279,30 +294,33 @@ impl CompiledRecipe {
                 origin: origin.clone(),
             }),
             bands,
+        })?;
+        Ok(Planned {
+            iteration,
+            targets,
+            origin,
         })
     }
 
+    fn target_scale<'a>(&'a self, pictures: &'a Pictures, size: (u32, u32)) -> targets::Scale<'a> {
+        targets::Scale {
+            recipe: &self.recipe,
+            layers: &self.layers,
+            network: &self.network,
+            pictures,
+            size,
+            native: self.native(),
+        }
+    }
+
     /// The pictures for a scale: a large one is brought to its size once, and not for every use.
-    fn pictures_at(&self, size: (u32, u32)) -> Result<Arc<Pictures>, Error> {
-        let mut scaled = self.scaled.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((_, pictures)) = scaled.as_ref().filter(|(of, _)| *of == size) {
+    fn pictures_at(&mut self, size: (u32, u32)) -> Result<Arc<Pictures>, Error> {
+        if let Some((_, pictures)) = self.scaled.as_ref().filter(|(of, _)| *of == size) {
             return Ok(Arc::clone(pictures));
         }
         let pictures = Arc::new(self.pictures.at(&self.recipe, size)?);
-        *scaled = Some((size, Arc::clone(&pictures)));
+        self.scaled = Some((size, Arc::clone(&pictures)));
         Ok(pictures)
-    }
-
-    fn targets(&self, size: (u32, u32)) -> Result<Targets, Error> {
-        Targets::extract(
-            &self.recipe,
-            &self.layers,
-            &self.network,
-            &*self.pictures_at(size)?,
-            size,
-            self.native(),
-            self.cache.as_deref(),
-        )
     }
 
     /// The final size, where no size was asked for.
@@ -311,59 +329,89 @@ impl CompiledRecipe {
         (image.size.is_none() && image.width.is_none()).then(|| self.last())
     }
 
-    /// A scale with its targets and memory, taken from `pool` if there is any of its kind; `earlier` as for its plan.
+    /// A scale with its targets and memory, taken from `pool` if there is any of its kind.
     pub fn executor(
-        &self,
-        size: (u32, u32),
-        earlier: Option<u64>,
+        &mut self,
+        number: usize,
         pool: Option<&mut MemoryPool>,
     ) -> Result<Executor, Error> {
+        let iteration = self.with_values(number)?;
         let device = self.network.device();
-        let plan = self.full_plan(size, earlier)?;
         let Some(pool) = pool else {
-            return Executor::new(device, plan);
+            return Executor::new(device, iteration);
         };
-        match pool.take(&plan.layout.slots) {
-            Some(memory) => Executor::in_memory(device, plan, memory),
+        match pool.take(&iteration.program.layout.slots) {
+            Some(memory) => Executor::in_memory(device, iteration, memory),
             None => {
                 // Beside all that is kept.
-                plan.check_fits(device, plan.bytes_on_top(device))?;
-                Executor::new(device, plan)
+                let needed = iteration.program.bytes_on_top(device);
+                iteration.program.check_fits(device, needed)?;
+                Executor::new(device, iteration)
             }
         }
     }
 
-    /// A scale for the one before to hand over to, `earlier` steps after the first; it is not complete yet.
-    pub fn next_executor(&self, size: (u32, u32), earlier: u64) -> Result<Executor, Error> {
-        Executor::with_state(self.network.device(), self.full_plan(size, Some(earlier))?)
+    /// A scale for the one before to hand over to; it is not complete yet.
+    pub fn next_executor(&mut self, number: usize) -> Result<Executor, Error> {
+        let iteration = self.with_values(number)?;
+        Executor::with_state(self.network.device(), iteration)
     }
 
-    fn full_plan(&self, size: (u32, u32), earlier: Option<u64>) -> Result<Plan, Error> {
-        let device = self.network.device();
-        let scale = self.scales.iter().position(|scale| *scale == size);
-        let bands = scale.map_or(1, |scale| self.bands[scale]);
-        let targets = self.targets(size)?;
+    /// The recipe at any size, ready to run from its first iteration.
+    pub fn executor_at(&mut self, size: (u32, u32)) -> Result<Executor, Error> {
+        let of_size = |scale: &&Scale| (scale.report.width, scale.report.height) == size;
+        let bands = self
+            .scales
+            .iter()
+            .find(of_size)
+            .map_or(1, |scale| scale.report.bands);
+        let planned = self.planned(0, size, bands)?;
+        let iteration = self.filled(planned, size)?;
+        Executor::new(self.network.device(), iteration)
+    }
+
+    /// The iteration of a scale, with its targets computed. A scale that was loaded before is planned anew.
+    fn with_values(&mut self, number: usize) -> Result<Iteration, Error> {
+        let scale = &mut self.scales[number];
+        let size = (scale.report.width, scale.report.height);
+        let (planned, bands) = (scale.planned.take(), scale.report.bands);
+        let planned = match planned {
+            Some(planned) => planned,
+            None => self.planned(number, size, bands)?,
+        };
+        self.filled(planned, size)
+    }
+
+    /// Fills the places of an iteration.
+    fn filled(&mut self, planned: Planned, size: (u32, u32)) -> Result<Iteration, Error> {
+        let pictures = self.pictures_at(size)?;
+        let scale = self.target_scale(&pictures, size);
+        planned.targets.compute(&scale, self.cache.as_deref())?;
         let origin = packed(&self.start(size)?).1;
-        let origin = device.buffer_from("start pictures", &origin)?;
-        self.plan(&self.network, &targets, &origin, size, bands, earlier)
+        let device = self.network.device();
+        planned
+            .origin
+            .set(device.buffer_from("start pictures", &origin)?);
+        Ok(planned.iteration)
     }
 
     /// The start images at `size`.
-    pub fn start(&self, size: (u32, u32)) -> Result<Vec<Image>, Error> {
+    pub fn start(&mut self, size: (u32, u32)) -> Result<Vec<Image>, Error> {
         let pictures = self.pictures_at(size)?;
         start(&self.recipe, &pictures, size, self.batch, self.mean())
     }
 
     /// What the optimization begins with, in the engine's layout: the start images, a random point of the ball around
     /// them where the recipe says so, or the parameters that make them.
-    pub fn parameter(&self, size: (u32, u32)) -> Result<Vec<f32>, Error> {
-        let recipe = &self.recipe;
+    pub fn parameter(&mut self, size: (u32, u32)) -> Result<Vec<f32>, Error> {
         let view = self.view(size);
-        let maps = stages::maps(&recipe.image.parameterisation, recipe.seed, size)?;
-        if let Some(drawn) = stages::drawn(recipe, view) {
+        if let Some(drawn) = stages::drawn(&self.recipe, view) {
             return Ok(drawn);
         }
-        let images = random_in_balls(recipe, self.start(size)?);
+        let images = self.start(size)?;
+        let recipe = &self.recipe;
+        let maps = stages::maps(&recipe.image.parameterisation, recipe.seed, size)?;
+        let images = random_in_balls(recipe, images);
         let mut views = vec![view];
         for map in maps.iter().rev() {
             views.push(map.input(views[views.len() - 1]));
@@ -421,31 +469,34 @@ impl Recipe {
     /// # Errors
     /// As [`Recipe::compile`].
     pub fn dry_run(&self, network: &Network) -> Result<Vec<ScaleReport>, Error> {
-        CompiledRecipe::new(self, network)?.reports()
+        Ok(CompiledRecipe::new(self, network)?.reports())
     }
 }
 /// The values of a scale that the next one, and whoever asks for the image meanwhile, still need.
-pub(crate) fn survivors(plan: &Plan) -> Vec<ValueId> {
-    [plan.parameter.value, plan.step]
+pub(crate) fn survivors(handles: &Handles) -> Vec<ValueId> {
+    [handles.parameter.value, handles.step]
         .into_iter()
-        .chain(plan.average.map(|(_, tensor)| tensor.value))
+        .chain(handles.average.map(|(_, tensor)| tensor.value))
         .chain(
-            [plan.state.first, plan.state.second, plan.state.result]
-                .into_iter()
-                .flatten()
-                .map(|tensor| tensor.value),
+            [
+                handles.state.first,
+                handles.state.second,
+                handles.state.result,
+            ]
+            .into_iter()
+            .flatten()
+            .map(|tensor| tensor.value),
         )
         .collect()
 }
 
-/// Bytes that stand beside the plan of an image of the shape `next` while it takes over from `plan`: what survives of
+/// Bytes that stand beside the program of an image of the shape `next` while it takes over from `iteration`: what survives of
 /// it, its result, and one pass of the resampling.
-pub(crate) fn bytes_beside(plan: &Plan, next: View) -> u64 {
-    let survivors: usize = survivors(plan)
-        .iter()
-        .map(|id| plan.recording.value(*id).len)
-        .sum();
-    let image = plan.image.view;
+fn bytes_beside(iteration: &Iteration, next: View) -> u64 {
+    let values = survivors(&iteration.handles).into_iter();
+    let lens = values.map(|id| iteration.program.recording.value(id).len);
+    let survivors: usize = lens.sum();
+    let image = iteration.handles.image.view;
     let between = View { w: next.w, ..image };
     (survivors + image.len() + between.len()) as u64 * 4
 }

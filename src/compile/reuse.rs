@@ -3,14 +3,14 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::statistics::Statistic;
+use super::targets::StyleStatistic;
 use crate::Error;
 use crate::device::Buffer;
 use crate::image::Image;
 use crate::schedule::Executor;
 
-/// Answers kept at most: those of a few styles at all scales of a few sizes.
-const MEMORIES: usize = 64;
+/// Statistics kept at most: those of a few styles at all scales of a few sizes.
+const MOST: usize = 64;
 
 /// The memory of scales that are done, for the same scales of the next picture.
 #[derive(Debug, Default)]
@@ -19,7 +19,7 @@ pub(crate) struct MemoryPool(HashMap<Vec<u64>, Vec<Buffer>>);
 impl MemoryPool {
     /// Keeps the memory of a scale that has ended.
     pub fn put(&mut self, executor: Executor) {
-        let slots = executor.plan().layout.slots.clone();
+        let slots = executor.program().layout.slots.clone();
         if let Some(memory) = executor.into_memory() {
             self.0.insert(slots, memory);
         }
@@ -31,36 +31,22 @@ impl MemoryPool {
     }
 }
 
-/// Statistics of style pictures that other runs have the same of. The pictures must stay in memory as long as this.
+/// Statistics of style pictures that other runs have the same of, on the device. The pictures must stay in memory as long as
+/// this.
 #[derive(Debug, Default)]
-pub(crate) struct TargetCache {
-    /// Gram matrices of one picture, of the layers of a term in order.
-    pub grams: Known<Vec<Vec<f32>>>,
-    /// What other terms compare with, of all pictures of a term together.
-    pub statistics: Known<Vec<Statistic>>,
-}
-
-/// Results by what they are of.
-#[derive(Debug)]
-pub(crate) struct Known<T>(Mutex<HashMap<Key, Arc<T>>>);
+pub(crate) struct TargetCache(Mutex<HashMap<Key, Arc<Vec<StyleStatistic>>>>);
 
 /// The term's number in the recipe, and for each picture where it lies in memory and the size that it was brought to.
 type Key = (usize, Vec<(usize, (u32, u32))>);
 
-impl<T> Default for Known<T> {
-    fn default() -> Self {
-        Self(Mutex::default())
-    }
-}
-
-impl<T> Known<T> {
-    /// What is known of `pictures` at their sizes, or what `find` finds.
+impl TargetCache {
+    /// What is known of `pictures` at their sizes for the layers of a term, or what `find` finds.
     pub fn get<'a>(
         &self,
         term: usize,
         pictures: impl Iterator<Item = (&'a Arc<Image>, (u32, u32))>,
-        find: impl FnOnce() -> Result<T, Error>,
-    ) -> Result<Arc<T>, Error> {
+        find: impl FnOnce() -> Result<Vec<StyleStatistic>, Error>,
+    ) -> Result<Arc<Vec<StyleStatistic>>, Error> {
         let place = |(picture, size)| (Arc::as_ptr(picture) as usize, size);
         let key = (term, pictures.map(place).collect());
         let lock = || self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -69,7 +55,7 @@ impl<T> Known<T> {
         }
         let found = Arc::new(find()?);
         let mut all = lock();
-        if all.len() >= MEMORIES {
+        if all.len() >= MOST {
             all.clear();
         }
         all.insert(key, Arc::clone(&found));

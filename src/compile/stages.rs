@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::Error;
-use crate::device::Buffer;
+use crate::device::Given;
 use crate::kernels::{self, Normalization, StepSize, View};
 use crate::optim::{
     Adam, Ball, Blur, ClipSmallContribution, ClipSmallNorm, Decay, Filter, GradientStep, Laplacian,
@@ -113,7 +113,7 @@ pub(crate) fn filters(recipe: &Recipe) -> Vec<Box<dyn Filter>> {
 /// The projections after the step. `origin` holds the start pictures, `mean` is the networks' mean colour.
 pub(crate) fn projections(
     recipe: &Recipe,
-    origin: &Buffer,
+    origin: &Given,
     image: View,
     mean: [f32; 3],
 ) -> Vec<Box<dyn Projection>> {

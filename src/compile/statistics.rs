@@ -1,374 +1,300 @@
-//! What the style terms beside `gram` compare with: statistics of the columns of target pictures, read back once per scale.
+//! Statistics of target pictures, computed on the device and left there.
 
-use std::collections::HashMap;
-
-use super::activations::{Guides, activations, named, run_once, visited};
+use super::activations::{LayerMasks, record_copy, record_kept, run_once, visited};
 use crate::Error;
-use crate::device::{Kind, Recording};
+use crate::device::{Buffer, Device, Given, Kind, Recording};
 use crate::image::Image;
-use crate::kernels::{ColumnKernel, Combine, Tensor, View};
+use crate::kernels::{Combine, Fill, Pick, Tensor, VectorKernel, View, record_moments};
 use crate::net::NodeId;
 use crate::objective::{
-    Columns, MMD_EXACT, MMD_KEPT, Saved, Spread, conclude_moments, gather_moments, record_root,
-    record_similarity, regular, spread_view,
+    Gathered, Loss, MMD_EXACT, Moments, Spread, Term, VectorSet, conclude_moments, evenly_spread,
+    gather_moments, record_goal, record_mixture, record_normal_target, record_similarity,
+    record_value, spread_view,
 };
-use crate::plan::{Network, Plan, RING_ROWS};
-use crate::spec::{MmdKernel, TermKind, TermSpec};
+use crate::plan::Network;
 
-/// A style picture of its size, its share, and where at the layers it counts, if not everywhere.
-#[derive(Debug)]
-pub(crate) struct Target {
-    pub image: Image,
-    pub share: f64,
-    pub guides: Guides,
-}
-
-/// A layer's answers to pictures, `[C,H,W]`, each with the picture's share.
-type Planes = Vec<(Vec<f32>, f64)>;
-
-/// What one term compares one layer with.
+/// Means and variances, or covariances, of a layer's feature vectors for one picture, on the device.
 #[derive(Debug, Clone)]
-pub(crate) enum Statistic {
-    /// Means and variances of C channels.
-    Moments {
-        means: Vec<f64>,
-        variances: Vec<f64>,
-    },
-    /// Means of C channels; Σ + ε·I and its root, [C⁺, C⁺].
-    Normal {
-        means: Vec<f64>,
-        covariance: Vec<f64>,
-        root: Vec<f32>,
-    },
-    /// The columns themselves, the kernel they are compared with, and mean k(s, s').
-    Columns {
-        columns: Columns,
-        kernel: ColumnKernel,
-        similarity: f64,
-    },
+pub(crate) struct OfPicture {
+    /// [C⁺].
+    means: Buffer,
+    /// [C⁺], or [C⁺, C⁺].
+    spread: Buffer,
 }
 
-/// What a term needs of its targets.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Wanted {
-    /// Not a style.
-    Nothing,
-    Gram,
-    Moments,
-    Normal,
-    Columns,
-}
-
-impl TermSpec {
-    pub(crate) fn wanted(&self) -> Wanted {
-        match (self.kind, self.kernel) {
-            (TermKind::Gram, _) => Wanted::Gram,
-            (TermKind::Bn, _) | (TermKind::Mmd, Some(MmdKernel::Linear)) => Wanted::Moments,
-            (TermKind::Wasserstein, _) => Wanted::Normal,
-            // (xᵀy)²/(4C²) is what the Gram matrices' distance is.
-            (TermKind::Mmd, Some(MmdKernel::Poly))
-                if self.degree() == 2 && self.constant() == 0.0 =>
-            {
-                Wanted::Gram
-            }
-            (TermKind::Mmd, _) => Wanted::Columns,
-            _ => Wanted::Nothing,
-        }
-    }
-
-    fn degree(&self) -> u32 {
-        self.degree.unwrap_or(2)
-    }
-
-    fn constant(&self) -> f64 {
-        self.constant.unwrap_or(0.0)
-    }
-
-    fn column_kernel(&self, columns: &Columns) -> Result<ColumnKernel, Error> {
-        if self.kernel == Some(MmdKernel::Poly) {
-            return Ok(ColumnKernel::Polynomial {
-                constant: self.constant() as f32,
-                degree: self.degree(),
-            });
-        }
-        let variance = self.sigma.map_or_else(|| columns.spread(), |s| s * s);
-        let gamma = (0.5 / variance) as f32;
-        if !(gamma.is_finite() && gamma > 0.0) {
-            return Err(self.wrong(
-                "a layer's answer to the target is the same everywhere, which leaves no scale for a gaussian kernel: give `sigma`",
-            ));
-        }
-        Ok(ColumnKernel::Gaussian(gamma))
-    }
-}
-
-/// A number for every channel, without the padding.
-fn meaningful(values: &[f32], c: usize) -> Vec<f64> {
-    values[..c].iter().map(|v| f64::from(*v)).collect()
-}
-
-/// Means and variances, or covariances, of `nodes` for an image.
-struct OfPicture {
-    means: Vec<f64>,
-    /// [C], or [C⁺, C⁺].
-    spread: Vec<f64>,
-}
-
-fn of_picture(
+/// The statistics of a picture at each of `nodes`, seen through the masks that there are.
+pub(crate) fn of_picture(
     network: &Network,
     image: &Image,
-    guides: &Guides,
+    masks: &LayerMasks,
     nodes: &[NodeId],
-    covariances: bool,
+    spread: Spread,
 ) -> Result<Vec<OfPicture>, Error> {
-    let spread = if covariances {
-        Spread::Covariances
-    } else {
-        Spread::Variances
-    };
-    // Kept as tensors: of one pixel, or a matrix.
-    let keep = |recording: &mut Recording, from, view: View| {
-        let to = Tensor::persistent(recording, "statistics", view);
-        let copy = Combine {
-            len: view.len() as u32,
-            alpha: 1.0,
-            beta: 0.0,
-        };
-        recording.call("statistics", copy, &[from, to.value]);
-        to
-    };
-    let (executor, found) = visited(
+    type Kept = (Gathered, Option<[Tensor; 2]>);
+    let (loaded, found) = visited(
         network,
         image,
         nodes,
-        |recording, node, x, band, kept: &mut Option<(Saved, Vec<Tensor>)>| {
-            let (gathered, tensors) = kept.get_or_insert_default();
-            let guide = guides.get(&node);
-            gather_moments(recording, x, band, guide, Some(spread), gathered);
-            if band.index + 1 == band.count {
+        |recording, node, x, band, kept: &mut Option<Kept>| {
+            let (gathered, result) = kept.get_or_insert_default();
+            gather_moments(recording, x, band, masks.get(&node), Some(spread), gathered);
+            if band.is_last() {
                 let moments = conclude_moments(recording, band.layer, spread, gathered);
                 let of_means = spread_view(Spread::Variances, band.layer);
-                tensors.push(keep(recording, moments.means, of_means));
                 let of_spread = spread_view(spread, band.layer);
-                tensors.push(keep(recording, moments.spread, of_spread));
+                *result = Some([
+                    record_kept(recording, "means", moments.means, of_means),
+                    record_kept(recording, "spread", moments.spread, of_spread),
+                ]);
             }
         },
     )?;
-    nodes
-        .iter()
-        .zip(found)
-        .map(|(node, (_, tensors))| {
-            let c = network.graph().node(*node).channels as usize;
-            let spread = executor.read(tensors[1])?;
-            Ok(OfPicture {
-                means: meaningful(&executor.read(tensors[0])?, c),
-                spread: if covariances {
-                    spread.iter().map(|v| f64::from(*v)).collect()
-                } else {
-                    meaningful(&spread, c)
-                },
-            })
-        })
-        .collect()
-}
-
-/// The statistics of a mixture of pictures, each with its share: raw moments are averaged, so that the spread between the
-/// pictures' means counts as well.
-fn mixed(pictures: &[(OfPicture, f64)], covariances: bool) -> OfPicture {
-    let c = pictures[0].0.means.len();
-    let side = c.next_multiple_of(4);
-    let average = |of: &dyn Fn(&OfPicture) -> &[f64]| {
-        let mut sum = vec![0.0; of(&pictures[0].0).len()];
-        for (picture, share) in pictures {
-            for (sum, value) in sum.iter_mut().zip(of(picture)) {
-                *sum += share * value;
-            }
-        }
-        sum
+    let buffers = |(_, kept): Kept| {
+        let [means, spread] = kept?.map(|tensor| loaded.buffer(tensor.value).clone());
+        Some(OfPicture { means, spread })
     };
-    let means = average(&|p| &p.means);
-    let mut spread = average(&|p| &p.spread);
-    for (picture, share) in pictures {
-        let apart: Vec<f64> = picture
-            .means
-            .iter()
-            .zip(&means)
-            .map(|(a, b)| a - b)
-            .collect();
-        for i in 0..c {
-            if covariances {
-                for j in 0..c {
-                    spread[i * side + j] += share * apart[i] * apart[j];
+    Ok(found.into_iter().filter_map(buffers).collect())
+}
+
+/// Records the moments of a mixture of pictures, each with its share.
+fn record_mixed(
+    recording: &mut Recording,
+    channels: u32,
+    spread: Spread,
+    pictures: &[(&OfPicture, f64)],
+) -> Moments {
+    let of_pictures: Vec<_> = pictures
+        .iter()
+        .map(|(picture, share)| {
+            let moments = Moments {
+                means: recording.given("means", picture.means.clone()),
+                spread: recording.given("spread", picture.spread.clone()),
+            };
+            (moments, *share)
+        })
+        .collect();
+    match of_pictures[..] {
+        [(moments, _)] => moments,
+        _ => record_mixture(recording, channels, spread, &of_pictures),
+    }
+}
+
+/// Means and variances of a mixture, as [`crate::objective::ChannelStatistics`] is compared with: [2, C⁺].
+pub(crate) fn goal(
+    device: &Device,
+    channels: u32,
+    pictures: &[(&OfPicture, f64)],
+) -> Result<Buffer, Error> {
+    let mut recording = Recording::new();
+    let mixed = record_mixed(&mut recording, channels, Spread::Variances, pictures);
+    let view = View::new(1, 1, 1, channels);
+    let tensor = |value| Tensor { value, view };
+    let goal = record_goal(&mut recording, tensor(mixed.means), tensor(mixed.spread));
+    Ok(run_once(device, recording)?.buffer(goal.value).clone())
+}
+
+/// What [`crate::objective::Wasserstein`] compares with.
+#[derive(Debug, Clone)]
+pub(crate) struct Normal {
+    /// [C⁺].
+    pub means: Buffer,
+    /// Σ' + ε·I, [C⁺, C⁺].
+    pub covariance: Buffer,
+    /// Its root.
+    pub root: Buffer,
+}
+
+/// The normal distribution with the moments of a mixture.
+pub(crate) fn normal(
+    device: &Device,
+    channels: u32,
+    pictures: &[(&OfPicture, f64)],
+) -> Result<Normal, Error> {
+    let mut recording = Recording::new();
+    let mixed = record_mixed(&mut recording, channels, Spread::Covariances, pictures);
+    let view = View::new(1, 1, 1, channels);
+    let means = record_kept(&mut recording, "means", mixed.means, view);
+    let target = record_normal_target(&mut recording, mixed.spread, channels);
+    let loaded = run_once(device, recording)?;
+    let norm = f64::from(loaded.read(target.moments)?[2]).sqrt();
+
+    // The root of a matrix is the root of its norm times the root of what is left.
+    let mut recording = Recording::new();
+    let unit = recording.given("unit root", loaded.buffer(target.unit_root.value).clone());
+    let root = Tensor::persistent(&mut recording, "root", target.unit_root.view);
+    let len = root.view.len() as u32;
+    recording.call("root", Fill { len, value: 0.0 }, &[root.value]);
+    let scale = Combine {
+        len,
+        alpha: norm.sqrt() as f32,
+        beta: 1.0,
+    };
+    recording.call("root", scale, &[unit, root.value]);
+    let scaled = run_once(device, recording)?;
+    Ok(Normal {
+        means: loaded.buffer(means.value).clone(),
+        covariance: loaded.buffer(target.covariance.value).clone(),
+        root: scaled.buffer(root.value).clone(),
+    })
+}
+
+/// Half the mean squared distance of two feature vectors of a mixture, the sum of the channels' variances: σ² of a gaussian
+/// kernel.
+pub(crate) fn variance(
+    device: &Device,
+    channels: u32,
+    pictures: &[(&OfPicture, f64)],
+) -> Result<f64, Error> {
+    let mut recording = Recording::new();
+    let mixed = record_mixed(&mut recording, channels, Spread::Variances, pictures);
+    let variances = Tensor {
+        value: mixed.spread,
+        view: View::new(1, 1, 1, channels),
+    };
+    let sums = record_moments(&mut recording, "variance", variances, [0.0; 4]);
+    let sums = record_kept(&mut recording, "variance", sums, View::new(1, 1, 1, 4));
+    Ok(f64::from(run_once(device, recording)?.read(sums)?[1]))
+}
+
+/// The weighted sum of Gram matrices of a layer, [C⁺, C⁺].
+pub(crate) fn blended(device: &Device, grams: &[(&Buffer, f64)]) -> Result<Buffer, Error> {
+    let [(first, _), ..] = grams else {
+        return Err(Error::Recipe("there is no target".to_string()));
+    };
+    if grams.len() == 1 {
+        return Ok((*first).clone());
+    }
+    let mut recording = Recording::new();
+    let len = first.len();
+    let sum = recording.persistent("gram", Kind::Real, len);
+    let len = len as u32;
+    recording.call("gram", Fill { len, value: 0.0 }, &[sum]);
+    for (gram, share) in grams {
+        let gram = recording.given("gram", (*gram).clone());
+        let add = Combine {
+            len,
+            alpha: *share as f32,
+            beta: 1.0,
+        };
+        recording.call("gram", add, &[gram, sum]);
+    }
+    Ok(run_once(device, recording)?.buffer(sum).clone())
+}
+
+/// The feature vectors of pictures at each of `nodes`, those that the node's set has, one picture's after the other's.
+pub(crate) fn vectors(
+    network: &Network,
+    pictures: &[&Image],
+    nodes: &[NodeId],
+    sets: &[VectorSet],
+) -> Result<Vec<Buffer>, Error> {
+    let device = network.device();
+    let buffers = sets
+        .iter()
+        .map(|set| device.buffer("mmd vectors", Kind::Real, set.view.len()))
+        .collect::<Result<Vec<_>, _>>()?;
+    for (number, picture) in pictures.iter().enumerate() {
+        visited(
+            network,
+            picture,
+            nodes,
+            |recording, node, x, band, _: &mut Option<()>| {
+                for (i, _) in nodes.iter().enumerate().filter(|(_, at)| **at == node) {
+                    let set = &sets[i];
+                    let [first, count] = [0, 1].map(|word| set.segments[number * 3 + word]);
+                    let positions = band.layer.h * band.layer.w;
+                    let (begin, end) = (band.first * x.view.w, (band.first + x.view.h) * x.view.w);
+                    let chosen = evenly_spread(positions, count);
+                    let before = chosen.partition_point(|position| *position < begin);
+                    let own = &chosen[before..chosen.partition_point(|position| *position < end)];
+                    if own.is_empty() {
+                        continue;
+                    }
+                    let picked = Tensor::transient(
+                        recording,
+                        "picked",
+                        View::new(1, own.len() as u32, 1, x.view.c),
+                    );
+                    let words: Vec<u32> = own.iter().map(|position| position - begin).collect();
+                    let given = Given::made_by(Kind::Word, words.len(), {
+                        let device = device.clone();
+                        move || {
+                            let buffer = device.buffer("picked", Kind::Word, words.len())?;
+                            device.upload_words(&buffer, &words)?;
+                            Ok(buffer)
+                        }
+                    });
+                    let words = recording.given("picked", given);
+                    let pick = Pick {
+                        x: x.view,
+                        y: picked.view,
+                    };
+                    recording.call("picked", pick, &[words, x.value, picked.value]);
+                    let all = Tensor {
+                        value: recording.given("mmd vectors", buffers[i].clone()),
+                        view: View::new(1, set.count(), 1, x.view.c),
+                    };
+                    record_copy(recording, "mmd vectors", picked, all, first + before as u32);
                 }
-            } else {
-                spread[i] += share * apart[i] * apart[i];
-            }
-        }
+            },
+        )?;
     }
-    OfPicture { means, spread }
+    Ok(buffers)
 }
 
-/// The statistics that a term wants of its target pictures at `nodes`: for each layer one.
-pub(crate) fn extract(
-    spec: &TermSpec,
-    network: &Network,
-    pictures: &[Target],
-    nodes: &[NodeId],
-) -> Result<Vec<Statistic>, Error> {
-    let wanted = spec.wanted();
-    if wanted == Wanted::Columns {
-        return columns(spec, network, pictures, nodes);
-    }
-    let covariances = wanted == Wanted::Normal;
-    let mut by_node: Vec<Vec<(OfPicture, f64)>> = nodes.iter().map(|_| Vec::new()).collect();
-    for Target {
-        image,
-        share,
-        guides,
-    } in pictures
-    {
-        let found = of_picture(network, image, guides, nodes, covariances);
-        let found = named(found, spec, image)?;
-        for (of_node, found) in by_node.iter_mut().zip(found) {
-            of_node.push((found, *share));
-        }
-    }
-    by_node
-        .iter()
-        .map(|pictures| {
-            let OfPicture { means, spread } = mixed(pictures, covariances);
-            if !covariances {
-                return Ok(Statistic::Moments {
-                    means,
-                    variances: spread,
-                });
-            }
-            let channels = means.len() as u32;
-            let (covariance, norm) = regular(&spread, channels);
-            let root = root(network, &covariance, norm, channels)?;
-            Ok(Statistic::Normal {
-                means,
-                covariance,
-                root,
-            })
-        })
-        .collect()
-}
-
-/// The root of a symmetric positive matrix of norm `norm`, [C⁺, C⁺].
-fn root(network: &Network, m: &[f64], norm: f64, channels: u32) -> Result<Vec<f32>, Error> {
-    let side = channels.next_multiple_of(4);
+/// mean k(s, s') of the vectors of a set.
+pub(crate) fn similarity(
+    device: &Device,
+    kernel: &VectorKernel,
+    set: &VectorSet,
+    vectors: &Buffer,
+) -> Result<f64, Error> {
+    let (thin, chosen) = set.thinned(MMD_EXACT);
     let mut recording = Recording::new();
-    let view = View::new(1, 1, side, side);
-    let a = Tensor::persistent(&mut recording, "matrix", view);
-    let ring = recording.persistent("loss ring", Kind::Real, RING_ROWS as usize);
-    let step = recording.persistent("step", Kind::Word, 1);
-    let root = record_root(&mut recording, a, channels);
-    let plan = Plan::finished(recording, a, step, ring);
-    let normalised: Vec<f32> = m.iter().map(|v| (v / norm) as f32).collect();
-    let executor = run_once(network, plan, &normalised)?;
-    let root = network.device().download(executor.buffer(root.value))?;
-    let scale = norm.sqrt();
-    Ok(root
-        .iter()
-        .map(|v| (f64::from(*v) * scale) as f32)
-        .collect())
-}
-
-fn columns(
-    spec: &TermSpec,
-    network: &Network,
-    pictures: &[Target],
-    nodes: &[NodeId],
-) -> Result<Vec<Statistic>, Error> {
-    let mut by_node: HashMap<usize, (u32, Planes)> = HashMap::new();
-    for Target { image, share, .. } in pictures.iter().filter(|target| target.share > 0.0) {
-        let answers = activations(network, std::slice::from_ref(image), nodes);
-        let answers = named(answers, spec, image)?;
-        for (i, (shape, values)) in answers.into_iter().enumerate() {
-            let of_node = by_node.entry(i).or_insert((shape.channels, Vec::new()));
-            of_node.1.push((values, *share));
-        }
-    }
-    (0..nodes.len())
-        .filter_map(|i| by_node.remove(&i))
-        .map(|(channels, pictures)| {
-            let columns = Columns::new(channels, &pictures);
-            let kernel = spec.column_kernel(&columns)?;
-            let similarity = similarity(network, kernel, &columns.thinned(MMD_EXACT))?;
-            Ok(Statistic::Columns {
-                columns,
-                kernel,
-                similarity,
-            })
-        })
-        .collect()
-}
-
-/// mean k(s, s').
-fn similarity(network: &Network, kernel: ColumnKernel, columns: &Columns) -> Result<f64, Error> {
-    let mut recording = Recording::new();
-    let set = Tensor::persistent(&mut recording, "columns", columns.view);
-    let ring = recording.persistent("loss ring", Kind::Real, RING_ROWS as usize);
-    let step = recording.persistent("step", Kind::Word, 1);
-    let mut padded = columns.weights.clone();
-    padded.resize(padded.len().next_multiple_of(4), 0.0);
-    let weights = network.device().buffer_from("weights", &padded)?;
+    let words = device.buffer("picked", Kind::Word, chosen.len())?;
+    device.upload_words(&words, &chosen)?;
+    let words = recording.given("picked", words);
+    let all = recording.given("mmd vectors", vectors.clone());
+    let picked = Tensor::transient(&mut recording, "picked", thin.view);
+    let pick = Pick {
+        x: set.view,
+        y: thin.view,
+    };
+    recording.call("picked", pick, &[words, all, picked.value]);
+    let weights = device.buffer_from("weights", &thin.padded_weights())?;
     let weights = recording.given("weights", weights);
-    let values = record_similarity(&mut recording, kernel, set, weights);
-    let plan = Plan::finished(recording, set, step, ring);
-    let executor = run_once(network, plan, &columns.packed)?;
-    let values = network.device().download(executor.buffer(values))?;
-    let products = values.iter().zip(&columns.weights);
+    let values = record_similarity(&mut recording, kernel, picked, weights);
+    let loaded = run_once(device, recording)?;
+    let values = device.download(loaded.buffer(values))?;
+    let products = values.iter().zip(&thin.weights);
     Ok(products.map(|(v, w)| f64::from(*v) * f64::from(*w)).sum())
 }
 
-/// A statistic of the right size for planning: `pictures` pictures whose answers have these shapes.
-pub(crate) fn outline(
-    spec: &TermSpec,
-    channels: u32,
-    columns: impl Iterator<Item = Result<u32, Error>>,
-) -> Result<Statistic, Error> {
-    let c = channels as usize;
-    let square = c.next_multiple_of(4).pow(2);
-    Ok(match spec.wanted() {
-        Wanted::Columns => {
-            let counts = columns.collect::<Result<Vec<_>, _>>()?;
-            let share = spec.blend();
-            let pictures: Vec<(Vec<f32>, f64)> = counts
-                .iter()
-                .zip(share)
-                .filter(|(_, share)| *share > 0.0)
-                .map(|(count, share)| (vec![1.0; c * (*count).min(MMD_KEPT) as usize], share))
-                .collect();
-            let kernel = if spec.kernel == Some(MmdKernel::Poly) {
-                spec.column_kernel(&Columns::new(channels, &[]))?
-            } else {
-                ColumnKernel::Gaussian(1.0)
-            };
-            Statistic::Columns {
-                columns: Columns::new(channels, &pictures),
-                kernel,
-                // More than that of columns of zeros, or nothing could be relative to it.
-                similarity: kernel.value(0.0) + 1.0,
-            }
-        }
-        Wanted::Normal => Statistic::Normal {
-            means: vec![1.0; c],
-            covariance: vec![1.0; square],
-            root: vec![0.0; square],
-        },
-        _ => Statistic::Moments {
-            means: vec![1.0; c],
-            variances: vec![1.0; c],
-        },
-    })
+/// The value of a term at a layer of `channels` channels whose activations are all 0. It is the same for any number of
+/// positions, so the layer has one.
+pub(crate) fn value_at_zero(device: &Device, term: &dyn Term, channels: u32) -> Result<f64, Error> {
+    let mut recording = Recording::new();
+    let x = Tensor::transient(&mut recording, "zero", View::new(1, 1, 1, channels));
+    let fill = Fill {
+        len: x.view.len() as u32,
+        value: 0.0,
+    };
+    recording.call("zero", fill, &[x.value]);
+    let loss = Loss {
+        losses: recording.persistent("value", Kind::Real, 1),
+        slots: 1,
+        slot: 0,
+        step: recording.persistent("step", Kind::Word, 1),
+    };
+    let _ = record_value(&mut recording, term, x, loss);
+    let loaded = run_once(device, recording)?;
+    Ok(f64::from(device.download(loaded.buffer(loss.losses))?[0]))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::device::{Device, DeviceOptions};
+    use crate::device::DeviceOptions;
 
     /// With less memory than it needs whole a style is seen in bands, and its statistics are the same.
     #[test]
@@ -378,7 +304,7 @@ mod tests {
             row * row * (0.5 + 0.5 * (i as f32 * 0.37).sin())
         });
         let image = Image::new(180, 260, rgb.collect()).expect("a picture");
-        let find = |memory, covariances| {
+        let find = |memory, spread| {
             let device = Device::new(&DeviceOptions {
                 device: Some("cpu".to_string()),
                 memory,
@@ -388,24 +314,22 @@ mod tests {
             let network = Network::load(&device, "squeezenet1_1").expect("the embedded network");
             let layers = ["relu_conv1", "fire3/concat"];
             let nodes = layers.map(|layer| network.graph().find(layer).expect("a layer"));
-            let found = of_picture(&network, &image, &Guides::new(), &nodes, covariances)
-                .expect("statistics");
+            let found = of_picture(&network, &image, &LayerMasks::new(), &nodes, spread);
+            let read = |buffer: &Buffer| device.download(buffer).expect("read back");
+            let found = found.expect("statistics").into_iter();
+            let found: Vec<_> = found.map(|f| [read(&f.means), read(&f.spread)]).collect();
             (found, device.allocated().1)
         };
-        for covariances in [false, true] {
-            let (whole, needed) = find(None, covariances);
-            let (banded, taken) = find(Some(needed / 2), covariances);
+        for spread in [Spread::Variances, Spread::Covariances] {
+            let (whole, needed) = find(None, spread);
+            let (banded, taken) = find(Some(needed / 2), spread);
             assert!(taken <= needed / 2, "{taken} of {needed} bytes");
-            for (banded, whole) in banded.iter().zip(&whole) {
-                for (got, expected) in [
-                    (&banded.means, &whole.means),
-                    (&banded.spread, &whole.spread),
-                ] {
-                    let norm = |v: &mut dyn Iterator<Item = f64>| v.map(|v| v * v).sum::<f64>();
-                    let error = norm(&mut got.iter().zip(expected).map(|(a, b)| a - b));
-                    let size = norm(&mut expected.iter().copied());
-                    assert!(error.sqrt() <= 1e-5 * size.sqrt(), "{error:e} of {size:e}");
-                }
+            for (got, expected) in banded.iter().flatten().zip(whole.iter().flatten()) {
+                let norm = |v: &mut dyn Iterator<Item = f64>| v.map(|v| v * v).sum::<f64>();
+                let wide = |v: &f32| f64::from(*v);
+                let error = norm(&mut got.iter().zip(expected).map(|(a, b)| wide(a) - wide(b)));
+                let size = norm(&mut expected.iter().map(wide));
+                assert!(error.sqrt() <= 1e-5 * size.sqrt(), "{error:e} of {size:e}");
             }
         }
     }

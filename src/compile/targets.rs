@@ -1,257 +1,537 @@
-//! What the terms compare with: the target pictures' activations and their statistics, read back once per scale.
+//! What the terms compare with. A scale is planned with places for it; before it runs, the target pictures go through the
+//! network and fill them. Nothing of that leaves the device but a few numbers.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::activations::{Activations, Guides, answers, grams, named};
+use super::activations::{LayerMasks, grams, named, target_activations};
 use super::layers::Layers;
-use super::masks::guide;
+use super::masks::layer_mask;
+use super::objective::style_term;
 use super::pictures::{Pictures, resized};
 use super::reuse::TargetCache;
-use super::statistics::{self, Statistic, Target, Wanted};
+use super::statistics::{self, Normal, OfPicture};
+use super::style::{StyleNeed, target_kernel};
 use crate::Error;
-use crate::device::Buffer;
+use crate::device::{Buffer, Given, Kind, Later, Scalar};
 use crate::image::{Image, Mask, size_for_long_side};
 use crate::kernels::View;
-use crate::net::{NodeId, Shape};
+use crate::net::NodeId;
+use crate::objective::{MmdTarget, Spread, VectorSet, goal_view};
 use crate::plan::Network;
 use crate::spec::{PreserveColor, Recipe, TermKind, TermSpec};
 
 /// Targets of every term and layer of a recipe at one scale.
 #[derive(Debug, Default)]
-pub(crate) struct Targets {
-    activations: HashMap<(usize, usize), Activations>,
-    gram: HashMap<(usize, usize), Vec<f32>>,
-    statistics: HashMap<(usize, usize), Statistic>,
-    /// Where in the layer a term with a mask counts: the pixels of the layer, and the guide.
-    guides: HashMap<(usize, usize), (usize, Option<Buffer>)>,
+pub(crate) struct Targets(HashMap<(usize, usize), LayerTarget>);
+
+/// What one term compares one layer with.
+#[derive(Debug, Default)]
+pub(crate) struct LayerTarget {
+    pub values: TargetValues,
+    /// 1/(the value at all-zero activations), of a relative term.
+    pub relative: Option<Later>,
+    /// Where in the layer the term counts, if it has a mask.
+    pub mask: Option<Given>,
+}
+
+/// Places for the values that a term compares with.
+#[derive(Debug, Default)]
+pub(crate) enum TargetValues {
+    /// The term has no target.
+    #[default]
+    None,
+    /// A picture's activations, and 1/Σ of their squares.
+    Activations {
+        view: View,
+        values: Given,
+        inverse_square: Later,
+    },
+    Style(StyleTarget),
+}
+
+/// Places for a style's statistic of a layer.
+#[derive(Debug)]
+pub(crate) enum StyleTarget {
+    /// [C⁺, C⁺].
+    Gram(Given),
+    /// Means and variances, [2, C⁺].
+    Moments(Given),
+    /// Of a normal distribution.
+    Normal {
+        means: Given,
+        covariance: Given,
+        root: Given,
+    },
+    /// Feature vectors; of a gaussian kernel 1/2σ² may be known later.
+    Vectors {
+        target: MmdTarget,
+        gamma: Later,
+        similarity: Later,
+    },
+}
+
+/// A style's statistic of a layer, on the device.
+#[derive(Debug)]
+pub(crate) struct StyleStatistic {
+    values: StyleValues,
+    /// The term's value at all-zero activations, where the term is relative.
+    at_zero: Option<f64>,
+}
+
+#[derive(Debug)]
+enum StyleValues {
+    Gram(Buffer),
+    Moments(Buffer),
+    Normal(Normal),
+    Vectors {
+        vectors: Buffer,
+        gamma: f64,
+        similarity: f64,
+    },
+}
+
+impl StyleTarget {
+    /// A place for what `spec` compares a layer of `channels` channels with; `positions` are those of the layer for each target
+    /// picture that has a share.
+    fn plan(spec: &TermSpec, channels: u32, positions: &[(u32, f64)]) -> Self {
+        let padded = channels.next_multiple_of(4) as usize;
+        let reals = |len: usize| Given::later(Kind::Real, len);
+        match spec.style_need() {
+            StyleNeed::Gram => Self::Gram(reals(padded * padded)),
+            StyleNeed::Moments => Self::Moments(reals(goal_view(channels).len())),
+            StyleNeed::Normal => Self::Normal {
+                means: reals(padded),
+                covariance: reals(padded * padded),
+                root: reals(padded * padded),
+            },
+            StyleNeed::Vectors => {
+                let set = VectorSet::new(channels, positions);
+                let (gamma, similarity) = (Later::default(), Later::default());
+                Self::Vectors {
+                    target: MmdTarget {
+                        kernel: target_kernel(spec, &gamma),
+                        vectors: reals(set.view.len()),
+                        set,
+                        similarity: similarity.clone().into(),
+                    },
+                    gamma,
+                    similarity,
+                }
+            }
+        }
+    }
+
+    /// Fills the place.
+    fn fill(&self, found: &StyleValues) {
+        match (self, found) {
+            (Self::Gram(place), StyleValues::Gram(buffer))
+            | (Self::Moments(place), StyleValues::Moments(buffer)) => place.set(buffer.clone()),
+            (
+                Self::Normal {
+                    means,
+                    covariance,
+                    root,
+                },
+                StyleValues::Normal(normal),
+            ) => {
+                means.set(normal.means.clone());
+                covariance.set(normal.covariance.clone());
+                root.set(normal.root.clone());
+            }
+            (
+                Self::Vectors {
+                    target,
+                    gamma,
+                    similarity,
+                },
+                StyleValues::Vectors {
+                    vectors,
+                    gamma: found_gamma,
+                    similarity: found_similarity,
+                },
+            ) => {
+                target.vectors.set(vectors.clone());
+                let _ = gamma.set(*found_gamma);
+                let _ = similarity.set(*found_similarity);
+            }
+            _ => unreachable!("a statistic of another kind than planned"),
+        }
+    }
+}
+
+/// What targets are planned and computed for.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Scale<'a> {
+    pub recipe: &'a Recipe,
+    pub layers: &'a [Layers],
+    pub network: &'a Network,
+    pub pictures: &'a Pictures,
+    /// Of the optimized image, in pixels.
+    pub size: (u32, u32),
+    /// The final size of an image that no size was asked of: its style targets keep their own size, too, and shrink with the
+    /// image on coarser scales. Else a style target has the image's long side.
+    pub native: Option<(u32, u32)>,
+}
+
+impl Scale<'_> {
+    fn terms(&self) -> impl Iterator<Item = (usize, &TermSpec, &Layers)> {
+        let terms = self.recipe.terms.iter().zip(self.layers);
+        terms
+            .enumerate()
+            .map(|(i, (term, layers))| (i, term, layers))
+    }
+
+    /// Each target picture of a style term at its size, with its share; those without one are left out.
+    fn styles(
+        &self,
+        group: usize,
+        spec: &TermSpec,
+    ) -> impl Iterator<Item = (usize, &Arc<Image>, (u32, u32), f64)> {
+        let sizes: Vec<_> = self.pictures.targets[group]
+            .iter()
+            .enumerate()
+            .map(|(which, picture)| self.style_size(spec, which, picture))
+            .collect();
+        let pictures = self.pictures.targets[group]
+            .iter()
+            .zip(sizes)
+            .zip(spec.blend());
+        pictures
+            .enumerate()
+            .map(|(which, ((picture, size), share))| (which, picture, size, share))
+            .filter(|(.., share)| *share > 0.0)
+    }
+
+    fn style_size(&self, spec: &TermSpec, which: usize, picture: &Image) -> (u32, u32) {
+        let long = match self.native {
+            Some(full) => {
+                let (width, height) = picture.size();
+                let shrink = f64::from(self.size.0) / f64::from(full.0);
+                f64::from(width.max(height)) * shrink
+            }
+            None => f64::from(self.size.0.max(self.size.1)),
+        };
+        let long = (long * spec.scale_of(which)).round().max(1.0) as u32;
+        size_not_enlarged(picture, long)
+    }
+
+    /// A mask at all of `nodes`, for a picture of `size`; nothing without a mask.
+    fn layer_masks(
+        &self,
+        spec: &TermSpec,
+        nodes: &[NodeId],
+        mask: Option<&Mask>,
+        size: (u32, u32),
+    ) -> Result<LayerMasks, Error> {
+        let Some(mask) = mask else {
+            return Ok(LayerMasks::new());
+        };
+        let of = |node: &NodeId| {
+            let values = layer_mask(spec, self.network.graph(), *node, mask, size)?;
+            let buffer = self.network.device().buffer_from("mask", &values)?;
+            Ok((*node, buffer.into()))
+        };
+        nodes.iter().map(of).collect()
+    }
+
+    /// The statistics that a style term compares with, one for each of its layers.
+    fn style_statistics(
+        &self,
+        group: usize,
+        spec: &TermSpec,
+        nodes: &[NodeId],
+    ) -> Result<Vec<StyleStatistic>, Error> {
+        let device = self.network.device();
+        let masks = &self.pictures.masks[group].targets;
+        let need = spec.style_need();
+        let (mut shares, mut images) = (Vec::new(), Vec::new());
+        let mut of_grams: Vec<Vec<Buffer>> = Vec::new();
+        let mut of_moments: Vec<Vec<OfPicture>> = Vec::new();
+        for (which, picture, size, share) in self.styles(group, spec) {
+            let image = resized(picture, size)?;
+            let masks = self.layer_masks(spec, nodes, masks.get(which), size)?;
+            let spread = match need {
+                StyleNeed::Normal => Spread::Covariances,
+                _ => Spread::Variances,
+            };
+            if need == StyleNeed::Gram {
+                of_grams.push(named(
+                    grams(self.network, &image, nodes, &masks),
+                    spec,
+                    &image,
+                )?);
+            } else {
+                let found = statistics::of_picture(self.network, &image, &masks, nodes, spread);
+                of_moments.push(named(found, spec, &image)?);
+            }
+            shares.push(share);
+            images.push(image);
+        }
+        let sets: Vec<VectorSet> = match need {
+            StyleNeed::Vectors => {
+                let set = |node: &NodeId| self.vector_set(group, spec, *node);
+                nodes.iter().map(set).collect::<Result<_, _>>()?
+            }
+            _ => Vec::new(),
+        };
+        let vectors = match need {
+            StyleNeed::Vectors => {
+                let images: Vec<&Image> = images.iter().collect();
+                statistics::vectors(self.network, &images, nodes, &sets)?
+            }
+            _ => Vec::new(),
+        };
+        let of_node = |i: usize, node: &NodeId| {
+            let channels = self.network.graph().node(*node).channels;
+            let mixture = || -> Vec<_> {
+                let pictures = of_moments.iter().map(|found| &found[i]);
+                pictures.zip(shares.iter().copied()).collect()
+            };
+            let values = match need {
+                StyleNeed::Gram => {
+                    let grams = of_grams.iter().map(|found| &found[i]);
+                    let grams: Vec<_> = grams.zip(shares.iter().copied()).collect();
+                    StyleValues::Gram(statistics::blended(device, &grams)?)
+                }
+                StyleNeed::Moments => {
+                    StyleValues::Moments(statistics::goal(device, channels, &mixture())?)
+                }
+                StyleNeed::Normal => {
+                    StyleValues::Normal(statistics::normal(device, channels, &mixture())?)
+                }
+                StyleNeed::Vectors => {
+                    let variance = || statistics::variance(device, channels, &mixture());
+                    let gamma = spec.gamma(variance)?;
+                    let known = Later::default();
+                    let _ = known.set(gamma);
+                    let kernel = target_kernel(spec, &known);
+                    StyleValues::Vectors {
+                        similarity: statistics::similarity(device, &kernel, &sets[i], &vectors[i])?,
+                        vectors: vectors[i].clone(),
+                        gamma,
+                    }
+                }
+            };
+            let at_zero = match spec.relative {
+                true => Some(self.value_at_zero(group, spec, *node, &values)?),
+                false => None,
+            };
+            Ok(StyleStatistic { values, at_zero })
+        };
+        nodes
+            .iter()
+            .enumerate()
+            .map(|(i, node)| of_node(i, node))
+            .collect()
+    }
+
+    /// The value of a style term of weight 1 at all-zero activations.
+    fn value_at_zero(
+        &self,
+        group: usize,
+        spec: &TermSpec,
+        node: NodeId,
+        values: &StyleValues,
+    ) -> Result<f64, Error> {
+        let channels = self.network.graph().node(node).channels;
+        let target = StyleTarget::plan(spec, channels, &self.positions(group, spec, node)?);
+        target.fill(values);
+        let device = self.network.device();
+        let (layer, weight) = (View::new(1, 1, 1, channels), Scalar::from(1.0f64));
+        let term = style_term(device, spec, &target, layer, self.recipe.seed, weight, None)?;
+        statistics::value_at_zero(device, &*term, channels)
+    }
+
+    /// Positions of a layer for each target picture of a style term, and the picture's share.
+    fn positions(
+        &self,
+        group: usize,
+        spec: &TermSpec,
+        node: NodeId,
+    ) -> Result<Vec<(u32, f64)>, Error> {
+        self.styles(group, spec)
+            .map(|(_, picture, (w, h), share)| {
+                let shape = self.network.graph().shape(node, h, w).map_err(Error::from);
+                let shape = named(shape, spec, picture)?;
+                Ok((shape.width * shape.height, share))
+            })
+            .collect()
+    }
+
+    fn vector_set(&self, group: usize, spec: &TermSpec, node: NodeId) -> Result<VectorSet, Error> {
+        let channels = self.network.graph().node(node).channels;
+        Ok(VectorSet::new(
+            channels,
+            &self.positions(group, spec, node)?,
+        ))
+    }
 }
 
 impl Targets {
-    /// Runs every target picture through the network once.
-    ///
-    /// The optimized image has `size` pixels. A style target has the image's long side; with `native`, the final size of an
-    /// image that no size was asked of, it keeps its own size, too, and shrinks with the image on coarser scales. What
-    /// `cache` knows is not found again.
-    pub fn extract(
-        recipe: &Recipe,
-        layers: &[Layers],
-        network: &Network,
-        pictures: &Pictures,
-        size: (u32, u32),
-        native: Option<(u32, u32)>,
-        cache: Option<&TargetCache>,
-    ) -> Result<Self, Error> {
-        let mut targets = Self::default();
+    /// Places for the targets of a scale: nothing runs on the device.
+    pub fn plan(scale: &Scale<'_>) -> Result<Self, Error> {
+        let graph = scale.network.graph();
+        let mut targets = HashMap::new();
+        for (group, spec, layers) in scale.terms() {
+            for (index, (node, _)) in layers.0.iter().enumerate() {
+                let (width, height) = scale.size;
+                let activations = |(width, height): (u32, u32)| {
+                    let shape = graph.shape(*node, height, width)?;
+                    let view = View::new(1, shape.height, shape.width, shape.channels);
+                    let kind = scale.network.kind_of(*node, view);
+                    Ok::<_, Error>(TargetValues::Activations {
+                        view,
+                        values: Given::later(kind, view.len()),
+                        inverse_square: Later::default(),
+                    })
+                };
+                let values = match spec.kind {
+                    TermKind::Content | TermKind::Inversion => activations(scale.size)?,
+                    TermKind::Guide => {
+                        let picture = &scale.pictures.targets[group][0];
+                        activations(size_not_enlarged(picture, width.max(height)))?
+                    }
+                    kind if kind.is_style() => {
+                        let channels = graph.node(*node).channels;
+                        let positions = scale.positions(group, spec, *node)?;
+                        TargetValues::Style(StyleTarget::plan(spec, channels, &positions))
+                    }
+                    _ => TargetValues::None,
+                };
+                let mask = match &spec.mask {
+                    Some(_) => {
+                        let shape = graph.shape(*node, height, width)?;
+                        let pixels = shape.height as usize * shape.width as usize;
+                        Some(Given::later(Kind::Real, pixels))
+                    }
+                    None => None,
+                };
+                let target = LayerTarget {
+                    values,
+                    relative: spec.relative.then(Later::default),
+                    mask,
+                };
+                targets.insert((group, index), target);
+            }
+        }
+        Ok(Self(targets))
+    }
+
+    /// What a term compares a layer with.
+    pub fn of(&self, group: usize, index: usize) -> &LayerTarget {
+        &self.0[&(group, index)]
+    }
+
+    /// Runs every target picture through the network once and fills all places. What `cache` knows is not computed again.
+    pub fn compute(&self, scale: &Scale<'_>, cache: Option<&TargetCache>) -> Result<(), Error> {
         // Pictures in a content's colours are others for every content.
-        let cache = cache.filter(|_| recipe.image.preserve_color == PreserveColor::Off);
-        let masks = &pictures.masks;
-        for (group, ((spec, layers), pictures)) in recipe
-            .terms
-            .iter()
-            .zip(layers)
-            .zip(&pictures.targets)
-            .enumerate()
-        {
-            let masks = &masks[group];
+        let cache = cache.filter(|_| scale.recipe.image.preserve_color == PreserveColor::Off);
+        for (group, spec, layers) in scale.terms() {
             let nodes: Vec<NodeId> = layers.0.iter().map(|(node, _)| *node).collect();
-            let own = guides(spec, network, &nodes, masks.image.as_ref(), size)?;
+            let mask = scale.pictures.masks[group].image.as_ref();
+            let masks = scale.layer_masks(spec, &nodes, mask, scale.size)?;
             for (index, node) in nodes.iter().enumerate() {
-                if let Some(guide) = own.get(node) {
-                    let entry = (guide.len(), Some(guide.clone()));
-                    targets.guides.insert((group, index), entry);
+                if let Some(place) = &self.of(group, index).mask {
+                    place.set(masks[node].buffer()?);
                 }
             }
             match spec.kind {
                 TermKind::Content | TermKind::Inversion | TermKind::Guide => {
-                    let long = size.0.max(size.1);
-                    let picture = if spec.kind == TermKind::Guide {
-                        not_enlarged(&pictures[0], long)?
-                    } else {
-                        resized(&pictures[0], size)?
+                    let picture = &scale.pictures.targets[group][0];
+                    let size = match spec.kind {
+                        TermKind::Guide => {
+                            size_not_enlarged(picture, scale.size.0.max(scale.size.1))
+                        }
+                        _ => scale.size,
                     };
-                    // What is compared is g∘F with g∘P.
-                    let answers = answers(network, &picture, &nodes, &own);
-                    for (index, answers) in named(answers, spec, &picture)?.into_iter().enumerate()
-                    {
-                        targets.activations.insert((group, index), answers);
-                    }
+                    self.compute_activations(scale, (group, spec), &nodes, &masks, size)?;
                 }
                 kind if kind.is_style() => {
-                    if spec.wanted() != Wanted::Gram {
-                        let numbered = || pictures.iter().zip(spec.blend()).enumerate();
-                        let find = || {
-                            let target =
-                                |(which, (picture, share)): (usize, (&Arc<Image>, f64))| {
-                                    let image = style_picture(spec, which, picture, size, native)?;
-                                    let mask = masks.targets.get(which);
-                                    let guides = guides(spec, network, &nodes, mask, image.size())?;
-                                    Ok(Target {
-                                        image,
-                                        share,
-                                        guides,
-                                    })
-                                };
-                            let all = numbered().map(target).collect::<Result<Vec<_>, Error>>()?;
-                            statistics::extract(spec, network, &all, &nodes)
-                        };
-                        let found = match cache {
-                            Some(cache) => {
-                                let sized = numbered().map(|(which, (picture, _))| {
-                                    (picture, style_size(spec, which, picture, size, native))
-                                });
-                                cache.statistics.get(group, sized, find)?
-                            }
-                            None => Arc::new(find()?),
-                        };
-                        for (index, statistic) in found.iter().enumerate() {
-                            targets.statistics.insert((group, index), statistic.clone());
+                    let find = || scale.style_statistics(group, spec, &nodes);
+                    let found = match cache {
+                        Some(cache) => {
+                            let styles = scale.styles(group, spec);
+                            let pictures = styles.map(|(_, picture, size, _)| (picture, size));
+                            cache.get(group, pictures, find)?
                         }
-                        continue;
-                    }
-                    for (which, (picture, share)) in pictures.iter().zip(spec.blend()).enumerate() {
-                        let mask = masks.targets.get(which);
-                        let find = || {
-                            let small = style_picture(spec, which, picture, size, native)?;
-                            let theirs = guides(spec, network, &nodes, mask, small.size())?;
-                            named(grams(network, &small, &nodes, &theirs), spec, &small)
-                        };
-                        let found = match cache {
-                            Some(cache) => {
-                                let size = style_size(spec, which, picture, size, native);
-                                let one = std::iter::once((picture, size));
-                                cache.grams.get(group, one, find)?
-                            }
-                            None => Arc::new(find()?),
-                        };
-                        for (index, gram) in found.iter().enumerate() {
-                            let sum = targets
-                                .gram
-                                .entry((group, index))
-                                .or_insert_with(|| vec![0.0; gram.len()]);
-                            for (sum, value) in sum.iter_mut().zip(gram) {
-                                *sum += share as f32 * value;
-                            }
+                        None => Arc::new(find()?),
+                    };
+                    for (index, statistic) in found.iter().enumerate() {
+                        let target = self.of(group, index);
+                        if let TargetValues::Style(place) = &target.values {
+                            place.fill(&statistic.values);
+                        }
+                        if let (Some(later), Some(at_zero)) = (&target.relative, statistic.at_zero)
+                        {
+                            set_relative(scale, spec, nodes[index], later, at_zero)?;
                         }
                     }
                 }
                 _ => {}
             }
         }
-        Ok(targets)
+        Ok(())
     }
 
-    /// Targets of the right sizes for planning without running anything: without values where they are as large as the
-    /// image, else with a constant for every value.
-    pub fn shapes_only(
-        recipe: &Recipe,
-        layers: &[Layers],
-        network: &Network,
-        pictures: &[Vec<Arc<Image>>],
+    fn compute_activations(
+        &self,
+        scale: &Scale<'_>,
+        (group, spec): (usize, &TermSpec),
+        nodes: &[NodeId],
+        masks: &LayerMasks,
         size: (u32, u32),
-        native: Option<(u32, u32)>,
-    ) -> Result<Self, Error> {
-        let mut targets = Self::default();
-        let graph = network.graph();
-        for (group, (spec, layers)) in recipe.terms.iter().zip(layers).enumerate() {
-            for (index, (node, _)) in layers.0.iter().enumerate() {
-                let shape = graph.shape(*node, size.1, size.0)?;
-                let padded = shape.channels.next_multiple_of(4) as usize;
-                let unread = |shape: Shape| Activations {
-                    view: View::new(1, shape.height, shape.width, shape.channels),
-                    values: None,
-                };
-                if spec.mask.is_some() {
-                    let pixels = shape.height as usize * shape.width as usize;
-                    targets.guides.insert((group, index), (pixels, None));
-                }
-                match spec.kind {
-                    TermKind::Content | TermKind::Inversion => {
-                        targets.activations.insert((group, index), unread(shape));
-                    }
-                    TermKind::Guide => {
-                        let (w, h) = size_not_enlarged(&pictures[group][0], size.0.max(size.1));
-                        let shape = graph.shape(*node, h, w)?;
-                        targets.activations.insert((group, index), unread(shape));
-                    }
-                    kind if kind.is_style() => {
-                        if spec.wanted() == Wanted::Gram {
-                            let ones = vec![1.0; padded * padded];
-                            targets.gram.insert((group, index), ones);
-                            continue;
-                        }
-                        let columns = pictures[group].iter().enumerate().map(|(which, picture)| {
-                            let (w, h) = style_size(spec, which, picture, size, native);
-                            let shape = graph.shape(*node, h, w)?;
-                            Ok(shape.width * shape.height)
-                        });
-                        let statistic = statistics::outline(spec, shape.channels, columns)?;
-                        targets.statistics.insert((group, index), statistic);
-                    }
-                    _ => {}
-                }
+    ) -> Result<(), Error> {
+        let picture = resized(&scale.pictures.targets[group][0], size)?;
+        // What is compared is m∘F with m∘P.
+        let found = target_activations(scale.network, &picture, nodes, masks);
+        for (index, activations) in named(found, spec, &picture)?.into_iter().enumerate() {
+            let target = self.of(group, index);
+            let TargetValues::Activations {
+                view,
+                values,
+                inverse_square,
+            } = &target.values
+            else {
+                continue;
+            };
+            values.set(activations.buffer);
+            let squares = activations.squares;
+            if spec.kind == TermKind::Inversion && !(squares > 0.0 && squares.is_finite()) {
+                return Err(Error::Recipe(format!(
+                    "inversion: the target's squared norm is {squares}; it must be positive and finite: take a layer \
+                     that the target activates"
+                )));
+            }
+            let _ = inverse_square.set(1.0 / squares);
+            if let Some(later) = &target.relative {
+                let at_zero = squares / view.elements() as f64;
+                set_relative(scale, spec, nodes[index], later, at_zero)?;
             }
         }
-        Ok(targets)
-    }
-
-    /// A target's activations; without values in a dry plan.
-    pub fn activations(&self, group: usize, index: usize) -> &Activations {
-        &self.activations[&(group, index)]
-    }
-
-    pub fn statistic(&self, group: usize, index: usize) -> &Statistic {
-        &self.statistics[&(group, index)]
-    }
-
-    /// Where in the layer the term counts, if it has a mask: the layer's pixels, and the guide; without values in a dry
-    /// plan.
-    pub fn guide(&self, group: usize, index: usize) -> Option<&(usize, Option<Buffer>)> {
-        self.guides.get(&(group, index))
-    }
-
-    pub fn gram(&self, group: usize, index: usize) -> &[f32] {
-        &self.gram[&(group, index)]
+        Ok(())
     }
 }
 
-/// Size of a style target: see [`Targets::extract`].
-fn style_size(
+/// A relative term is divided by its value at all-zero activations.
+fn set_relative(
+    scale: &Scale<'_>,
     spec: &TermSpec,
-    which: usize,
-    picture: &Image,
-    size: (u32, u32),
-    native: Option<(u32, u32)>,
-) -> (u32, u32) {
-    let long = match native {
-        Some(full) => {
-            let (width, height) = picture.size();
-            let shrink = f64::from(size.0) / f64::from(full.0);
-            f64::from(width.max(height)) * shrink
-        }
-        None => f64::from(size.0.max(size.1)),
-    };
-    size_not_enlarged(
-        picture,
-        (long * spec.scale_of(which)).round().max(1.0) as u32,
-    )
+    node: NodeId,
+    later: &Later,
+    at_zero: f64,
+) -> Result<(), Error> {
+    if at_zero > 0.0 {
+        let _ = later.set(1.0 / at_zero);
+        return Ok(());
+    }
+    let layer = &scale.network.graph().node(node).name;
+    Err(spec.wrong(&format!(
+        "layer `{layer}` answers nothing to the target, so nothing can be relative to it"
+    )))
 }
 
-fn style_picture(
-    spec: &TermSpec,
-    which: usize,
-    picture: &Image,
-    size: (u32, u32),
-    native: Option<(u32, u32)>,
-) -> Result<Image, Error> {
-    resized(picture, style_size(spec, which, picture, size, native))
-}
-
-/// The picture with at most `long` pixels on its long side.
-fn not_enlarged(picture: &Image, long: u32) -> Result<Image, Error> {
-    resized(picture, size_not_enlarged(picture, long))
-}
-
+/// The size of a picture with at most `long` pixels on its long side.
 fn size_not_enlarged(picture: &Image, long: u32) -> (u32, u32) {
     let (width, height) = picture.size();
     if width.max(height) <= long {
@@ -259,22 +539,4 @@ fn size_not_enlarged(picture: &Image, long: u32) -> (u32, u32) {
     } else {
         size_for_long_side(width, height, long)
     }
-}
-
-/// A mask at all of `nodes`, for a picture of `size`; nothing without a mask.
-fn guides(
-    spec: &TermSpec,
-    network: &Network,
-    nodes: &[NodeId],
-    mask: Option<&Mask>,
-    size: (u32, u32),
-) -> Result<Guides, Error> {
-    let Some(mask) = mask else {
-        return Ok(Guides::new());
-    };
-    let of = |node: &NodeId| {
-        let guide = guide(spec, network.graph(), *node, mask, size)?;
-        Ok((*node, network.device().buffer_from("guide", &guide)?))
-    };
-    nodes.iter().map(of).collect()
 }

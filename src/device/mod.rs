@@ -10,6 +10,7 @@ mod cpu;
 mod error;
 mod fingerprint;
 mod flatten;
+mod given;
 mod gpu;
 mod kernel;
 mod lock;
@@ -34,6 +35,7 @@ pub use buffer::{ALIGNMENT, Buffer, Kind};
 pub use cpu::{Arithmetic, Cpu};
 pub use error::DeviceError;
 pub use fingerprint::fingerprint;
+pub use given::{Given, Later, Scalar};
 pub use gpu::{CooperativeTile, Gpu, Usage};
 pub use kernel::{Access, Alternatives, Binding, Bindings, Kernel, Operation, Slot, Work};
 pub use packed::{pack, pack_rectified, unpack, unpack_rectified};
@@ -82,6 +84,12 @@ impl Device {
             Some((index, adapter)) => Hardware::Gpu(Box::new(Gpu::open(&adapter, index, options)?)),
         };
         Ok(Self::of(hardware, options.memory))
+    }
+
+    /// Whether the other is a clone of this device.
+    #[must_use]
+    pub fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
     }
 
     fn of(hardware: Hardware, memory: Option<u64>) -> Self {

@@ -1,6 +1,6 @@
 //! A list of kernel calls on values: what the plan makes and the scheduler runs.
 
-use super::{Buffer, Kernel, Kind, Operation, Stored, Work};
+use super::{Given, Kernel, Kind, Operation, Stored, Work};
 
 /// One value of a recording.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -26,8 +26,8 @@ pub enum Home {
     Transient,
     /// Memory of its own, kept from one iteration to the next.
     Persistent,
-    /// A buffer that exists already, such as a network's weights.
-    Given(Buffer),
+    /// Memory that somebody else owns, such as a network's weights.
+    Given(Given),
 }
 
 /// One kernel call.
@@ -76,9 +76,10 @@ impl Recording {
         self.add(label, kind, len, Home::Persistent)
     }
 
-    /// A value that lives in a buffer that exists already.
-    pub fn given(&mut self, label: impl Into<String>, buffer: Buffer) -> ValueId {
-        self.add(label, buffer.kind(), buffer.len(), Home::Given(buffer))
+    /// A value that lives in memory that somebody else owns.
+    pub fn given(&mut self, label: impl Into<String>, memory: impl Into<Given>) -> ValueId {
+        let memory = memory.into();
+        self.add(label, memory.kind(), memory.len(), Home::Given(memory))
     }
 
     /// Appends a call.

@@ -1,7 +1,7 @@
 //! How far the means and deviations of a layer's channels are from a target's.
 
 use super::flat;
-use crate::device::{Bindings, Kernel, Real, Shader, Slot, Source, Work};
+use crate::device::{Bindings, Kernel, Real, Scalar, Shader, Slot, Source, Work};
 
 /// `wgsl/channel_distance.wgsl`.
 pub const SOURCE: Source = Source {
@@ -15,9 +15,9 @@ pub const SOURCE: Source = Source {
 ///
 /// A channel without variance has no direction in which its deviation would grow: its scale is 0.
 ///
-/// Bindings: `means` ([n, C⁺]); `goal` ([2, C⁺]: μ', σ'); with `deviation` `variances` ([n, C⁺]); `values` ([n, C⁺]);
+/// Bindings: `means` ([n, C⁺]); `goal` ([2, C⁺]: μ', σ'²); with `deviation` `variances` ([n, C⁺]); `values` ([n, C⁺]);
 /// `coefficients` ([n, 2, C⁺]).
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct ChannelDistance {
     /// Images.
     pub n: u32,
@@ -26,7 +26,7 @@ pub struct ChannelDistance {
     /// Whether deviations are compared, too.
     pub deviation: bool,
     /// Factor on the coefficients.
-    pub alpha: f32,
+    pub alpha: Scalar,
 }
 
 /// The parameters as WGSL has them.
@@ -60,7 +60,7 @@ impl Kernel for ChannelDistance {
             columns: self.grid()[0],
             n: self.n,
             quads: self.quads,
-            alpha: self.alpha,
+            alpha: self.alpha.get(),
         }
     }
     fn grid(&self) -> [u32; 3] {
@@ -78,14 +78,14 @@ impl Kernel for ChannelDistance {
         let variances = if self.deviation { b.input() } else { &[] };
         let (values, coefficients) = (b.output(), b.output());
         let padded = self.quads as usize * 4;
-        let alpha = T::from_f32(self.alpha);
+        let alpha = T::from_f32(self.alpha.get());
         for i in 0..self.n as usize * padded {
             let (n, c) = (i / padded, i % padded);
             let shift = means[i] - goal[c];
             let (mut value, mut scale) = (shift * shift, T::ZERO);
             if self.deviation {
                 let deviation = variances[i].max(T::ZERO).sqrt();
-                let stretch = deviation - goal[padded + c];
+                let stretch = deviation - goal[padded + c].max(T::ZERO).sqrt();
                 value += stretch * stretch;
                 if deviation.wide() >= FLAT {
                     scale = stretch / deviation;

@@ -3,7 +3,7 @@
 use rayon::prelude::*;
 
 use super::flat;
-use crate::device::{Bindings, Kernel, Real, Shader, Slot, Source, Work};
+use crate::device::{Bindings, Kernel, Real, Scalar, Shader, Slot, Source, Work};
 
 /// `wgsl/covariance.wgsl`.
 pub const SOURCE: Source = Source {
@@ -42,14 +42,14 @@ pub struct TraceDistance {
 /// `d = alpha·(I − m/√‖A‖)`, m being made with A/‖A‖ in place of A.
 ///
 /// Bindings: `m` ([n, C⁺, C⁺]); `moments` of A; `d` ([n, C⁺, C⁺]).
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct TraceSlope {
     /// Matrices.
     pub n: u32,
     /// Rows that mean something.
     pub channels: u32,
     /// Factor on the difference.
-    pub alpha: f32,
+    pub alpha: Scalar,
 }
 
 /// The parameters as WGSL has them.
@@ -174,7 +174,7 @@ impl Kernel for TraceSlope {
         vec![Slot::IN, Slot::IN, Slot::OUT]
     }
     fn params(&self) -> Params {
-        params(self.n, self.channels, [self.alpha, 0.0], self.grid())
+        params(self.n, self.channels, [self.alpha.get(), 0.0], self.grid())
     }
     fn grid(&self) -> [u32; 3] {
         grid(self.n, self.channels)
@@ -185,7 +185,7 @@ impl Kernel for TraceSlope {
     fn twin<T: Real>(&self, mut b: Bindings<'_, T>) {
         let (m, moments, d) = (b.input(), b.input(), b.output());
         let side = self.channels.next_multiple_of(4) as usize;
-        let alpha = T::from_f32(self.alpha);
+        let alpha = T::from_f32(self.alpha.get());
         d[..self.n as usize * side * side]
             .par_chunks_mut(side)
             .enumerate()

@@ -4,7 +4,7 @@ use rayon::prelude::*;
 
 use super::View;
 use super::flat::result;
-use crate::device::{Bindings, Gemm, Kernel, Real, Shader, Slot, Source, Work};
+use crate::device::{Bindings, Gemm, Kernel, Real, Scalar, Shader, Slot, Source, Work};
 
 /// `wgsl/matmul.wgsl`.
 pub const SOURCE: Source = Source {
@@ -88,7 +88,7 @@ pub enum Product {
 /// product where b's are.
 ///
 /// Bindings: `a` ([rows, inner]), `b` ([inner, columns], or transposed), `c` ([rows, columns]), all row by row.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Matmul {
     /// Where a lies.
     pub a: Matrix,
@@ -107,7 +107,7 @@ pub struct Matmul {
     /// Which product.
     pub product: Product,
     /// Factor on the product.
-    pub alpha: f32,
+    pub alpha: Scalar,
     /// Factor on the identity.
     pub diagonal: f32,
     /// Ones of the identity.
@@ -151,7 +151,7 @@ impl Matmul {
             columns: quads * 4,
             inner: quads * 4,
             product: Product::Plain,
-            alpha: 1.0,
+            alpha: 1.0f64.into(),
             diagonal: 0.0,
             size: channels,
             accumulate: false,
@@ -219,7 +219,7 @@ impl Matmul {
                 row[self.columns as usize..].fill(T::ZERO);
             }
         }
-        let (alpha, diagonal) = (T::from_f32(self.alpha), T::from_f32(self.diagonal));
+        let (alpha, diagonal) = (T::from_f32(self.alpha.get()), T::from_f32(self.diagonal));
         for (i, row) in product.chunks_exact(width).enumerate() {
             let c = &mut c[i * stride..][..width];
             for (j, (c, &value)) in c.iter_mut().zip(row).enumerate() {
@@ -258,7 +258,7 @@ impl Kernel for Matmul {
             columns: self.columns,
             inner: self.inner,
             size: self.size,
-            alpha: self.alpha,
+            alpha: self.alpha.get(),
             diagonal: self.diagonal,
         }
     }

@@ -54,6 +54,7 @@ pub mod multiply_add_coop;
 pub mod pad;
 pub mod pair_kernel;
 pub mod percentile;
+pub mod pick;
 pub mod pixels;
 pub mod pyramid;
 pub mod random;
@@ -124,8 +125,9 @@ pub use moments::{
 pub use multiply_add::MultiplyAdd;
 pub use multiply_add_coop::MultiplyAddCoop;
 pub use pad::{Pad, PadBackward};
-pub use pair_kernel::{ColumnKernel, PairKernel, PairSums};
+pub use pair_kernel::{PairKernel, PairSums, VectorKernel};
 pub use percentile::Percentile;
+pub use pick::Pick;
 pub use pixels::Pixels;
 pub use pyramid::{PyramidDown, PyramidUp};
 pub use random::Uniform;
@@ -202,6 +204,7 @@ pub const SOURCES: &[&Source] = &[
     &pad::SOURCE,
     &pair_kernel::SOURCE,
     &percentile::SOURCE,
+    &pick::SOURCE,
     &pixels::SOURCE,
     &pyramid::SOURCE,
     &random::SOURCE,

@@ -2,7 +2,7 @@
 
 use rayon::prelude::*;
 
-use crate::device::{Bindings, Kernel, Real, Shader, Slot, Source, Work};
+use crate::device::{Bindings, Kernel, Real, Scalar, Shader, Slot, Source, Work};
 
 /// `wgsl/pair_kernel.wgsl`.
 pub const SOURCE: Source = Source {
@@ -11,11 +11,11 @@ pub const SOURCE: Source = Source {
     variants: &[&[], &["WEIGHTED"], &["VALUE"], &["VALUE", "WEIGHTED"]],
 };
 
-/// A kernel k(x, y) of two columns.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub enum ColumnKernel {
+/// A kernel k(x, y) of two feature vectors.
+#[derive(Debug, Clone, PartialEq)]
+pub enum VectorKernel {
     /// exp(−‖x − y‖²/2σ²); the number is 1/2σ².
-    Gaussian(f32),
+    Gaussian(Scalar),
     /// (⟨x, y⟩ + `constant`)^`degree`.
     Polynomial {
         /// c, 0 or more.
@@ -25,38 +25,63 @@ pub enum ColumnKernel {
     },
 }
 
-impl ColumnKernel {
-    /// Whether it is a function of the distance of the columns, not of their product.
+impl VectorKernel {
+    /// Whether it is a function of the distance of the vectors, not of their product.
     #[must_use]
-    pub fn of_distance(self) -> bool {
+    pub fn of_distance(&self) -> bool {
         matches!(self, Self::Gaussian(_))
     }
 
     /// The constant of the formula, and the degree.
-    fn numbers(self) -> (f32, u32) {
+    fn numbers(&self) -> (f32, u32) {
         match self {
-            Self::Gaussian(gamma) => (gamma, 0),
-            Self::Polynomial { constant, degree } => (constant, degree),
+            Self::Gaussian(gamma) => (gamma.get(), 0),
+            Self::Polynomial { constant, degree } => (*constant, *degree),
         }
     }
 
     /// k of a squared distance, or of a product.
     #[must_use]
-    pub fn value<T: Real>(self, m: T) -> T {
-        match self {
-            Self::Gaussian(gamma) => (-(m * T::from_f32(gamma))).exp(),
-            Self::Polynomial { constant, degree } => power(m + T::from_f32(constant), degree),
+    pub fn value<T: Real>(&self, m: T) -> T {
+        self.known().value(m)
+    }
+
+    /// The function, its numbers looked up.
+    fn known(&self) -> Function {
+        let (constant, degree) = self.numbers();
+        Function {
+            of_distance: self.of_distance(),
+            constant,
+            degree,
+        }
+    }
+}
+
+/// A [`VectorKernel`] whose numbers are known.
+#[derive(Clone, Copy)]
+struct Function {
+    of_distance: bool,
+    constant: f32,
+    degree: u32,
+}
+
+impl Function {
+    fn value<T: Real>(self, m: T) -> T {
+        let constant = T::from_f32(self.constant);
+        if self.of_distance {
+            (-(m * constant)).exp()
+        } else {
+            power(m + constant, self.degree)
         }
     }
 
     /// k' of the same: that of a gaussian is k.
     fn slope<T: Real>(self, m: T) -> T {
-        match self {
-            Self::Gaussian(_) => self.value(m),
-            Self::Polynomial { constant, degree } => {
-                T::from_usize(degree as usize) * power(m + T::from_f32(constant), degree - 1)
-            }
+        if self.of_distance {
+            return self.value(m);
         }
+        let below = power(m + T::from_f32(self.constant), self.degree - 1);
+        T::from_usize(self.degree as usize) * below
     }
 }
 
@@ -65,7 +90,7 @@ fn power<T: Real>(base: T, exponent: u32) -> T {
 }
 
 /// What becomes of the kernel's values.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum PairSums {
     /// `values[i] = factor·Σ_j ω_j·k_ij + addend`, part `part` of the `parts` of each image's values.
     Value {
@@ -76,7 +101,7 @@ pub enum PairSums {
         /// Factor on the sum.
         factor: f32,
         /// Added to it.
-        addend: f32,
+        addend: Scalar,
     },
     /// `m_ij = w_ij = ω_j·k'_ij`, the columns being of another set; of a gaussian kernel `slopes[i] = Σ_j w_ij`.
     OtherSlope,
@@ -90,10 +115,10 @@ pub enum PairSums {
 ///
 /// Bindings: `m` ([batch, rows, columns in whole vec4s]; read only for values); `values` ([n, parts, `image_rows`]) or
 /// `slopes` (`[n, image_rows]`); with `weighted` `weights` (one for each column, in whole vec4s).
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct PairKernel {
     /// k.
-    pub kernel: ColumnKernel,
+    pub kernel: VectorKernel,
     /// Matrices.
     pub batch: u32,
     /// Rows of each.
@@ -191,13 +216,13 @@ impl Kernel for PairKernel {
     }
     fn params(&self) -> Params {
         let (constant, degree) = self.kernel.numbers();
-        let (parts, part, factor, addend) = match self.sums {
+        let (parts, part, factor, addend) = match &self.sums {
             PairSums::Value {
                 parts,
                 part,
                 factor,
                 addend,
-            } => (parts, part, factor, addend),
+            } => (*parts, *part, *factor, addend.get()),
             PairSums::OtherSlope => (1, 0, 1.0, 0.0),
             PairSums::OwnSlope => (1, 0, -1.0, 0.0),
         };
@@ -233,13 +258,16 @@ impl Kernel for PairKernel {
     fn twin<T: Real>(&self, mut b: Bindings<'_, T>) {
         let (width, rows) = (self.width(), self.rows as usize);
         let len = self.batch as usize * rows * width;
+        let kernel = self.kernel.known();
         if let PairSums::Value {
             parts,
             part,
             factor,
             addend,
-        } = self.sums
+        } = &self.sums
         {
+            let (parts, part, factor) = (*parts, *part, f64::from(*factor));
+            let addend = f64::from(addend.get());
             let (m, values) = (&b.input()[..len], b.output());
             let weights = if self.weighted { b.input() } else { &[] };
             let sums: Vec<T> = m
@@ -251,11 +279,11 @@ impl Kernel for PairKernel {
                         if omega == T::ZERO {
                             0.0
                         } else {
-                            (omega * self.kernel.value(m)).wide()
+                            (omega * kernel.value(m)).wide()
                         }
                     };
                     let sum: f64 = row.iter().enumerate().map(of_pair).sum();
-                    T::of(f64::from(factor) * sum + f64::from(addend))
+                    T::of(factor * sum + addend)
                 })
                 .collect();
             let each = self.image_rows as usize;
@@ -280,7 +308,7 @@ impl Kernel for PairKernel {
                     *m = if omega == T::ZERO {
                         T::ZERO
                     } else {
-                        sign * omega * self.kernel.slope(*m)
+                        sign * omega * kernel.slope(*m)
                     };
                     sum += m.wide();
                 }

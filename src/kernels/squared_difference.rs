@@ -3,7 +3,7 @@
 use rayon::prelude::*;
 
 use super::{View, flat};
-use crate::device::{Bindings, Kernel, Real, Shader, Slot, Source, Work};
+use crate::device::{Bindings, Kernel, Real, Scalar, Shader, Slot, Source, Work};
 
 /// `wgsl/squared_difference.wgsl`.
 pub const SOURCE: Source = Source {
@@ -27,7 +27,7 @@ pub struct SquaredDifference {
 /// of Σ (a − b)² itself has alpha = 2.
 ///
 /// Bindings: `a`, `b`, `da`.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct SquaredDifferenceBackward {
     /// One tensor.
     pub a: View,
@@ -36,7 +36,7 @@ pub struct SquaredDifferenceBackward {
     /// The gradient, of the shape of `a`.
     pub da: View,
     /// Factor on the difference.
-    pub alpha: f32,
+    pub alpha: Scalar,
     /// Adds to `da`.
     pub accumulate: bool,
 }
@@ -138,7 +138,7 @@ impl Kernel for SquaredDifferenceBackward {
             items: flat::items(self.a),
             parts: 1,
             wrap: self.b.pixels() as u32,
-            alpha: self.alpha,
+            alpha: self.alpha.get(),
         }
     }
     fn grid(&self) -> [u32; 3] {
@@ -152,7 +152,7 @@ impl Kernel for SquaredDifferenceBackward {
     }
     fn twin<T: Real>(&self, mut bindings: Bindings<'_, T>) {
         let (a, b, da) = (bindings.input(), bindings.input(), bindings.output());
-        let (alpha, wrap) = (T::from_f32(self.alpha), self.b.pixels());
+        let (alpha, wrap) = (T::from_f32(self.alpha.get()), self.b.pixels());
         let quads = 0..self.a.quads as usize;
         flat::for_each_pixel(self.da, da, |pixel, da| {
             let a = &a[flat::place(self.a, pixel, quads.clone())];

@@ -1,7 +1,7 @@
 //! The end of every reduction.
 
 use super::flat;
-use crate::device::{Bindings, Kernel, Real, Shader, Slot, Source, Work};
+use crate::device::{Bindings, Kernel, Real, Scalar, Shader, Slot, Source, Work};
 
 /// `wgsl/sum.wgsl`.
 pub const SOURCE: Source = Source {
@@ -13,14 +13,14 @@ pub const SOURCE: Source = Source {
 /// `losses[i, slot] = scale·Σ partials[i, ..]` for every image i of a batch, in a fixed order.
 ///
 /// Bindings: `partials` (reals, [n, parts]), `losses` (reals, [n, slots]; other slots stay as they are).
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Sum {
     /// Images.
     pub n: u32,
     /// Partials of each image.
     pub parts: u32,
     /// Factor on the sum.
-    pub scale: f32,
+    pub scale: Scalar,
     /// Losses of each image.
     pub slots: u32,
     /// Which of them to write.
@@ -55,7 +55,7 @@ impl Kernel for Sum {
             parts: self.parts,
             slots: self.slots,
             slot: self.slot,
-            scale: self.scale,
+            scale: self.scale.get(),
         }
     }
     fn grid(&self) -> [u32; 3] {
@@ -70,10 +70,11 @@ impl Kernel for Sum {
     fn twin<T: Real>(&self, mut b: Bindings<'_, T>) {
         let (partials, losses) = (b.input(), b.output());
         let (parts, slots) = (self.parts as usize, self.slots as usize);
+        let scale = f64::from(self.scale.get());
         for image in 0..self.n as usize {
             let own = &partials[image * parts..(image + 1) * parts];
             let sum: f64 = own.iter().map(|v| v.wide()).sum();
-            losses[image * slots + self.slot as usize] = T::of(f64::from(self.scale) * sum);
+            losses[image * slots + self.slot as usize] = T::of(scale * sum);
         }
     }
 }

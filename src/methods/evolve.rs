@@ -10,11 +10,11 @@ use crate::Error;
 use crate::compile::ScaleReport;
 use crate::compile::recipe::with_largest;
 use crate::compile::stages::word;
-use crate::device::{Device, Kind, Recording};
+use crate::device::{Kind, Recording};
 use crate::image::Image;
 use crate::kernels::{Record, View};
 use crate::optim::{Elites, Evolve};
-use crate::plan::{Forward, Network, Plan, RING_ROWS};
+use crate::plan::{Forward, Iteration, Network, RING_ROWS};
 use crate::run::{Outcome, Progress};
 use crate::schedule::Executor;
 
@@ -81,7 +81,7 @@ impl Evolution {
     }
 
     /// One generation in another size.
-    fn plan(&self, network: &Network, size: (u32, u32)) -> Result<(Plan, Elites), Error> {
+    fn planned(&self, network: &Network, size: (u32, u32)) -> Result<(Iteration, Elites), Error> {
         let graph = network.graph();
         // Tells what is missing where there is no classifier.
         graph.logits()?;
@@ -105,34 +105,39 @@ impl Evolution {
             rows: RING_ROWS,
         };
         recording.call("record", record, &[elites.best, ring, step]);
-        let mut plan = Plan::finished(recording, image, step, ring);
-        plan.groups = vec![0; row];
-        Ok((plan, elites))
+        let iteration = Iteration::recorded(recording, image, step, ring, row);
+        Ok((iteration, elites))
+    }
+
+    /// One generation that fits the device, and what it takes.
+    fn fitting(&self, network: &Network) -> Result<(Iteration, Elites, ScaleReport), Error> {
+        self.check()?;
+        let fitting = |size| -> Result<(Iteration, Elites), Error> {
+            let (iteration, elites) = self.planned(network, size)?;
+            let bytes = iteration.program.cost().total_bytes();
+            iteration.program.check_fits(network.device(), bytes)?;
+            Ok((iteration, elites))
+        };
+        let size = (self.width, self.height);
+        let (iteration, elites) =
+            fitting(size).map_err(|error| with_largest(error, size, |s| fitting(s).is_ok()))?;
+        let report = ScaleReport {
+            width: self.width,
+            height: self.height,
+            iterations: self.generations,
+            bands: 1,
+            peak_bytes: iteration.peak_bytes(0),
+            cost: iteration.program.cost(),
+        };
+        Ok((iteration, elites, report))
     }
 
     /// What it would take, without allocating or running anything on the device.
     ///
     /// # Errors
     /// As [`Evolution::compile`].
-    pub fn dry_run(&self, device: &Device, network: &Network) -> Result<ScaleReport, Error> {
-        self.check()?;
-        let outline = network.outline();
-        let fitting = |size| -> Result<Plan, Error> {
-            let (plan, _) = self.plan(&outline, size)?;
-            plan.check_fits(device, plan.cost().total_bytes())?;
-            Ok(plan)
-        };
-        let size = (self.width, self.height);
-        let plan =
-            fitting(size).map_err(|error| with_largest(error, size, |s| fitting(s).is_ok()))?;
-        Ok(ScaleReport {
-            width: self.width,
-            height: self.height,
-            iterations: self.generations,
-            bands: 1,
-            peak_bytes: plan.peak_bytes(0),
-            cost: plan.cost(),
-        })
+    pub fn dry_run(&self, network: &Network) -> Result<ScaleReport, Error> {
+        Ok(self.fitting(network)?.2)
     }
 
     /// Makes it ready to run.
@@ -141,11 +146,9 @@ impl Evolution {
     /// [`Error::Net`] for a network without a classifier or images too small for it, [`Error::Recipe`] for numbers that no
     /// evolution has, [`Error::TooLarge`] where batch or elites do not fit the device.
     pub fn compile(&self, network: &Network) -> Result<Evolving, Error> {
-        let device = network.device();
-        let report = self.dry_run(device, network)?;
-        let (plan, elites) = self.plan(network, (self.width, self.height))?;
+        let (iteration, elites, report) = self.fitting(network)?;
         Ok(Evolving {
-            executor: Executor::new(device, plan)?,
+            executor: Executor::new(network.device(), iteration)?,
             elites,
             report,
             best: Vec::new(),

@@ -43,8 +43,9 @@ pub(crate) struct At {
 
 impl Gradients {
     pub fn new(recipe: &Recipe, network: &Network) -> Result<Self, Error> {
-        let compiled = CompiledRecipe::new(recipe, network)?;
-        let executor = compiled.executor(compiled.last(), None, None)?;
+        let mut compiled = CompiledRecipe::gradient(recipe, network)?;
+        let last = compiled.sizes().len() - 1;
+        let executor = compiled.executor(last, None)?;
         Ok(Self { compiled, executor })
     }
 
@@ -60,8 +61,7 @@ impl Gradients {
     }
 
     fn evaluate(&mut self, parameter: &[f32]) -> Result<At, Error> {
-        let buffer = self.executor.buffer(self.executor.plan().parameter.value);
-        self.executor.device().upload(buffer, parameter)?;
+        self.executor.set_parameter(parameter)?;
         let mut losses = Vec::new();
         let _ = self.executor.run(1, &mut |step| {
             losses.clone_from(&step.losses);
@@ -69,7 +69,7 @@ impl Gradients {
         })?;
         Ok(At {
             losses,
-            gradient: self.executor.read(self.executor.plan().gradient)?,
+            gradient: self.executor.read(self.executor.handles().gradient)?,
         })
     }
 }
@@ -83,7 +83,7 @@ impl Recipe {
         let mut gradients = Gradients::new(self, network)?;
         let At { losses, gradient } = gradients.at_start()?;
         let mut terms = vec![0.0; self.terms.len()];
-        for (group, loss) in gradients.executor.plan().groups.iter().zip(losses) {
+        for (group, loss) in gradients.executor.handles().groups.iter().zip(losses) {
             terms[*group] += loss;
         }
         let (width, height) = gradients.compiled.last();

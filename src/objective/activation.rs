@@ -5,7 +5,7 @@
 
 use std::ops::Range;
 
-use super::{Band, Banded, Loss, Saved, Term, gather_value, record_sum};
+use super::{Band, Gathered, Loss, Saved, Term};
 use crate::Error;
 use crate::device::{Buffer, Device, Kind, Recording, ValueId};
 use crate::kernels::{SELECTION_WORDS, Select, SelectBackward, Tensor, View};
@@ -151,60 +151,30 @@ impl Activation {
     fn selections(&self, recording: &mut Recording) -> ValueId {
         recording.given("selections", self.selections.clone())
     }
-
-    /// The value of the rows `x` of a layer from `first` on.
-    fn record_value(&self, recording: &mut Recording, x: Tensor, first: u32, loss: Loss) {
-        let kernel = self.kernel(x.view, first);
-        let selections = self.selections(recording);
-        let n = x.view.n;
-        let parts = (n * kernel.parts()) as usize;
-        let partials = recording.transient("activation partial sums", Kind::Real, parts);
-        recording.call("activation", kernel, &[x.value, selections, partials]);
-        record_sum(recording, "activation", partials, n, self.weight, loss);
-    }
 }
 
 impl Term for Activation {
-    fn forward(&self, recording: &mut Recording, x: Tensor, loss: Loss) -> Saved {
-        self.record_value(recording, x, 0, loss);
-        Saved(vec![self.selections(recording)])
-    }
-
-    fn backward(
-        &self,
-        recording: &mut Recording,
-        x: Tensor,
-        saved: &Saved,
-        dx: Tensor,
-        accumulate: bool,
-    ) {
-        let band = Band::whole(x.view);
-        self.backward_band(recording, x, band, saved, dx, accumulate);
-    }
-
-    fn banded(&self) -> Result<&dyn Banded, &'static str> {
-        Ok(self)
-    }
-}
-
-impl Banded for Activation {
-    fn gather(&self, recording: &mut Recording, x: Tensor, band: Band, gathered: &mut Saved) {
-        let value = gather_value(recording, x.view.n, band, gathered);
-        self.record_value(recording, x, band.first, value);
+    fn gather(&self, recording: &mut Recording, x: Tensor, band: Band, gathered: &mut Gathered) {
+        let kernel = self.kernel(x.view, band.first);
+        let selections = self.selections(recording);
+        let parts = (x.view.n * kernel.parts()) as usize;
+        let partials = recording.transient("activation partial sums", Kind::Real, parts);
+        recording.call("activation", kernel, &[x.value, selections, partials]);
+        gathered.add_sum(partials, self.weight.into());
     }
 
     fn conclude(
         &self,
         recording: &mut Recording,
         layer: View,
-        gathered: Saved,
+        gathered: Gathered,
         loss: Loss,
     ) -> Saved {
-        record_sum(recording, "activation", gathered.0[0], layer.n, 1.0, loss);
+        gathered.conclude_sums(recording, "activation", layer.n, loss);
         Saved(vec![self.selections(recording)])
     }
 
-    fn backward_band(
+    fn backward(
         &self,
         recording: &mut Recording,
         x: Tensor,

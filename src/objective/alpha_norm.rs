@@ -1,10 +1,10 @@
 //! `alpha_norm`: Σ |x − mean|^α over the pixels and channels of the image: the ‖·‖_α^α of Mahendran & Vedaldi 2015,
 //! section 3, which keeps colours near the mean.
 
-use super::{Loss, Saved, Term, record_sum};
+use super::{Band, Gathered, Loss, Saved, Term};
 use crate::Error;
 use crate::device::{Kind, Recording};
-use crate::kernels::{self, AlphaNormBackward, Tensor};
+use crate::kernels::{self, AlphaNormBackward, Tensor, View};
 
 /// The α-norm of the image around a mean colour, to the power α.
 #[derive(Debug)]
@@ -47,7 +47,11 @@ impl AlphaNorm {
 }
 
 impl Term for AlphaNorm {
-    fn forward(&self, recording: &mut Recording, x: Tensor, loss: Loss) -> Saved {
+    fn needs_whole_layer(&self) -> Option<&'static str> {
+        Some("it reads the image, which is never cut")
+    }
+
+    fn gather(&self, recording: &mut Recording, x: Tensor, _: Band, gathered: &mut Gathered) {
         let norm = self.kernel(x);
         let partials = recording.transient(
             "alpha norm partial sums",
@@ -55,14 +59,17 @@ impl Term for AlphaNorm {
             (x.view.n * norm.parts()) as usize,
         );
         recording.call("alpha norm", norm, &[x.value, partials]);
-        record_sum(
-            recording,
-            "alpha norm",
-            partials,
-            x.view.n,
-            self.weight,
-            loss,
-        );
+        gathered.add_sum(partials, self.weight.into());
+    }
+
+    fn conclude(
+        &self,
+        recording: &mut Recording,
+        layer: View,
+        gathered: Gathered,
+        loss: Loss,
+    ) -> Saved {
+        gathered.conclude_sums(recording, "alpha norm", layer.n, loss);
         Saved::default()
     }
 
@@ -70,6 +77,7 @@ impl Term for AlphaNorm {
         &self,
         recording: &mut Recording,
         x: Tensor,
+        _: Band,
         _: &Saved,
         dx: Tensor,
         accumulate: bool,

@@ -6,37 +6,37 @@
 
 use super::moments::record_weighted;
 use super::{
-    Band, Banded, Loss, Saved, Spread, Summed, conclude_moments, gather_moments, record_sum,
+    Band, Gathered, Loss, Saved, Spread, Term, conclude_moments, gather_moments, record_sum,
 };
-use crate::device::{Buffer, Kind, Recording};
-use crate::kernels::{ChannelAffine, ChannelDistance, Tensor, View};
+use crate::device::{Given, Kind, Recording, Scalar};
+use crate::kernels::{ChannelAffine, ChannelDistance, CopyRows, Tensor, View};
 
 /// How far each image's means and deviations are from a target's.
 #[derive(Debug)]
 pub struct ChannelStatistics {
     name: &'static str,
-    goal: Buffer,
+    goal: Given,
     deviation: bool,
-    guide: Option<Buffer>,
-    weight: f64,
+    mask: Option<Given>,
+    weight: Scalar,
 }
 
 impl ChannelStatistics {
-    /// `bn`. `goal` holds the means, then the standard deviations of a target's C channels, as [`goal`] makes it.
+    /// `bn`. `goal` holds the means, then the variances of a target's C channels, [2, C⁺], as [`record_goal`] makes it.
     #[must_use]
-    pub fn bn(goal: Buffer, weight: f64) -> Self {
+    pub fn bn(goal: impl Into<Given>, weight: impl Into<Scalar>) -> Self {
         Self {
             name: "bn",
-            goal,
+            goal: goal.into(),
             deviation: true,
-            guide: None,
-            weight,
+            mask: None,
+            weight: weight.into(),
         }
     }
 
     /// `mmd` with the linear kernel: only the means of `goal` count.
     #[must_use]
-    pub fn linear(goal: Buffer, weight: f64) -> Self {
+    pub fn linear(goal: impl Into<Given>, weight: impl Into<Scalar>) -> Self {
         Self {
             name: "mmd",
             deviation: false,
@@ -44,34 +44,32 @@ impl ChannelStatistics {
         }
     }
 
-    /// The statistics of columns that are weighted with g², `guide` holding g (`[h·w]` of the layer) with mean g² = 1.
+    /// The statistics of positions that are weighted with m², `mask` holding m (`[h·w]` of the layer) with mean m² = 1.
     #[must_use]
-    pub fn through(self, guide: Option<Buffer>) -> Self {
-        Self { guide, ..self }
-    }
-
-    /// The value of [`Self::bn`] at all-zero activations, (1/C)·Σ μ'² + σ'²: what `relative` divides by.
-    #[must_use]
-    pub fn bn_at_zero(means: &[f64], variances: &[f64]) -> f64 {
-        let squares = means.iter().zip(variances).map(|(m, v)| m * m + v);
-        squares.sum::<f64>() / means.len() as f64
-    }
-
-    /// The value of [`Self::linear`] at all-zero activations, (1/C)·Σ μ'².
-    #[must_use]
-    pub fn linear_at_zero(means: &[f64]) -> f64 {
-        means.iter().map(|m| m * m).sum::<f64>() / means.len() as f64
+    pub fn through(self, mask: Option<Given>) -> Self {
+        Self { mask, ..self }
     }
 }
 
-/// Means and deviations of C channels as `goal`: [2, C⁺] with zeros for the padding.
+/// The shape of a goal: means and variances of `channels` channels.
 #[must_use]
-pub fn goal(means: &[f64], variances: &[f64]) -> Vec<f32> {
-    let padded = means.len().next_multiple_of(4);
-    let mut goal = vec![0.0; 2 * padded];
-    for (c, (mean, variance)) in means.iter().zip(variances).enumerate() {
-        goal[c] = *mean as f32;
-        goal[padded + c] = variance.max(0.0).sqrt() as f32;
+pub fn goal_view(channels: u32) -> View {
+    View::new(1, 2, 1, channels)
+}
+
+/// Records means and variances, [C⁺] each, as a goal.
+pub fn record_goal(recording: &mut Recording, means: Tensor, variances: Tensor) -> Tensor {
+    let goal = Tensor::persistent(recording, "statistics", goal_view(means.view.c));
+    for (to, x) in [(0, means), (1, variances)] {
+        let copy = CopyRows {
+            x: x.view,
+            y: goal.view,
+            from: 0,
+            to,
+            rows: 1,
+            accumulate: false,
+        };
+        recording.call("statistics", copy, &[x.value, goal.value]);
     }
     goal
 }
@@ -82,27 +80,25 @@ impl ChannelStatistics {
     }
 }
 
-impl Summed for ChannelStatistics {}
-
-impl Banded for ChannelStatistics {
-    fn gather(&self, recording: &mut Recording, x: Tensor, band: Band, gathered: &mut Saved) {
-        let guide = self.guide.as_ref();
-        gather_moments(recording, x, band, guide, self.spread(), gathered);
+impl Term for ChannelStatistics {
+    fn gather(&self, recording: &mut Recording, x: Tensor, band: Band, gathered: &mut Gathered) {
+        let mask = self.mask.as_ref();
+        gather_moments(recording, x, band, mask, self.spread(), gathered);
     }
 
     fn conclude(
         &self,
         recording: &mut Recording,
         layer: View,
-        gathered: Saved,
+        gathered: Gathered,
         loss: Loss,
     ) -> Saved {
-        let means = gathered.0[0];
+        let means = gathered.values[0];
         let variances = self
             .spread()
             .map(|spread| conclude_moments(recording, layer, spread, &gathered).spread);
         let len = layer.n as usize * layer.padded();
-        let goal = recording.given(format!("{} target", self.name), self.goal.clone());
+        let goal = recording.given(format!("{} target", self.name), &self.goal);
         let values = recording.transient(format!("{} values", self.name), Kind::Real, len);
         let coefficients =
             recording.transient(format!("{} coefficients", self.name), Kind::Real, 2 * len);
@@ -111,7 +107,7 @@ impl Banded for ChannelStatistics {
             n: layer.n,
             quads: layer.quads,
             deviation: self.deviation,
-            alpha: (2.0 * self.weight / elements) as f32,
+            alpha: self.weight.times(2.0 / elements),
         };
         let bound: Vec<_> = [Some(means), Some(goal), variances]
             .into_iter()
@@ -119,12 +115,12 @@ impl Banded for ChannelStatistics {
             .chain([values, coefficients])
             .collect();
         recording.call(format!("{} distance", self.name), distance, &bound);
-        let scale = self.weight / f64::from(layer.c);
+        let scale = self.weight.times(1.0 / f64::from(layer.c));
         record_sum(recording, self.name, values, layer.n, scale, loss);
         Saved(vec![means, coefficients])
     }
 
-    fn backward_band(
+    fn backward(
         &self,
         recording: &mut Recording,
         x: Tensor,
@@ -147,7 +143,7 @@ impl Banded for ChannelStatistics {
         };
         record_weighted(
             recording,
-            self.guide.as_ref(),
+            self.mask.as_ref(),
             band,
             dx,
             accumulate,

@@ -4,39 +4,38 @@
 //! - `l2`: mean((x − x₀)²), the same of the image;
 //! - `inversion`: ‖Φ − Φ₀‖²/‖Φ₀‖², Mahendran & Vedaldi 2015, section 3.
 
-use super::{
-    Band, Banded, Loss, Saved, Term, gather_value, record_squared_difference, record_sum, rows_of,
-};
+use super::{Band, Gathered, Loss, Saved, Term, record_squared_difference, rows_of};
 use crate::Error;
-use crate::device::{Buffer, Recording};
+use crate::device::{Given, Later, Recording, Scalar};
 use crate::kernels::{SquaredDifferenceBackward, Tensor, View};
 
 /// The squared distance of each image of a batch from a target of the same size.
 #[derive(Debug)]
 pub struct Content {
     name: &'static str,
-    target: Buffer,
+    target: Given,
     view: View,
     /// Factor on the sum over one image.
-    scale: f64,
+    scale: Scalar,
 }
 
 impl Content {
     /// `weight` · mean((F − P)²). `target` holds P in the engine's layout, shape `view`: one image, with which each
     /// of a batch is compared, or as many as the batch has.
     #[must_use]
-    pub fn new(target: Buffer, view: View, weight: f64) -> Self {
+    pub fn new(target: impl Into<Given>, view: View, weight: impl Into<Scalar>) -> Self {
+        let elements = View { n: 1, ..view }.elements() as f64;
         Self {
             name: "content",
-            target,
+            target: target.into(),
             view,
-            scale: weight / View { n: 1, ..view }.elements() as f64,
+            scale: weight.into().times(1.0 / elements),
         }
     }
 
     /// `weight` · mean((x − x₀)²): [`Content::new`] under its name as a regularizer of the image.
     #[must_use]
-    pub fn l2(target: Buffer, view: View, weight: f64) -> Self {
+    pub fn l2(target: impl Into<Given>, view: View, weight: impl Into<Scalar>) -> Self {
         Self {
             name: "l2",
             ..Self::new(target, view, weight)
@@ -44,22 +43,16 @@ impl Content {
     }
 
     /// `weight` · ‖Φ − Φ₀‖²/‖Φ₀‖². `target` holds the Φ₀ of one image, shape `view`, with which each image of a batch is
-    /// compared; `norm_squared` is its ‖Φ₀‖².
+    /// compared; `inverse_square` is 1/‖Φ₀‖².
     ///
     /// # Errors
-    /// [`Error::Recipe`] for a target that is zero everywhere or not finite, or one of several images.
+    /// [`Error::Recipe`] for a target of several images.
     pub fn inversion(
-        target: Buffer,
+        target: impl Into<Given>,
         view: View,
-        norm_squared: f64,
-        weight: f64,
+        inverse_square: &Later,
+        weight: impl Into<Scalar>,
     ) -> Result<Self, Error> {
-        if !(norm_squared > 0.0 && norm_squared.is_finite()) {
-            return Err(Error::Recipe(format!(
-                "inversion: the target's squared norm is {norm_squared}; it must be positive and finite: take a layer \
-                 that the target activates"
-            )));
-        }
         if view.n != 1 {
             return Err(Error::Recipe(format!(
                 "inversion: the target has {} images; it must be one, which the batch shares",
@@ -68,45 +61,65 @@ impl Content {
         }
         Ok(Self {
             name: "inversion",
-            target,
+            target: target.into(),
             view,
-            scale: weight / norm_squared,
+            scale: weight.into().times_later(inverse_square),
         })
-    }
-
-    /// The value of [`Content::new`] at all-zero activations, mean P²: what `relative` divides by. `target` is `[C,H,W]`.
-    #[must_use]
-    pub fn at_zero(target: &[f32]) -> f64 {
-        target.iter().map(|&p| f64::from(p).powi(2)).sum::<f64>() / target.len() as f64
     }
 }
 
 impl Content {
     fn target(&self, recording: &mut Recording) -> Tensor {
         Tensor {
-            value: recording.given(format!("{} target", self.name), self.target.clone()),
+            value: recording.given(format!("{} target", self.name), &self.target),
             view: self.view,
         }
     }
 
-    fn record_value(&self, recording: &mut Recording, x: Tensor, target: Tensor, loss: Loss) {
+    /// The rows of the target that `x` is compared with.
+    fn rows(&self, recording: &mut Recording, band: Band, x: View) -> Tensor {
+        let target = self.target(recording);
+        match band.count {
+            1 => target,
+            _ => rows_of(recording, target, band, x),
+        }
+    }
+}
+
+impl Term for Content {
+    fn gather(&self, recording: &mut Recording, x: Tensor, band: Band, gathered: &mut Gathered) {
+        let target = self.rows(recording, band, x.view);
         let target = (target.value, target.view);
-        record_squared_difference(recording, self.name, x, target, self.scale, loss);
+        let partials = record_squared_difference(recording, self.name, x, target);
+        gathered.add_sum(partials, self.scale.clone());
     }
 
-    fn record_gradient(
+    fn conclude(
+        &self,
+        recording: &mut Recording,
+        layer: View,
+        gathered: Gathered,
+        loss: Loss,
+    ) -> Saved {
+        gathered.conclude_sums(recording, self.name, layer.n, loss);
+        Saved::default()
+    }
+
+    fn backward(
         &self,
         recording: &mut Recording,
         x: Tensor,
-        target: Tensor,
+        band: Band,
+        _: &Saved,
         dx: Tensor,
         accumulate: bool,
     ) {
+        let target = self.rows(recording, band, x.view);
         let gradient = SquaredDifferenceBackward {
             a: x.view,
             b: target.view,
             da: dx.view,
-            alpha: (2.0 * self.scale) as f32,
+            alpha: self.scale.times(2.0),
             accumulate,
         };
         recording.call(
@@ -114,69 +127,5 @@ impl Content {
             gradient,
             &[x.value, target.value, dx.value],
         );
-    }
-}
-
-impl Term for Content {
-    fn forward(&self, recording: &mut Recording, x: Tensor, loss: Loss) -> Saved {
-        let target = self.target(recording);
-        self.record_value(recording, x, target, loss);
-        Saved(vec![target.value])
-    }
-
-    fn backward(
-        &self,
-        recording: &mut Recording,
-        x: Tensor,
-        saved: &Saved,
-        dx: Tensor,
-        accumulate: bool,
-    ) {
-        let target = Tensor {
-            value: saved.0[0],
-            view: self.view,
-        };
-        self.record_gradient(recording, x, target, dx, accumulate);
-    }
-
-    fn banded(&self) -> Result<&dyn Banded, &'static str> {
-        Ok(self)
-    }
-}
-
-impl Banded for Content {
-    fn gather(&self, recording: &mut Recording, x: Tensor, band: Band, gathered: &mut Saved) {
-        let target = self.target(recording);
-        let rows = rows_of(recording, target, band, x.view);
-        let value = gather_value(recording, x.view.n, band, gathered);
-        self.record_value(recording, x, rows, value);
-    }
-
-    fn conclude(
-        &self,
-        recording: &mut Recording,
-        layer: View,
-        gathered: Saved,
-        loss: Loss,
-    ) -> Saved {
-        record_sum(recording, self.name, gathered.0[0], layer.n, 1.0, loss);
-        Saved(vec![self.target(recording).value])
-    }
-
-    fn backward_band(
-        &self,
-        recording: &mut Recording,
-        x: Tensor,
-        band: Band,
-        saved: &Saved,
-        dx: Tensor,
-        accumulate: bool,
-    ) {
-        let target = Tensor {
-            value: saved.0[0],
-            view: self.view,
-        };
-        let rows = rows_of(recording, target, band, x.view);
-        self.record_gradient(recording, x, rows, dx, accumulate);
     }
 }

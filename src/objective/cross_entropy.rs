@@ -1,9 +1,9 @@
 //! `cross_entropy`: −ln softmax(z) at each image's label, times its weight: what Szegedy et al. 2013 (section 4.1) and
 //! Goodfellow et al. 2014 (section 4) call the loss of a label.
 
-use super::{Labels, Loss, Saved, Term, record_sum};
+use super::{Band, Gathered, Labels, Loss, Saved, Term};
 use crate::device::{Kind, Recording};
-use crate::kernels::{self, CrossEntropyBackward, Tensor};
+use crate::kernels::{self, CrossEntropyBackward, Tensor, View};
 
 /// Cross-entropy of the scores with each image's label.
 #[derive(Debug)]
@@ -21,7 +21,11 @@ impl CrossEntropy {
 }
 
 impl Term for CrossEntropy {
-    fn forward(&self, recording: &mut Recording, x: Tensor, loss: Loss) -> Saved {
+    fn needs_whole_layer(&self) -> Option<&'static str> {
+        Some("it compares the scores of all classes")
+    }
+
+    fn gather(&self, recording: &mut Recording, x: Tensor, _: Band, gathered: &mut Gathered) {
         let (labels, weights) = self.labels.record(recording);
         let n = x.view.n;
         let values = recording.transient("cross_entropy values", Kind::Real, n as usize);
@@ -30,14 +34,26 @@ impl Term for CrossEntropy {
             kernels::CrossEntropy { z: x.view },
             &[x.value, labels, weights, values],
         );
-        record_sum(recording, "cross_entropy", values, n, self.weight, loss);
-        Saved(vec![labels, weights])
+        gathered.add_sum(values, self.weight.into());
+        gathered.values = vec![labels, weights];
+    }
+
+    fn conclude(
+        &self,
+        recording: &mut Recording,
+        layer: View,
+        gathered: Gathered,
+        loss: Loss,
+    ) -> Saved {
+        gathered.conclude_sums(recording, "cross_entropy", layer.n, loss);
+        Saved(gathered.values)
     }
 
     fn backward(
         &self,
         recording: &mut Recording,
         x: Tensor,
+        _: Band,
         saved: &Saved,
         dx: Tensor,
         accumulate: bool,

@@ -2,7 +2,7 @@
 //! 2013, section 3, who compare random directions with single units. With `cosine_power` p each product is multiplied by
 //! max(0.1, cos)^p: Carter et al. 2019, "Activation Atlas", and Lucid's `direction` objective.
 
-use super::{Band, Banded, Loss, Saved, Term, gather_value, record_sum};
+use super::{Band, Gathered, Loss, Saved, Term};
 use crate::Error;
 use crate::device::{Buffer, Device, Kind, Recording, ValueId};
 use crate::kernels::{self, DirectionBackward, Tensor, View};
@@ -69,7 +69,7 @@ impl Direction {
     }
 
     /// The mean of `x` in parts, which it returns, and what its gradient needs.
-    fn record(&self, recording: &mut Recording, x: Tensor) -> (ValueId, Saved) {
+    fn record(&self, recording: &mut Recording, x: Tensor) -> (ValueId, [ValueId; 2]) {
         let kernel = self.kernel(x.view);
         let directions = recording.given("directions", self.directions.clone());
         let slopes = recording.transient("direction slopes", Kind::Real, kernel.slopes());
@@ -80,91 +80,60 @@ impl Direction {
             kernel,
             &[x.value, directions, slopes, partials],
         );
-        (partials, Saved(vec![directions, slopes]))
+        (partials, [directions, slopes])
     }
 
     /// The weight of the mean of the rows `x` in that of their layer.
     fn share(&self, x: View, layer: View) -> f64 {
         self.weight * f64::from(x.h) / f64::from(layer.h)
     }
-
-    fn record_gradient(
-        &self,
-        recording: &mut Recording,
-        (x, saved): (Tensor, &Saved),
-        weight: f64,
-        dx: Tensor,
-        accumulate: bool,
-    ) {
-        let gradient = DirectionBackward {
-            forward: self.kernel(x.view),
-            dx: dx.view,
-            alpha: weight as f32,
-            accumulate,
-        };
-        recording.call(
-            "direction gradient",
-            gradient,
-            &[x.value, saved.0[0], saved.0[1], dx.value],
-        );
-    }
 }
 
 impl Term for Direction {
-    fn forward(&self, recording: &mut Recording, x: Tensor, loss: Loss) -> Saved {
-        let (partials, saved) = self.record(recording, x);
-        let n = x.view.n;
-        record_sum(recording, "direction", partials, n, self.weight, loss);
-        saved
-    }
-
-    fn backward(
-        &self,
-        recording: &mut Recording,
-        x: Tensor,
-        saved: &Saved,
-        dx: Tensor,
-        accumulate: bool,
-    ) {
-        self.record_gradient(recording, (x, saved), self.weight, dx, accumulate);
-    }
-
-    fn banded(&self) -> Result<&dyn Banded, &'static str> {
-        Ok(self)
-    }
-}
-
-impl Banded for Direction {
-    fn gather(&self, recording: &mut Recording, x: Tensor, band: Band, gathered: &mut Saved) {
-        let (partials, _) = self.record(recording, x);
-        let value = gather_value(recording, x.view.n, band, gathered);
-        let weight = self.share(x.view, band.layer);
-        record_sum(recording, "direction", partials, x.view.n, weight, value);
+    fn gather(&self, recording: &mut Recording, x: Tensor, band: Band, gathered: &mut Gathered) {
+        let (partials, slopes) = self.record(recording, x);
+        gathered.add_sum(partials, self.share(x.view, band.layer).into());
+        gathered.values = slopes.to_vec();
     }
 
     fn conclude(
         &self,
         recording: &mut Recording,
         layer: View,
-        gathered: Saved,
+        gathered: Gathered,
         loss: Loss,
     ) -> Saved {
-        record_sum(recording, "direction", gathered.0[0], layer.n, 1.0, loss);
-        Saved::default()
+        gathered.conclude_sums(recording, "direction", layer.n, loss);
+        if gathered.is_banded() {
+            return Saved::default();
+        }
+        Saved(gathered.values)
     }
 
-    /// What a position's gradient needs is found again, rather than kept of all bands.
-    fn backward_band(
+    /// The slopes of several bands are computed again, rather than kept.
+    fn backward(
         &self,
         recording: &mut Recording,
         x: Tensor,
         band: Band,
-        _: &Saved,
+        saved: &Saved,
         dx: Tensor,
         accumulate: bool,
     ) {
-        let (_, saved) = self.record(recording, x);
-        let weight = self.share(x.view, band.layer);
-        self.record_gradient(recording, (x, &saved), weight, dx, accumulate);
+        let [directions, slopes] = match saved.0[..] {
+            [directions, slopes] => [directions, slopes],
+            _ => self.record(recording, x).1,
+        };
+        let gradient = DirectionBackward {
+            forward: self.kernel(x.view),
+            dx: dx.view,
+            alpha: self.share(x.view, band.layer) as f32,
+            accumulate,
+        };
+        recording.call(
+            "direction gradient",
+            gradient,
+            &[x.value, directions, slopes, dx.value],
+        );
     }
 }

@@ -1,6 +1,6 @@
 //! `energy`: ½ Σ a² over a layer, whose gradient is a itself: DeepDream (Mordvintsev, Olah, Tyka 2015).
 
-use super::{Activation, Banded, Loss, Saved, Selection, Term};
+use super::{Activation, Band, Gathered, Loss, Saved, Selection, Term};
 use crate::Error;
 use crate::device::{Device, Recording};
 use crate::kernels::{Tensor, View};
@@ -23,22 +23,29 @@ impl Energy {
 }
 
 impl Term for Energy {
-    fn forward(&self, recording: &mut Recording, x: Tensor, loss: Loss) -> Saved {
-        self.0.forward(recording, x, loss)
+    fn gather(&self, recording: &mut Recording, x: Tensor, band: Band, gathered: &mut Gathered) {
+        self.0.gather(recording, x, band, gathered);
+    }
+
+    fn conclude(
+        &self,
+        recording: &mut Recording,
+        layer: View,
+        gathered: Gathered,
+        loss: Loss,
+    ) -> Saved {
+        self.0.conclude(recording, layer, gathered, loss)
     }
 
     fn backward(
         &self,
         recording: &mut Recording,
         x: Tensor,
+        band: Band,
         saved: &Saved,
         dx: Tensor,
         accumulate: bool,
     ) {
-        self.0.backward(recording, x, saved, dx, accumulate);
-    }
-
-    fn banded(&self) -> Result<&dyn Banded, &'static str> {
-        self.0.banded()
+        self.0.backward(recording, x, band, saved, dx, accumulate);
     }
 }

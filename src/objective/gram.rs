@@ -2,8 +2,8 @@
 //!
 //! With D = G/N − A/N_s its gradient is dL/dF = D·F / (C²·N): a 1×1 convolution of F with D as its weights.
 
-use super::{Band, Banded, Loss, Saved, Summed, record_add, record_squared_difference};
-use crate::device::{Buffer, Kind, Recording};
+use super::{Band, Gathered, Loss, Saved, Term, record_add, record_squared_difference, record_sum};
+use crate::device::{Given, Kind, Recording, Scalar};
 use crate::kernels::{
     Conv, Gram as GramKernel, GramReduce, SquaredDifferenceBackward, Tensor, View, record_conv,
 };
@@ -11,25 +11,20 @@ use crate::kernels::{
 /// The difference between a layer's Gram matrix and a target's.
 #[derive(Debug)]
 pub struct Gram {
-    target: Buffer,
+    target: Given,
     channels: u32,
-    weight: f64,
+    weight: Scalar,
 }
 
 /// Records FᵀF/`pixels` of every image, with as many pixels as x has its Gram matrix: a tensor `[n, 1, C⁺, C⁺]`, C⁺ being C
 /// rounded up to a multiple of 4.
-pub fn record_gram(recording: &mut Recording, x: Tensor, pixels: u32, keep: bool) -> Tensor {
+pub fn record_gram(recording: &mut Recording, x: Tensor, pixels: u32) -> Tensor {
     let padded = x.view.quads * 4;
     let splits = GramKernel::splits_for(x.view);
     let partial = GramKernel { f: x.view, splits };
     let partials = recording.transient("gram partial sums", Kind::Real, partial.partial_len());
     recording.call("gram", partial, &[x.value, partials]);
-    let view = View::new(x.view.n, 1, padded, padded);
-    let gram = if keep {
-        Tensor::persistent(recording, "gram", view)
-    } else {
-        Tensor::transient(recording, "gram", view)
-    };
+    let gram = Tensor::transient(recording, "gram", gram_view(x.view));
     let reduction = GramReduce {
         n: x.view.n,
         channels: padded,
@@ -46,11 +41,10 @@ pub fn gather_gram(
     recording: &mut Recording,
     x: Tensor,
     band: Band,
-    keep: bool,
     sum: &mut Option<Tensor>,
 ) -> Tensor {
     let pixels = band.layer.h * band.layer.w;
-    let gram = record_gram(recording, x, pixels, keep && sum.is_none());
+    let gram = record_gram(recording, x, pixels);
     match *sum {
         Some(sum) => {
             record_add(recording, "gram of a band", gram.value, sum.value);
@@ -63,29 +57,53 @@ pub fn gather_gram(
 impl Gram {
     /// `target` holds A/N_s, `[C⁺, C⁺]`, of a layer of `channels` channels.
     #[must_use]
-    pub fn new(target: Buffer, channels: u32, weight: f64) -> Self {
+    pub fn new(target: impl Into<Given>, channels: u32, weight: impl Into<Scalar>) -> Self {
         Self {
-            target,
+            target: target.into(),
             channels,
-            weight,
+            weight: weight.into(),
         }
     }
 
-    /// The value at all-zero activations, Σ (A/N_s)²/(4C²): what `relative` divides by.
+    /// 1/(4C²), the factor of the formula.
     #[must_use]
-    pub fn at_zero(target: &[f32], channels: u32) -> f64 {
-        target.iter().map(|&a| f64::from(a).powi(2)).sum::<f64>()
-            / (4.0 * f64::from(channels).powi(2))
+    pub fn scale(channels: u32) -> f64 {
+        0.25 / f64::from(channels).powi(2)
     }
 }
 
-impl Gram {
-    /// The value and the difference of the matrices, from the Gram matrix.
-    fn compare(&self, recording: &mut Recording, gram: Tensor, loss: Loss) -> Saved {
+/// The shape of the Gram matrices of a layer: `[n, 1, C⁺, C⁺]`.
+#[must_use]
+pub fn gram_view(layer: View) -> View {
+    View::new(layer.n, 1, layer.quads * 4, layer.quads * 4)
+}
+
+impl Term for Gram {
+    fn gather(&self, recording: &mut Recording, x: Tensor, band: Band, gathered: &mut Gathered) {
+        let mut sum = gathered.values.first().map(|value| Tensor {
+            value: *value,
+            view: gram_view(x.view),
+        });
+        gathered.values = vec![gather_gram(recording, x, band, &mut sum).value];
+    }
+
+    /// The value and, for the gradient, the weighted difference of the matrices.
+    fn conclude(
+        &self,
+        recording: &mut Recording,
+        layer: View,
+        gathered: Gathered,
+        loss: Loss,
+    ) -> Saved {
+        let gram = Tensor {
+            value: gathered.values[0],
+            view: gram_view(layer),
+        };
         let view = View { n: 1, ..gram.view };
-        let target = recording.given("gram target", self.target.clone());
-        let scale = self.weight / (4.0 * f64::from(self.channels).powi(2));
-        record_squared_difference(recording, "gram", gram, (target, view), scale, loss);
+        let target = recording.given("gram target", &self.target);
+        let partials = record_squared_difference(recording, "gram", gram, (target, view));
+        let scale = self.weight.times(Self::scale(self.channels));
+        record_sum(recording, "gram", partials, layer.n, scale, loss);
         let difference = Tensor::transient(recording, "gram difference", gram.view);
         recording.call(
             "gram difference",
@@ -93,42 +111,15 @@ impl Gram {
                 a: gram.view,
                 b: view,
                 da: gram.view,
-                alpha: 1.0,
+                alpha: self.weight.clone(),
                 accumulate: false,
             },
             &[gram.value, target, difference.value],
         );
         Saved(vec![difference.value])
     }
-}
 
-impl Summed for Gram {}
-
-impl Banded for Gram {
-    fn gather(&self, recording: &mut Recording, x: Tensor, band: Band, gathered: &mut Saved) {
-        let view = View::new(x.view.n, 1, x.view.quads * 4, x.view.quads * 4);
-        let mut sum = gathered.0.first().map(|value| Tensor {
-            value: *value,
-            view,
-        });
-        gathered.0 = vec![gather_gram(recording, x, band, false, &mut sum).value];
-    }
-
-    fn conclude(
-        &self,
-        recording: &mut Recording,
-        layer: View,
-        gathered: Saved,
-        loss: Loss,
-    ) -> Saved {
-        let gram = Tensor {
-            value: gathered.0[0],
-            view: View::new(layer.n, 1, layer.quads * 4, layer.quads * 4),
-        };
-        self.compare(recording, gram, loss)
-    }
-
-    fn backward_band(
+    fn backward(
         &self,
         recording: &mut Recording,
         x: Tensor,
@@ -137,9 +128,9 @@ impl Banded for Gram {
         dx: Tensor,
         accumulate: bool,
     ) {
-        let pixels = f64::from(band.layer.h * band.layer.w);
+        let positions = f64::from(band.layer.h * band.layer.w);
         let product = Conv {
-            alpha: (self.weight / (f64::from(self.channels).powi(2) * pixels)) as f32,
+            alpha: (4.0 * Self::scale(self.channels) / positions) as f32,
             accumulate,
             weights_per_image: true,
             ..Conv::new(x.view, dx.view, 1)

@@ -4,7 +4,7 @@
 //! Targeted: max(max_{j≠t} z_j − z_t, −κ). Untargeted, t being the class to leave: max(z_t − max_{j≠t} z_j, −κ). Where
 //! it is less than 0 the attack has succeeded.
 
-use super::{Labels, Loss, Saved, Term, record_sum};
+use super::{Band, Gathered, Labels, Loss, Saved, Term};
 use crate::device::{Kind, Recording};
 use crate::kernels::{self, MarginBackward, Tensor, View};
 
@@ -40,7 +40,11 @@ impl Margin {
 }
 
 impl Term for Margin {
-    fn forward(&self, recording: &mut Recording, x: Tensor, loss: Loss) -> Saved {
+    fn needs_whole_layer(&self) -> Option<&'static str> {
+        Some("it compares the scores of all classes")
+    }
+
+    fn gather(&self, recording: &mut Recording, x: Tensor, _: Band, gathered: &mut Gathered) {
         let (labels, weights) = self.labels.record(recording);
         let n = x.view.n;
         let values = recording.transient("margin values", Kind::Real, n as usize);
@@ -49,14 +53,26 @@ impl Term for Margin {
             self.kernel(x.view),
             &[x.value, labels, weights, values],
         );
-        record_sum(recording, "margin", values, n, self.weight, loss);
-        Saved(vec![labels, weights])
+        gathered.add_sum(values, self.weight.into());
+        gathered.values = vec![labels, weights];
+    }
+
+    fn conclude(
+        &self,
+        recording: &mut Recording,
+        layer: View,
+        gathered: Gathered,
+        loss: Loss,
+    ) -> Saved {
+        gathered.conclude_sums(recording, "margin", layer.n, loss);
+        Saved(gathered.values)
     }
 
     fn backward(
         &self,
         recording: &mut Recording,
         x: Tensor,
+        _: Band,
         saved: &Saved,
         dx: Tensor,
         accumulate: bool,

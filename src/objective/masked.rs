@@ -1,123 +1,86 @@
-//! A term that counts in a part of the image only: the same term of g∘F, every position of the layer F times a guide g (Gatys
-//! et al. 2017, "Controlling Perceptual Factors in Neural Style Transfer", section 4.1: guided Gram matrices).
+//! A term that counts in a part of the image only: the same term of m∘F, every position of the layer F times a mask m (Gatys
+//! et al. 2017, "Controlling Perceptual Factors in Neural Style Transfer", section 4.1, where m is called a guidance channel).
 //!
-//! The gradient is g∘(dL/d(g∘F)). g∘F is computed again for it, so that it takes no memory from the forward to the backward
+//! The gradient is m∘(dL/d(m∘F)). m∘F is computed again for it, so that it takes no memory from the forward to the backward
 //! pass.
 
-use super::{Band, Banded, Loss, Saved, Term};
-use crate::device::{Buffer, Recording};
+use super::{Band, Gathered, Loss, Saved, Term};
+use crate::device::{Given, Recording};
 use crate::kernels::{Tensor, View, Weigh};
 
-/// A term seen through a guide.
+/// A term seen through a mask.
 #[derive(Debug)]
 pub struct Masked {
     term: Box<dyn Term>,
-    guide: Buffer,
+    mask: Given,
 }
 
 impl Masked {
-    /// `guide` holds g, `[h·w]` of the layer, the same for all images of a batch.
+    /// `mask` holds m, `[h·w]` of the layer, the same for all images of a batch.
     #[must_use]
-    pub fn new(term: Box<dyn Term>, guide: Buffer) -> Self {
-        Self { term, guide }
-    }
-
-    /// Records `dx (+)=` g∘dL/d(g∘x) for the rows x from `first` on; `backward` records dL/d(g∘x).
-    fn pull_back(
-        &self,
-        recording: &mut Recording,
-        (x, first): (Tensor, u32),
-        (dx, accumulate): (Tensor, bool),
-        backward: impl FnOnce(&mut Recording, Tensor, Tensor),
-    ) {
-        let guided = record_guided(recording, x, &self.guide, first);
-        let gradient = Tensor::transient(recording, "guided gradient", guided.view);
-        backward(recording, guided, gradient);
-        record_pulled_back(recording, gradient, &self.guide, first, dx, accumulate);
+    pub fn new(term: Box<dyn Term>, mask: impl Into<Given>) -> Self {
+        Self {
+            term,
+            mask: mask.into(),
+        }
     }
 }
 
-/// Records `dx (+)=` g∘gradient for the rows of a layer from `first` on.
-pub(super) fn record_pulled_back(
+/// Records `dx (+)=` m∘gradient for the rows of a layer from `first` on.
+pub(super) fn record_masked_gradient(
     recording: &mut Recording,
     gradient: Tensor,
-    guide: &Buffer,
+    mask: &Given,
     first: u32,
     dx: Tensor,
     accumulate: bool,
 ) {
-    let guide = recording.given("guide", guide.clone());
+    let mask = recording.given("mask", mask);
     let weigh = Weigh {
         x: gradient.view,
         y: dx.view,
         first: first * dx.view.w,
         accumulate,
     };
-    recording.call("masked gradient", weigh, &[gradient.value, guide, dx.value]);
+    recording.call("masked gradient", weigh, &[gradient.value, mask, dx.value]);
 }
 
-/// Records g∘x for the rows x of a layer from `first` on, `guide` being g, `[h·w]` of the layer.
-pub fn record_guided(recording: &mut Recording, x: Tensor, guide: &Buffer, first: u32) -> Tensor {
+/// Records m∘x for the rows x of a layer from `first` on, `mask` being m, `[h·w]` of the layer.
+pub fn record_masked(recording: &mut Recording, x: Tensor, mask: &Given, first: u32) -> Tensor {
     let View { n, h, w, c, .. } = x.view;
-    let y = Tensor::transient(recording, "guided layer", View::new(n, h, w, c));
-    let guide = recording.given("guide", guide.clone());
+    let y = Tensor::transient(recording, "masked layer", View::new(n, h, w, c));
+    let mask = recording.given("mask", mask);
     let weigh = Weigh {
         x: x.view,
         y: y.view,
         first: first * w,
         accumulate: false,
     };
-    recording.call("guided layer", weigh, &[x.value, guide, y.value]);
+    recording.call("masked layer", weigh, &[x.value, mask, y.value]);
     y
 }
 
 impl Term for Masked {
-    fn forward(&self, recording: &mut Recording, x: Tensor, loss: Loss) -> Saved {
-        let guided = record_guided(recording, x, &self.guide, 0);
-        self.term.forward(recording, guided, loss)
+    fn needs_whole_layer(&self) -> Option<&'static str> {
+        self.term.needs_whole_layer()
     }
 
-    fn backward(
-        &self,
-        recording: &mut Recording,
-        x: Tensor,
-        saved: &Saved,
-        dx: Tensor,
-        accumulate: bool,
-    ) {
-        self.pull_back(recording, (x, 0), (dx, accumulate), |recording, x, dx| {
-            self.term.backward(recording, x, saved, dx, false);
-        });
-    }
-
-    fn banded(&self) -> Result<&dyn Banded, &'static str> {
-        self.term.banded().map(|_| self as &dyn Banded)
-    }
-}
-
-/// Where the term itself is [`Banded`]; else nobody gets at this ([`Term::banded`]).
-impl Banded for Masked {
-    fn gather(&self, recording: &mut Recording, x: Tensor, band: Band, gathered: &mut Saved) {
-        let guided = record_guided(recording, x, &self.guide, band.first);
-        if let Ok(term) = self.term.banded() {
-            term.gather(recording, guided, band, gathered);
-        }
+    fn gather(&self, recording: &mut Recording, x: Tensor, band: Band, gathered: &mut Gathered) {
+        let masked = record_masked(recording, x, &self.mask, band.first);
+        self.term.gather(recording, masked, band, gathered);
     }
 
     fn conclude(
         &self,
         recording: &mut Recording,
         layer: View,
-        gathered: Saved,
+        gathered: Gathered,
         loss: Loss,
     ) -> Saved {
-        match self.term.banded() {
-            Ok(term) => term.conclude(recording, layer, gathered, loss),
-            Err(_) => gathered,
-        }
+        self.term.conclude(recording, layer, gathered, loss)
     }
 
-    fn backward_band(
+    fn backward(
         &self,
         recording: &mut Recording,
         x: Tensor,
@@ -126,12 +89,10 @@ impl Banded for Masked {
         dx: Tensor,
         accumulate: bool,
     ) {
-        let Ok(term) = self.term.banded() else {
-            return;
-        };
-        let (x, dx) = ((x, band.first), (dx, accumulate));
-        self.pull_back(recording, x, dx, |recording, x, dx| {
-            term.backward_band(recording, x, band, saved, dx, false);
-        });
+        let masked = record_masked(recording, x, &self.mask, band.first);
+        let gradient = Tensor::transient(recording, "gradient of the masked layer", masked.view);
+        let term = &self.term;
+        term.backward(recording, masked, band, saved, gradient, false);
+        record_masked_gradient(recording, gradient, &self.mask, band.first, dx, accumulate);
     }
 }

@@ -12,12 +12,12 @@
 //! product, −(2/R)·Σ_j w_ij·y_j, of a gaussian one (2/(R·σ²))·Σ_j w_ij·(x_i − y_j): two matrix products for each set. The matrix of
 //! a set's pairs is made and used in strips; it is never whole.
 
-use super::{Banded, Loss, Saved, Term, record_sum};
+use super::{Band, Gathered, Loss, Saved, Term, record_sum};
 use crate::Error;
-use crate::device::{Buffer, Device, Kind, Recording, ValueId};
+use crate::device::{Buffer, Device, Given, Kind, Recording, Scalar, ValueId};
 use crate::kernels::{
-    ColumnKernel, Matmul, Matrix, PairKernel, PairSums, Product, SEGMENT_WORDS, Shuffle, Tensor,
-    Unshuffle, View,
+    Fill, Matmul, Matrix, PairKernel, PairSums, Product, SEGMENT_WORDS, Shuffle, Tensor, Unshuffle,
+    VectorKernel, View,
 };
 
 /// Most columns of both sets together whose pairs are all compared.
@@ -33,51 +33,47 @@ pub const KEPT: u32 = 32_768;
 /// Reals of a strip of pairs that need not be cut further.
 const STRIP: usize = 1 << 18;
 
-/// A target's columns: those of one picture or of several.
+/// Which feature vectors of target pictures are compared with, and how much each counts.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Columns {
-    /// All columns as one row of pixels: [1, 1, M, C].
+pub struct VectorSet {
+    /// All vectors as one row of pixels: [1, 1, M, C].
     pub view: View,
-    /// Them in the engine's layout.
-    pub packed: Vec<f32>,
     /// The weight of each; together 1.
     pub weights: Vec<f32>,
-    /// For each picture its first column, how many it has, and the weight of all up to its last, times 2³².
+    /// For each picture its first vector, how many it has, and the weight of all up to its last, times 2³².
     pub segments: Vec<u32>,
 }
 
-impl Columns {
-    /// Of pictures: for each its columns `[C, M]` and its weight; the weights are positive and sum to 1.
+impl VectorSet {
+    /// Of pictures: for each the positions of its layer and its weight; the weights are positive and sum to 1.
     #[must_use]
-    pub fn new(channels: u32, pictures: &[(Vec<f32>, f64)]) -> Self {
-        let c = channels as usize;
-        let padded = c.next_multiple_of(4);
-        let (mut packed, mut weights, mut segments) = (Vec::new(), Vec::new(), Vec::new());
+    pub fn new(channels: u32, pictures: &[(u32, f64)]) -> Self {
+        let (mut weights, mut segments) = (Vec::new(), Vec::new());
         let mut share = 0.0;
-        for (planes, weight) in pictures {
-            let all = planes.len() / c;
-            let count = all.min((KEPT as usize / pictures.len()).max(1));
+        for (positions, weight) in pictures {
+            let count = Self::kept(*positions, pictures.len());
             share += weight;
             segments.extend([
                 weights.len() as u32,
-                count as u32,
+                count,
                 (share * f64::from(u32::MAX)).round() as u32,
             ]);
-            for i in 0..count {
-                packed.extend((0..c).map(|channel| planes[channel * all + i * all / count]));
-                packed.extend(std::iter::repeat_n(0.0, padded - c));
-                weights.push((weight / count as f64) as f32);
-            }
+            let each = (weight / f64::from(count)) as f32;
+            weights.extend(std::iter::repeat_n(each, count as usize));
         }
         if let Some(last) = segments.last_mut() {
             *last = u32::MAX;
         }
         Self {
             view: View::new(1, 1, weights.len() as u32, channels),
-            packed,
             weights,
             segments,
         }
+    }
+
+    /// How many vectors are kept of one of so many pictures.
+    fn kept(positions: u32, pictures: usize) -> u32 {
+        positions.min((KEPT / pictures.max(1) as u32).max(1))
     }
 
     /// Their number.
@@ -86,70 +82,52 @@ impl Columns {
         self.view.w
     }
 
-    fn column(&self, i: usize) -> &[f32] {
-        &self.packed[i * self.view.padded()..][..self.view.padded()]
-    }
-
-    /// At most `count` of them, spread evenly; the weights still sum to 1.
+    /// At most `count` of them, spread evenly, and which those are; the weights still sum to 1.
     #[must_use]
-    pub fn thinned(&self, count: u32) -> Self {
-        let (all, count) = (self.count() as usize, count as usize);
-        if all <= count {
-            return self.clone();
-        }
-        let chosen: Vec<usize> = (0..count).map(|i| i * all / count).collect();
-        let sum: f32 = chosen.iter().map(|i| self.weights[*i]).sum();
-        Self {
-            view: View::new(1, 1, count as u32, self.view.c),
-            packed: chosen
-                .iter()
-                .flat_map(|i| self.column(*i))
-                .copied()
-                .collect(),
-            weights: chosen.iter().map(|i| self.weights[*i] / sum).collect(),
-            segments: vec![0, count as u32, u32::MAX],
-        }
-    }
-
-    /// Half the mean squared distance of two of them, the sum of the channels' variances: σ² of a gaussian kernel.
-    #[must_use]
-    pub fn spread(&self) -> f64 {
-        let c = self.view.c as usize;
-        let (mut means, mut squares) = (vec![0.0; c], vec![0.0; c]);
-        let weighted = || {
-            self.weights
-                .iter()
-                .enumerate()
-                .map(|(i, w)| (f64::from(*w), self.column(i)))
+    pub fn thinned(&self, count: u32) -> (Self, Vec<u32>) {
+        let count = count.min(self.count());
+        let chosen = evenly_spread(self.count(), count);
+        let sum: f32 = chosen.iter().map(|i| self.weights[*i as usize]).sum();
+        let weights = chosen.iter().map(|i| self.weights[*i as usize] / sum);
+        let thinned = Self {
+            view: View::new(1, 1, count, self.view.c),
+            weights: weights.collect(),
+            segments: vec![0, count, u32::MAX],
         };
-        for (weight, column) in weighted() {
-            for (mean, v) in means.iter_mut().zip(column) {
-                *mean += weight * f64::from(*v);
-            }
-        }
-        for (weight, column) in weighted() {
-            for ((square, mean), v) in squares.iter_mut().zip(&means).zip(column) {
-                *square += weight * (f64::from(*v) - mean).powi(2);
-            }
-        }
-        squares.iter().sum()
+        (thinned, chosen)
     }
 
-    /// mean k(0, 0) + mean k(s, s') − 2·mean k(0, s): the discrepancy from all-zero columns. `similarity` is mean k(s, s').
+    /// The weights in whole vec4s, as kernels read them.
     #[must_use]
-    pub fn from_zero(&self, kernel: ColumnKernel, similarity: f64) -> f64 {
-        let of_one = |i: usize| {
-            let square = self.column(i).iter().map(|v| f64::from(*v).powi(2)).sum();
-            kernel.value(if kernel.of_distance() { square } else { 0.0 })
-        };
-        let weights = self.weights.iter().enumerate();
-        let common: f64 = weights.map(|(i, w)| f64::from(*w) * of_one(i)).sum();
-        kernel.value(0.0) + similarity - 2.0 * common
+    pub fn padded_weights(&self) -> Vec<f32> {
+        let mut padded = self.weights.clone();
+        padded.resize(padded.len().next_multiple_of(4), 0.0);
+        padded
     }
 
-    fn even(&self) -> bool {
+    fn is_even(&self) -> bool {
         self.weights.windows(2).all(|pair| pair[0] == pair[1])
     }
+}
+
+/// `count` of the numbers below `all`, spread evenly.
+#[must_use]
+pub fn evenly_spread(all: u32, count: u32) -> Vec<u32> {
+    let place = |i: u32| (u64::from(i) * u64::from(all) / u64::from(count)) as u32;
+    (0..count).map(place).collect()
+}
+
+/// What a layer's feature vectors are compared with.
+#[derive(Debug, Clone)]
+pub struct MmdTarget {
+    /// The kernel.
+    pub kernel: VectorKernel,
+    /// The target's vectors: how many, and the weight of each.
+    pub set: VectorSet,
+    /// The vectors themselves, in the engine's layout, `set.view`.
+    pub vectors: Given,
+    /// mean k(s, s') of them; it counts where the value is exact.
+    pub similarity: Scalar,
 }
 
 /// Columns of a recording: `rows` of each of a batch of matrices.
@@ -163,18 +141,18 @@ struct Set {
 }
 
 /// Where the gradient goes, and its factor.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 struct Into {
     value: ValueId,
     matrix: Matrix,
-    alpha: f32,
+    alpha: Scalar,
     accumulate: bool,
 }
 
-/// Pairs of a set of columns with another.
-#[derive(Debug, Clone, Copy)]
+/// Pairs of a set of feature vectors with another.
+#[derive(Debug, Clone)]
 struct Pairs {
-    kernel: ColumnKernel,
+    kernel: VectorKernel,
     batch: u32,
     image_rows: u32,
     channels: u32,
@@ -198,9 +176,9 @@ impl Pairs {
         &self,
         recording: &mut Recording,
         (x, y): (Set, Set),
-        sums: PairSums,
+        sums: &PairSums,
         sums_into: ValueId,
-        gradient: Option<Into>,
+        gradient: Option<&Into>,
     ) {
         let padded = self.channels.next_multiple_of(4);
         let width = y.rows.next_multiple_of(4);
@@ -226,14 +204,14 @@ impl Pairs {
                     } else {
                         Product::Transposed
                     },
-                    alpha: 1.0,
+                    alpha: 1.0.into(),
                     diagonal: 0.0,
                     size: 0,
                     accumulate: false,
                 };
-                recording.call("mmd pairs", plain, &[x.value, y.value, strip]);
+                recording.call("mmd pairs", plain.clone(), &[x.value, y.value, strip]);
                 let kernel = PairKernel {
-                    kernel: self.kernel,
+                    kernel: self.kernel.clone(),
                     batch,
                     rows,
                     columns: y.rows,
@@ -244,7 +222,7 @@ impl Pairs {
                     weight: y.weights.unwrap_or(0.0),
                     weighted: y.weights.is_err(),
                     skip_diagonal: self.skip_diagonal,
-                    sums,
+                    sums: sums.clone(),
                 };
                 let mut bound = vec![strip, sums_into];
                 bound.extend(y.weights.err());
@@ -257,7 +235,7 @@ impl Pairs {
                         columns: padded,
                         inner: y.rows,
                         product: Product::Plain,
-                        alpha: to.alpha,
+                        alpha: to.alpha.clone(),
                         accumulate: to.accumulate,
                         ..plain
                     };
@@ -268,101 +246,116 @@ impl Pairs {
     }
 }
 
-/// Records Σ_j ω_j·k(s_i, s_j) for every column s_i of `columns` (`[1, 1, M, C]`) with the weights ω (`[M]` in whole vec4s): reals,
-/// kept. Weighted again with ω they sum to mean k(s, s').
+/// Records Σ_j ω_j·k(s_i, s_j) for every vector s_i of `set` (`[1, 1, M, C]`) with the weights ω (`[M]` in whole vec4s).
+/// Weighted again with ω these sum to mean k(s, s').
 pub fn record_similarity(
     recording: &mut Recording,
-    kernel: ColumnKernel,
-    columns: Tensor,
+    kernel: &VectorKernel,
+    set: Tensor,
     weights: ValueId,
 ) -> ValueId {
-    let rows = columns.view.w;
-    let values = recording.persistent("similarities", Kind::Real, rows as usize);
-    let set = Set {
-        value: columns.value,
-        matrix: Matrix::of_view(columns.view),
-        rows,
+    record_means(recording, kernel, (set, set), weights)
+}
+
+/// Records Σ_j ω_j·k(0, s_j): mean k(0, s).
+pub fn record_similarity_to_zero(
+    recording: &mut Recording,
+    kernel: &VectorKernel,
+    set: Tensor,
+    weights: ValueId,
+) -> ValueId {
+    let zero = Tensor::transient(recording, "zero", View::new(1, 1, 1, set.view.c));
+    let fill = Fill {
+        len: zero.view.len() as u32,
+        value: 0.0,
+    };
+    recording.call("zero", fill, &[zero.value]);
+    record_means(recording, kernel, (zero, set), weights)
+}
+
+/// Records Σ_j ω_j·k(x_i, y_j) for every vector x_i.
+fn record_means(
+    recording: &mut Recording,
+    kernel: &VectorKernel,
+    (x, y): (Tensor, Tensor),
+    weights: ValueId,
+) -> ValueId {
+    let rows = x.view.w;
+    let values = recording.transient("similarities", Kind::Real, rows as usize);
+    let set = |x: Tensor| Set {
+        value: x.value,
+        matrix: Matrix::of_view(x.view),
+        rows: x.view.w,
         weights: Err(weights),
     };
     let pairs = Pairs {
-        kernel,
+        kernel: kernel.clone(),
         batch: 1,
         image_rows: rows,
-        channels: columns.view.c,
+        channels: y.view.c,
         skip_diagonal: false,
     };
     let sums = PairSums::Value {
         parts: 1,
         part: 0,
         factor: 1.0,
-        addend: 0.0,
+        addend: 0.0.into(),
     };
-    pairs.record(recording, (set, set), sums, values, None);
+    pairs.record(recording, (set(x), set(y)), &sums, values, None);
     values
 }
 
-/// The discrepancy of each image's columns from a target's.
+/// The discrepancy of each image's feature vectors from a target's.
 #[derive(Debug)]
 pub struct Mmd {
-    kernel: ColumnKernel,
-    columns: Buffer,
-    view: View,
+    target: MmdTarget,
     /// None: all the same.
     weights: Option<Buffer>,
     segments: Buffer,
     own_segments: Buffer,
-    similarity: f64,
     seed: u32,
-    weight: f64,
+    weight: Scalar,
 }
 
 impl Mmd {
     /// 1/(4C²) of a polynomial kernel, 1 of a gaussian one: what the term's weight is to be multiplied by for the values of the
     /// reference.
     #[must_use]
-    pub fn scale(kernel: ColumnKernel, channels: u32) -> f64 {
+    pub fn scale(kernel: &VectorKernel, channels: u32) -> f64 {
         match kernel {
-            ColumnKernel::Gaussian(_) => 1.0,
-            ColumnKernel::Polynomial { .. } => 0.25 / f64::from(channels).powi(2),
+            VectorKernel::Gaussian(_) => 1.0,
+            VectorKernel::Polynomial { .. } => 0.25 / f64::from(channels).powi(2),
         }
     }
 
-    /// `weight` times the discrepancy. `layer` is the layer's shape, `similarity` mean k(s, s')
-    /// of the target's columns; it counts where the value is exact.
+    /// `weight` times the discrepancy. `layer` is the layer's shape.
     ///
     /// # Errors
     /// [`Error::Device`].
     pub fn new(
         device: &Device,
-        kernel: ColumnKernel,
         layer: View,
-        target: &Columns,
-        similarity: f64,
+        target: MmdTarget,
         seed: u64,
-        weight: f64,
+        weight: impl std::convert::Into<Scalar>,
     ) -> Result<Self, Error> {
         let words = |label, words: &[u32]| -> Result<Buffer, Error> {
             let buffer = device.buffer(label, Kind::Word, words.len())?;
             device.upload_words(&buffer, words)?;
             Ok(buffer)
         };
-        let weights = if target.even() {
+        let weights = if target.set.is_even() {
             None
         } else {
-            let mut padded = target.weights.clone();
-            padded.resize(padded.len().next_multiple_of(4), 0.0);
-            Some(device.buffer_from("mmd weights", &padded)?)
+            Some(device.buffer_from("mmd weights", &target.set.padded_weights())?)
         };
         Ok(Self {
-            kernel,
-            columns: device.buffer_from("mmd columns", &target.packed)?,
-            view: target.view,
             weights,
-            segments: words("mmd pictures", &target.segments)?,
+            segments: words("mmd pictures", &target.set.segments)?,
             own_segments: words("mmd image", &[0, layer.h * layer.w, u32::MAX])?,
-            similarity,
+            target,
             seed: seed as u32,
-            weight,
+            weight: weight.into(),
         })
     }
 
@@ -373,12 +366,13 @@ impl Mmd {
     }
 
     /// The sets that are compared, and their pairs.
-    fn sets(&self, recording: &mut Recording, x: Tensor, step: Option<ValueId>) -> Sets {
+    fn sets(&self, recording: &mut Recording, x: Tensor, step: ValueId) -> Sets {
         let View { n, h, w, c, .. } = x.view;
-        let columns = recording.given("mmd columns", self.columns.clone());
+        let vectors = recording.given("mmd vectors", &self.target.vectors);
+        let view = self.target.set.view;
         let pixels = h * w;
         let channels = c;
-        if Self::is_exact(pixels, self.view.w) {
+        if Self::is_exact(pixels, view.w) {
             let weights = self.weights.clone();
             return Sets {
                 own: Set {
@@ -388,16 +382,16 @@ impl Mmd {
                     weights: Ok((1.0 / f64::from(pixels)) as f32),
                 },
                 other: Set {
-                    value: columns,
-                    matrix: Matrix::of_view(self.view),
-                    rows: self.view.w,
+                    value: vectors,
+                    matrix: Matrix::of_view(view),
+                    rows: view.w,
                     weights: match weights {
                         Some(weights) => Err(recording.given("mmd weights", weights)),
-                        None => Ok((1.0 / f64::from(self.view.w)) as f32),
+                        None => Ok((1.0 / f64::from(view.w)) as f32),
                     },
                 },
                 pairs: Pairs {
-                    kernel: self.kernel,
+                    kernel: self.target.kernel.clone(),
                     batch: n,
                     image_rows: pixels,
                     channels,
@@ -406,43 +400,41 @@ impl Mmd {
                 shuffle: None,
             };
         }
-        // Without an iteration it is always the first.
-        let step = step.unwrap_or_else(|| recording.persistent("step", Kind::Word, 1));
         let blocks = pixels / BLOCK;
-        let view = View::new(n * blocks, 1, BLOCK, c);
+        let block = View::new(n * blocks, 1, BLOCK, c);
         let own_shuffle = Shuffle {
             x: x.view,
-            y: view,
+            y: block,
             each: blocks * BLOCK,
             segments: 1,
             seed: self.seed,
             stream: 0,
         };
         let other_shuffle = Shuffle {
-            x: self.view,
+            x: view,
             segments: (self.segments.len() / SEGMENT_WORDS) as u32,
             stream: 1,
             ..own_shuffle
         };
         let mut shuffled = |shuffle: Shuffle, from: ValueId, segments: &Buffer| {
             let segments = recording.given("mmd pictures", segments.clone());
-            let to = Tensor::transient(recording, "mmd shuffled", view);
+            let to = Tensor::transient(recording, "mmd shuffled", block);
             recording.call("mmd shuffle", shuffle, &[step, segments, from, to.value]);
             let set = Set {
                 value: to.value,
-                matrix: Matrix::packed(BLOCK, view.quads),
+                matrix: Matrix::packed(BLOCK, block.quads),
                 rows: BLOCK,
                 weights: Ok((1.0 / f64::from(BLOCK - 1)) as f32),
             };
             (set, segments)
         };
         let (own, own_segments) = shuffled(own_shuffle, x.value, &self.own_segments);
-        let (other, _) = shuffled(other_shuffle, columns, &self.segments);
+        let (other, _) = shuffled(other_shuffle, vectors, &self.segments);
         Sets {
             own,
             other,
             pairs: Pairs {
-                kernel: self.kernel,
+                kernel: self.target.kernel.clone(),
                 batch: n * blocks,
                 image_rows: blocks * BLOCK,
                 channels,
@@ -462,7 +454,24 @@ struct Sets {
 }
 
 impl Term for Mmd {
-    fn forward(&self, recording: &mut Recording, x: Tensor, loss: Loss) -> Saved {
+    fn needs_whole_layer(&self) -> Option<&'static str> {
+        Some(
+            "`mmd` with a kernel that is neither linear nor the square of the product compares positions from all over the layer",
+        )
+    }
+
+    fn gather(&self, _: &mut Recording, x: Tensor, _: Band, gathered: &mut Gathered) {
+        gathered.layer = Some(x);
+    }
+
+    fn conclude(
+        &self,
+        recording: &mut Recording,
+        layer: View,
+        gathered: Gathered,
+        loss: Loss,
+    ) -> Saved {
+        let x = gathered.layer.expect("the layer was gathered, whole");
         let Sets {
             own,
             other,
@@ -470,32 +479,37 @@ impl Term for Mmd {
             shuffle,
         } = self.sets(recording, x, loss.step);
         let exact = shuffle.is_none();
-        let (n, rows) = (x.view.n, pairs.image_rows);
+        let (n, rows) = (layer.n, pairs.image_rows);
         // Of blocks the target's own pairs, too, are those of this iteration.
         let parts = if exact { 2 } else { 3 };
         let values = recording.transient("mmd values", Kind::Real, (n * rows * parts) as usize);
-        let part = |part: u32, factor: f32, addend: f64| PairSums::Value {
+        let part = |part: u32, factor: f32, addend: Scalar| PairSums::Value {
             parts,
             part,
             factor,
-            addend: addend as f32,
+            addend,
         };
-        let constant = if exact { self.similarity } else { 0.0 };
-        let mut record = |sets, sums| pairs.record(recording, sets, sums, values, None);
+        let constant = if exact {
+            self.target.similarity.clone()
+        } else {
+            0.0.into()
+        };
+        let mut record = |sets, sums| pairs.record(recording, sets, &sums, values, None);
         record((own, own), part(0, 1.0, constant));
-        record((own, other), part(1, -2.0, 0.0));
+        record((own, other), part(1, -2.0, 0.0.into()));
         if !exact {
-            record((other, other), part(2, 1.0, 0.0));
+            record((other, other), part(2, 1.0, 0.0.into()));
         }
-        let scale = self.weight / f64::from(rows);
+        let scale = self.weight.times(1.0 / f64::from(rows));
         record_sum(recording, "mmd", values, n, scale, loss);
-        Saved(loss.step.into_iter().collect())
+        Saved(vec![loss.step])
     }
 
     fn backward(
         &self,
         recording: &mut Recording,
         x: Tensor,
+        _: Band,
         saved: &Saved,
         dx: Tensor,
         accumulate: bool,
@@ -505,12 +519,13 @@ impl Term for Mmd {
             other,
             pairs,
             shuffle,
-        } = self.sets(recording, x, saved.0.first().copied());
+        } = self.sets(recording, x, saved.0[0]);
         let rows = pairs.image_rows;
         let slopes = recording.transient("mmd slopes", Kind::Real, (x.view.n * rows) as usize);
-        let factor = match self.kernel {
-            ColumnKernel::Gaussian(gamma) => 2.0 * f64::from(gamma),
-            ColumnKernel::Polynomial { .. } => 1.0,
+        let weight = self.weight.times(-2.0 / f64::from(rows));
+        let alpha = match &self.target.kernel {
+            VectorKernel::Gaussian(gamma) => weight.times_scalar(&gamma.times(2.0)),
+            VectorKernel::Polynomial { .. } => weight,
         };
         let to = match shuffle {
             None => dx,
@@ -519,27 +534,17 @@ impl Term for Mmd {
         let into = Into {
             value: to.value,
             matrix: Matrix::of_view(to.view),
-            alpha: (-2.0 * self.weight * factor / f64::from(rows)) as f32,
+            alpha,
             accumulate: shuffle.is_none() && accumulate,
         };
-        pairs.record(
-            recording,
-            (own, other),
-            PairSums::OtherSlope,
-            slopes,
-            Some(into),
-        );
+        let slope = PairSums::OtherSlope;
+        pairs.record(recording, (own, other), &slope, slopes, Some(&into));
         let more = Into {
             accumulate: true,
             ..into
         };
-        pairs.record(
-            recording,
-            (own, own),
-            PairSums::OwnSlope,
-            slopes,
-            Some(more),
-        );
+        let slope = PairSums::OwnSlope;
+        pairs.record(recording, (own, own), &slope, slopes, Some(&more));
         if let Some((shuffle, segments, step)) = shuffle {
             let back = Unshuffle {
                 shuffle: Shuffle {
@@ -550,10 +555,5 @@ impl Term for Mmd {
             };
             recording.call("mmd gradient", back, &[step, segments, to.value, dx.value]);
         }
-    }
-    fn banded(&self) -> Result<&dyn Banded, &'static str> {
-        Err(
-            "`mmd` with a kernel that is neither linear nor the square of the product compares columns from all over the layer",
-        )
     }
 }

@@ -23,66 +23,53 @@ mod wasserstein;
 
 pub use activation::{Activation, Selection};
 pub use alpha_norm::AlphaNorm;
-pub use channel_statistics::{ChannelStatistics, goal as channel_goal};
+pub use channel_statistics::{ChannelStatistics, goal_view, record_goal};
 pub use content::Content;
 pub use cross_entropy::CrossEntropy;
 pub use direction::Direction;
 pub use energy::Energy;
-pub use gram::{Gram, gather_gram, record_gram};
+pub use gram::{Gram, gather_gram, gram_view, record_gram};
 pub use guide::Guide;
 pub use labels::Labels;
 pub use margin::Margin;
-pub use masked::{Masked, record_guided};
-pub use mmd::{Columns, EXACT as MMD_EXACT, KEPT as MMD_KEPT, Mmd, record_similarity};
-pub use moments::{Moments, Spread, conclude_moments, gather_moments, spread_view};
+pub use masked::{Masked, record_masked};
+pub use mmd::{
+    EXACT as MMD_EXACT, Mmd, MmdTarget, VectorSet, evenly_spread, record_similarity,
+    record_similarity_to_zero,
+};
+pub use moments::{Moments, Spread, conclude_moments, gather_moments, record_mixture, spread_view};
 pub use tv::Tv;
 pub use tv_beta::TvBeta;
-pub use wasserstein::{Wasserstein, record_root, regular};
+pub use wasserstein::{NormalTarget, Wasserstein, record_normal_target, record_root};
 
-use crate::device::{Kind, Recording, ValueId};
+use crate::device::{Kind, Recording, Scalar, ValueId};
 use crate::kernels::{Combine, CopyRows, SquaredDifference, Sum, Tensor, View};
 
 /// One term at one tensor.
+///
+/// A layer may be larger than the device's memory; then it is seen in bands of rows. So a term has three steps. Each band is
+/// gathered, the value is concluded from what all bands have gathered, and then each band gets its gradient. A layer that is
+/// seen whole is one band.
 pub trait Term: std::fmt::Debug + Send + Sync {
-    /// Records `losses[i, slot] = weight · L(xᵢ)` for every image i of the batch.
-    fn forward(&self, recording: &mut Recording, x: Tensor, loss: Loss) -> Saved;
-
-    /// Records `dx (+)= weight · dL/dx`; adds where `accumulate`, else writes every element.
-    fn backward(
-        &self,
-        recording: &mut Recording,
-        x: Tensor,
-        saved: &Saved,
-        dx: Tensor,
-        accumulate: bool,
-    );
-
-    /// The term over a layer that is seen in bands of rows.
-    ///
-    /// # Errors
-    /// Why it needs all of the layer at once.
-    fn banded(&self) -> Result<&dyn Banded, &'static str> {
-        Err("it needs the whole layer at once")
+    /// Why the term needs the whole layer at once, if it does.
+    fn needs_whole_layer(&self) -> Option<&'static str> {
+        None
     }
-}
 
-/// A term that needs of a layer only sums over its positions, so that it can be computed band after band: first every
-/// band's part of the sums is gathered, then the value concluded from them, then each band gets its gradient.
-pub trait Banded {
-    /// Adds what the rows `x` of the layer contribute to what has been gathered; the first band begins it.
-    fn gather(&self, recording: &mut Recording, x: Tensor, band: Band, gathered: &mut Saved);
+    /// Records what the rows `x` of a layer contribute; the first band begins `gathered`.
+    fn gather(&self, recording: &mut Recording, x: Tensor, band: Band, gathered: &mut Gathered);
 
-    /// Records the value as [`Term::forward`] does, from what all bands have gathered.
+    /// Records `losses[i, slot] = weight · L(xᵢ)` for every image i of the batch, from what all bands have gathered.
     fn conclude(
         &self,
         recording: &mut Recording,
         layer: View,
-        gathered: Saved,
+        gathered: Gathered,
         loss: Loss,
     ) -> Saved;
 
-    /// As [`Term::backward`] for the rows `x` of the layer.
-    fn backward_band(
+    /// Records `dx (+)= weight · dL/dx` for the rows `x` of the layer; adds where `accumulate`, else writes every element.
+    fn backward(
         &self,
         recording: &mut Recording,
         x: Tensor,
@@ -93,30 +80,23 @@ pub trait Banded {
     );
 }
 
-/// A [`Banded`] term that is the same of a layer seen whole: that is one band.
-pub trait Summed: Banded + std::fmt::Debug + Send + Sync {}
+/// Records the value of a term at a tensor that is seen whole.
+pub fn record_value(recording: &mut Recording, term: &dyn Term, x: Tensor, loss: Loss) -> Saved {
+    let mut gathered = Gathered::default();
+    term.gather(recording, x, Band::whole(x.view), &mut gathered);
+    term.conclude(recording, x.view, gathered, loss)
+}
 
-impl<T: Summed> Term for T {
-    fn forward(&self, recording: &mut Recording, x: Tensor, loss: Loss) -> Saved {
-        let mut gathered = Saved::default();
-        self.gather(recording, x, Band::whole(x.view), &mut gathered);
-        self.conclude(recording, x.view, gathered, loss)
-    }
-
-    fn backward(
-        &self,
-        recording: &mut Recording,
-        x: Tensor,
-        saved: &Saved,
-        dx: Tensor,
-        accumulate: bool,
-    ) {
-        self.backward_band(recording, x, Band::whole(x.view), saved, dx, accumulate);
-    }
-
-    fn banded(&self) -> Result<&dyn Banded, &'static str> {
-        Ok(self)
-    }
+/// Records the gradient of a term at a tensor that is seen whole: `dx (+)= weight · dL/dx`.
+pub fn record_gradient(
+    recording: &mut Recording,
+    term: &dyn Term,
+    x: Tensor,
+    saved: &Saved,
+    dx: Tensor,
+    accumulate: bool,
+) {
+    term.backward(recording, x, Band::whole(x.view), saved, dx, accumulate);
 }
 
 /// Some rows of a layer.
@@ -133,6 +113,12 @@ pub struct Band {
 }
 
 impl Band {
+    /// Whether all rows of the layer have been seen after it.
+    #[must_use]
+    pub fn is_last(&self) -> bool {
+        self.index + 1 == self.count
+    }
+
     /// The whole layer as one band.
     #[must_use]
     pub fn whole(layer: View) -> Self {
@@ -154,30 +140,56 @@ pub struct Loss {
     pub slots: u32,
     /// This term's place among them.
     pub slot: u32,
-    /// Completed iterations, one word: what random draws depend on. None for the part of a band: a term that draws is not banded.
-    pub step: Option<ValueId>,
+    /// Completed iterations, one word: what random draws depend on.
+    pub step: ValueId,
 }
 
-/// What a forward pass leaves for the backward pass.
+/// What the bands of a layer have contributed to a term.
+#[derive(Debug, Clone, Default)]
+pub struct Gathered {
+    /// Whatever the term keeps, such as sums over positions.
+    values: Vec<ValueId>,
+    /// The layer, for a term that needs it whole.
+    layer: Option<Tensor>,
+    /// For each band partial sums, `[n, parts]`, and the factor on them.
+    sums: Vec<(ValueId, Scalar)>,
+}
+
+impl Gathered {
+    /// Keeps a band's partial sums, `[n, parts]`. The term's value is the sum of all bands', each times its `scale`.
+    fn add_sum(&mut self, partials: ValueId, scale: Scalar) {
+        self.sums.push((partials, scale));
+    }
+
+    /// Whether the layer was seen in several bands.
+    fn is_banded(&self) -> bool {
+        self.sums.len() > 1
+    }
+
+    /// Records the value of each of n images from the partial sums of all bands.
+    fn conclude_sums(&self, recording: &mut Recording, label: &str, n: u32, loss: Loss) {
+        if let [(partials, scale)] = &self.sums[..] {
+            return record_sum(recording, label, *partials, n, scale.clone(), loss);
+        }
+        let slots = self.sums.len() as u32;
+        let len = (n * slots) as usize;
+        let values = recording.transient("values of the bands", Kind::Real, len);
+        for ((partials, scale), slot) in self.sums.iter().zip(0..) {
+            let of_band = Loss {
+                losses: values,
+                slots,
+                slot,
+                ..loss
+            };
+            record_sum(recording, label, *partials, n, scale.clone(), of_band);
+        }
+        record_sum(recording, label, values, n, 1.0.into(), loss);
+    }
+}
+
+/// What the value of a term leaves for its gradient.
 #[derive(Debug, Clone, Default)]
 pub struct Saved(Vec<ValueId>);
-
-/// Gathers a value that is a sum over positions: each band's own is kept until the sum is concluded. Returns where this
-/// band's goes.
-fn gather_value(recording: &mut Recording, n: u32, band: Band, gathered: &mut Saved) -> Loss {
-    if gathered.0.is_empty() {
-        let len = (n * band.count) as usize;
-        gathered
-            .0
-            .push(recording.transient("values of the bands", Kind::Real, len));
-    }
-    Loss {
-        losses: gathered.0[0],
-        slots: band.count,
-        slot: band.index,
-        step: None,
-    }
-}
 
 /// Records `sum += x`, values of one length, a multiple of 4.
 fn record_add(recording: &mut Recording, label: &str, x: ValueId, sum: ValueId) {
@@ -205,15 +217,13 @@ fn rows_of(recording: &mut Recording, target: Tensor, band: Band, x: View) -> Te
     rows
 }
 
-/// Records `losses[i, slot] = scale · Σ (aᵢ − bᵢ)²` for every image i.
+/// Records the partial sums of Σ (aᵢ − bᵢ)² for every image i: `[n, parts]`.
 fn record_squared_difference(
     recording: &mut Recording,
     label: &str,
     a: Tensor,
     b: (ValueId, View),
-    scale: f64,
-    loss: Loss,
-) {
+) -> ValueId {
     let difference = SquaredDifference { a: a.view, b: b.1 };
     let partials = recording.transient(
         format!("{label} partial sums"),
@@ -225,7 +235,7 @@ fn record_squared_difference(
         difference,
         &[a.value, b.0, partials],
     );
-    record_sum(recording, label, partials, a.view.n, scale, loss);
+    partials
 }
 
 /// Records `losses[i, slot] = scale · Σ partials[i, ..]` for each of n images; `partials` is `[n, parts]`.
@@ -234,7 +244,7 @@ fn record_sum(
     label: &str,
     partials: ValueId,
     n: u32,
-    scale: f64,
+    scale: Scalar,
     loss: Loss,
 ) {
     let parts = recording.value(partials).len as u32 / n;
@@ -243,7 +253,7 @@ fn record_sum(
         Sum {
             n,
             parts,
-            scale: scale as f32,
+            scale,
             slots: loss.slots,
             slot: loss.slot,
         },

@@ -13,12 +13,12 @@
 //! their mean cannot lie further from μ than (μ − c)² ≤ (B − 1)·σ². What is subtracted from is at most B times what
 //! is left.
 //!
-//! Through a guide g with mean g² = 1 (see [`super::Masked`]) every column has the weight g². Where it leaves out what the first band
+//! Through a mask m with mean m² = 1 (see [`super::Masked`]) every position has the weight m². Where it leaves out what the first band
 //! shows, c may lie further from μ than that, and as many digits are lost as (μ − c)² has more than the variance.
 
-use super::masked::{record_guided, record_pulled_back};
-use super::{Band, Saved, record_add, record_gram};
-use crate::device::{Buffer, Kind, Recording, ValueId};
+use super::masked::{record_masked, record_masked_gradient};
+use super::{Band, Gathered, record_add, record_gram};
+use crate::device::{Given, Kind, Recording, ValueId};
 use crate::kernels::{ChannelCentre, Combine, Fill, Tensor, View, record_channel_sums};
 
 /// What is gathered beside the means.
@@ -50,46 +50,51 @@ pub fn spread_view(spread: Spread, view: View) -> View {
     View::new(view.n, 1, rows, padded)
 }
 
-/// Adds what the rows `x` of a layer, seen through a guide where there is one, contribute to `gathered`, which the first band
+/// Adds what the rows `x` of a layer, seen through a mask where there is one, contribute to `gathered`, which the first band
 /// begins: to the means, and to their `spread` where it is wanted.
 pub fn gather_moments(
     recording: &mut Recording,
     x: Tensor,
     band: Band,
-    guide: Option<&Buffer>,
+    mask: Option<&Given>,
     spread: Option<Spread>,
-    gathered: &mut Saved,
+    gathered: &mut Gathered,
 ) {
     let pixels = band.layer.h * band.layer.w;
-    let guide = guide.map(|guide| (guide, band.first));
-    let weighted = guide.map_or(x, |(guide, first)| {
-        let once = record_guided(recording, x, guide, first);
-        record_guided(recording, once, guide, first)
+    let mask = mask.map(|mask| (mask, band.first));
+    let weighted = mask.map_or(x, |(mask, first)| {
+        let once = record_masked(recording, x, mask, first);
+        record_masked(recording, once, mask, first)
     });
     let of_band = record_channel_sums(recording, weighted, None, pixels);
     let means = add(recording, gathered, 0, of_band);
     let Some(spread) = spread else {
         return;
     };
-    if gathered.0.len() == 1 {
+    if gathered.values.len() == 1 {
         // Of a layer in one band the centre is its means.
-        gathered.0.push(if band.count == 1 {
+        gathered.values.push(if band.count == 1 {
             means
         } else {
             record_channel_sums(recording, x, None, x.view.h * x.view.w)
         });
     }
-    let squares = record_squares(recording, x, guide, gathered.0[1], spread, pixels);
+    let squares = record_squares(recording, x, mask, gathered.values[1], spread, pixels);
     add(recording, gathered, 2, squares);
 }
 
 /// Adds a band's part to the sum at `place`, which the first band's part is.
-fn add(recording: &mut Recording, gathered: &mut Saved, place: usize, of_band: ValueId) -> ValueId {
-    match gathered.0.get(place) {
+fn add(
+    recording: &mut Recording,
+    gathered: &mut Gathered,
+    place: usize,
+    of_band: ValueId,
+) -> ValueId {
+    match gathered.values.get(place) {
         Some(sum) => record_add(recording, "moments of a band", of_band, *sum),
-        None => gathered.0.push(of_band),
+        None => gathered.values.push(of_band),
     }
-    gathered.0[place]
+    gathered.values[place]
 }
 
 /// Records the moments from what all bands have gathered.
@@ -100,9 +105,9 @@ pub fn conclude_moments(
     recording: &mut Recording,
     layer: View,
     spread: Spread,
-    gathered: &Saved,
+    gathered: &Gathered,
 ) -> Moments {
-    let [means, centre, squares] = [0, 1, 2].map(|place| gathered.0[place]);
+    let [means, centre, squares] = [0, 1, 2].map(|place| gathered.values[place]);
     if centre != means {
         // (μ − c)(μ − c)ᵀ are the squares about c of a layer of one pixel, μ.
         let pixel = Tensor {
@@ -123,22 +128,63 @@ pub fn conclude_moments(
     }
 }
 
-/// Records (1/pixels)·Σ (x − c)², or (1/pixels)·Σ (x − c)(x − c)ᵀ, each column weighted with g² where there is a guide, of which x
+/// Records the moments of a mixture of pictures, each with its share; the shares sum to 1. Raw moments are averaged, so that
+/// the spread between the pictures' means counts as well: Σ = Σₚ shareₚ·(Σₚ + (μₚ − μ)(μₚ − μ)ᵀ). All are of one image.
+pub fn record_mixture(
+    recording: &mut Recording,
+    channels: u32,
+    spread: Spread,
+    pictures: &[(Moments, f64)],
+) -> Moments {
+    let pixel = View::new(1, 1, 1, channels);
+    let sum = |recording: &mut Recording, view: View, parts: &[(ValueId, f64)]| {
+        let sum = Tensor::transient(recording, "mixture", view).value;
+        let len = view.len() as u32;
+        recording.call("mixture", Fill { len, value: 0.0 }, &[sum]);
+        for (part, share) in parts {
+            let add = Combine {
+                len,
+                alpha: *share as f32,
+                beta: 1.0,
+            };
+            recording.call("mixture", add, &[*part, sum]);
+        }
+        sum
+    };
+    let parts: Vec<_> = pictures
+        .iter()
+        .map(|(p, share)| (p.means, *share))
+        .collect();
+    let means = sum(recording, pixel, &parts);
+    let mut parts = Vec::new();
+    for (picture, share) in pictures {
+        let of_picture = Tensor {
+            value: picture.means,
+            view: pixel,
+        };
+        let apart = record_squares(recording, of_picture, None, means, spread, 1);
+        parts.extend([(picture.spread, *share), (apart, *share)]);
+    }
+    let spread = sum(recording, spread_view(spread, pixel), &parts);
+    Moments { means, spread }
+}
+
+/// Records (1/pixels)·Σ (x − c)², or (1/pixels)·Σ (x − c)(x − c)ᵀ, each column weighted with m² where there is a mask, of which x
 /// has the rows from a first one on.
 fn record_squares(
     recording: &mut Recording,
     x: Tensor,
-    guide: Option<(&Buffer, u32)>,
+    mask: Option<(&Given, u32)>,
     centre: ValueId,
     spread: Spread,
     pixels: u32,
 ) -> ValueId {
-    if guide.is_none() && spread == Spread::Variances {
+    if mask.is_none() && spread == Spread::Variances {
         return record_channel_sums(recording, x, Some(centre), pixels);
     }
     let mut centred = record_centred(recording, x, centre);
-    if let Some((guide, first)) = guide {
-        centred = record_guided(recording, centred, guide, first);
+    if let Some((mask, first)) = mask {
+        centred = record_masked(recording, centred, mask, first);
     }
     match spread {
         Spread::Variances => {
@@ -151,28 +197,28 @@ fn record_squares(
             recording.call("zero", fill, &[zero]);
             record_channel_sums(recording, centred, Some(zero), pixels)
         }
-        Spread::Covariances => record_gram(recording, centred, pixels, false).value,
+        Spread::Covariances => record_gram(recording, centred, pixels).value,
     }
 }
 
-/// Records `dx (+)= backward`'s gradient, that of moments of a layer's rows, times the columns' weights g² where there is a
-/// guide; `backward` writes, or adds where it is told so.
+/// Records `dx (+)= backward`'s gradient, that of moments of a layer's rows, times the positions' weights m² where there is a
+/// mask; `backward` writes, or adds where it is told so.
 pub fn record_weighted(
     recording: &mut Recording,
-    guide: Option<&Buffer>,
+    mask: Option<&Given>,
     band: Band,
     dx: Tensor,
     accumulate: bool,
     backward: impl FnOnce(&mut Recording, Tensor, bool),
 ) {
-    let Some(guide) = guide else {
+    let Some(mask) = mask else {
         return backward(recording, dx, accumulate);
     };
     let View { n, h, w, c, .. } = dx.view;
     let plain = Tensor::transient(recording, "gradient of moments", View::new(n, h, w, c));
     backward(recording, plain, false);
-    let once = record_guided(recording, plain, guide, band.first);
-    record_pulled_back(recording, once, guide, band.first, dx, accumulate);
+    let once = record_masked(recording, plain, mask, band.first);
+    record_masked_gradient(recording, once, mask, band.first, dx, accumulate);
 }
 
 /// Records x − c for every column x; `centre` is [n, C⁺].

@@ -1,8 +1,8 @@
 //! `tv`: total variation, mean dx² + mean dy² over neighbouring pixels of the image.
 
-use super::{Loss, Saved, Term, record_sum};
+use super::{Band, Gathered, Loss, Saved, Term};
 use crate::device::{Kind, Recording};
-use crate::kernels::{self, Tensor, TvBackward};
+use crate::kernels::{self, Tensor, TvBackward, View};
 
 /// Total variation of the image.
 #[derive(Debug)]
@@ -29,7 +29,11 @@ impl Tv {
 }
 
 impl Term for Tv {
-    fn forward(&self, recording: &mut Recording, x: Tensor, loss: Loss) -> Saved {
+    fn needs_whole_layer(&self) -> Option<&'static str> {
+        Some("it reads the image, which is never cut")
+    }
+
+    fn gather(&self, recording: &mut Recording, x: Tensor, _: Band, gathered: &mut Gathered) {
         let tv = kernels::Tv {
             x: x.view,
             wrap: self.wrap,
@@ -40,7 +44,17 @@ impl Term for Tv {
             (x.view.n * tv.parts()) as usize,
         );
         recording.call("tv", tv, &[x.value, partials]);
-        record_sum(recording, "tv", partials, x.view.n, self.weight, loss);
+        gathered.add_sum(partials, self.weight.into());
+    }
+
+    fn conclude(
+        &self,
+        recording: &mut Recording,
+        layer: View,
+        gathered: Gathered,
+        loss: Loss,
+    ) -> Saved {
+        gathered.conclude_sums(recording, "tv", layer.n, loss);
         Saved::default()
     }
 
@@ -48,6 +62,7 @@ impl Term for Tv {
         &self,
         recording: &mut Recording,
         x: Tensor,
+        _: Band,
         _: &Saved,
         dx: Tensor,
         accumulate: bool,

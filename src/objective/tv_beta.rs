@@ -1,9 +1,9 @@
 //! `tv` with `beta`: Σ (dx² + dy²)^(β/2) over the pixels and channels of the image, Mahendran & Vedaldi 2015, eq. 3.
 
-use super::{Loss, Saved, Term, record_sum};
+use super::{Band, Gathered, Loss, Saved, Term};
 use crate::Error;
 use crate::device::{Kind, Recording};
-use crate::kernels::{self, Tensor, TvBetaBackward};
+use crate::kernels::{self, Tensor, TvBetaBackward, View};
 
 /// Least dx² + dy² in the gradient of β < 2, which else would be infinite in flat regions. The authors' code has 1e-5 for
 /// values of 0 to 255; here they are 0 to 1, and squares of differences 255² times smaller.
@@ -51,7 +51,11 @@ impl TvBeta {
 }
 
 impl Term for TvBeta {
-    fn forward(&self, recording: &mut Recording, x: Tensor, loss: Loss) -> Saved {
+    fn needs_whole_layer(&self) -> Option<&'static str> {
+        Some("it reads the image, which is never cut")
+    }
+
+    fn gather(&self, recording: &mut Recording, x: Tensor, _: Band, gathered: &mut Gathered) {
         let tv = self.kernel(x);
         let partials = recording.transient(
             "tv partial sums",
@@ -59,7 +63,17 @@ impl Term for TvBeta {
             (x.view.n * tv.parts()) as usize,
         );
         recording.call("tv", tv, &[x.value, partials]);
-        record_sum(recording, "tv", partials, x.view.n, self.weight, loss);
+        gathered.add_sum(partials, self.weight.into());
+    }
+
+    fn conclude(
+        &self,
+        recording: &mut Recording,
+        layer: View,
+        gathered: Gathered,
+        loss: Loss,
+    ) -> Saved {
+        gathered.conclude_sums(recording, "tv", layer.n, loss);
         Saved::default()
     }
 
@@ -67,6 +81,7 @@ impl Term for TvBeta {
         &self,
         recording: &mut Recording,
         x: Tensor,
+        _: Band,
         _: &Saved,
         dx: Tensor,
         accumulate: bool,

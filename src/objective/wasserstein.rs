@@ -12,13 +12,13 @@
 
 use super::moments::{record_centred, record_weighted};
 use super::{
-    Band, Banded, Loss, Moments, Saved, Spread, Summed, conclude_moments, gather_moments,
+    Band, Gathered, Loss, Moments, Saved, Spread, Term, conclude_moments, gather_moments,
     record_sum, spread_view,
 };
-use crate::device::{Buffer, Kind, Recording};
+use crate::device::{Given, Kind, Recording, Scalar, ValueId};
 use crate::kernels::{
-    ChannelAffine, ChannelDistance, Conv, Matmul, Matrix, Normalization, Rescale, Ridge, Tensor,
-    TraceDistance, TraceSlope, View, record_conv, record_moments,
+    ChannelAffine, ChannelDistance, Conv, CopyRows, Matmul, Matrix, Normalization, Rescale, Ridge,
+    Tensor, TraceDistance, TraceSlope, View, record_conv, record_moments,
 };
 
 /// What is added to the diagonal of both covariances.
@@ -43,24 +43,62 @@ const STEPS: [(f32, f32); 12] = [
 /// How far each image's normal distribution of columns is from a target's.
 #[derive(Debug)]
 pub struct Wasserstein {
-    means: Buffer,
-    covariance: Buffer,
-    root: Buffer,
+    means: Given,
+    covariance: Given,
+    root: Given,
     channels: u32,
-    guide: Option<Buffer>,
-    weight: f64,
+    mask: Option<Given>,
+    weight: Scalar,
 }
 
-/// Σ + ε·I of a covariance of C rows, [C⁺, C⁺], and its Frobenius norm.
-#[must_use]
-pub fn regular(covariance: &[f64], channels: u32) -> (Vec<f64>, f64) {
-    let side = channels.next_multiple_of(4) as usize;
-    let mut regular = covariance.to_vec();
-    for i in 0..channels as usize {
-        regular[i * side + i] += EPSILON;
+/// What [`record_normal_target`] leaves, all kept.
+#[derive(Debug, Clone, Copy)]
+pub struct NormalTarget {
+    /// Σ' + ε·I, [1, 1, C⁺, C⁺].
+    pub covariance: Tensor,
+    /// The root of it divided by its norm.
+    pub unit_root: Tensor,
+    /// Its moments, of which the third is the squared norm.
+    pub moments: Tensor,
+}
+
+/// Records what a target's covariance, [C⁺, C⁺] of `channels` channels, is compared by.
+pub fn record_normal_target(
+    recording: &mut Recording,
+    covariance: ValueId,
+    channels: u32,
+) -> NormalTarget {
+    let view = spread_view(Spread::Covariances, View::new(1, 1, 1, channels));
+    let plain = Tensor {
+        value: covariance,
+        view,
+    };
+    let regular = Tensor::persistent(recording, "covariance", view);
+    ridge(recording, channels, [1.0, EPSILON as f32], plain, regular);
+    let unit = Tensor::transient(recording, "unit covariance", view);
+    ridge(recording, channels, [1.0, EPSILON as f32], plain, unit);
+    let sums = record_moments(recording, "norm", regular, [0.0; 4]);
+    let normalise = Rescale {
+        x: view,
+        mode: Normalization::L2,
+        epsilon: 0.0,
+    };
+    recording.call("norm", normalise, &[sums, unit.value]);
+    let moments = Tensor::persistent(recording, "norm", View::new(1, 1, 1, 4));
+    let copy = CopyRows {
+        x: moments.view,
+        y: moments.view,
+        from: 0,
+        to: 0,
+        rows: 1,
+        accumulate: false,
+    };
+    recording.call("norm", copy, &[sums, moments.value]);
+    NormalTarget {
+        covariance: regular,
+        unit_root: record_root(recording, unit, channels),
+        moments,
     }
-    let norm = regular.iter().map(|v| v * v).sum::<f64>().sqrt();
-    (regular, norm)
 }
 
 /// Records the root of each of the symmetric matrices `a` of `channels` rows, whose norm must be 1: kept, [n, 1, C⁺, C⁺].
@@ -76,7 +114,7 @@ fn record_roots(recording: &mut Recording, a: Tensor, channels: u32, root: Tenso
     let product =
         |recording: &mut Recording, (b, a): (f32, f32), l: Tensor, r: Tensor, to: Tensor| {
             let product = Matmul {
-                alpha: b,
+                alpha: b.into(),
                 diagonal: a,
                 ..Matmul::square(view.n, channels)
             };
@@ -121,63 +159,49 @@ fn ridge(recording: &mut Recording, channels: u32, factors: [f32; 2], from: Tens
 }
 
 impl Wasserstein {
-    /// For layers of `channels` channels: the target's means ([C⁺]), Σ' + ε·I ([C⁺, C⁺], see [`regular`]) and its root.
+    /// For layers of `channels` channels: the target's means ([C⁺]), Σ' + ε·I ([C⁺, C⁺], see [`record_normal_target`]) and its root.
     #[must_use]
     pub fn new(
-        means: Buffer,
-        covariance: Buffer,
-        root: Buffer,
+        means: impl Into<Given>,
+        covariance: impl Into<Given>,
+        root: impl Into<Given>,
         channels: u32,
-        weight: f64,
+        weight: impl Into<Scalar>,
     ) -> Self {
         Self {
-            means,
-            covariance,
-            root,
+            means: means.into(),
+            covariance: covariance.into(),
+            root: root.into(),
             channels,
-            guide: None,
-            weight,
+            mask: None,
+            weight: weight.into(),
         }
     }
 
-    /// The distribution of columns that are weighted with g², `guide` holding g (`[h·w]` of the layer) with mean g² = 1.
+    /// The distribution of positions that are weighted with m², `mask` holding m (`[h·w]` of the layer) with mean m² = 1.
     #[must_use]
-    pub fn through(self, guide: Option<Buffer>) -> Self {
-        Self { guide, ..self }
-    }
-
-    /// The value at all-zero activations, whose covariance is ε·I: what `relative` divides by. `covariance` is Σ' + ε·I.
-    #[must_use]
-    pub fn at_zero(means: &[f64], covariance: &[f64], root: &[f32], channels: u32) -> f64 {
-        let side = channels.next_multiple_of(4) as usize;
-        let c = channels as usize;
-        let trace = |m: &dyn Fn(usize) -> f64| (0..c).map(|i| m(i * side + i)).sum::<f64>();
-        let squares: f64 = means.iter().map(|m| m * m).sum();
-        let spread = trace(&|i| covariance[i] + EPSILON);
-        let common = 2.0 * EPSILON.sqrt() * trace(&|i| f64::from(root[i]));
-        (squares + spread - common) / f64::from(channels)
+    pub fn through(self, mask: Option<Given>) -> Self {
+        Self { mask, ..self }
     }
 }
 
-impl Summed for Wasserstein {}
-
-impl Banded for Wasserstein {
-    fn gather(&self, recording: &mut Recording, x: Tensor, band: Band, gathered: &mut Saved) {
-        let (guide, spread) = (self.guide.as_ref(), Some(Spread::Covariances));
-        gather_moments(recording, x, band, guide, spread, gathered);
+impl Term for Wasserstein {
+    fn gather(&self, recording: &mut Recording, x: Tensor, band: Band, gathered: &mut Gathered) {
+        let (mask, spread) = (self.mask.as_ref(), Some(Spread::Covariances));
+        gather_moments(recording, x, band, mask, spread, gathered);
     }
 
     fn conclude(
         &self,
         recording: &mut Recording,
         layer: View,
-        gathered: Saved,
+        gathered: Gathered,
         loss: Loss,
     ) -> Saved {
         let (n, c) = (layer.n, self.channels);
-        let means_goal = recording.given("wasserstein means", self.means.clone());
-        let goal = recording.given("wasserstein covariance", self.covariance.clone());
-        let root_goal = recording.given("wasserstein root", self.root.clone());
+        let means_goal = recording.given("wasserstein means", &self.means);
+        let goal = recording.given("wasserstein covariance", &self.covariance);
+        let root_goal = recording.given("wasserstein root", &self.root);
         let Moments { means, spread } =
             conclude_moments(recording, layer, Spread::Covariances, &gathered);
         let matrices = spread_view(Spread::Covariances, layer);
@@ -201,9 +225,17 @@ impl Banded for Wasserstein {
         };
         let around = |recording: &mut Recording, inner: Tensor, label: &str| {
             let half = Tensor::transient(recording, "half", matrices);
-            recording.call(label, from_left, &[root_goal, inner.value, half.value]);
+            recording.call(
+                label,
+                from_left.clone(),
+                &[root_goal, inner.value, half.value],
+            );
             let whole = Tensor::transient(recording, label, matrices);
-            recording.call(label, from_right, &[half.value, root_goal, whole.value]);
+            recording.call(
+                label,
+                from_right.clone(),
+                &[half.value, root_goal, whole.value],
+            );
             whole
         };
         let a = around(recording, covariance, "S·Σ·S");
@@ -221,12 +253,12 @@ impl Banded for Wasserstein {
         let values = recording.transient("wasserstein values", Kind::Real, len);
         let coefficients = recording.transient("wasserstein coefficients", Kind::Real, 2 * len);
         let pixels = f64::from(layer.h * layer.w);
-        let alpha = (2.0 * self.weight / (f64::from(c) * pixels)) as f32;
+        let alpha = self.weight.times(2.0 / (f64::from(c) * pixels));
         let distance = ChannelDistance {
             n,
             quads: layer.quads,
             deviation: false,
-            alpha,
+            alpha: alpha.clone(),
         };
         recording.call(
             "wasserstein means",
@@ -238,7 +270,7 @@ impl Banded for Wasserstein {
             TraceDistance { n, channels: c },
             &[covariance.value, goal, root.value, moments, values],
         );
-        let scale = self.weight / f64::from(c);
+        let scale = self.weight.times(1.0 / f64::from(c));
         record_sum(recording, "wasserstein", values, n, scale, loss);
 
         let product = around(recording, inverse, "S·A^-½·S");
@@ -256,7 +288,7 @@ impl Banded for Wasserstein {
         Saved(vec![means, coefficients, slope.value])
     }
 
-    fn backward_band(
+    fn backward(
         &self,
         recording: &mut Recording,
         x: Tensor,
@@ -292,7 +324,7 @@ impl Banded for Wasserstein {
         };
         record_weighted(
             recording,
-            self.guide.as_ref(),
+            self.mask.as_ref(),
             band,
             dx,
             accumulate,

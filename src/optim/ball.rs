@@ -1,7 +1,7 @@
 //! Images kept within a distance of their originals.
 
 use super::{Projection, Site};
-use crate::device::{Buffer, Recording};
+use crate::device::{Given, Recording};
 use crate::kernels::{self, BallNorm, Tensor, View, record_moments_difference};
 
 /// Moves each image to the nearest one within `radius` of its original, then clamps it to \[0, 1\]: the constraint of
@@ -13,7 +13,7 @@ use crate::kernels::{self, BallNorm, Tensor, View, record_moments_difference};
 pub struct Ball {
     norm: BallNorm,
     radius: f32,
-    centre: Buffer,
+    centre: Given,
     view: View,
 }
 
@@ -21,11 +21,11 @@ impl Ball {
     /// `centre` holds the originals, in \[0, 1\] and the engine's layout, shape `view`: as many as there are images, or one
     /// for all. `radius` is in units of x; that of `L2` is of the whole image.
     #[must_use]
-    pub fn new(norm: BallNorm, radius: f32, centre: Buffer, view: View) -> Self {
+    pub fn new(norm: BallNorm, radius: f32, centre: impl Into<Given>, view: View) -> Self {
         Self {
             norm,
             radius,
-            centre,
+            centre: centre.into(),
             view,
         }
     }
@@ -34,7 +34,7 @@ impl Ball {
 impl Projection for Ball {
     fn record(&self, recording: &mut Recording, site: Site) {
         let centre = Tensor {
-            value: recording.given("originals", self.centre.clone()),
+            value: recording.given("originals", &self.centre),
             view: self.view,
         };
         let kernel = kernels::Ball {

@@ -49,7 +49,7 @@ pub fn record_keep_best(
     let sum = Sum {
         n,
         parts,
-        scale: 1.0,
+        scale: 1.0.into(),
         slots: 1,
         slot: 0,
     };

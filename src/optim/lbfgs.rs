@@ -114,7 +114,7 @@ impl Optimizer for Lbfgs {
         let sum = Sum {
             n: rows as u32,
             parts,
-            scale: 1.0,
+            scale: 1.0.into(),
             slots: 1,
             slot: 0,
         };

@@ -7,12 +7,12 @@
 
 use std::ops::Range;
 
-use super::{Forward, Network, Placed, Plan};
+use super::{Forward, Network, Placed, Program};
 use crate::Error;
 use crate::device::{Device, Recording};
 use crate::kernels::{CopyRows, Fill, Tensor, View};
 use crate::net::{self, Edge, NodeId, Op, ReceptiveField};
-use crate::objective::{Band, Banded, Loss, Saved};
+use crate::objective::{Band, Gathered, Loss, Saved, Term};
 
 /// How an image is cut.
 #[derive(Debug, Clone)]
@@ -222,19 +222,19 @@ impl Bands {
         image: Tensor,
         terms: &[(&Placed, Loss)],
     ) -> Result<Tensor, Error> {
-        let banded: Vec<(NodeId, &dyn Banded, Loss)> = terms
+        for (placed, _) in terms {
+            if let Some(reason) = placed.term.needs_whole_layer() {
+                let layer = &network.graph().node(placed.node).name;
+                return Err(Error::Plan(format!(
+                    "a term at `{layer}` cannot be computed in bands: {reason}"
+                )));
+            }
+        }
+        let banded: Vec<(NodeId, &dyn Term, Loss)> = terms
             .iter()
-            .map(|(placed, loss)| {
-                let banded = placed.term.banded().map_err(|reason| {
-                    let layer = &network.graph().node(placed.node).name;
-                    Error::Plan(format!(
-                        "a term at `{layer}` cannot be computed in bands: {reason}"
-                    ))
-                })?;
-                Ok((placed.node, banded, *loss))
-            })
-            .collect::<Result<_, Error>>()?;
-        let mut gathered = vec![Saved::default(); banded.len()];
+            .map(|(placed, loss)| (placed.node, &*placed.term, *loss))
+            .collect();
+        let mut gathered = vec![Gathered::default(); banded.len()];
         let mut last = None;
         for (index, _) in self.numbered() {
             let gather = |recording: &mut Recording, at: NodeId, x: Tensor, band: Band| {
@@ -278,7 +278,7 @@ impl Bands {
                     .zip(&saved)
                     .filter(|((at, ..), _)| *at == node);
                 for (count, ((_, term, _), saved)) in terms.enumerate() {
-                    term.backward_band(recording, x, band, saved, dx, count > 0);
+                    term.backward(recording, x, band, saved, dx, count > 0);
                 }
                 let (whole, accumulate) = gradient.target(recording);
                 if !accumulate {
@@ -336,20 +336,22 @@ fn field(network: &net::Network, node: NodeId) -> Option<ReceptiveField> {
 /// Numbers of bands that are tried, fewest first.
 const COUNTS: [u32; 15] = [1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192];
 
-/// The plan with the fewest bands that fits the device, by the bytes that `needed` says, and how many those are.
+/// What `make` makes with the fewest bands with which its program fits the device, and how many those are. `program` finds the
+/// program in what was made, `needed` the bytes that it takes.
 ///
 /// # Errors
-/// Those of `plan` with one band; else [`Error::TooLarge`] where it does not fit in any number of bands, with the reason why
+/// Those of `make` with one band; else [`Error::TooLarge`] where it does not fit in any number of bands, with the reason why
 /// there cannot be more.
-pub fn fewest_bands(
+pub fn fewest_bands<M>(
     device: &Device,
-    needed: impl Fn(&Plan) -> u64,
-    plan: impl Fn(u32) -> Result<Plan, Error>,
-) -> Result<(u32, Plan), Error> {
+    program: impl Fn(&M) -> &Program,
+    needed: impl Fn(&M) -> u64,
+    make: impl Fn(u32) -> Result<M, Error>,
+) -> Result<(u32, M), Error> {
     let mut too_large = None;
     for count in COUNTS {
-        let plan = match (plan(count), too_large.take()) {
-            (Ok(plan), _) => plan,
+        let made = match (make(count), too_large.take()) {
+            (Ok(made), _) => made,
             // It cannot be cut so, or no finer.
             (Err(reason), Some(mut error)) => {
                 if let Error::TooLarge { uncut, .. } = &mut error {
@@ -359,8 +361,8 @@ pub fn fewest_bands(
             }
             (Err(error), None) => return Err(error),
         };
-        match plan.check_fits(device, needed(&plan)) {
-            Ok(()) => return Ok((count, plan)),
+        match program(&made).check_fits(device, needed(&made)) {
+            Ok(()) => return Ok((count, made)),
             Err(error) => too_large = Some(error),
         }
     }

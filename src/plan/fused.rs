@@ -64,7 +64,7 @@ impl Forward<'_> {
         };
         let label = conv.name.as_str();
         let x = self.tensors[&conv.inputs[0]];
-        let (w, bias) = self.network.forward(weights)?;
+        let (w, bias) = self.network.forward(weights);
         let (w, bias) = (recording.given(label, w), recording.given(label, bias));
         let maxima = self.mask(recording, pool, y.view.maxima_len());
         let kernel = Conv3x3Pool {
@@ -89,7 +89,7 @@ impl Forward<'_> {
             return Ok(());
         };
         let label = format!("backward {}", conv.name);
-        let w = recording.given(&label, self.network.backward(weights)?);
+        let w = recording.given(&label, self.network.backward(weights));
         let kernel = Conv3x3Unpool {
             dy: dy.view,
             dx: dx.view,

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::Error;
-use crate::device::{Buffer, Device, Kind};
+use crate::device::{Device, Given, Kind};
 use crate::kernels::View;
 use crate::kernels::conv::{pack_weights, pack_weights_backward};
 use crate::net;
@@ -20,14 +20,12 @@ pub struct Network(Arc<Inner>);
 struct Inner {
     device: Device,
     graph: Arc<net::Network>,
-    /// Whether the weights' values matter, or only their sizes.
-    outline: bool,
     precision: Precision,
-    buffers: Buffers,
+    weights: Weights,
 }
 
-/// What has been uploaded, by convolution; networks that differ in padding, pools or precision only have it in common.
-type Buffers = Arc<Mutex<HashMap<(usize, Part, Precision), Buffer>>>;
+/// The weights by convolution; networks that differ in padding, pools or precision only have them in common.
+type Weights = Arc<Mutex<HashMap<(usize, Part, Precision), Given>>>;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 enum Part {
@@ -57,9 +55,8 @@ impl Network {
         Self(Arc::new(Inner {
             device: device.clone(),
             graph: Arc::new(graph),
-            outline: false,
             precision: Precision::default(),
-            buffers: Buffers::default(),
+            weights: Weights::default(),
         }))
     }
 
@@ -68,21 +65,11 @@ impl Network {
         let mut inner = Inner {
             device: self.0.device.clone(),
             graph: Arc::clone(&self.0.graph),
-            buffers: Arc::clone(&self.0.buffers),
+            weights: Arc::clone(&self.0.weights),
             ..*self.0
         };
         change(&mut inner);
         Self(Arc::new(inner))
-    }
-
-    /// The same network for planning only: its weights have their sizes and no values.
-    #[must_use]
-    pub fn outline(&self) -> Self {
-        self.with(|inner| {
-            inner.device = Device::cpu();
-            inner.outline = true;
-            inner.buffers = Buffers::default();
-        })
     }
 
     /// The same weights with other padding and pools, see [`net::Network::rewired`].
@@ -126,63 +113,67 @@ impl Network {
     }
 
     /// The packed weights and the bias of convolution `index`.
-    pub(super) fn forward(&self, index: usize) -> Result<(Buffer, Buffer), Error> {
-        Ok((
-            self.part(index, Part::Forward)?,
-            self.part(index, Part::Bias)?,
-        ))
+    pub(super) fn forward(&self, index: usize) -> (Given, Given) {
+        (
+            self.part(index, Part::Forward),
+            self.part(index, Part::Bias),
+        )
     }
 
     /// The rotated, transposed weights of convolution `index`.
-    pub(super) fn backward(&self, index: usize) -> Result<Buffer, Error> {
+    pub(super) fn backward(&self, index: usize) -> Given {
         self.part(index, Part::Backward)
     }
 
-    fn part(&self, index: usize, part: Part) -> Result<Buffer, Error> {
-        let mut buffers = self
-            .0
-            .buffers
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+    /// Packed and uploaded when a program that reads it gets its memory.
+    fn part(&self, index: usize, part: Part) -> Given {
         let precision = match part {
             Part::Forward | Part::Backward => self.0.precision,
             Part::Bias => Precision::F32,
         };
-        let key = (index, part, precision);
-        if let Some(buffer) = buffers.get(&key) {
-            return Ok(buffer.clone());
-        }
-        let conv = &self.0.graph.convs[index];
-        let kind = match part {
-            Part::Bias => Kind::Real,
-            // As many bytes as any others in f32: there is nothing to look for.
-            _ if self.0.outline && precision.is_f32() => Kind::Real,
-            Part::Forward => precision.of_weights(&conv.weight),
-            Part::Backward => precision.of_weights_backward(&conv.weight),
-        };
-        let (out, input, kernel) = (conv.out_channels, conv.in_channels, conv.kernel);
-        let label = format!("{} {part:?}", conv.name);
-        if self.0.outline {
-            let (rows, columns) = (input.next_multiple_of(4), out.next_multiple_of(4));
+        let mut weights = self
+            .0
+            .weights
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let given = weights.entry((index, part, precision)).or_insert_with(|| {
+            let conv = &self.0.graph.convs[index];
+            let kind = match part {
+                Part::Bias => Kind::Real,
+                Part::Forward => precision.of_weights(&conv.weight),
+                Part::Backward => precision.of_weights_backward(&conv.weight),
+            };
+            let (rows, columns) = (
+                conv.in_channels.next_multiple_of(4),
+                conv.out_channels.next_multiple_of(4),
+            );
             let len = match part {
-                Part::Forward | Part::Backward => kernel * kernel * rows * columns,
+                Part::Forward | Part::Backward => conv.kernel * conv.kernel * rows * columns,
                 Part::Bias => columns,
             };
-            let buffer = self.0.device.buffer(&label, kind, len as usize)?;
-            buffers.insert(key, buffer.clone());
-            return Ok(buffer);
-        }
-        let data = match part {
-            Part::Forward => pack_weights(&conv.weight, out, input, kernel),
-            Part::Backward => pack_weights_backward(&conv.weight, out, input, kernel),
-            Part::Bias => {
+            let (device, convs) = (self.0.device.clone(), Arc::clone(&self.0.graph.convs));
+            Given::made_by(kind, len as usize, move || {
+                let conv = &convs[index];
+                let label = format!("{} {part:?}", conv.name);
+                device.buffer_of(&label, kind, &part.packed(conv))
+            })
+        });
+        given.clone()
+    }
+}
+
+impl Part {
+    /// The numbers of a convolution as kernels read them.
+    fn packed(self, conv: &net::ConvWeights) -> Vec<f32> {
+        let (out, input, kernel) = (conv.out_channels, conv.in_channels, conv.kernel);
+        match self {
+            Self::Forward => pack_weights(&conv.weight, out, input, kernel),
+            Self::Backward => pack_weights_backward(&conv.weight, out, input, kernel),
+            Self::Bias => {
                 let mut bias = conv.bias.clone();
                 bias.resize(out.next_multiple_of(4) as usize, 0.0);
                 bias
             }
-        };
-        let buffer = self.0.device.buffer_of(&label, kind, &data)?;
-        buffers.insert(key, buffer.clone());
-        Ok(buffer)
+        }
     }
 }

@@ -310,7 +310,7 @@ impl<'a> Forward<'a> {
         };
         let label = node.name.as_str();
         let x = self.tensors[&node.inputs[0]];
-        let (w, bias) = self.network.forward(weights)?;
+        let (w, bias) = self.network.forward(weights);
         let (w, bias) = (recording.given(label, w), recording.given(label, bias));
         let conv = Conv {
             stride,
@@ -440,7 +440,7 @@ impl<'a> Forward<'a> {
                 pad,
                 weights,
             } => {
-                let w = recording.given(&label, self.network.backward(weights)?);
+                let w = recording.given(&label, self.network.backward(weights));
                 let conv = Conv {
                     pad: kernel - 1 - pad,
                     input_dilation: stride,

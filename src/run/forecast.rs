@@ -10,7 +10,7 @@ use crate::compile::ScaleReport;
 use crate::compile::recipe::CompiledRecipe;
 use crate::device::{Recording, Work};
 use crate::image::size_for_long_side;
-use crate::plan::Network;
+use crate::plan::{Network, Program};
 use crate::schedule::Executor;
 use crate::spec::Recipe;
 
@@ -80,14 +80,14 @@ impl Recipe {
     /// # Errors
     /// As [`Recipe::compile`].
     pub fn pace(&self, network: &Network) -> Result<Pace, Error> {
-        let compiled = CompiledRecipe::new(self, network)?;
+        let mut compiled = CompiledRecipe::new(self, network)?;
         let finest = compiled.last();
-        let long = |side| compiled.tiled(size_for_long_side(finest.0, finest.1, side));
+
         let mut side = 64.min(finest.0.max(finest.1));
         loop {
-            let size = long(side);
+            let size = compiled.tiled(size_for_long_side(finest.0, finest.1, side));
             let last = side == finest.0.max(finest.1);
-            let made = compiled.executor(size, Some(0), None);
+            let made = compiled.executor_at(size);
             let mut executor = match made {
                 Ok(executor) => executor,
                 // Too small for a layer, or for what the recipe says of it.
@@ -97,10 +97,7 @@ impl Recipe {
                 }
                 Err(error) => return Err(error),
             };
-            let parameter = executor.buffer(executor.plan().parameter.value);
-            network
-                .device()
-                .upload(parameter, &compiled.parameter(size)?)?;
+            executor.set_parameter(&compiled.parameter(size)?)?;
             executor.time_iteration()?;
             let iteration = executor.time_iteration()?;
             if iteration < LONG_ENOUGH && !last {
@@ -113,7 +110,7 @@ impl Recipe {
             // Once more, now that every kernel is compiled: that takes the same time at every size.
             drop(executor);
             let start = Instant::now();
-            compiled.executor(size, Some(0), None)?;
+            compiled.executor_at(size)?;
             pace.ready = start.elapsed().as_secs_f64() / pixels(size);
             return Ok(pace);
         }
@@ -125,20 +122,16 @@ impl Recipe {
     /// As [`Recipe::dry_run`].
     pub fn forecast(&self, network: &Network, pace: &Pace) -> Result<Vec<ScaleForecast>, Error> {
         let compiled = CompiledRecipe::new(self, network)?;
-        let reports = compiled.reports()?;
-        reports
-            .into_iter()
-            .map(|scale| {
-                let size = (scale.width, scale.height);
-                let plan = compiled.dry_plan(size, scale.bands)?;
-                let iteration = pace.seconds(&plan.recording);
-                Ok(ScaleForecast {
-                    scale,
-                    iteration_ms: iteration * 1e3,
-                    seconds: iteration * scale.iterations as f64 + pace.ready * pixels(size),
-                })
-            })
-            .collect()
+        let forecast = |(scale, program): (ScaleReport, &Program)| {
+            let iteration = pace.seconds(&program.recording);
+            let pixels = pixels((scale.width, scale.height));
+            ScaleForecast {
+                scale,
+                iteration_ms: iteration * 1e3,
+                seconds: iteration * scale.iterations as f64 + pace.ready * pixels,
+            }
+        };
+        Ok(compiled.programs().map(forecast).collect())
     }
 }
 
@@ -157,7 +150,7 @@ fn measured(executor: &mut Executor, size: (u32, u32)) -> Result<Pace, Error> {
         rounds.push(executor.time_calls()?);
     }
     let mut calls: HashMap<String, (f64, f64)> = HashMap::new();
-    for (i, call) in executor.plan().recording.calls().iter().enumerate() {
+    for (i, call) in executor.program().recording.calls().iter().enumerate() {
         let mut times: Vec<Duration> = rounds.iter().map(|round| round[i]).collect();
         times.sort();
         let entry = calls.entry(call.label.clone()).or_default();

@@ -1,29 +1,27 @@
 //! From one scale to the next: the result of a scale, resampled on the device, and the optimizer's memory.
 
-use std::ops::ControlFlow;
-
 use crate::Error;
-use crate::device::{Buffer, Device, Kind, Recording, ValueId};
+use crate::compile::activations::run_once;
+use crate::device::{Buffer, Kind, Recording};
 use crate::kernels::{Clamp, Combine, ResizeFilter, Tensor, View, record_resize};
-use crate::plan::{Plan, RING_ROWS};
 use crate::schedule::Executor;
 
 /// The images that are the result of a scale: those kept on the way where the recipe says so, else made of the average
 /// where there is one, else of the optimizer's own result or the last iterate.
 pub(crate) fn result(executor: &Executor) -> Result<(Buffer, View), Error> {
-    let plan = executor.plan();
+    let handles = executor.handles();
     let device = executor.device();
     let mut recording = Recording::new();
-    let step = recording.given("step", executor.buffer(plan.step).clone());
+    let step = recording.given("step", executor.buffer(handles.step).clone());
     let begun = executor.done() > 0;
-    if let Some(kept) = plan.kept.filter(|_| begun) {
+    if let Some(kept) = handles.kept.filter(|_| begun) {
         return Ok((executor.buffer(kept.value).clone(), kept.view));
     }
-    let mut buffer = executor.buffer(plan.parameter.value).clone();
-    if let Some(best) = plan.state.result.filter(|_| begun) {
+    let mut buffer = executor.buffer(handles.parameter.value).clone();
+    if let Some(best) = handles.state.result.filter(|_| begun) {
         buffer = executor.buffer(best.value).clone();
     }
-    if let Some((average, tensor)) = plan.average.filter(|_| begun) {
+    if let Some((average, tensor)) = handles.average.filter(|_| begun) {
         let view = tensor.view;
         buffer = match executor.scratch(view.len()) {
             Some(scratch) => scratch,
@@ -34,9 +32,9 @@ pub(crate) fn result(executor: &Executor) -> Result<(Buffer, View), Error> {
         let to = given(&mut recording, "result", &buffer, view);
         average.record_read(&mut recording, from, step, to);
     }
-    if !plan.parameterisation.is_empty() {
-        let mut x = given(&mut recording, "parameter", &buffer, plan.parameter.view);
-        for map in &plan.parameterisation {
+    if !handles.parameterisation.is_empty() {
+        let mut x = given(&mut recording, "parameter", &buffer, handles.parameter.view);
+        for map in &handles.parameterisation {
             x = map.forward(&mut recording, x, step).y;
         }
         let copy = Combine {
@@ -51,7 +49,7 @@ pub(crate) fn result(executor: &Executor) -> Result<(Buffer, View), Error> {
     if !recording.calls().is_empty() {
         run_once(device, recording)?;
     }
-    Ok((buffer, plan.image.view))
+    Ok((buffer, handles.image.view))
 }
 
 /// Starts `to` where `from` has come to: its result becomes the image, its optimizer's moments the moments. With
@@ -65,7 +63,7 @@ pub(crate) fn hand_over(
     let device = from.device();
     let (image, view) = result(from)?;
     let mut recording = Recording::new();
-    let target = to.plan().image;
+    let target = to.handles().image;
     if let Some((before, after)) = detail {
         let base = device.buffer_from("start before", &before)?;
         let next = device.buffer_from("start after", &after)?;
@@ -107,7 +105,8 @@ pub(crate) fn hand_over(
             high: 1.0,
         };
         recording.call("detail", clamp, &[image.value]);
-        return run_once(device, recording);
+        run_once(device, recording)?;
+        return Ok(());
     }
     let mut resample =
         |label: &str, source: (&Buffer, View), target: Tensor, filter, range: Option<[f32; 2]>| {
@@ -125,7 +124,7 @@ pub(crate) fn hand_over(
         };
     let bicubic = ResizeFilter::Bicubic;
     resample("image", (&image, view), target, bicubic, Some([0.0, 1.0]));
-    let (old, new) = (from.plan().state, to.plan().state);
+    let (old, new) = (from.handles().state, to.handles().state);
     if let (Some(old), Some(new)) = (old.first, new.first) {
         resample(
             "first moment",
@@ -145,7 +144,8 @@ pub(crate) fn hand_over(
             None,
         );
     }
-    run_once(device, recording)
+    run_once(device, recording)?;
+    Ok(())
 }
 
 fn given(recording: &mut Recording, label: &str, buffer: &Buffer, view: View) -> Tensor {
@@ -153,17 +153,4 @@ fn given(recording: &mut Recording, label: &str, buffer: &Buffer, view: View) ->
         value: recording.given(label, buffer.clone()),
         view,
     }
-}
-
-/// Runs a recording once.
-fn run_once(device: &Device, mut recording: Recording) -> Result<(), Error> {
-    let ring = recording.persistent("loss ring", Kind::Real, RING_ROWS as usize);
-    let step = recording.persistent("step", Kind::Word, 1);
-    let image = Tensor {
-        value: ValueId(0),
-        view: View::new(1, 1, 1, 1),
-    };
-    let mut executor = Executor::new(device, Plan::finished(recording, image, step, ring))?;
-    let _ = executor.run(1, &mut |_| ControlFlow::Continue(()))?;
-    Ok(())
 }

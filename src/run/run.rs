@@ -80,34 +80,34 @@ impl Recipe {
     /// Whatever is wrong with the recipe, its pictures or its layers; [`Error::TooLarge`] when the largest scale
     /// does not fit the device, with the largest size that would.
     pub fn compile(&self, device: &Device, network: &Network) -> Result<Run, Error> {
-        let compiled = CompiledRecipe::new(self, network)?;
-        let reports = compiled.reports()?;
-        Run::first(device, compiled, reports, None)
+        if !device.is(network.device()) {
+            return Err(Error::Plan(format!(
+                "the network is on {}, not on {}: load it on the device that is to run",
+                network.device().info().name,
+                device.info().name
+            )));
+        }
+        Run::first(CompiledRecipe::new(self, network)?, None)
     }
 }
 
 impl Run {
     /// A run before its first iteration; with `pool` it takes memory from there, and gives none back until it ends.
-    pub(crate) fn first(
-        device: &Device,
-        compiled: CompiledRecipe,
-        reports: Vec<ScaleReport>,
-        pool: Option<MemoryPool>,
-    ) -> Result<Self, Error> {
+    pub(crate) fn first(compiled: CompiledRecipe, pool: Option<MemoryPool>) -> Result<Self, Error> {
+        let (width, height) = compiled.sizes()[0];
         let state = RunState {
-            width: reports[0].width,
-            height: reports[0].height,
+            width,
+            height,
             ..RunState::default()
         };
-        let run = Self::at(compiled, reports, &state, pool)?;
-        let start = run.compiled.parameter((state.width, state.height))?;
-        let parameter = run.executor.buffer(run.executor.plan().parameter.value);
-        device.upload(parameter, &start)?;
+        let mut run = Self::at(compiled, &state, pool)?;
+        let start = run.compiled.parameter((width, height))?;
+        run.executor.set_parameter(&start)?;
         Ok(run)
     }
 
     /// The memory of its scales.
-    pub(crate) fn into_spare(self) -> MemoryPool {
+    pub(crate) fn into_pool(self) -> MemoryPool {
         let mut pool = self.pool.unwrap_or_default();
         pool.put(self.executor);
         pool
@@ -115,29 +115,26 @@ impl Run {
 
     /// A run that stands somewhere, with its memory still empty.
     pub(crate) fn at(
-        compiled: CompiledRecipe,
-        reports: Vec<ScaleReport>,
+        mut compiled: CompiledRecipe,
         state: &RunState,
         mut pool: Option<MemoryPool>,
     ) -> Result<Self, Error> {
-        let size = (state.width, state.height);
-        let earlier = Some(state.earlier);
         let kept = pool
             .as_mut()
-            .and_then(|pool| compiled.executor(size, earlier, Some(pool)).ok());
+            .and_then(|pool| compiled.executor(state.scale, Some(pool)).ok());
         let mut executor = match kept {
             Some(executor) => executor,
             // Where there is not as much memory as a series would like, what it keeps goes first.
             None => {
                 pool = None;
-                compiled.executor(size, earlier, None)?
+                compiled.executor(state.scale, None)?
             }
         };
         executor.set_done(state.iteration);
         let seconds = Duration::try_from_secs_f64(state.seconds).unwrap_or_default();
         Ok(Self {
+            reports: compiled.reports(),
             compiled,
-            reports,
             scale: state.scale,
             executor,
             earlier: state.earlier,
@@ -159,7 +156,7 @@ impl Run {
             earlier: self.earlier,
             seconds: self.spent.0.as_secs_f64(),
             gflop: self.spent.1,
-            bands: self.compiled.bands.clone(),
+            bands: self.reports.iter().map(|report| report.bands).collect(),
         }
     }
 
@@ -256,9 +253,9 @@ impl Run {
     ) -> Result<ControlFlow<()>, Error> {
         let report = self.reports[self.scale];
         let (before, total) = (self.before(), self.iterations());
-        let groups = self.executor.plan().groups.clone();
+        let groups = self.executor.handles().groups.clone();
         let term_count = self.compiled.recipe.terms.len();
-        let batch = self.executor.plan().image.view.n as usize;
+        let batch = self.executor.handles().image.view.n as usize;
         let later: Vec<Portion> = self.reports[self.scale + 1..]
             .iter()
             .map(|r| Portion {
@@ -300,26 +297,25 @@ impl Run {
     /// Makes the next finer scale and hands image and moments over, resampled on the device.
     fn next_scale(&mut self) -> Result<(), Error> {
         let earlier = self.before() + self.executor.done();
-        let report = self.reports[self.scale + 1];
-        let size = (report.width, report.height);
+        let (number, report) = (self.scale + 1, self.reports[self.scale + 1]);
         let kept = self
             .pool
             .as_mut()
-            .map(|pool| self.compiled.executor(size, Some(earlier), Some(pool)));
+            .map(|pool| self.compiled.executor(number, Some(pool)));
         let next = match kept {
             Some(Ok(next)) => next,
             // The coarser scale's activations make room for the finer one's, also where both were to be kept.
             _ => {
                 self.pool = None;
-                self.executor.release(&survivors(self.executor.plan()));
-                self.compiled.next_executor(size, earlier)?
+                self.executor.release(&survivors(self.executor.handles()));
+                self.compiled.next_executor(number)?
             }
         };
         let detail = match self.compiled.recipe.image.carry {
             Carry::Image => None,
             Carry::Detail => {
                 let before = self.reports[self.scale];
-                let start = |w, h| Ok::<_, Error>(packed(&self.compiled.start((w, h))?).1);
+                let mut start = |w, h| Ok::<_, Error>(packed(&self.compiled.start((w, h))?).1);
                 Some((
                     start(before.width, before.height)?,
                     start(report.width, report.height)?,
@@ -412,7 +408,7 @@ impl Run {
     }
 
     fn labels(&self, term: usize) -> Result<&Labels, Error> {
-        let all = &self.executor.plan().labels;
+        let all = &self.executor.handles().labels;
         all.iter()
             .find(|(group, _)| *group == term)
             .map(|(_, labels)| labels)
@@ -432,11 +428,7 @@ impl Run {
         self.executor.reset()?;
         let report = self.reports[0];
         let start = self.compiled.parameter((report.width, report.height))?;
-        let parameter = self.executor.plan().parameter.value;
-        Ok(self
-            .executor
-            .device()
-            .upload(self.executor.buffer(parameter), &start)?)
+        self.executor.set_parameter(&start)
     }
 
     /// Appends iterations of the scale at work to the host program's command encoder (GPU only).
@@ -471,9 +463,9 @@ impl Run {
     /// device, and none where the image is made of parameters: it is in memory only while the network reads it.
     #[must_use]
     pub fn image_buffer(&self) -> Option<&wgpu::Buffer> {
-        let plan = self.executor.plan();
-        let pixels = plan.parameterisation.is_empty();
-        let own = pixels.then(|| self.executor.buffer(plan.image.value).wgpu())?;
+        let handles = self.executor.handles();
+        let pixels = handles.parameterisation.is_empty();
+        let own = pixels.then(|| self.executor.buffer(handles.image.value).wgpu())?;
         own.map(|own| own.buffer)
     }
 }

@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use super::Run;
 use crate::Error;
-use crate::compile::ScaleReport;
 use crate::compile::recipe::CompiledRecipe;
 use crate::compile::reuse::{MemoryPool, TargetCache};
 use crate::image::Image;
@@ -106,24 +105,20 @@ impl Series {
         compiled.cache = Some(Arc::clone(&self.cache));
         let before = self.run.take().filter(|run| {
             let sizes = run.plan().iter().map(|r| (r.width, r.height));
-            sizes.eq(compiled.scales().iter().copied())
+            sizes.eq(compiled.sizes().iter().copied())
         });
-        let (reports, pool): (Vec<ScaleReport>, MemoryPool) = match before {
+        let pool = match before {
             Some(run) => {
-                compiled.bands.clone_from(&run.compiled.bands);
-                (run.plan().to_vec(), run.into_spare())
+                let bands: Vec<u32> = run.plan().iter().map(|report| report.bands).collect();
+                compiled.plan_in_bands(&bands)?;
+                run.into_pool()
             }
             // What the one before has held is free by now.
             None => {
-                compiled.bands = compiled.fit()?;
-                (compiled.reports()?, MemoryPool::default())
+                compiled.plan()?;
+                MemoryPool::default()
             }
         };
-        Ok(self.run.insert(Run::first(
-            self.network.device(),
-            compiled,
-            reports,
-            Some(pool),
-        )?))
+        Ok(self.run.insert(Run::first(compiled, Some(pool))?))
     }
 }

@@ -25,8 +25,8 @@ pub(crate) fn record(
             "the `cpu` device has no textures; use `image`".to_string(),
         ));
     };
-    let image = executor.plan().image;
-    if !executor.plan().parameterisation.is_empty() {
+    let image = executor.handles().image;
+    if !executor.handles().parameterisation.is_empty() {
         return Err(Error::Plan(
             "a parameterised image is made when it is asked for; use `image`".to_string(),
         ));

@@ -1,4 +1,4 @@
-//! A plan on a GPU: dispatches made once, submitted in slices, losses ringed back without stalling the queue.
+//! A program on a GPU: dispatches made once, submitted in slices, losses ringed back without stalling the queue.
 
 use std::collections::{HashMap, VecDeque};
 use std::ops::{ControlFlow, Range};
@@ -15,7 +15,7 @@ use crate::plan::RING_ROWS;
 /// Submissions on their way at a time: one runs while the next waits behind it.
 const IN_FLIGHT: usize = 2;
 
-/// Bind groups, parameters and read-back buffers of a plan.
+/// Bind groups and parameters of a program.
 #[derive(Debug)]
 pub struct GpuProgram {
     dispatches: Vec<Dispatch>,
@@ -24,11 +24,29 @@ pub struct GpuProgram {
     /// For each dispatch the call of the recording that it is a part of.
     calls: Vec<usize>,
     slicer: Slicer,
-    /// Read-back buffers, one for each submission in flight and one for the one being read.
-    staging: Vec<wgpu::Buffer>,
-    slots: usize,
     /// The next dispatch to be submitted.
     position: usize,
+}
+
+/// Where losses are read back from.
+#[derive(Debug)]
+pub struct Ring {
+    /// Read-back buffers, one for each submission in flight and one for the one being read.
+    staging: Vec<wgpu::Buffer>,
+    /// Losses of an iteration.
+    slots: usize,
+}
+
+impl Ring {
+    /// Read-back buffers for `slots` losses of an iteration.
+    pub fn new(gpu: &Gpu, slots: usize) -> Result<Self, DeviceError> {
+        let usage = wgpu::BufferUsages::COPY_DST | wgpu::BufferUsages::MAP_READ;
+        let bytes = u64::from(RING_ROWS) * slots as u64 * 4;
+        let staging = (0..=IN_FLIGHT)
+            .map(|_| gpu.raw_buffer("losses", bytes, usage))
+            .collect::<Result<Vec<_>, _>>()?;
+        Ok(Self { staging, slots })
+    }
 }
 
 /// What the time of a call's kernel is known by.
@@ -50,7 +68,6 @@ impl GpuProgram {
         gpu: &Gpu,
         recording: &Recording,
         bound: &[Vec<&Buffer>],
-        slots: usize,
     ) -> Result<Self, DeviceError> {
         let rate = Rate {
             gflops: measured_gflops(gpu)?,
@@ -77,11 +94,6 @@ impl GpuProgram {
             let operation = &*recording.calls()[*call].operation;
             dispatches.push(gpu.dispatch(operation, &bound[*call], &params, slot as u64, *grid)?);
         }
-        let usage = wgpu::BufferUsages::COPY_DST | wgpu::BufferUsages::MAP_READ;
-        let ring_bytes = u64::from(RING_ROWS) * slots as u64 * 4;
-        let staging = (0..=IN_FLIGHT)
-            .map(|_| gpu.raw_buffer("losses", ring_bytes, usage))
-            .collect::<Result<Vec<_>, _>>()?;
         let kernels: Vec<_> = bands
             .iter()
             .map(|(call, .., ms)| (key(&recording.calls()[*call]), *ms))
@@ -96,8 +108,6 @@ impl GpuProgram {
             kernels,
             calls: bands.iter().map(|(call, ..)| *call).collect(),
             slicer,
-            staging,
-            slots,
             position: 0,
         })
     }
@@ -115,11 +125,12 @@ impl GpuProgram {
         }
     }
 
-    /// Runs `iterations` iterations, see [`super::Executor::run`].
+    /// Runs the program `iterations` times. With a ring, and the memory that it is in, `progress` sees the losses of each, see
+    /// [`super::Executor::run`]; without one nothing is read back.
     pub fn run(
         &mut self,
         gpu: &Gpu,
-        ring: Option<&wgpu::Buffer>,
+        ring: Option<(&wgpu::Buffer, &Ring)>,
         iterations: u64,
         done: &mut u64,
         progress: &mut dyn FnMut(&Step) -> ControlFlow<()>,
@@ -153,7 +164,7 @@ impl GpuProgram {
                     staging: next_staging,
                     submitted: Instant::now(),
                 });
-                next_staging = (next_staging + 1) % self.staging.len();
+                next_staging = (next_staging + 1) % (IN_FLIGHT + 1);
                 self.position = (self.position + slice.count) % self.len();
                 submitted += slice.ends;
             }
@@ -170,13 +181,18 @@ impl GpuProgram {
             if flight.slice.ends == 0 {
                 continue;
             }
-            let bytes = flight.slice.ends * self.slots as u64 * 4;
-            let losses: Vec<f32> =
-                bytemuck::pod_collect_to_vec(&gpu.mapped(&self.staging[flight.staging], bytes)?);
-            for row in losses.chunks(self.slots) {
+            let mut losses: Vec<f32> = Vec::new();
+            let slots = ring.map_or(0, |(_, ring)| ring.slots);
+            if let Some((_, ring)) = ring {
+                let bytes = flight.slice.ends * slots as u64 * 4;
+                losses = bytemuck::pod_collect_to_vec(
+                    &gpu.mapped(&ring.staging[flight.staging], bytes)?,
+                );
+            }
+            for i in 0..flight.slice.ends as usize {
                 let step = Step {
                     iteration: *done,
-                    losses: row.to_vec(),
+                    losses: losses[i * slots..(i + 1) * slots].to_vec(),
                     elapsed,
                 };
                 *done += 1;
@@ -225,7 +241,7 @@ impl GpuProgram {
         &self,
         gpu: &Gpu,
         slice: &Slice,
-        ring: Option<&wgpu::Buffer>,
+        ring: Option<(&wgpu::Buffer, &Ring)>,
         rows: Range<u64>,
         staging: usize,
     ) -> wgpu::SubmissionIndex {
@@ -238,19 +254,15 @@ impl GpuProgram {
                 self.dispatches[(slice.first + i) % self.len()].encode(&mut pass);
             }
         }
-        let row_bytes = self.slots as u64 * 4;
-        let staging = &self.staging[staging];
-        if let Some(ring) = ring {
-            for (to, row) in rows.clone().enumerate() {
-                let from = (row % u64::from(RING_ROWS)) * row_bytes;
-                encoder.copy_buffer_to_buffer(
-                    ring,
-                    from,
-                    staging,
-                    to as u64 * row_bytes,
-                    row_bytes,
-                );
-            }
+        let Some((memory, ring)) = ring else {
+            return gpu.submit(encoder);
+        };
+        let row_bytes = ring.slots as u64 * 4;
+        let staging = &ring.staging[staging];
+        for (to, row) in rows.clone().enumerate() {
+            let from = (row % u64::from(RING_ROWS)) * row_bytes;
+            let to = to as u64 * row_bytes;
+            encoder.copy_buffer_to_buffer(memory, from, staging, to, row_bytes);
         }
         let submission = gpu.submit(encoder);
         if !rows.is_empty() {

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::Executor;
+use super::{Executor, Loaded};
 use crate::Error;
 use crate::device::{Buffer, Device, Kind, Operation};
 
@@ -22,12 +22,12 @@ impl Executor {
     /// # Errors
     /// As [`Executor::run`].
     pub fn time_iteration(&mut self) -> Result<Duration, Error> {
-        self.expect_ready()?;
-        let time = match (&self.program, self.device.gpu()) {
+        self.loaded.expect_ready()?;
+        let time = match (&self.loaded.gpu, self.loaded.device.gpu()) {
             (Some(program), Some(gpu)) => program.time_iteration(gpu)?,
             _ => {
                 let start = Instant::now();
-                self.run_calls(|_, _| Ok(()))?;
+                self.loaded.run_calls(|_, _| Ok(()))?;
                 start.elapsed()
             }
         };
@@ -35,18 +35,18 @@ impl Executor {
         Ok(time)
     }
 
-    /// Runs one iteration call by call and tells how long each took, in the order of the plan's recording.
+    /// Runs one iteration call by call and tells how long each took, in the order of the recording.
     ///
     /// # Errors
     /// As [`Executor::run`].
     pub fn time_calls(&mut self) -> Result<Vec<Duration>, Error> {
-        self.expect_ready()?;
-        let mut times = vec![Duration::ZERO; self.plan.recording.calls().len()];
-        match (&self.program, self.device.gpu()) {
+        self.loaded.expect_ready()?;
+        let mut times = vec![Duration::ZERO; self.loaded.program.recording.calls().len()];
+        match (&self.loaded.gpu, self.loaded.device.gpu()) {
             (Some(program), Some(gpu)) => program.time_calls(gpu, &mut times)?,
             _ => {
                 let mut last = Instant::now();
-                self.run_calls(|i, _| {
+                self.loaded.run_calls(|i, _| {
                     times[i] = last.elapsed();
                     last = Instant::now();
                     Ok(())
@@ -58,7 +58,7 @@ impl Executor {
     }
 
     /// Runs one iteration call by call, each also on `reference` with the same inputs, and tells how far apart the results
-    /// are, in the order of the plan's recording; `None` for calls that `wanted` leaves out.
+    /// are, in the order of the recording; `None` for calls that `wanted` leaves out.
     ///
     /// # Errors
     /// As [`Executor::run`]; [`Error::Device`] where `reference` has no room for a call's buffers.
@@ -67,35 +67,35 @@ impl Executor {
         reference: &Device,
         mut wanted: impl FnMut(usize) -> bool,
     ) -> Result<Vec<Option<Deviation>>, Error> {
-        self.expect_ready()?;
-        let mut deviations = Vec::with_capacity(self.plan.recording.calls().len());
-        for (i, call) in self.plan.recording.calls().iter().enumerate() {
+        self.loaded.expect_ready()?;
+        let mut deviations = Vec::with_capacity(self.loaded.program.recording.calls().len());
+        for (i, call) in self.loaded.program.recording.calls().iter().enumerate() {
             let operation = &*call.operation;
-            let bound = self.bound(&call.values);
+            let bound = self.loaded.bound(&call.values);
             if !wanted(i) {
-                self.device.run(operation, &bound)?;
+                self.loaded.device.run(operation, &bound)?;
                 deviations.push(None);
                 continue;
             }
             let slots = operation.bindings();
             let written: Vec<usize> = (0..slots.len()).filter(|i| slots[*i].writes()).collect();
             for i in &written {
-                make_numbers(&self.device, bound[*i])?;
+                make_numbers(&self.loaded.device, bound[*i])?;
             }
             let copies = bound
                 .iter()
-                .map(|buffer| copied(&self.device, buffer, reference))
+                .map(|buffer| copied(&self.loaded.device, buffer, reference))
                 .collect::<Result<Vec<_>, _>>()?;
             let before = written
                 .iter()
-                .map(|i| contents(&self.device, bound[*i]))
+                .map(|i| contents(&self.loaded.device, bound[*i]))
                 .collect::<Result<Vec<_>, _>>()?;
-            self.device.run(operation, &bound)?;
+            self.loaded.device.run(operation, &bound)?;
             reference.run(operation, &copies.iter().collect::<Vec<_>>())?;
             let mut deviation = Deviation::default();
             for (i, before) in written.into_iter().zip(before) {
                 let (ours, theirs) = (
-                    &contents(&self.device, bound[i])?,
+                    &contents(&self.loaded.device, bound[i])?,
                     &contents(reference, &copies[i])?,
                 );
                 match slots[i].kind {
@@ -110,13 +110,15 @@ impl Executor {
         self.done += 1;
         Ok(deviations)
     }
+}
 
-    /// One iteration call by call; `after` sees each.
-    fn run_calls(
+impl Loaded {
+    /// Runs the program call by call; `after` sees each.
+    pub(super) fn run_calls(
         &self,
         mut after: impl FnMut(usize, &dyn Operation) -> Result<(), Error>,
     ) -> Result<(), Error> {
-        for (i, call) in self.plan.recording.calls().iter().enumerate() {
+        for (i, call) in self.program.recording.calls().iter().enumerate() {
             self.device
                 .run(&*call.operation, &self.bound(&call.values))?;
             after(i, &*call.operation)?;

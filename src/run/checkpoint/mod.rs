@@ -100,7 +100,7 @@ fn stamps(compiled: &CompiledRecipe) -> Vec<Stamp> {
 /// The memory of all that the next iteration depends on, by name.
 fn persistent_state(run: &Run) -> Vec<(String, &Buffer)> {
     let executor = run.executor();
-    let labels = executor.plan().labels.iter().flat_map(|(term, labels)| {
+    let labels = executor.handles().labels.iter().flat_map(|(term, labels)| {
         let (classes, weights) = labels.buffers();
         [
             (format!("labels of term {term}"), classes),
@@ -261,17 +261,15 @@ impl Recipe {
         let mut compiled = CompiledRecipe::read(self, network)?;
         checkpoint.check_pictures(&compiled)?;
         let state = &checkpoint.state;
-        let size = compiled.scales().get(state.scale);
-        if size != Some(&(state.width, state.height))
-            || state.bands.len() != compiled.scales().len()
+        let size = compiled.sizes().get(state.scale);
+        if size != Some(&(state.width, state.height)) || state.bands.len() != compiled.sizes().len()
         {
             return Err(checkpoint.stored.fail(
                 "its sizes are not those that this version of pixgrad makes of its recipe; go on with the version that wrote it",
             ));
         }
-        compiled.bands.clone_from(&state.bands);
-        let reports = compiled.reports()?;
-        let run = Run::at(compiled, reports, state, None)?;
+        compiled.plan_in_bands(&state.bands)?;
+        let run = Run::at(compiled, state, None)?;
         checkpoint.stored.load(device, &persistent_state(&run))?;
         Ok(run)
     }

@@ -1,0 +1,258 @@
+//! An iteration with its memory: run again and again, its losses read back.
+
+use std::ops::ControlFlow;
+use std::time::{Duration, Instant};
+
+use super::Loaded;
+use super::gpu::Ring;
+use crate::Error;
+use crate::device::{Buffer, Device, ValueId};
+use crate::kernels::Tensor;
+use crate::plan::{Handles, Iteration, Program, RING_ROWS};
+
+/// One completed iteration.
+#[derive(Debug, Clone)]
+pub struct Step {
+    /// Its number since the first, from 0.
+    pub iteration: u64,
+    /// The weighted value of every loss slot, at the image before the iteration's step.
+    pub losses: Vec<f32>,
+    /// Time since the iteration before was completed; iterations of one submission share its time evenly.
+    pub elapsed: Duration,
+}
+
+/// An iteration with its memory, ready to run.
+#[derive(Debug)]
+pub struct Executor {
+    pub(super) loaded: Loaded,
+    handles: Handles,
+    ring: Option<Ring>,
+    pub(super) done: u64,
+}
+
+impl Executor {
+    /// Allocates the iteration's memory and makes everything ready to run, see [`Loaded::new`].
+    ///
+    /// # Errors
+    /// As [`Loaded::new`].
+    pub fn new(device: &Device, iteration: Iteration) -> Result<Self, Error> {
+        let mut executor = Self::with_state(device, iteration)?;
+        executor.complete()?;
+        Ok(executor)
+    }
+
+    /// Allocates only what is kept from one iteration to the next, for a coarser scale to hand over to while it still has
+    /// memory itself. Nothing runs before [`Executor::complete`].
+    ///
+    /// # Errors
+    /// As [`Loaded::new`].
+    pub fn with_state(device: &Device, iteration: Iteration) -> Result<Self, Error> {
+        Ok(Self {
+            loaded: Loaded::with_state(device, iteration.program)?,
+            handles: iteration.handles,
+            ring: None,
+            done: 0,
+        })
+    }
+
+    /// As [`Executor::new`] in the memory of an earlier one, see [`Executor::into_memory`], whose program had the same slots: no
+    /// memory is allocated.
+    ///
+    /// # Errors
+    /// [`Error::Plan`] where the slots were others, [`Error::Device`] when the driver refuses.
+    pub fn in_memory(
+        device: &Device,
+        iteration: Iteration,
+        slots: Vec<Buffer>,
+    ) -> Result<Self, Error> {
+        let mut executor = Self {
+            loaded: Loaded::in_memory(device, iteration.program, slots)?,
+            handles: iteration.handles,
+            ring: None,
+            done: 0,
+        };
+        executor.complete()?;
+        Ok(executor)
+    }
+
+    /// The memory of the program's slots, in their order, for [`Executor::in_memory`]; none where it has been given back.
+    #[must_use]
+    pub fn into_memory(self) -> Option<Vec<Buffer>> {
+        self.loaded.into_memory()
+    }
+
+    /// Allocates the rest and makes everything ready to run.
+    ///
+    /// # Errors
+    /// [`Error::Device`] when the driver refuses.
+    pub fn complete(&mut self) -> Result<(), Error> {
+        self.loaded.complete()?;
+        let slots = self.handles.groups.len();
+        if let Some(gpu) = self.loaded.device().gpu()
+            && slots > 0
+            && self.ring.is_none()
+        {
+            self.ring = Some(Ring::new(gpu, slots)?);
+        }
+        Ok(())
+    }
+
+    /// Memory for `len` reals that lasts until the next iteration, see [`Loaded::scratch`].
+    #[must_use]
+    pub fn scratch(&self, len: usize) -> Option<Buffer> {
+        self.loaded.scratch(len)
+    }
+
+    /// The device.
+    #[must_use]
+    pub fn device(&self) -> &Device {
+        self.loaded.device()
+    }
+
+    /// The program.
+    #[must_use]
+    pub fn program(&self) -> &Program {
+        self.loaded.program()
+    }
+
+    /// Which of the program's values are what.
+    #[must_use]
+    pub fn handles(&self) -> &Handles {
+        &self.handles
+    }
+
+    /// Completed iterations.
+    #[must_use]
+    pub fn done(&self) -> u64 {
+        self.done
+    }
+
+    /// The memory of a value.
+    ///
+    /// # Panics
+    /// When no call touches the value: a bug in the caller.
+    #[must_use]
+    pub fn buffer(&self, value: ValueId) -> &Buffer {
+        self.loaded.buffer(value)
+    }
+
+    /// Everything that is kept from one iteration to the next, see [`Loaded::persistent`].
+    pub fn persistent(&self) -> impl Iterator<Item = (String, &Buffer)> {
+        self.loaded.persistent()
+    }
+
+    /// Goes on as after `done` iterations: for whoever fills the memory of [`Executor::persistent`] with what it was then.
+    pub fn set_done(&mut self, done: u64) {
+        self.done = done;
+    }
+
+    /// Sets everything that is kept from one iteration to the next to zero, as it was before the first.
+    ///
+    /// # Errors
+    /// [`Error::Device`] when the device has failed.
+    pub fn reset(&mut self) -> Result<(), Error> {
+        self.done = 0;
+        self.loaded.clear()
+    }
+
+    /// Gives back all memory but that of `keep`, for a finer scale to take: values can then be read, but nothing runs.
+    pub fn release(&mut self, keep: &[ValueId]) {
+        self.ring = None;
+        self.loaded.release(keep);
+    }
+
+    /// Reads a tensor back as `[n,c,h,w]`.
+    ///
+    /// # Errors
+    /// [`Error::Device`] when the device has failed.
+    pub fn read(&self, tensor: Tensor) -> Result<Vec<f32>, Error> {
+        self.loaded.read(tensor)
+    }
+
+    /// Fills what is optimized with numbers in the engine's layout.
+    ///
+    /// # Errors
+    /// [`Error::Device`] when the device has failed.
+    pub fn set_parameter(&self, numbers: &[f32]) -> Result<(), Error> {
+        self.loaded.upload(self.handles.parameter.value, numbers)
+    }
+
+    /// Runs `iterations` iterations; `progress` is called for each in order and may stop the run, which then ends
+    /// after the iterations already submitted.
+    ///
+    /// # Errors
+    /// [`Error::Device`] when the device fails.
+    pub fn run(
+        &mut self,
+        iterations: u64,
+        progress: &mut dyn FnMut(&Step) -> ControlFlow<()>,
+    ) -> Result<ControlFlow<()>, Error> {
+        self.loaded.expect_ready()?;
+        let device = self.loaded.device.clone();
+        let memory = self.ring.is_some().then(|| self.buffer(self.handles.ring));
+        let memory = memory.and_then(|ring| Some(ring.wgpu()?.buffer.clone()));
+        match (&mut self.loaded.gpu, device.gpu()) {
+            (Some(program), Some(gpu)) => {
+                let ring = memory.as_ref().zip(self.ring.as_ref());
+                Ok(program.run(gpu, ring, iterations, &mut self.done, progress)?)
+            }
+            _ => self.run_directly(iterations, progress),
+        }
+    }
+
+    /// Call by call, each completed before the next: the `cpu` device.
+    fn run_directly(
+        &mut self,
+        iterations: u64,
+        progress: &mut dyn FnMut(&Step) -> ControlFlow<()>,
+    ) -> Result<ControlFlow<()>, Error> {
+        for _ in 0..iterations {
+            let start = Instant::now();
+            self.loaded.run_calls(|_, _| Ok(()))?;
+            let slots = self.handles.groups.len();
+            let row = (self.done % u64::from(RING_ROWS)) as usize * slots;
+            let ring = if slots == 0 {
+                Vec::new()
+            } else {
+                self.device().download(self.buffer(self.handles.ring))?
+            };
+            let losses = ring
+                .get(row..row + slots)
+                .map(<[f32]>::to_vec)
+                .unwrap_or_default();
+            let step = Step {
+                iteration: self.done,
+                losses,
+                elapsed: start.elapsed(),
+            };
+            self.done += 1;
+            if progress(&step).is_break() {
+                return Ok(ControlFlow::Break(()));
+            }
+        }
+        Ok(ControlFlow::Continue(()))
+    }
+
+    /// Appends `iterations` whole iterations to the host program's command encoder, which it must submit before the
+    /// next [`Executor::run`]: they count as done from here on, and are not cut to the time budget. On the `cpu` device there is
+    /// no encoder to append to; use [`Executor::run`].
+    ///
+    /// # Errors
+    /// [`Error::Plan`] on the `cpu` device.
+    pub fn encode(
+        &mut self,
+        encoder: &mut wgpu::CommandEncoder,
+        iterations: u64,
+    ) -> Result<(), Error> {
+        let Some(program) = &self.loaded.gpu else {
+            return Err(Error::Plan(
+                "the `cpu` device has no command encoder; use `run`".to_string(),
+            ));
+        };
+        for _ in 0..iterations {
+            program.encode(encoder, 0..program.len());
+        }
+        self.done += iterations;
+        Ok(())
+    }
+}
