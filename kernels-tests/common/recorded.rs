@@ -31,7 +31,7 @@ impl Recorded {
             .values()
             .iter()
             .map(|value| match &value.home {
-                Home::Given(buffer) => buffer.clone(),
+                Home::Given(given) => given.buffer().expect("given memory"),
                 Home::Transient | Home::Persistent => device
                     .buffer(&value.label, value.kind, value.len)
                     .expect("it fits"),

@@ -6,8 +6,8 @@ use pixgrad::device::{Buffer, Device, DeviceOptions};
 use pixgrad::kernels::{VectorKernel, View, pack};
 use pixgrad::net::{self, Architecture, NodeId, Padding, Pooling};
 use pixgrad::objective::{
-    Activation, ChannelStatistics, Columns, Content, Direction, Energy, Gram, Guide, Masked, Mmd,
-    Selection, Term, Tv, Wasserstein, channel_goal,
+    Activation, ChannelStatistics, Content, Direction, Energy, Gram, Guide, Masked, Mmd, MmdTarget,
+    Selection, Term, Tv, VectorSet, Wasserstein,
 };
 use pixgrad::plan::{Bands, Iteration, Placed, Problem};
 use pixgrad::schedule::Executor;
@@ -23,8 +23,8 @@ struct Case {
     gram: &'static [&'static str],
     size: (u32, u32),
     bands: &'static [u32],
-    /// The last term, at the first Gram layer, is seen through a guide, and the network pads and pools otherwise.
-    guided: bool,
+    /// The last term, at the first Gram layer, is seen through a mask, and the network pads and pools otherwise.
+    masked: bool,
 }
 
 const CASES: &[Case] = &[
@@ -35,7 +35,7 @@ const CASES: &[Case] = &[
         gram: &["relu_conv1", "fire2/squeeze1x1", "fire5/concat"],
         size: (171, 36),
         bands: &[2, 3, 5],
-        guided: false,
+        masked: false,
     },
     Case {
         architecture: Architecture::Vgg19,
@@ -44,7 +44,7 @@ const CASES: &[Case] = &[
         gram: &["relu1_1", "relu2_1"],
         size: (70, 17),
         bands: &[2, 4],
-        guided: false,
+        masked: false,
     },
     Case {
         architecture: Architecture::AlexNet,
@@ -53,7 +53,7 @@ const CASES: &[Case] = &[
         gram: &["relu1", "pool2"],
         size: (199, 67),
         bands: &[3],
-        guided: false,
+        masked: false,
     },
     // LRN, overlapping pools with ceil mode, concatenations of branches of different reach.
     Case {
@@ -63,7 +63,7 @@ const CASES: &[Case] = &[
         gram: &["conv2/3x3", "inception_3a/5x5"],
         size: (150, 33),
         bands: &[2, 6],
-        guided: false,
+        masked: false,
     },
     Case {
         architecture: Architecture::Vgg19,
@@ -72,7 +72,7 @@ const CASES: &[Case] = &[
         gram: &["relu2_1", "pool1"],
         size: (140, 9),
         bands: &[2, 3],
-        guided: true,
+        masked: true,
     },
 ];
 
@@ -116,21 +116,21 @@ impl Case {
             .buffer_from("content", &vec![0.0; view.len()])
             .expect("a buffer");
         let content = Box::new(Content::new(target, view, 0.7));
-        if !self.guided {
+        if !self.masked {
             terms.push(placed(again, content, 3));
             return terms;
         }
-        // Each band has its rows of the guide.
-        let guide = uniform(&mut rng, (view.h * view.w) as usize);
-        let guide = device.buffer_from("guide", &guide).expect("a buffer");
-        terms.push(placed(again, Box::new(Masked::new(content, guide)), 3));
+        // Each band has its rows of the mask.
+        let mask = uniform(&mut rng, (view.h * view.w) as usize);
+        let mask = device.buffer_from("mask", &mask).expect("a buffer");
+        terms.push(placed(again, Box::new(Masked::new(content, mask)), 3));
         terms
     }
 
     fn network(&self, device: &Device) -> Network {
         let graph = net::Network::random(self.architecture, 10, self.convs, 7);
         let network = Network::new(device, graph.expect("a random network"));
-        if self.guided {
+        if self.masked {
             network.rewired(Padding::Replicate, Pooling::Average)
         } else {
             network
@@ -239,6 +239,13 @@ fn goal(len: usize) -> Vec<f64> {
         .collect()
 }
 
+/// Means and variances of a target: [2, C⁺].
+fn moments(layer: View) -> Vec<f32> {
+    let mut half: Vec<f32> = goal(layer.c as usize).iter().map(|v| *v as f32).collect();
+    half.resize(layer.padded(), 0.0);
+    [half.clone(), half].concat()
+}
+
 fn upload(device: &Device, values: &[f32]) -> Buffer {
     device.buffer_from("target", values).expect("a buffer")
 }
@@ -246,19 +253,19 @@ fn upload(device: &Device, values: &[f32]) -> Buffer {
 /// Terms beside `gram` and `content` that are made of sums over positions.
 const SUMS: [(&str, Make); 9] = [
     ("bn", |device, layer| {
-        let goal = channel_goal(&goal(layer.c as usize), &goal(layer.c as usize));
+        let goal = moments(layer);
         Box::new(ChannelStatistics::bn(upload(device, &goal), 2.0))
     }),
-    ("bn through a guide", |device, layer| {
-        let goal = channel_goal(&goal(layer.c as usize), &goal(layer.c as usize));
-        let mut guide = uniform(&mut random(6), (layer.h * layer.w) as usize);
-        let mean = guide.iter().map(|g| g * g).sum::<f32>() / guide.len() as f32;
-        guide.iter_mut().for_each(|g| *g /= mean.sqrt());
+    ("bn through a mask", |device, layer| {
+        let goal = moments(layer);
+        let mut mask = uniform(&mut random(6), (layer.h * layer.w) as usize);
+        let mean = mask.iter().map(|g| g * g).sum::<f32>() / mask.len() as f32;
+        mask.iter_mut().for_each(|g| *g /= mean.sqrt());
         let term = ChannelStatistics::bn(upload(device, &goal), 2.0);
-        Box::new(term.through(Some(upload(device, &guide))))
+        Box::new(term.through(Some(upload(device, &mask).into())))
     }),
     ("mmd linear", |device, layer| {
-        let goal = channel_goal(&goal(layer.c as usize), &goal(layer.c as usize));
+        let goal = moments(layer);
         Box::new(ChannelStatistics::linear(upload(device, &goal), 2.0))
     }),
     ("wasserstein", |device, layer| {
@@ -357,16 +364,22 @@ fn bands_change_no_sum_over_positions() {
     }
 }
 
-/// What needs all columns at once is told so, and a size that does not fit tells why it is not cut.
+/// What needs all positions at once is told so, and a size that does not fit tells why it is not cut.
 #[test]
-fn a_term_of_pairs_of_columns_is_refused() {
+fn a_term_of_pairs_of_positions_is_refused() {
     let case = &CASES[1];
     let network = case.network(&Device::cpu());
     let node = network.graph().find("relu1_1").expect("a layer");
     let view = View::new(1, case.size.0, case.size.1, 64);
-    let columns = Columns::new(64, &[(uniform(&mut random(1), 64 * 9), 1.0)]);
-    let kernel = VectorKernel::Gaussian(0.5);
-    let term = Mmd::new(network.device(), kernel, view, &columns, 1.0, 0, 1.0).expect("a term");
+    let set = VectorSet::new(64, &[(9, 1.0)]);
+    let vectors = upload(network.device(), &uniform(&mut random(1), set.view.len()));
+    let target = MmdTarget {
+        kernel: VectorKernel::Gaussian(0.5f64.into()),
+        set,
+        vectors: vectors.into(),
+        similarity: 1.0f64.into(),
+    };
+    let term = Mmd::new(network.device(), view, target, 0, 1.0).expect("a term");
     let placed = Placed {
         node,
         term: Box::new(term),

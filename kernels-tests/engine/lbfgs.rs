@@ -125,12 +125,8 @@ impl Case {
             rows: RING_ROWS,
         };
         recording.call("record", record, &[losses, ring, step]);
-        let plan = Plan {
-            groups: vec![0; n as usize],
-            state,
-            ..Plan::finished(recording, x, step, ring)
-        };
-        let mut executor = Executor::new(device, plan).expect("an executor");
+        let iteration = Iteration::recorded(recording, x, step, ring, n as usize);
+        let mut executor = Executor::new(device, iteration).expect("an executor");
         device
             .upload(executor.buffer(x.value), &self.x)
             .expect("x fits");

@@ -3,14 +3,14 @@
 use std::ops::ControlFlow;
 
 use pixgrad::Network;
-use pixgrad::device::{Device, Kind, Recording};
+use pixgrad::device::{Device, Recording};
 use pixgrad::image::{Filter, load};
 use pixgrad::kernels::{Tensor, View, pack, unpack};
 use pixgrad::net::NodeId;
 use pixgrad::objective::{Content, Gram, Tv, record_gram};
 use pixgrad::optim::{Adam, Lbfgs, Optimizer};
-use pixgrad::plan::{Forward, Iteration, Placed, Problem, RING_ROWS};
-use pixgrad::schedule::Executor;
+use pixgrad::plan::{Forward, Iteration, Placed, Problem, Program, RING_ROWS};
+use pixgrad::schedule::{Executor, Loaded};
 
 use crate::common::lbfgs_plain::minimize;
 use crate::common::{GPU, root};
@@ -30,19 +30,19 @@ fn picture(name: &str, side: u32) -> Vec<f32> {
         .collect()
 }
 
-/// Runs a recording on a picture.
-fn run(device: &Device, mut recording: Recording, x: Tensor, pixels: &[f32]) -> Executor {
-    let ring = recording.persistent("ring", Kind::Real, RING_ROWS as usize);
-    let step = recording.persistent("step", Kind::Word, 1);
-    let plan = Plan::finished(recording, x, step, ring);
-    let mut executor = Executor::new(device, plan).expect("an executor");
-    device
-        .upload(executor.buffer(x.value), &pack(x.view, pixels))
+/// Runs a program on a picture.
+fn run(device: &Device, program: Program, x: Tensor, pixels: &[f32]) -> Loaded {
+    let mut loaded = Loaded::new(device, program).expect("a program in memory");
+    loaded
+        .upload(x.value, &pack(x.view, pixels))
         .expect("the picture fits");
-    let _ = executor
-        .run(1, &mut |_| ControlFlow::Continue(()))
-        .expect("a forward pass");
-    executor
+    loaded.run_once().expect("a forward pass");
+    loaded
+}
+
+/// Σ v², in f64.
+fn squares(values: &[f32]) -> f64 {
+    values.iter().map(|v| f64::from(*v).powi(2)).sum()
 }
 
 /// `content` at a layer, relative, with its target from a picture.
@@ -53,11 +53,11 @@ fn content(network: &Network, layer: &str, pixels: &[f32], view: View, weight: f
     let forward = Forward::record(&mut recording, network, x, &[node], &[node], |_, _, _| ())
         .expect("a forward pass");
     let features = forward.tensor(node);
-    let executor = run(network.device(), recording, x, pixels);
-    let target = executor.read(features).expect("features");
+    let loaded = run(network.device(), Program::new(recording, []), x, pixels);
+    let target = loaded.read(features).expect("features");
     let packed = pack(features.view, &target);
     let buffer = network.device().buffer_from("target", &packed);
-    let weight = weight / Content::at_zero(&target);
+    let weight = weight / (squares(&target) / target.len() as f64);
     Placed {
         node,
         term: Box::new(Content::new(
@@ -78,16 +78,14 @@ fn gram(network: &Network, layer: &str, pixels: &[f32], view: View, weight: f64)
     let x = Tensor::persistent(&mut recording, "x", view);
     let forward = Forward::record(&mut recording, network, x, &[node], &[], |_, _, _| ())
         .expect("a forward pass");
-    let answers = forward.tensor(node);
-    let pixels_of_layer = answers.view.h * answers.view.w;
-    let gram = record_gram(&mut recording, answers, pixels_of_layer, true);
-    let executor = run(network.device(), recording, x, pixels);
-    let target = network
-        .device()
-        .download(executor.buffer(gram.value))
-        .expect("a Gram matrix");
-    let weight = weight / Gram::at_zero(&target, channels);
-    let buffer = executor.buffer(gram.value).clone();
+    let activations = forward.tensor(node);
+    let positions = activations.view.h * activations.view.w;
+    let gram = record_gram(&mut recording, activations, positions);
+    let program = Program::new(recording, [("gram".to_string(), gram)]);
+    let loaded = run(network.device(), program, x, pixels);
+    let buffer = loaded.buffer(gram.value).clone();
+    let target = network.device().download(&buffer).expect("a Gram matrix");
+    let weight = weight / (squares(&target) * Gram::scale(channels));
     Placed {
         node,
         term: Box::new(Gram::new(buffer, channels, weight)),

@@ -479,7 +479,7 @@ impl Plotted {
     /// Losses and gradient.
     fn evaluate(&mut self, parameter: &[f64], step: u32) -> (f64, Vec<f64>) {
         let device = self.0.device().clone();
-        let (input, at) = (self.0.plan().parameter, self.0.plan().step);
+        let (input, at) = (self.0.handles().parameter, self.0.handles().step);
         device
             .upload_f64(self.0.buffer(input.value), parameter)
             .expect("it fits");
@@ -490,7 +490,7 @@ impl Plotted {
             .0
             .run(1, &mut |_| ControlFlow::Continue(()))
             .expect("an iteration");
-        let plan = self.0.plan();
+        let plan = self.0.handles();
         let slots = plan.groups.len();
         let losses = device
             .download_f64(self.0.buffer(plan.ring))
@@ -510,7 +510,7 @@ impl Plotted {
 #[test]
 fn a_plan_goes_through_its_maps() {
     let mut oracle = Plotted::new(&Device::oracle(), 2);
-    let view = oracle.0.plan().parameter.view;
+    let view = oracle.0.handles().parameter.view;
     assert_eq!(view, View::new(2, 19, 24, 3));
     let parameter = wide(&tensor(&mut random(3), view));
     let (loss, gradient) = oracle.evaluate(&parameter, 2);

@@ -4,12 +4,12 @@
 use std::ops::ControlFlow;
 
 use pixgrad::Network;
-use pixgrad::device::{Device, Kind};
-use pixgrad::kernels::{View, pack, unpack};
+use pixgrad::device::{Device, Kind, Recording};
+use pixgrad::kernels::{Tensor, View, pack, unpack};
 use pixgrad::net::{self, Architecture, NodeId};
 use pixgrad::objective::{Content, Gram, Tv};
-use pixgrad::plan::{Iteration, Placed, Problem};
-use pixgrad::schedule::Executor;
+use pixgrad::plan::{Forward, Iteration, Placed, Problem, Program};
+use pixgrad::schedule::{Executor, Loaded};
 
 use crate::common::{GPU, distance, random, root, uniform};
 
@@ -474,16 +474,26 @@ fn forward_passes_are_the_layers_definitions() {
             .iter()
             .map(|l| graph.find(l).expect("a layer"))
             .collect();
-        let (plan, tensors) = Plan::forward(&network, view, &nodes).expect("a plan");
-        let mut executor = Executor::new(&device, plan).expect("an executor");
-        let input = executor.buffer(executor.handles().image.value).clone();
+        let mut recording = Recording::new();
+        let image = Tensor::persistent(&mut recording, "image", view);
+        let forward = Forward::record(
+            &mut recording,
+            &network,
+            image,
+            &nodes,
+            &nodes,
+            |_, _, _| (),
+        )
+        .expect("a forward pass");
+        let tensors: Vec<Tensor> = nodes.iter().map(|node| forward.tensor(*node)).collect();
+        let program = Program::new(recording, []);
+        let mut loaded = Loaded::new(&device, program).expect("memory");
+        let input = loaded.buffer(image.value).clone();
         assert_eq!(input.kind(), Kind::Real);
         device
             .upload_f64(&input, &pack(view, &pixels))
             .expect("the image fits");
-        let _ = executor
-            .run(1, &mut |_| ControlFlow::Continue(()))
-            .expect("a forward pass");
+        loaded.run_once().expect("a forward pass");
         for ((layer, node), tensor) in layers.iter().zip(&nodes).zip(tensors) {
             let image = plain::Map {
                 c: 3,
@@ -493,7 +503,7 @@ fn forward_passes_are_the_layers_definitions() {
             };
             let expected = plain::run(&graph, image, node.0);
             let packed = device
-                .download_f64(executor.buffer(tensor.value))
+                .download_f64(loaded.buffer(tensor.value))
                 .expect("read back");
             let error = distance(&unpack(tensor.view, &packed), &expected.v);
             assert!(error < 1e-12, "{architecture} {layer}: off by {error:.1e}");

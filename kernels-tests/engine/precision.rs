@@ -194,7 +194,7 @@ fn no_weight_is_too_large_or_too_small() {
 }
 
 /// Calls and values of an objective of these layers.
-fn planned(network: &Network, layers: &[&str]) -> Plan {
+fn planned(network: &Network, layers: &[&str]) -> Iteration {
     let image = View::new(1, 64, 64, 3);
     let graph = network.graph();
     let term = |name: &&str| {
@@ -212,14 +212,19 @@ fn planned(network: &Network, layers: &[&str]) -> Plan {
     Iteration::new(&Problem::new(network, image, &terms)).expect("a plan")
 }
 
-fn kinds(plan: &Plan, label: &str) -> Vec<Kind> {
-    let touched = plan.recording.values().iter().zip(&plan.layout.places);
+fn kinds(plan: &Iteration, label: &str) -> Vec<Kind> {
+    let touched = plan
+        .program
+        .recording
+        .values()
+        .iter()
+        .zip(&plan.program.layout.places);
     let of_it = touched.filter(|(value, place)| value.label == label && place.is_some());
     of_it.map(|(value, _)| value.kind).collect()
 }
 
-fn calls(plan: &Plan, label: &str) -> usize {
-    let calls = plan.recording.calls().iter();
+fn calls(plan: &Iteration, label: &str) -> usize {
+    let calls = plan.program.recording.calls().iter();
     calls.filter(|call| call.label == label).count()
 }
 
@@ -239,8 +244,9 @@ fn what_is_kept_is_packed() {
     assert_eq!(kinds(&half, "fire5/concat"), [Kind::Rectified]);
     assert_eq!(kinds(&half, "gradient fire3/concat"), [Kind::Packed]);
     assert_eq!(kinds(&half, "gradient pool1"), [Kind::Packed]);
-    let weights = |plan: &Plan| {
+    let weights = |plan: &Iteration| {
         let of_conv = plan
+            .program
             .recording
             .values()
             .iter()
@@ -250,7 +256,7 @@ fn what_is_kept_is_packed() {
     assert!(weights(&half).contains(&Kind::Half) && !weights(&whole).contains(&Kind::Half));
     assert_eq!(kinds(&whole, "fire2/concat"), [Kind::Real]);
     assert_eq!(calls(&whole, "store fire2/concat"), 0);
-    let bytes = |plan: &Plan| plan.cost().buffer_bytes;
+    let bytes = |plan: &Iteration| plan.program.cost().buffer_bytes;
     assert!(
         bytes(&half) < bytes(&whole),
         "{} {}",

@@ -91,7 +91,7 @@ fn values_that_are_alive_share_no_byte() {
         let device = device.expect("the processor");
         let network = Network::load(&device, model).expect("an embedded network");
         let run = recipe.compile(&device, &network).expect("a valid recipe");
-        let plan = run.executor().handles();
+        let plan = run.executor().program();
         let (values, calls) = (plan.recording.values(), plan.recording.calls());
         assert_eq!(
             calls.len() > 200,

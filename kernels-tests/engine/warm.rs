@@ -28,7 +28,7 @@ fn check(optimizer: &dyn Optimizer) {
         ..Problem::new(&network, View::new(2, 9, 11, 3), &terms)
     };
     let plan = Iteration::new(&problem).expect("a plan");
-    let calls = plan.recording.calls();
+    let calls = plan.program.recording.calls();
     assert!(!calls.is_empty());
     for call in calls {
         assert!(!gpu.has_run(&*call.operation, &[]).expect("a pipeline"));

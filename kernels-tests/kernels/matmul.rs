@@ -72,7 +72,7 @@ fn cases() -> Vec<(Matmul, Operand, Operand, Operand)> {
                 columns,
                 inner,
                 product,
-                alpha: -1.5,
+                alpha: (-1.5f32).into(),
                 diagonal: 0.75,
                 size: columns.min(rows).saturating_sub(1),
                 accumulate: product == Product::Plain && seed % 2 == 0,
@@ -111,7 +111,16 @@ fn by_hand() {
         inner: 2,
         ..Matmul::square(1, 2)
     };
-    let of = |product| run_f64(&Matmul { product, ..m }, &[&a, &b, &[f64::NAN; 8]]).remove(2);
+    let of = |product| {
+        run_f64(
+            &Matmul {
+                product,
+                ..m.clone()
+            },
+            &[&a, &b, &[f64::NAN; 8]],
+        )
+        .remove(2)
+    };
     assert_eq!(
         of(Product::Plain),
         [19.0, 22.0, 0.0, 0.0, 43.0, 50.0, 0.0, 0.0]
@@ -198,7 +207,7 @@ fn bands_are_the_whole() {
         columns: 21,
         inner: 10,
         product: Product::Distance,
-        alpha: 1.0,
+        alpha: 1.0.into(),
         diagonal: 0.0,
         size: 0,
         accumulate: false,

@@ -8,22 +8,24 @@ use rand::Rng;
 use crate::common::oracle::{run_f64, run_f64_with_words, wide};
 use crate::common::{Data, check, random, tensor, uniform};
 
-const KERNELS: [VectorKernel; 3] = [
-    VectorKernel::Gaussian(0.375),
-    VectorKernel::Polynomial {
-        constant: 0.0,
-        degree: 2,
-    },
-    VectorKernel::Polynomial {
-        constant: 0.5,
-        degree: 3,
-    },
-];
+fn kernels() -> [VectorKernel; 3] {
+    [
+        VectorKernel::Gaussian(0.375f64.into()),
+        VectorKernel::Polynomial {
+            constant: 0.0,
+            degree: 2,
+        },
+        VectorKernel::Polynomial {
+            constant: 0.5,
+            degree: 3,
+        },
+    ]
+}
 
 /// Every kernel with pairs of one set and of two, whole matrices and strips of them, weights and none.
 fn cases() -> Vec<PairKernel> {
     let mut cases = Vec::new();
-    for kernel in KERNELS {
+    for kernel in kernels() {
         for (rows, columns, batch, first_row, batch_rows) in [
             (1, 1, 1, 0, 1),
             (5, 6, 3, 0, 5),
@@ -34,12 +36,12 @@ fn cases() -> Vec<PairKernel> {
                 parts: 3,
                 part: 1,
                 factor: -2.0,
-                addend: 0.25,
+                addend: 0.25f64.into(),
             };
-            for sums in [value, PairSums::OtherSlope, PairSums::OwnSlope] {
+            for sums in [value.clone(), PairSums::OtherSlope, PairSums::OwnSlope] {
                 for (weighted, skip_diagonal) in [(false, true), (true, false)] {
                     cases.push(PairKernel {
-                        kernel,
+                        kernel: kernel.clone(),
                         batch,
                         rows,
                         columns,
@@ -51,7 +53,7 @@ fn cases() -> Vec<PairKernel> {
                         weight: 0.125,
                         weighted,
                         skip_diagonal,
-                        sums,
+                        sums: sums.clone(),
                     });
                 }
             }
@@ -105,16 +107,16 @@ fn the_twin_is_the_definition() {
                     (false, true) => weights[j],
                     (false, false) => 0.125,
                 };
-                let k = |v: f64| match case.kernel {
-                    VectorKernel::Gaussian(gamma) => (-v * f64::from(gamma)).exp(),
+                let k = |v: f64| match &case.kernel {
+                    VectorKernel::Gaussian(gamma) => (-v * f64::from(gamma.get())).exp(),
                     VectorKernel::Polynomial { constant, degree } => {
-                        (v + f64::from(constant)).powi(degree as i32)
+                        (v + f64::from(*constant)).powi(*degree as i32)
                     }
                 };
-                let slope = |v: f64| match case.kernel {
+                let slope = |v: f64| match &case.kernel {
                     VectorKernel::Gaussian(_) => k(v),
                     VectorKernel::Polynomial { constant, degree } => {
-                        f64::from(degree) * (v + f64::from(constant)).powi(degree as i32 - 1)
+                        f64::from(*degree) * (v + f64::from(*constant)).powi(*degree as i32 - 1)
                     }
                 };
                 let columns = 0..case.columns as usize;

@@ -51,7 +51,7 @@ fn by_hand() {
         a: view,
         b: view,
         da: view,
-        alpha: 2.0,
+        alpha: 2.0.into(),
         accumulate: false,
     };
     let data = [Data::Reals(a), Data::Reals(b), Data::Poisoned(view)];
@@ -102,7 +102,7 @@ fn the_gradient_everywhere() {
                 a,
                 b,
                 da,
-                alpha: -0.75,
+                alpha: (-0.75f32).into(),
                 accumulate,
             };
             let (av, bv) = (tensor(&mut rng, a), tensor(&mut rng, b));
@@ -147,7 +147,7 @@ fn the_gradient_is_the_derivative_of_the_value() {
             a,
             b,
             da,
-            alpha: 2.0 * upstream as f32,
+            alpha: (2.0 * upstream).into(),
             accumulate: false,
         };
         let gradient = run_f64(&backward, &[&av, &bv, &vec![f64::NAN; da.len()]]).remove(2);

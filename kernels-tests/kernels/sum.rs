@@ -10,7 +10,7 @@ fn writes_its_slot_and_no_other() {
     let sum = Sum {
         n: 2,
         parts: 3,
-        scale: 0.5,
+        scale: 0.5.into(),
         slots: 3,
         slot: 1,
     };
@@ -33,7 +33,7 @@ fn every_length() {
         let sum = Sum {
             n: 1,
             parts: len,
-            scale: 2.0,
+            scale: 2.0.into(),
             slots: 1,
             slot: 0,
         };
@@ -56,7 +56,7 @@ fn long_sums_are_accurate() {
     let sum = Sum {
         n: 1,
         parts: len,
-        scale: 1.0,
+        scale: 1.0.into(),
         slots: 1,
         slot: 0,
     };

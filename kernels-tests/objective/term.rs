@@ -5,9 +5,11 @@ use std::ops::Range;
 
 use pixgrad::device::{Device, Kind, Recording};
 use pixgrad::kernels::{CopyRows, Tensor, View, pack, unpack};
-use pixgrad::objective::{Band, Banded, Content, Loss, Saved, Term};
-use pixgrad::plan::{Iteration, RING_ROWS};
-use pixgrad::schedule::Executor;
+use pixgrad::objective::{
+    Band, Content, Gathered, Loss, Saved, Term, record_gradient, record_value,
+};
+use pixgrad::plan::Program;
+use pixgrad::schedule::Loaded;
 
 use crate::common::oracle::{dot, wide};
 use crate::common::{GPU, Output, TOLERANCE, random, same, tensor};
@@ -44,8 +46,8 @@ impl Case<'_> {
     /// One iteration: the forward pass, then the backward pass into `before`, added where `accumulate`.
     pub fn evaluate(&self, device: &Device, x: &[f64], before: &[f64], accumulate: bool) -> Answer {
         self.iterate(device, x, before, |term, recording, [input, dx], loss| {
-            let saved = term.forward(recording, input, loss);
-            term.backward(recording, input, &saved, dx, accumulate);
+            let saved = record_value(recording, term, input, loss);
+            record_gradient(recording, term, input, &saved, dx, accumulate);
         })
     }
 
@@ -59,7 +61,6 @@ impl Case<'_> {
     ) -> Answer {
         let View { n, h, w, c, .. } = self.x;
         self.iterate(device, x, before, |term, recording, [input, dx], loss| {
-            let term = term.banded().expect("a banded term");
             let mut cut = Vec::new();
             for (index, rows) in bands.iter().enumerate() {
                 let view = View::new(n, rows.len() as u32, w, c);
@@ -81,14 +82,14 @@ impl Case<'_> {
                 };
                 cut.push((x, band));
             }
-            let mut gathered = Saved::default();
+            let mut gathered = Gathered::default();
             for (x, band) in &cut {
                 term.gather(recording, *x, *band, &mut gathered);
             }
             let saved = term.conclude(recording, View::new(n, h, w, c), gathered, loss);
             for (x, band) in cut.into_iter().rev() {
                 let slopes = Tensor::transient(recording, "gradient of rows", x.view);
-                term.backward_band(recording, x, band, &saved, slopes, false);
+                term.backward(recording, x, band, &saved, slopes, false);
                 let copy = CopyRows {
                     x: x.view,
                     y: self.dx,
@@ -124,22 +125,19 @@ impl Case<'_> {
             step,
         };
         record(&*term, &mut recording, [input, dx], loss);
-        let ring = recording.persistent("ring", Kind::Real, RING_ROWS as usize);
-        let plan = Plan::finished(recording, input, step, ring);
-        let mut executor = Executor::new(device, plan).expect("an executor");
+        let program = Program::new(recording, []);
+        let mut loaded = Loaded::new(device, program).expect("a program in memory");
         let upload = |value, data: &[f64]| {
-            let buffer = executor.buffer(value);
+            let buffer = loaded.buffer(value);
             device.upload_f64(buffer, data).expect("it fits");
         };
         upload(input.value, x);
         upload(dx.value, before);
         upload(losses, &vec![UNTOUCHED; len]);
-        let _ = executor
-            .run(1, &mut |_| std::ops::ControlFlow::Continue(()))
-            .expect("a run");
+        loaded.run_once().expect("a run");
         let read = |value| {
             device
-                .download_f64(executor.buffer(value))
+                .download_f64(loaded.buffer(value))
                 .expect("read back")
         };
         let losses = read(losses);
@@ -247,7 +245,7 @@ impl Case<'_> {
     /// In bands of one row, of half of the others and of the rest value and gradient are the same, where the term can be
     /// computed so.
     fn check_bands(&self, x: &[f64], values: &[f64], slopes: &[f64]) {
-        if (self.make)(&Device::oracle()).banded().is_err() || self.x.h < 2 {
+        if (self.make)(&Device::oracle()).needs_whole_layer().is_some() || self.x.h < 2 {
             return;
         }
         let middle = 1 + (self.x.h - 1) / 2;
@@ -363,43 +361,22 @@ fn a_wrong_band_is_noticed() {
 struct WrongBand(Content, bool);
 
 impl Term for WrongBand {
-    fn forward(&self, recording: &mut Recording, x: Tensor, loss: Loss) -> Saved {
-        self.0.forward(recording, x, loss)
-    }
-    fn backward(
-        &self,
-        recording: &mut Recording,
-        x: Tensor,
-        saved: &Saved,
-        dx: Tensor,
-        accumulate: bool,
-    ) {
-        self.0.backward(recording, x, saved, dx, accumulate);
-    }
-    fn banded(&self) -> Result<&dyn Banded, &'static str> {
-        Ok(self)
-    }
-}
-
-impl Banded for WrongBand {
-    fn gather(&self, recording: &mut Recording, x: Tensor, band: Band, gathered: &mut Saved) {
-        let last = self.1 && band.index + 1 == band.count;
-        let band = Band {
-            index: if last { 0 } else { band.index },
-            ..band
-        };
+    fn gather(&self, recording: &mut Recording, x: Tensor, band: Band, gathered: &mut Gathered) {
+        if self.1 && band.count > 1 && band.is_last() {
+            return;
+        }
         self.0.gather(recording, x, band, gathered);
     }
     fn conclude(
         &self,
         recording: &mut Recording,
         layer: View,
-        gathered: Saved,
+        gathered: Gathered,
         loss: Loss,
     ) -> Saved {
         self.0.conclude(recording, layer, gathered, loss)
     }
-    fn backward_band(
+    fn backward(
         &self,
         recording: &mut Recording,
         x: Tensor,
@@ -408,10 +385,10 @@ impl Banded for WrongBand {
         dx: Tensor,
         accumulate: bool,
     ) {
-        self.0
-            .backward_band(recording, x, band, saved, dx, accumulate);
-        if !self.1 && band.index + 1 == band.count {
-            self.0.backward_band(recording, x, band, saved, dx, true);
+        let term = &self.0;
+        term.backward(recording, x, band, saved, dx, accumulate);
+        if !self.1 && band.count > 1 && band.is_last() {
+            term.backward(recording, x, band, saved, dx, true);
         }
     }
 }
@@ -421,23 +398,29 @@ impl Banded for WrongBand {
 struct WrongGradient(pixgrad::objective::Tv);
 
 impl Term for WrongGradient {
-    fn forward(
+    fn gather(&self, recording: &mut Recording, x: Tensor, band: Band, gathered: &mut Gathered) {
+        self.0.gather(recording, x, band, gathered);
+    }
+    fn conclude(
         &self,
         recording: &mut Recording,
-        x: Tensor,
+        layer: View,
+        gathered: Gathered,
         loss: Loss,
-    ) -> pixgrad::objective::Saved {
-        self.0.forward(recording, x, loss)
+    ) -> Saved {
+        self.0.conclude(recording, layer, gathered, loss)
     }
     fn backward(
         &self,
         recording: &mut Recording,
         x: Tensor,
-        saved: &pixgrad::objective::Saved,
+        band: Band,
+        saved: &Saved,
         dx: Tensor,
         accumulate: bool,
     ) {
-        self.0.backward(recording, x, saved, dx, accumulate);
-        self.0.backward(recording, x, saved, dx, true);
+        let term = &self.0;
+        term.backward(recording, x, band, saved, dx, accumulate);
+        term.backward(recording, x, band, saved, dx, true);
     }
 }

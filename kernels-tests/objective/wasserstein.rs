@@ -1,11 +1,11 @@
 //! The term `wasserstein`: value and gradient against eigen-decompositions, where matrices are well conditioned and where they
 //! are not: more channels than pixels.
 
-use pixgrad::device::{Device, Kind, Recording};
+use pixgrad::device::{Device, Recording};
 use pixgrad::kernels::{Ridge, Tensor, TraceDistance, TraceSlope, View, unpack};
-use pixgrad::objective::{Term, Wasserstein, record_root, regular};
-use pixgrad::plan::{Iteration, RING_ROWS};
-use pixgrad::schedule::Executor;
+use pixgrad::objective::{Term, Wasserstein, record_root};
+use pixgrad::plan::Program;
+use pixgrad::schedule::Loaded;
 
 use crate::channel_statistics::repeated;
 use crate::common::oracle::{dot, run_f64, wide};
@@ -270,7 +270,7 @@ fn through_a_guide() {
         input: &input,
         make: &|device| {
             let guide = device.buffer_from("guide", &guide).expect("it fits");
-            Box::new(target.wasserstein(device, 1.25).through(Some(guide)))
+            Box::new(target.wasserstein(device, 1.25).through(Some(guide.into())))
         },
         plain: &|_, image| {
             let planes = image.chunks(20);
@@ -349,7 +349,7 @@ fn as_deep_as_vgg_goes() {
         covariance: narrow(&ridged),
         root: narrow(&root),
     };
-    let at_zero = Wasserstein::at_zero(&means, &ridged, &target.root, c as u32);
+    let at_zero = at_zero(&means, &ridged, &target.root, c);
     let input: Vec<f32> = narrow(&pixgrad::kernels::pack(x, &image));
     let make = |device: &Device| target.term(device, 1.0);
     let case = Case {
@@ -387,21 +387,30 @@ fn as_deep_as_vgg_goes() {
     assert!(itself.abs() < 0.01 * at_zero, "{itself} of {at_zero}");
 }
 
+/// Σ + ε·I of a covariance of C rows, [C⁺, C⁺], and its norm.
+fn regular(covariance: &[f64], channels: u32) -> (Matrix, f64) {
+    let side = channels.next_multiple_of(4) as usize;
+    let mut regular = covariance.to_vec();
+    for i in 0..channels as usize {
+        regular[i * side + i] += 1e-4;
+    }
+    let norm = regular.iter().map(|v| v * v).sum::<f64>().sqrt();
+    (regular, norm)
+}
+
 fn root_on(device: &Device, m: &[f64], norm: f64, c: usize) -> Matrix {
     let side = c.next_multiple_of(4) as u32;
     let mut recording = Recording::new();
     let a = Tensor::persistent(&mut recording, "matrix", View::new(1, 1, side, side));
-    let ring = recording.persistent("ring", Kind::Real, RING_ROWS as usize);
-    let step = recording.persistent("step", Kind::Word, 1);
     let root = record_root(&mut recording, a, c as u32);
-    let plan = Plan::finished(recording, a, step, ring);
-    let mut executor = Executor::new(device, plan).expect("an executor");
+    let program = Program::new(recording, []);
+    let mut loaded = Loaded::new(device, program).expect("memory");
     let normalised: Vec<f64> = m.iter().map(|v| v / norm).collect();
-    let to = executor.buffer(a.value);
+    let to = loaded.buffer(a.value);
     device.upload_f64(to, &normalised).expect("it fits");
-    let _ = executor.run(1, &mut |_| std::ops::ControlFlow::Continue(()));
+    loaded.run_once().expect("a run");
     let root = device
-        .download_f64(executor.buffer(root.value))
+        .download_f64(loaded.buffer(root.value))
         .expect("a root");
     root.iter().map(|v| v * norm.sqrt()).collect()
 }
@@ -425,6 +434,15 @@ fn the_root_is_a_root() {
     }
 }
 
+/// The value at all-zero activations, whose covariance is ε·I, from the formula.
+fn at_zero(means: &[f64], ridged: &[f64], root: &[f32], c: usize) -> f64 {
+    let side = c.next_multiple_of(4);
+    let trace = |m: &dyn Fn(usize) -> f64| (0..c).map(|i| m(i * side + i)).sum::<f64>();
+    let spread = trace(&|i| ridged[i] + 1e-4);
+    let common = 2.0 * 1e-4f64.sqrt() * trace(&|i| f64::from(root[i]));
+    (dot(means, means) + spread - common) / c as f64
+}
+
 #[test]
 fn at_zero_is_the_value_of_zeros() {
     let c = 5;
@@ -432,11 +450,30 @@ fn at_zero_is_the_value_of_zeros() {
     let (ridged, _) = regular(&padded(&covariance, c as usize), c);
     let target = Target::new(&planes(20, View::new(1, 6, 7, c)).1, c as usize);
     let expected = target.reference(&[0.0; 5 * 12]).0;
-    let got = Wasserstein::at_zero(&means, &ridged, &target.root, c);
+    let got = at_zero(&means, &ridged, &target.root, c as usize);
     assert!(
         (got - expected).abs() < 1e-6 * expected,
         "{got} should be {expected}"
     );
+    // The term itself, at one position: what a relative term is divided by.
+    let x = View::new(1, 1, 1, c);
+    let make = |device: &Device| target.term(device, 1.0);
+    let case = Case {
+        name: "wasserstein at zero",
+        x,
+        dx: x,
+        input: &vec![0.0; x.len()],
+        make: &make,
+        plain: &|_, _| 0.0,
+        step: 0.0,
+        error: 0.0,
+    };
+    for device in [Device::oracle(), Device::cpu(), crate::common::open_gpu()] {
+        let (zero, before) = (vec![0.0; x.len()], vec![f64::NAN; x.len()]);
+        let got = case.evaluate(&device, &zero, &before, false).0[0];
+        let close = (got - expected).abs() < 1e-5 * expected;
+        assert!(close, "{got} should be {expected}");
+    }
 }
 
 #[test]
@@ -466,7 +503,7 @@ fn small_kernels() {
         let slope = TraceSlope {
             n,
             channels,
-            alpha: 2.0,
+            alpha: 2.0.into(),
         };
         let after = run_f64(
             &slope,

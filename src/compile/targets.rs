@@ -497,13 +497,9 @@ impl Targets {
             };
             values.set(activations.buffer);
             let squares = activations.squares;
-            if spec.kind == TermKind::Inversion && !(squares > 0.0 && squares.is_finite()) {
-                return Err(Error::Recipe(format!(
-                    "inversion: the target's squared norm is {squares}; it must be positive and finite: take a layer \
-                     that the target activates"
-                )));
+            if spec.kind == TermKind::Inversion {
+                let _ = inverse_square.set(inverse_norm(squares)?);
             }
-            let _ = inverse_square.set(1.0 / squares);
             if let Some(later) = &target.relative {
                 let at_zero = squares / view.elements() as f64;
                 set_relative(scale, spec, nodes[index], later, at_zero)?;
@@ -511,6 +507,17 @@ impl Targets {
         }
         Ok(())
     }
+}
+
+/// 1/‖Φ₀‖² of an inversion's target.
+fn inverse_norm(squares: f64) -> Result<f64, Error> {
+    if squares > 0.0 && squares.is_finite() {
+        return Ok(1.0 / squares);
+    }
+    Err(Error::Recipe(format!(
+        "inversion: the target's squared norm is {squares}; it must be positive and finite: take a layer that the target \
+         activates"
+    )))
 }
 
 /// A relative term is divided by its value at all-zero activations.
@@ -538,5 +545,19 @@ fn size_not_enlarged(picture: &Image, long: u32) -> (u32, u32) {
         (width, height)
     } else {
         size_for_long_side(width, height, long)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::inverse_norm;
+
+    #[test]
+    fn an_inversion_needs_a_target_that_activates_the_layer() {
+        assert_eq!(inverse_norm(4.0).ok(), Some(0.25));
+        for norm in [0.0, f64::NAN, f64::INFINITY] {
+            let why = inverse_norm(norm).expect_err("refused").to_string();
+            assert!(why.contains("must be positive"), "{why}");
+        }
     }
 }
