@@ -6,7 +6,7 @@ use rand_distr::{Distribution, StandardNormal};
 
 use super::activations::Activations;
 use super::layers::Layers;
-use super::statistics::{Statistic, Wanted};
+use super::statistics::Statistic;
 use super::targets::Targets;
 use crate::Error;
 use crate::device::{Buffer, Device, Kind};
@@ -17,7 +17,8 @@ use crate::objective::{
     Guide, Labels, Margin, Masked, Mmd, Selection, Term, Tv, TvBeta, Wasserstein, channel_goal,
 };
 use crate::plan::{Network, Placed};
-use crate::spec::{Position, Recipe, TermKind, TermSpec};
+use crate::spec::terms::{self, Classes, Wanted};
+use crate::spec::{Class, Position, Recipe, StyleKind, TermKind, TermSpec};
 
 /// What all terms of a scale are placed with.
 #[derive(Debug, Clone, Copy)]
@@ -85,29 +86,29 @@ impl Placing<'_> {
                 shape.channels,
             ))
         };
-        let plain: Box<dyn Term> = match spec.kind {
-            TermKind::Tv => match spec.beta {
+        let plain: Box<dyn Term> = match &spec.kind {
+            TermKind::Tv(tv) => match tv.beta {
                 None => Box::new(Tv::new(weight).wrapped(self.recipe.is_tile())),
                 Some(beta) => Box::new(TvBeta::new(beta, weight)?.wrapped(self.recipe.is_tile())),
             },
-            TermKind::AlphaNorm => {
+            TermKind::AlphaNorm(norm) => {
                 let mean = self.network.graph().preprocessing.mean.map(|v| v as f32);
-                Box::new(AlphaNorm::new(mean, spec.alpha.unwrap_or(6.0), weight)?)
+                Box::new(AlphaNorm::new(mean, norm.alpha, weight)?)
             }
-            TermKind::L2 => Box::new(Content::l2(self.origin.clone(), image, weight)),
-            TermKind::Energy => Box::new(Energy::new(self.device(), shape(at.node)?, weight)?),
-            TermKind::Activation => {
-                let selections = self.selections(spec, name, shape(at.node)?)?;
-                Box::new(Activation::new(selections, spec.square, weight))
+            TermKind::L2(_) => Box::new(Content::l2(self.origin.clone(), image, weight)),
+            TermKind::Energy(_) => Box::new(Energy::new(self.device(), shape(at.node)?, weight)?),
+            TermKind::Activation(activation) => {
+                let selections = self.selections(spec, activation, name, shape(at.node)?)?;
+                Box::new(Activation::new(selections, activation.square, weight))
             }
-            TermKind::Direction => {
+            TermKind::Direction(given) => {
                 let layer = shape(at.node)?;
-                let vectors: Vec<f32> = spec
+                let vectors: Vec<f32> = given
                     .direction
                     .iter()
                     .flat_map(|seed| direction(*seed, layer.c))
                     .collect();
-                let power = spec.cosine_power.unwrap_or(0.0) as f32;
+                let power = given.cosine_power as f32;
                 Box::new(Direction::new(
                     self.device(),
                     layer,
@@ -116,11 +117,11 @@ impl Placing<'_> {
                     weight,
                 )?)
             }
-            TermKind::Guide => {
+            TermKind::Guide(_) => {
                 let (buffer, view, _) = self.activations(at, "guide")?;
                 Box::new(Guide::new(buffer, view, weight))
             }
-            TermKind::Inversion => {
+            TermKind::Inversion(_) => {
                 let (buffer, view, squares) = self.activations(at, "inversion")?;
                 Box::new(Content::inversion(
                     buffer,
@@ -129,7 +130,7 @@ impl Placing<'_> {
                     weight,
                 )?)
             }
-            TermKind::Content => {
+            TermKind::Content(_) => {
                 let (buffer, view, squares) = self.activations(at, "content")?;
                 let weight = match squares {
                     Some(squares) => {
@@ -139,11 +140,44 @@ impl Placing<'_> {
                 };
                 Box::new(Content::new(buffer, view, weight))
             }
-            TermKind::Gram | TermKind::Mmd | TermKind::Bn | TermKind::Wasserstein => {
-                return Ok((self.style(spec, at, shape(at.node)?, weight)?, None));
+            TermKind::Gram(_) => {
+                let kind = StyleKind::Gram;
+                return Ok((self.style(spec, kind, at, shape(at.node)?, weight)?, None));
             }
-            TermKind::Logit | TermKind::CrossEntropy | TermKind::Margin => {
-                return self.of_classes(spec, shape(at.node)?, weight);
+            TermKind::Mmd(mmd) => {
+                let kind = StyleKind::Mmd(mmd.kernel);
+                return Ok((self.style(spec, kind, at, shape(at.node)?, weight)?, None));
+            }
+            TermKind::Bn(_) => {
+                let kind = StyleKind::Bn;
+                return Ok((self.style(spec, kind, at, shape(at.node)?, weight)?, None));
+            }
+            TermKind::Wasserstein(_) => {
+                let kind = StyleKind::Wasserstein;
+                return Ok((self.style(spec, kind, at, shape(at.node)?, weight)?, None));
+            }
+            TermKind::Logit(logit) => {
+                let scores = shape(at.node)?;
+                let classes = self.classes(&logit.class)?;
+                let channels = classes.iter().map(|c| Selection::channel(scores, *c));
+                let channels: Vec<_> = channels.collect();
+                let selections = Selection::upload(self.device(), scores, &channels)?;
+                return Ok((Box::new(Activation::new(selections, false, weight)), None));
+            }
+            TermKind::CrossEntropy(Classes { class }) => {
+                let labels = self.labels(class, shape(at.node)?)?;
+                let term = CrossEntropy::new(labels.clone(), weight);
+                return Ok((Box::new(term), Some(labels)));
+            }
+            TermKind::Margin(margin) => {
+                let labels = self.labels(&margin.class, shape(at.node)?)?;
+                let term = Margin::new(
+                    labels.clone(),
+                    !margin.untargeted,
+                    margin.confidence as f32,
+                    weight,
+                );
+                return Ok((Box::new(term), Some(labels)));
             }
         };
         Ok((self.masked(plain, at)?, None))
@@ -172,6 +206,7 @@ impl Placing<'_> {
     fn style(
         &self,
         spec: &TermSpec,
+        kind: StyleKind,
         at: At,
         layer: View,
         weight: f64,
@@ -182,7 +217,7 @@ impl Placing<'_> {
             self.device().buffer_from(&label, values)
         };
         let narrow = |values: &[f64]| values.iter().map(|v| *v as f32).collect::<Vec<_>>();
-        if spec.wanted() == Wanted::Gram {
+        if kind.wanted() == Wanted::Gram {
             let gram = self.targets.gram(at.group, at.index);
             let weight = relative(spec, name, weight, Gram::at_zero(gram, channels))?;
             let term = Gram::new(upload("gram", gram)?, channels, weight);
@@ -191,7 +226,7 @@ impl Placing<'_> {
         let guide = self.guide(at)?;
         Ok(match self.targets.statistic(at.group, at.index) {
             Statistic::Moments { means, variances } => {
-                let bn = spec.kind == TermKind::Bn;
+                let bn = kind == StyleKind::Bn;
                 let (make, at_zero): (fn(_, _) -> _, _) = if bn {
                     let at_zero = ChannelStatistics::bn_at_zero(means, variances);
                     (ChannelStatistics::bn, at_zero)
@@ -238,51 +273,38 @@ impl Placing<'_> {
         })
     }
 
-    /// A term of the classes' scores.
-    fn of_classes(
-        &self,
-        spec: &TermSpec,
-        scores: View,
-        weight: f64,
-    ) -> Result<(Box<dyn Term>, Option<Labels>), Error> {
+    /// The index of each image's class.
+    fn classes(&self, classes: &[Class]) -> Result<Vec<u32>, Error> {
         let graph = self.network.graph();
-        let classes = spec
-            .class
+        let classes = classes
             .iter()
             .map(|class| Ok(graph.class_index(&class.to_string())? as u32))
             .collect::<Result<Vec<_>, Error>>()?;
         let of_each = |i: u32| classes[if classes.len() > 1 { i as usize } else { 0 }];
-        let classes: Vec<u32> = (0..self.image.n).map(of_each).collect();
-        if spec.kind == TermKind::Logit {
-            let channels = classes.iter().map(|c| Selection::channel(scores, *c));
-            let channels: Vec<_> = channels.collect();
-            let selections = Selection::upload(self.device(), scores, &channels)?;
-            return Ok((Box::new(Activation::new(selections, false, weight)), None));
-        }
+        Ok((0..self.image.n).map(of_each).collect())
+    }
+
+    /// Each image's class on the device.
+    fn labels(&self, classes: &[Class], scores: View) -> Result<Labels, Error> {
+        let classes = self.classes(classes)?;
         let ones = vec![1.0; classes.len()];
-        let labels = Labels::new(self.device(), scores, &classes, &ones)?;
-        let term: Box<dyn Term> = if spec.kind == TermKind::CrossEntropy {
-            Box::new(CrossEntropy::new(labels.clone(), weight))
-        } else {
-            let confidence = spec.confidence.unwrap_or(0.0) as f32;
-            Box::new(Margin::new(
-                labels.clone(),
-                !spec.untargeted,
-                confidence,
-                weight,
-            ))
-        };
-        Ok((term, Some(labels)))
+        Ok(Labels::new(self.device(), scores, &classes, &ones)?)
     }
 
     /// What of a layer each image is to answer with.
-    fn selections(&self, spec: &TermSpec, name: &str, layer: View) -> Result<Buffer, Error> {
+    fn selections(
+        &self,
+        spec: &TermSpec,
+        activation: &terms::Activation,
+        name: &str,
+        layer: View,
+    ) -> Result<Buffer, Error> {
         let of_channel = |channel: Option<u32>| {
             let whole = match channel {
                 Some(channel) => Selection::channel(layer, channel),
                 None => Selection::whole(layer),
             };
-            let (row, column) = match spec.unit {
+            let (row, column) = match activation.unit {
                 None => return whole,
                 Some(Position::Center) => Selection::center(layer),
                 Some(Position::At(row, column)) => (row, column),
@@ -293,7 +315,7 @@ impl Placing<'_> {
                 ..whole
             }
         };
-        let selections: Vec<Selection> = match &spec.channel[..] {
+        let selections: Vec<Selection> = match &activation.channel[..] {
             [] => vec![of_channel(None)],
             channels => channels.iter().map(|c| of_channel(Some(*c))).collect(),
         };
@@ -328,7 +350,7 @@ struct At {
 
 /// The weight, divided by the value at all-zero activations where the term is relative.
 fn relative(spec: &TermSpec, layer: &str, weight: f64, at_zero: f64) -> Result<f64, Error> {
-    if !spec.relative {
+    if !spec.kind.fields().relative() {
         Ok(weight)
     } else if at_zero > 0.0 {
         Ok(weight / at_zero)

@@ -60,7 +60,7 @@ impl CompiledRecipe {
                 "the recipe has no [[term]]: there is nothing to optimize".to_string(),
             ));
         }
-        stages::check(recipe)?;
+        recipe.validate_steps()?;
         let network = &network
             .rewired(recipe.padding, recipe.pooling)
             .stored(recipe.precision);
@@ -78,7 +78,9 @@ impl CompiledRecipe {
                     .to_string(),
             ));
         }
-        stages::check_keep(recipe, scales.len())?;
+        if let Some(keep) = recipe.keep {
+            keep.validate(recipe, scales.len())?;
+        }
         let asked = scales[scales.len() - 1];
         let tile = tile(recipe, &layers, network);
         for size in &mut scales {

@@ -13,7 +13,8 @@ use crate::objective::{
     record_similarity, regular, spread_view,
 };
 use crate::plan::{Network, Plan, RING_ROWS};
-use crate::spec::{MmdKernel, TermKind, TermSpec};
+use crate::spec::terms::{Style, Wanted};
+use crate::spec::{MmdKernel, TermSpec};
 
 /// A style picture of its size, its share, and where at the layers it counts, if not everywhere.
 #[derive(Debug)]
@@ -48,58 +49,34 @@ pub(crate) enum Statistic {
     },
 }
 
-/// What a term needs of its targets.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Wanted {
-    /// Not a style.
-    Nothing,
-    Gram,
-    Moments,
-    Normal,
-    Columns,
-}
-
-impl TermSpec {
-    pub(crate) fn wanted(&self) -> Wanted {
-        match (self.kind, self.kernel) {
-            (TermKind::Gram, _) => Wanted::Gram,
-            (TermKind::Bn, _) | (TermKind::Mmd, Some(MmdKernel::Linear)) => Wanted::Moments,
-            (TermKind::Wasserstein, _) => Wanted::Normal,
-            // (xᵀy)²/(4C²) is what the Gram matrices' distance is.
-            (TermKind::Mmd, Some(MmdKernel::Poly))
-                if self.degree() == 2 && self.constant() == 0.0 =>
-            {
-                Wanted::Gram
-            }
-            (TermKind::Mmd, _) => Wanted::Columns,
-            _ => Wanted::Nothing,
-        }
-    }
-
-    fn degree(&self) -> u32 {
-        self.degree.unwrap_or(2)
-    }
-
-    fn constant(&self) -> f64 {
-        self.constant.unwrap_or(0.0)
-    }
-
-    fn column_kernel(&self, columns: &Columns) -> Result<ColumnKernel, Error> {
-        if self.kernel == Some(MmdKernel::Poly) {
+/// The kernel that feature vectors are compared with.
+fn column_kernel(
+    spec: &TermSpec,
+    kernel: MmdKernel,
+    columns: &Columns,
+) -> Result<ColumnKernel, Error> {
+    let variance = match kernel {
+        MmdKernel::Linear => {
             return Ok(ColumnKernel::Polynomial {
-                constant: self.constant() as f32,
-                degree: self.degree(),
+                constant: 0.0,
+                degree: 1,
             });
         }
-        let variance = self.sigma.map_or_else(|| columns.spread(), |s| s * s);
-        let gamma = (0.5 / variance) as f32;
-        if !(gamma.is_finite() && gamma > 0.0) {
-            return Err(self.wrong(
-                "a layer's answer to the target is the same everywhere, which leaves no scale for a gaussian kernel: give `sigma`",
-            ));
+        MmdKernel::Poly { constant, degree } => {
+            return Ok(ColumnKernel::Polynomial {
+                constant: constant as f32,
+                degree,
+            });
         }
-        Ok(ColumnKernel::Gaussian(gamma))
+        MmdKernel::Gaussian { sigma } => sigma.map_or_else(|| columns.spread(), |s| s * s),
+    };
+    let gamma = (0.5 / variance) as f32;
+    if !(gamma.is_finite() && gamma > 0.0) {
+        return Err(spec.wrong(
+            "a layer's answer to the target is the same everywhere, which leaves no scale for a gaussian kernel: give `sigma`",
+        ));
     }
+    Ok(ColumnKernel::Gaussian(gamma))
 }
 
 /// A number for every channel, without the padding.
@@ -211,13 +188,13 @@ fn mixed(pictures: &[(OfPicture, f64)], covariances: bool) -> OfPicture {
 /// The statistics that a term wants of its target pictures at `nodes`: for each layer one.
 pub(crate) fn extract(
     spec: &TermSpec,
+    wanted: Wanted,
     network: &Network,
     pictures: &[Target],
     nodes: &[NodeId],
 ) -> Result<Vec<Statistic>, Error> {
-    let wanted = spec.wanted();
-    if wanted == Wanted::Columns {
-        return columns(spec, network, pictures, nodes);
+    if let Wanted::Columns(kernel) = wanted {
+        return columns(spec, kernel, network, pictures, nodes);
     }
     let covariances = wanted == Wanted::Normal;
     let mut by_node: Vec<Vec<(OfPicture, f64)>> = nodes.iter().map(|_| Vec::new()).collect();
@@ -277,6 +254,7 @@ fn root(network: &Network, m: &[f64], norm: f64, channels: u32) -> Result<Vec<f3
 
 fn columns(
     spec: &TermSpec,
+    kernel: MmdKernel,
     network: &Network,
     pictures: &[Target],
     nodes: &[NodeId],
@@ -294,7 +272,7 @@ fn columns(
         .filter_map(|i| by_node.remove(&i))
         .map(|(channels, pictures)| {
             let columns = Columns::new(channels, &pictures);
-            let kernel = spec.column_kernel(&columns)?;
+            let kernel = column_kernel(spec, kernel, &columns)?;
             let similarity = similarity(network, kernel, &columns.thinned(MMD_EXACT))?;
             Ok(Statistic::Columns {
                 columns,
@@ -326,25 +304,26 @@ fn similarity(network: &Network, kernel: ColumnKernel, columns: &Columns) -> Res
 /// A statistic of the right size for planning: `pictures` pictures whose answers have these shapes.
 pub(crate) fn outline(
     spec: &TermSpec,
+    style: &Style,
+    wanted: Wanted,
     channels: u32,
     columns: impl Iterator<Item = Result<u32, Error>>,
 ) -> Result<Statistic, Error> {
     let c = channels as usize;
     let square = c.next_multiple_of(4).pow(2);
-    Ok(match spec.wanted() {
-        Wanted::Columns => {
+    Ok(match wanted {
+        Wanted::Columns(kernel) => {
             let counts = columns.collect::<Result<Vec<_>, _>>()?;
-            let share = spec.blend();
+            let share = style.blend();
             let pictures: Vec<(Vec<f32>, f64)> = counts
                 .iter()
                 .zip(share)
                 .filter(|(_, share)| *share > 0.0)
                 .map(|(count, share)| (vec![1.0; c * (*count).min(MMD_KEPT) as usize], share))
                 .collect();
-            let kernel = if spec.kernel == Some(MmdKernel::Poly) {
-                spec.column_kernel(&Columns::new(channels, &[]))?
-            } else {
-                ColumnKernel::Gaussian(1.0)
+            let kernel = match kernel {
+                MmdKernel::Gaussian { .. } => ColumnKernel::Gaussian(1.0),
+                kernel => column_kernel(spec, kernel, &Columns::new(channels, &[]))?,
             };
             Statistic::Columns {
                 columns: Columns::new(channels, &pictures),

@@ -8,14 +8,15 @@ use super::layers::Layers;
 use super::masks::guide;
 use super::pictures::{Pictures, resized};
 use super::reuse::TargetCache;
-use super::statistics::{self, Statistic, Target, Wanted};
+use super::statistics::{self, Statistic, Target};
 use crate::Error;
 use crate::device::Buffer;
 use crate::image::{Image, Mask, size_for_long_side};
 use crate::kernels::View;
 use crate::net::{NodeId, Shape};
 use crate::plan::Network;
-use crate::spec::{PreserveColor, Recipe, TermKind, TermSpec};
+use crate::spec::terms::{Comparison, Style, Wanted};
+use crate::spec::{PreserveColor, Recipe, TermSpec};
 
 /// Targets of every term and layer of a recipe at one scale.
 #[derive(Debug, Default)]
@@ -62,10 +63,11 @@ impl Targets {
                     targets.guides.insert((group, index), entry);
                 }
             }
-            match spec.kind {
-                TermKind::Content | TermKind::Inversion | TermKind::Guide => {
+            match spec.kind.comparison() {
+                Comparison::Nothing => {}
+                comparison @ (Comparison::Positions(_) | Comparison::BestMatches(_)) => {
                     let long = size.0.max(size.1);
-                    let picture = if spec.kind == TermKind::Guide {
+                    let picture = if matches!(comparison, Comparison::BestMatches(_)) {
                         not_enlarged(&pictures[0], long)?
                     } else {
                         resized(&pictures[0], size)?
@@ -77,13 +79,14 @@ impl Targets {
                         targets.activations.insert((group, index), answers);
                     }
                 }
-                kind if kind.is_style() => {
-                    if spec.wanted() != Wanted::Gram {
-                        let numbered = || pictures.iter().zip(spec.blend()).enumerate();
+                Comparison::Style(style, kind) => {
+                    let wanted = kind.wanted();
+                    if wanted != Wanted::Gram {
+                        let numbered = || pictures.iter().zip(style.blend()).enumerate();
                         let find = || {
                             let target =
                                 |(which, (picture, share)): (usize, (&Arc<Image>, f64))| {
-                                    let image = style_picture(spec, which, picture, size, native)?;
+                                    let image = style_picture(style, which, picture, size, native)?;
                                     let mask = masks.targets.get(which);
                                     let guides = guides(spec, network, &nodes, mask, image.size())?;
                                     Ok(Target {
@@ -93,12 +96,12 @@ impl Targets {
                                     })
                                 };
                             let all = numbered().map(target).collect::<Result<Vec<_>, Error>>()?;
-                            statistics::extract(spec, network, &all, &nodes)
+                            statistics::extract(spec, wanted, network, &all, &nodes)
                         };
                         let found = match cache {
                             Some(cache) => {
                                 let sized = numbered().map(|(which, (picture, _))| {
-                                    (picture, style_size(spec, which, picture, size, native))
+                                    (picture, style_size(style, which, picture, size, native))
                                 });
                                 cache.statistics.get(group, sized, find)?
                             }
@@ -109,16 +112,17 @@ impl Targets {
                         }
                         continue;
                     }
-                    for (which, (picture, share)) in pictures.iter().zip(spec.blend()).enumerate() {
+                    for (which, (picture, share)) in pictures.iter().zip(style.blend()).enumerate()
+                    {
                         let mask = masks.targets.get(which);
                         let find = || {
-                            let small = style_picture(spec, which, picture, size, native)?;
+                            let small = style_picture(style, which, picture, size, native)?;
                             let theirs = guides(spec, network, &nodes, mask, small.size())?;
                             named(grams(network, &small, &nodes, &theirs), spec, &small)
                         };
                         let found = match cache {
                             Some(cache) => {
-                                let size = style_size(spec, which, picture, size, native);
+                                let size = style_size(style, which, picture, size, native);
                                 let one = std::iter::once((picture, size));
                                 cache.grams.get(group, one, find)?
                             }
@@ -135,7 +139,6 @@ impl Targets {
                         }
                     }
                 }
-                _ => {}
             }
         }
         Ok(targets)
@@ -161,34 +164,36 @@ impl Targets {
                     view: View::new(1, shape.height, shape.width, shape.channels),
                     values: None,
                 };
-                if spec.mask.is_some() {
+                if spec.kind.fields().mask().is_some() {
                     let pixels = shape.height as usize * shape.width as usize;
                     targets.guides.insert((group, index), (pixels, None));
                 }
-                match spec.kind {
-                    TermKind::Content | TermKind::Inversion => {
+                match spec.kind.comparison() {
+                    Comparison::Nothing => {}
+                    Comparison::Positions(_) => {
                         targets.activations.insert((group, index), unread(shape));
                     }
-                    TermKind::Guide => {
+                    Comparison::BestMatches(_) => {
                         let (w, h) = size_not_enlarged(&pictures[group][0], size.0.max(size.1));
                         let shape = graph.shape(*node, h, w)?;
                         targets.activations.insert((group, index), unread(shape));
                     }
-                    kind if kind.is_style() => {
-                        if spec.wanted() == Wanted::Gram {
+                    Comparison::Style(style, kind) => {
+                        let wanted = kind.wanted();
+                        if wanted == Wanted::Gram {
                             let ones = vec![1.0; padded * padded];
                             targets.gram.insert((group, index), ones);
                             continue;
                         }
                         let columns = pictures[group].iter().enumerate().map(|(which, picture)| {
-                            let (w, h) = style_size(spec, which, picture, size, native);
+                            let (w, h) = style_size(style, which, picture, size, native);
                             let shape = graph.shape(*node, h, w)?;
                             Ok(shape.width * shape.height)
                         });
-                        let statistic = statistics::outline(spec, shape.channels, columns)?;
+                        let statistic =
+                            statistics::outline(spec, style, wanted, shape.channels, columns)?;
                         targets.statistics.insert((group, index), statistic);
                     }
-                    _ => {}
                 }
             }
         }
@@ -217,7 +222,7 @@ impl Targets {
 
 /// Size of a style target: see [`Targets::extract`].
 fn style_size(
-    spec: &TermSpec,
+    style: &Style,
     which: usize,
     picture: &Image,
     size: (u32, u32),
@@ -233,18 +238,18 @@ fn style_size(
     };
     size_not_enlarged(
         picture,
-        (long * spec.scale_of(which)).round().max(1.0) as u32,
+        (long * style.scale_of(which)).round().max(1.0) as u32,
     )
 }
 
 fn style_picture(
-    spec: &TermSpec,
+    style: &Style,
     which: usize,
     picture: &Image,
     size: (u32, u32),
     native: Option<(u32, u32)>,
 ) -> Result<Image, Error> {
-    resized(picture, style_size(spec, which, picture, size, native))
+    resized(picture, style_size(style, which, picture, size, native))
 }
 
 /// The picture with at most `long` pixels on its long side.
