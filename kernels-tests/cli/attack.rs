@@ -5,8 +5,8 @@ use std::ops::ControlFlow;
 use pixgrad::image::{self, Filter};
 use pixgrad::recipe::classify::Score;
 use pixgrad::recipe::{
-    Adversarial, Aim, Attack, AttackMethod, BallNorm, Class, Init, Picture, TermKind, TermSpec,
-    attack, top_one,
+    Adversarial, Aim, Attack, AttackMethod, BallNorm, Class, Init, Picture, TermSpec, attack,
+    top_one,
 };
 use pixgrad::{Device, Image, Network, Recipe};
 
@@ -58,10 +58,8 @@ fn fgsm_is_one_step_along_the_sign_of_the_gradient() {
         for ((image, own), result) in images.iter().zip(&clean).zip(&results) {
             let class = if sign > 0.0 { TARGET } else { class(own) };
             let mut recipe = Recipe::new().init(Init::Picture(Picture::from(image.clone())));
-            recipe.terms = vec![TermSpec {
-                class: vec![Class::Index(class as u32)],
-                ..TermSpec::new(TermKind::CrossEntropy).weight(sign)
-            }];
+            let class = Class::Index(class as u32);
+            recipe.terms = vec![TermSpec::cross_entropy([class]).weight(sign)];
             let gradient = recipe.gradient(&network()).expect("a gradient").gradient;
             let pixels = (SIDE * SIDE) as usize;
             // Where the gradient is nearly 0 its sign may depend on the order of a sum.

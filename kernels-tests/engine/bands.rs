@@ -472,9 +472,9 @@ fn a_limit_is_kept_with(loss: &str) {
         if loss != "gram" {
             // They keep less of the default layers, the deepest of which sees half of this picture: nothing to be saved.
             let layers = ["relu_conv1", "fire2/concat", "fire3/concat"];
-            let layers = layers.map(|layer| layer.parse().expect("a layer"));
-            for term in recipe.terms.iter_mut().filter(|term| term.kind.is_style()) {
-                term.layers = layers.to_vec();
+            let styles = recipe.terms.iter_mut();
+            for style in styles.filter_map(|term| term.kind.style_mut()) {
+                style.layers = layers.map(Into::into).to_vec();
             }
         }
         let mut run = recipe.compile(device, &network).expect("a plan");

@@ -4,6 +4,7 @@ use std::ops::ControlFlow;
 use std::path::Path;
 
 use pixgrad::device::{Device, DeviceOptions};
+use pixgrad::recipe::terms::Activation;
 use pixgrad::recipe::{
     Checkpoint, FilterSpec, Init, MapSpec, OptimizerKind, Outcome, Recipe, Run, TermKind, TermSpec,
 };
@@ -88,7 +89,7 @@ fn what_a_recipe_remembers_is_in_its_checkpoint() {
     recipe.optimizer.kind = OptimizerKind::Gradient;
     let momentum = |decay| FilterSpec::Momentum { decay };
     recipe.filters = vec![momentum(0.5), momentum(0.9)];
-    recipe.terms = vec![TermSpec::at(TermKind::Activation, "fire2/concat").weight(-1.0)];
+    recipe.terms = vec![TermSpec::new(Activation::at("fire2/concat")).weight(-1.0)];
     goes_on(&Device::cpu(), &recipe, [2, 3, 4].into_iter(), &path);
 
     let mut tanh = recipe.clone();
@@ -148,8 +149,8 @@ fn only_the_same_run_goes_on() {
     let other = style().seed(1);
     assert!(refusal(&other, &network).contains("another recipe"));
     let mut other = style();
-    let term = other.term_mut(TermKind::Gram).expect("a term");
-    term.target = vec![sample("gravel.png", 60, 48).into()];
+    let term = other.term_mut(TermKind::is_style).expect("a term");
+    term.kind.style_mut().expect("a style").target = vec![sample("gravel.png", 60, 48).into()];
     assert!(refusal(&other, &network).contains("a picture in memory is not"));
     let vgg = Network::load(&device, "vgg19").expect("the embedded network");
     let message = refusal(&style(), &vgg);
@@ -159,4 +160,53 @@ fn only_the_same_run_goes_on() {
     );
     let message = checkpoint.recipe().expect_err("in memory").to_string();
     assert!(message.contains("in the memory of a program"), "{message}");
+}
+
+/// Rewrites the recipe in a checkpoint's header.
+fn rewrite(path: &Path, change: impl Fn(&str) -> String) {
+    let bytes = std::fs::read(path).expect("a checkpoint");
+    let (length, rest) = bytes.split_first_chunk::<8>().expect("a length");
+    let (header, data) = rest.split_at(u64::from_le_bytes(*length) as usize);
+    let mut header: serde_json::Value = serde_json::from_slice(header).expect("a header");
+    let recipe = &mut header["__metadata__"]["recipe"];
+    let text = change(recipe.as_str().expect("a recipe"));
+    assert_ne!(*recipe, text.as_str());
+    *recipe = text.into();
+    let mut header = serde_json::to_vec(&header).expect("JSON");
+    header.resize(header.len().next_multiple_of(8), b' ');
+    let length = (header.len() as u64).to_le_bytes();
+    std::fs::write(path, [&length[..], &header, data].concat()).expect("written");
+}
+
+/// Earlier versions wrote the keys of a term in another order: `weight` before `relative`.
+#[test]
+fn a_recipe_in_another_order_is_the_same_recipe() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("c");
+    let device = Device::cpu();
+    let network = Network::load(&device, "squeezenet1_1").expect("the embedded network");
+    let mut run = style().compile(&device, &network).expect("a valid recipe");
+    losses(&mut run, 2);
+    run.save_checkpoint(&path).expect("a checkpoint");
+    let resumed = || {
+        let checkpoint = Checkpoint::read(&path).expect("a checkpoint");
+        style().resume(&device, &network, &checkpoint)
+    };
+    rewrite(&path, |text| {
+        text.replace(
+            "relative = true\nweight = 1.0",
+            "weight = 1.0\nrelative = true",
+        )
+    });
+    let mut again = resumed().expect("the same recipe");
+    assert_eq!(losses(&mut again, u64::MAX), losses(&mut run, u64::MAX));
+    rewrite(&path, |text| text.replace("weight = 4.0", "weight = 5.0"));
+    let message = resumed().expect_err("another weight").to_string();
+    assert!(message.contains("another recipe"), "{message}");
+    rewrite(&path, |text| text.replace("\"tv\"", "\"tvv\""));
+    let message = resumed().expect_err("no such term").to_string();
+    assert!(
+        message.contains("cannot be read") && message.contains("`tvv`"),
+        "{message}"
+    );
 }

@@ -64,9 +64,7 @@ fn the_image_is_a_layer_too() {
             assert_eq!(*value, picture.rgb[pixel * 3 + channel], "{device:?}: {i}");
         }
 
-        let mut term = TermSpec::new(TermKind::Content);
-        term.layers = vec!["input".parse::<LayerWeight>().expect("a layer")];
-        term.target = vec![Picture::from(picture.clone())];
+        let term = TermSpec::content(picture.clone()).layers(["input"]);
         let mut recipe = Recipe::new().init(Init::Picture(noise(7, 5, 2).into()));
         recipe.terms = vec![term];
         let report = recipe.gradient(&network).expect("a gradient");
@@ -85,18 +83,16 @@ fn the_image_is_a_layer_too() {
 fn vgg19_needs_little_memory() {
     let graph = pixgrad::net::Network::random(Architecture::Vgg19, 10, 13, 1);
     let network = Network::new(&Device::cpu(), graph.expect("a random network"));
-    let layers = |names: &[&str]| -> Vec<LayerWeight> {
-        let parse = |name: &&str| name.parse().expect("a layer");
-        names.iter().map(parse).collect()
-    };
     let mut recipe = Recipe::style(noise(64, 64, 7), [noise(64, 64, 8)]);
     recipe.image.min_size = None;
     for term in &mut recipe.terms {
-        if term.kind == TermKind::Content {
-            term.layers = layers(&["relu4_2"]);
-        } else if term.kind.is_style() {
-            term.layers = layers(&["relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1"]);
-        }
+        let names: &[&str] = match term.kind {
+            TermKind::Content(_) => &["relu4_2"],
+            TermKind::Gram(_) => &["relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1"],
+            _ => continue,
+        };
+        let layers = names.iter().map(|name| LayerWeight::from(*name));
+        *term.kind.layers_mut().expect("layers") = layers.collect();
     }
     for (side, precision, most) in [
         (1024, Precision::F32, 850),
@@ -123,10 +119,8 @@ fn a_scale_without_iterations_leaves_the_next_one_its_steps() {
     let device = Device::cpu();
     let network = squeezenet(&device);
     let last = |scales: bool| {
-        let mut term = TermSpec::new(TermKind::Tv);
-        term.weight = 1.0;
         let mut recipe = Recipe::new().init(Init::Picture(noise(12, 12, 6).into()));
-        recipe.terms = vec![term];
+        recipe.terms = vec![TermSpec::tv()];
         recipe.image.min_size = scales.then_some(8);
         recipe.optimizer.final_step = 0.0;
         recipe.optimizer.iterations = 20;

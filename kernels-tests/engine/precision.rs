@@ -13,7 +13,8 @@ use pixgrad::image::{Filter, Image};
 use pixgrad::kernels::View;
 use pixgrad::objective::Energy;
 use pixgrad::plan::{Iteration, Placed, Problem};
-use pixgrad::recipe::{Class, Init, TermKind, TermSpec};
+use pixgrad::recipe::terms;
+use pixgrad::recipe::{Class, Init, TermSpec};
 use pixgrad::schedule::Executor;
 use pixgrad::{Network, Precision, Recipe};
 
@@ -68,18 +69,12 @@ fn methods(network: &Network, size: u32, start: usize) -> Vec<(&'static str, Rec
         recipe.terms = vec![term];
         recipe
     };
-    let energy = TermSpec::at(TermKind::Energy, layer).weight(-1.0);
+    let energy = TermSpec::new(terms::Energy::at(layer)).weight(-1.0);
     methods.push(("energy", seen(energy)));
-    let activation = TermSpec::at(TermKind::Activation, layer).weight(-1.0);
+    let activation = TermSpec::new(terms::Activation::at(layer)).weight(-1.0);
     methods.push(("activation", seen(activation)));
     if graph.class_index("281").is_ok() {
-        methods.push((
-            "class",
-            seen(TermSpec {
-                class: vec![Class::Index(281)],
-                ..TermSpec::new(TermKind::CrossEntropy)
-            }),
-        ));
+        methods.push(("class", seen(TermSpec::cross_entropy([Class::Index(281)]))));
     }
     methods
         .into_iter()

@@ -343,11 +343,8 @@ fn wasserstein_and_gaussian_styles_on_every_device() {
                     .style_losses(&[loss])
                     .iterations(8);
                 recipe.image.min_size = None;
-                for term in &mut recipe.terms {
-                    let deepest = |layer: &str| layer.parse().expect("a layer");
-                    if term.kind.is_style() {
-                        term.layers = vec![deepest("relu_conv1"), deepest("fire2/concat")];
-                    }
+                for style in recipe.terms.iter_mut().filter_map(|t| t.kind.style_mut()) {
+                    style.layers = vec!["relu_conv1".into(), "fire2/concat".into()];
                 }
                 let mut run = recipe.compile(device, &network).expect("a valid recipe");
                 let mut losses = Vec::new();
@@ -377,7 +374,7 @@ fn weights_and_terms_add_up() {
     let one = recipe.gradient(&network).expect("a gradient");
     assert!((one.terms.iter().sum::<f32>() - one.loss).abs() <= 1e-6 * one.loss);
     let mut doubled = recipe.clone();
-    doubled.term_mut(TermKind::Gram).expect("a term").weight *= 2.0;
+    doubled.term_mut(TermKind::is_style).expect("a term").weight *= 2.0;
     let two = doubled.gradient(&network).expect("a gradient");
     assert!((two.terms[1] - 2.0 * one.terms[1]).abs() <= 1e-5 * two.terms[1]);
     assert_eq!((two.terms[0], two.terms[2]), (one.terms[0], one.terms[2]));
@@ -396,12 +393,9 @@ fn pools_inside_convolutions_change_nothing() {
         .init(Init::Noise);
         fused.image.min_size = None;
         let mut apart = fused.clone();
-        let mut pooled = TermSpec::new(TermKind::Content);
-        pooled.layers = ["relu1_2", "relu2_2", "relu3_4"]
-            .map(|layer| layer.parse().expect("a layer"))
-            .to_vec();
-        pooled.target = vec![sample("chelsea.png", 51, 35).into()];
-        pooled.weight = 0.0;
+        let pooled = TermSpec::content(sample("chelsea.png", 51, 35))
+            .layers(["relu1_2", "relu2_2", "relu3_4"])
+            .weight(0.0);
         apart.terms.push(pooled);
         let bytes = |recipe: &Recipe| {
             recipe.dry_run(&network).expect("a plan")[0]

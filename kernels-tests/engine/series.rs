@@ -75,7 +75,8 @@ fn a_picture_that_fails_leaves_the_series_usable() {
         .to_string();
     assert!(message.contains("content picture"), "{message}");
     texture = recipe(Arc::new(sample("chelsea.png", 48, 32)));
-    texture.term_mut(TermKind::Gram).expect("a term").target = vec!["none.png".into()];
+    let style = texture.term_mut(TermKind::is_style).expect("a term");
+    style.kind.style_mut().expect("a style").target = vec!["none.png".into()];
     assert!(
         Series::new(&texture, &network).is_err(),
         "a style that is not there"

@@ -8,7 +8,8 @@ use pixgrad::kernels::{View, pack, unpack};
 use pixgrad::net::{self, Architecture, NodeId, Padding, Pooling};
 use pixgrad::objective::{Gram, Tv};
 use pixgrad::plan::{Iteration, Placed, Problem};
-use pixgrad::recipe::{FilterSpec, Init, OptimizerKind, Picture, TermKind};
+use pixgrad::recipe::terms;
+use pixgrad::recipe::{FilterSpec, Init, OptimizerKind, Picture, TermKind, TermSpec};
 use pixgrad::schedule::Executor;
 use pixgrad::{Network, Recipe};
 
@@ -220,8 +221,7 @@ fn a_tile_moved_around_is_smoothed_likewise() {
         let rgb = (0..plane).flat_map(|i| [0, 1, 2].map(|c| planes[c * plane + i] as f32));
         let image = Image::new(w, h, rgb.collect()).expect("a picture");
         let mut recipe = texture(padding);
-        recipe.terms.retain(|term| term.kind == TermKind::Tv);
-        recipe.terms[0].beta = Some(1.5);
+        recipe.terms = vec![TermSpec::new(terms::Tv { beta: Some(1.5) }).weight(4.0)];
         recipe.filters = vec![FilterSpec::Laplacian { levels: 3 }];
         recipe.image.init = Init::Picture(image.into());
         (recipe.image.width, recipe.image.height) = (None, None);
@@ -273,8 +273,8 @@ fn sizes_are_multiples_of_the_deepest_stride() {
         assert!(notes[0].contains(word), "{notes:?}");
     }
     // The layers read decide.
-    recipe.term_mut(TermKind::Gram).expect("a style").layers =
-        vec!["fire3/concat".parse().expect("a layer")];
+    let term = recipe.term_mut(TermKind::is_style).expect("a style");
+    *term.kind.layers_mut().expect("layers") = vec!["fire3/concat".into()];
     let run = recipe.compile(&device, &network).expect("a valid recipe");
     let last = run.plan().last().map(|s| (s.width, s.height));
     assert_eq!(last, Some((72, 40)), "a stride of 4 of conv1 and pool1");

@@ -31,8 +31,8 @@ fn recipe() -> Recipe {
     let mut recipe = Recipe::style(picture(1), [picture(2)])
         .size(40)
         .min_size(40);
-    recipe.terms.retain(|term| term.kind.name() == "content");
-    recipe.terms[0].layers = vec!["fire3/concat".parse().expect("a layer")];
+    recipe.terms.retain(|term| term.kind.is_spatial());
+    *recipe.terms[0].kind.layers_mut().expect("layers") = vec!["fire3/concat".into()];
     recipe.image.init = pixgrad::recipe::Init::Noise;
     recipe
 }

@@ -302,8 +302,8 @@ fn similarities_are_means_over_all_pairs() {
             let weights = recording.given("weights", weights.expect("it fits"));
             let own = record_similarity(&mut recording, kernel, set, weights);
             let zero = record_similarity_to_zero(&mut recording, kernel, set, weights);
-            let output = |name: &str, value, w| {
-                let view = View::new(1, 1, w, 1);
+            let output = |name: &str, value, w: u32| {
+                let view = View::new(1, 1, 1, w);
                 (name.to_string(), Tensor { value, view })
             };
             let outputs = [output("own", own, 41), output("zero", zero, 1)];

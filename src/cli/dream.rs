@@ -143,8 +143,9 @@ struct Dream {
 
 impl Method for Dream {
     fn complete(&mut self, recipe: &mut Recipe, network: &Network) -> anyhow::Result<()> {
-        for term in recipe.terms.iter_mut().filter(|t| t.layers.is_empty()) {
-            term.layers = default_dream_layers(network.graph().architecture);
+        let layers = recipe.terms.iter_mut().filter_map(|t| t.kind.layers_mut());
+        for layers in layers.filter(|layers| layers.is_empty()) {
+            *layers = default_dream_layers(network.graph().architecture);
         }
         Ok(())
     }

@@ -150,12 +150,14 @@ impl PaintArgs {
                 "--style-weights are all 0: at least one must be greater".to_string(),
             ));
         }
-        if let Some(style) = recipe.term_mut(TermKind::Gram) {
-            style.weight = self.style_weight.unwrap_or(style.weight);
+        if let Some(term) = recipe.term_mut(TermKind::is_style)
+            && let Some(style) = term.kind.style_mut()
+        {
             style.target_weights.clone_from(weights);
             style.target_scale.clone_from(&self.style_scale);
             style.target_mask = pictures(&self.style_source_mask);
             style.layers.clone_from(&self.style_layers);
+            term.weight = self.style_weight.unwrap_or(term.weight);
         }
         if self.style_loss.iter().all(|loss| loss.weight == 0.0) {
             return Err(Usage(
@@ -163,7 +165,7 @@ impl PaintArgs {
             ));
         }
         *recipe = std::mem::take(recipe).style_losses(&self.style_loss);
-        if let Some(tv) = recipe.term_mut(TermKind::Tv) {
+        if let Some(tv) = recipe.term_mut(is_tv) {
             tv.weight = self.tv_weight.unwrap_or(tv.weight);
         }
         recipe.apply_masks(pictures(&self.style_mask));
@@ -175,6 +177,10 @@ impl PaintArgs {
         recipe.pooling = self.pooling.unwrap_or(recipe.pooling);
         Ok(())
     }
+}
+
+fn is_tv(kind: &TermKind) -> bool {
+    matches!(kind, TermKind::Tv(_))
 }
 
 fn pictures(paths: &[PathBuf]) -> Vec<Picture> {
@@ -244,9 +250,11 @@ fn recipe(
     let mut recipe = Recipe::style(content, styles.iter().map(PathBuf::as_path));
     args.paint.apply(&mut recipe, styles.len())?;
     recipe.image.preserve_color = args.preserve_color;
-    if let Some(content) = recipe.term_mut(TermKind::Content) {
-        content.weight = args.content_weight;
-        content.layers.clone_from(&args.content_layers);
+    if let Some(term) = recipe.term_mut(TermKind::is_spatial) {
+        term.weight = args.content_weight;
+        if let Some(layers) = term.kind.layers_mut() {
+            layers.clone_from(&args.content_layers);
+        }
     }
     recipe.image.size = long_side(args.size, size);
     Ok(recipe)
@@ -255,6 +263,7 @@ fn recipe(
 #[cfg(test)]
 mod tests {
     use clap::CommandFactory;
+    use pixgrad::recipe::{MmdKernel, StyleKind};
 
     use super::*;
 
@@ -274,13 +283,13 @@ mod tests {
     #[test]
     fn the_help_tells_the_recipes_defaults() {
         let mut recipe = Recipe::style("a", ["b"]);
-        let mut weight = |kind| recipe.term_mut(kind).expect("a term").weight;
+        let mut weight = |is: fn(&TermKind) -> bool| recipe.term_mut(is).expect("a term").weight;
         for (id, expected) in [
             (
                 "style_weight",
-                format!("[default: {}]", weight(TermKind::Gram)),
+                format!("[default: {}]", weight(TermKind::is_style)),
             ),
-            ("tv_weight", format!("[default: {}]", weight(TermKind::Tv))),
+            ("tv_weight", format!("[default: {}]", weight(is_tv))),
             ("size", format!("[default: {SIZE},")),
         ] {
             let command = Only::command();
@@ -291,7 +300,7 @@ mod tests {
             let help = argument.get_help().expect(id).to_string();
             assert!(help.contains(&expected), "{help}");
         }
-        assert_eq!(parsed("a b").content_weight, weight(TermKind::Content));
+        assert_eq!(parsed("a b").content_weight, weight(TermKind::is_spatial));
     }
 
     #[test]
@@ -318,11 +327,12 @@ mod tests {
         );
         let mut recipe = Recipe::style("a", ["b"]);
         args.paint.apply(&mut recipe, 1).expect("valid");
-        assert_eq!(recipe.term_mut(TermKind::Tv).map(|t| t.weight), Some(0.0));
-        let gram = recipe.term_mut(TermKind::Gram).expect("a style term");
-        assert_eq!((gram.weight, &gram.target_scale[..]), (5.0, &[2.0][..]));
-        assert_eq!(gram.layers.len(), 2);
-        assert_eq!(gram.layers[0].weight, 0.5);
+        assert_eq!(recipe.term_mut(is_tv).map(|t| t.weight), Some(0.0));
+        let term = recipe.term_mut(TermKind::is_style).expect("a style term");
+        let (style, _) = term.kind.style().expect("a style");
+        assert_eq!((term.weight, &style.target_scale[..]), (5.0, &[2.0][..]));
+        assert_eq!(style.layers.len(), 2);
+        assert_eq!(style.layers[0].weight, 0.5);
     }
 
     #[test]
@@ -347,9 +357,9 @@ mod tests {
                 ("tv", 4.0)
             ]
         );
-        let mmd = &recipe.terms[2];
-        assert_eq!(mmd.kernel, Some(pixgrad::recipe::MmdKernel::Gaussian));
-        assert!(mmd.relative && mmd.layers.len() == 1 && mmd.target.len() == 1);
+        let (style, kind) = recipe.terms[2].kind.style().expect("a style");
+        assert_eq!(kind, StyleKind::Mmd(MmdKernel::Gaussian { sigma: None }));
+        assert!(style.relative && style.layers.len() == 1 && style.target.len() == 1);
         let nothing = parsed("a b --style-loss gram:0,bn:0");
         assert!(
             nothing

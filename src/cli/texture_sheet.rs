@@ -126,8 +126,8 @@ pub fn run(
 
 fn with_layers(recipe: &Recipe, layers: &[LayerWeight]) -> Recipe {
     let mut recipe = recipe.clone();
-    for term in recipe.terms.iter_mut().filter(|t| t.kind.is_style()) {
-        term.layers = layers.to_vec();
+    for style in recipe.terms.iter_mut().filter_map(|t| t.kind.style_mut()) {
+        style.layers = layers.to_vec();
     }
     recipe
 }

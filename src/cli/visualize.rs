@@ -9,7 +9,7 @@ use clap::{ArgGroup, Args};
 use pixgrad::image::sheet;
 use pixgrad::recipe::classify::{Size, classify};
 use pixgrad::recipe::{
-    Canvas, Class, Position, Progress, Recipe, Run, Subject, VisualizePreset, stretched,
+    Canvas, Class, Position, Progress, Recipe, Run, Subject, TermKind, VisualizePreset, stretched,
 };
 use pixgrad::{Image, Network};
 use serde_json::json;
@@ -166,7 +166,11 @@ impl Method for Visualize<'_> {
         };
         let canvas = Canvas::of(field);
         recipe.image.size = Some(canvas.side);
-        recipe.terms[0].unit = Some(Position::At(canvas.unit, canvas.unit));
+        for term in &mut recipe.terms {
+            if let TermKind::Activation(activation) = &mut term.kind {
+                activation.unit = Some(Position::At(canvas.unit, canvas.unit));
+            }
+        }
         self.crop = Some(canvas);
         Ok(())
     }

@@ -33,14 +33,20 @@ impl Masks {
             Ok(mask)
         };
         Ok(Self {
-            image: term.mask.as_ref().map(&mut read).transpose()?,
-            targets: term
-                .target_mask
+            image: term.kind.fields().mask().map(&mut read).transpose()?,
+            targets: target_masks(term)
                 .iter()
                 .map(&mut read)
                 .collect::<Result<_, _>>()?,
         })
     }
+}
+
+/// The masks of a style's targets.
+fn target_masks(term: &TermSpec) -> &[Picture] {
+    term.kind
+        .style()
+        .map_or(&[], |(style, _)| &style.target_mask)
 }
 
 /// Whether all masks have the shapes of what they are laid over: `size` is that of the image or of the picture that gives it
@@ -62,7 +68,7 @@ pub(crate) fn check(
                 mask.width, mask.height, size.0, size.1
             )))
         };
-        if let (Some(name), Some(mask)) = (&term.mask, &masks.image) {
+        if let (Some(name), Some(mask)) = (term.kind.fields().mask(), &masks.image) {
             fits(name, mask, size, "the image")?;
             if !recipe.image.transformation.iter().all(still) {
                 return Err(term.wrong(
@@ -70,7 +76,7 @@ pub(crate) fn check(
                 ));
             }
         }
-        let pairs = term.target_mask.iter().zip(&masks.targets);
+        let pairs = target_masks(term).iter().zip(&masks.targets);
         for ((name, mask), size) in pairs.zip(targets(group)) {
             fits(name, mask, size, "its target")?;
         }
@@ -135,7 +141,6 @@ pub(crate) fn layer_mask(
 mod tests {
     use super::*;
     use crate::net::Network;
-    use crate::spec::TermKind;
 
     #[test]
     fn shapes_agree_up_to_a_rounding() {
@@ -151,7 +156,7 @@ mod tests {
         let rgb = (0..60 * 40).flat_map(|i| [if i % 60 < 20 { 1.0 } else { 0.0 }; 3]);
         let mask = Mask::of(&Image::new(60, 40, rgb.collect()).expect("a picture"));
         let graph = Network::open("squeezenet1_1").expect("the embedded network");
-        let term = TermSpec::new(TermKind::Gram);
+        let term = TermSpec::gram(["a.png"]);
         for layer in ["relu_conv1", "fire2/concat", "fire7/concat", "logits"] {
             let node = graph.find(layer).expect("a layer");
             let shape = graph.shape(node, 64, 96).expect("a shape");

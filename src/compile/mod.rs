@@ -15,7 +15,6 @@ pub(crate) mod reuse;
 mod sizes;
 pub(crate) mod stages;
 mod statistics;
-mod style;
 mod targets;
 
 pub use model::auto_model;

@@ -15,6 +15,7 @@ use crate::objective::{
     Guide, Labels, Margin, Masked, Mmd, Selection, Term, Tv, TvBeta, Wasserstein,
 };
 use crate::plan::{Network, Placed};
+use crate::spec::terms::{self, Class, Classes};
 use crate::spec::{Position, Recipe, TermKind, TermSpec};
 
 /// What all terms of a scale are placed with.
@@ -80,29 +81,29 @@ impl Placing<'_> {
                 shape.channels,
             ))
         };
-        let plain: Box<dyn Term> = match spec.kind {
-            TermKind::Tv => match spec.beta {
+        let plain: Box<dyn Term> = match &spec.kind {
+            TermKind::Tv(tv) => match tv.beta {
                 None => Box::new(Tv::new(weight).wrapped(self.recipe.is_tile())),
                 Some(beta) => Box::new(TvBeta::new(beta, weight)?.wrapped(self.recipe.is_tile())),
             },
-            TermKind::AlphaNorm => {
+            TermKind::AlphaNorm(norm) => {
                 let mean = self.network.graph().preprocessing.mean.map(|v| v as f32);
-                Box::new(AlphaNorm::new(mean, spec.alpha.unwrap_or(6.0), weight)?)
+                Box::new(AlphaNorm::new(mean, norm.alpha, weight)?)
             }
-            TermKind::L2 => Box::new(Content::l2(self.origin, image, weight)),
-            TermKind::Energy => Box::new(Energy::new(self.device(), shape(node)?, weight)?),
-            TermKind::Activation => {
-                let selections = self.selections(spec, name, shape(node)?)?;
-                Box::new(Activation::new(selections, spec.square, weight))
+            TermKind::L2(_) => Box::new(Content::l2(self.origin, image, weight)),
+            TermKind::Energy(_) => Box::new(Energy::new(self.device(), shape(node)?, weight)?),
+            TermKind::Activation(activation) => {
+                let selections = self.selections(spec, activation, name, shape(node)?)?;
+                Box::new(Activation::new(selections, activation.square, weight))
             }
-            TermKind::Direction => {
+            TermKind::Direction(given) => {
                 let layer = shape(node)?;
-                let vectors: Vec<f32> = spec
+                let vectors: Vec<f32> = given
                     .direction
                     .iter()
                     .flat_map(|seed| direction(*seed, layer.c))
                     .collect();
-                let power = spec.cosine_power.unwrap_or(0.0) as f32;
+                let power = given.cosine_power as f32;
                 Box::new(Direction::new(
                     self.device(),
                     layer,
@@ -111,80 +112,86 @@ impl Placing<'_> {
                     weight,
                 )?)
             }
-            TermKind::Guide => {
+            TermKind::Guide(_) => {
                 let (values, view, _) = activations(target);
                 Box::new(Guide::new(values, view, weight))
             }
-            TermKind::Inversion => {
+            TermKind::Inversion(_) => {
                 let (values, view, inverse_square) = activations(target);
                 Box::new(Content::inversion(values, view, inverse_square, weight)?)
             }
-            TermKind::Content => {
+            TermKind::Content(_) => {
                 let (values, view, _) = activations(target);
                 Box::new(Content::new(values, view, target.weight(weight)))
             }
-            TermKind::Gram | TermKind::Mmd | TermKind::Bn | TermKind::Wasserstein => {
+            TermKind::Gram(_) | TermKind::Mmd(_) | TermKind::Bn(_) | TermKind::Wasserstein(_) => {
                 let TargetValues::Style(style) = &target.values else {
                     unreachable!("a style was planned without a target");
                 };
                 let (device, layer) = (self.device(), shape(node)?);
                 let (seed, mask) = (self.recipe.seed, target.mask.clone());
                 let weight = target.weight(weight);
-                let term = style_term(device, spec, style, layer, seed, weight, mask)?;
-                return Ok((term, None));
+                return Ok((style_term(device, style, layer, seed, weight, mask)?, None));
             }
-            TermKind::Logit | TermKind::CrossEntropy | TermKind::Margin => {
-                return self.of_classes(spec, shape(node)?, weight);
+            TermKind::Logit(logit) => {
+                let scores = shape(node)?;
+                let classes = self.classes(&logit.class)?;
+                let channels = classes.iter().map(|c| Selection::channel(scores, *c));
+                let channels: Vec<_> = channels.collect();
+                let selections = Selection::upload(self.device(), scores, &channels)?;
+                return Ok((Box::new(Activation::new(selections, false, weight)), None));
+            }
+            TermKind::CrossEntropy(Classes { class }) => {
+                let labels = self.labels(class, shape(node)?)?;
+                let term = CrossEntropy::new(labels.clone(), weight);
+                return Ok((Box::new(term), Some(labels)));
+            }
+            TermKind::Margin(margin) => {
+                let labels = self.labels(&margin.class, shape(node)?)?;
+                let term = Margin::new(
+                    labels.clone(),
+                    !margin.untargeted,
+                    margin.confidence as f32,
+                    weight,
+                );
+                return Ok((Box::new(term), Some(labels)));
             }
         };
         Ok((masked(plain, target.mask.clone()), None))
     }
 
-    /// A term of the classes' scores.
-    fn of_classes(
-        &self,
-        spec: &TermSpec,
-        scores: View,
-        weight: f64,
-    ) -> Result<(Box<dyn Term>, Option<Labels>), Error> {
+    /// The index of each image's class.
+    fn classes(&self, classes: &[Class]) -> Result<Vec<u32>, Error> {
         let graph = self.network.graph();
-        let classes = spec
-            .class
+        let classes = classes
             .iter()
             .map(|class| Ok(graph.class_index(&class.to_string())? as u32))
             .collect::<Result<Vec<_>, Error>>()?;
         let of_each = |i: u32| classes[if classes.len() > 1 { i as usize } else { 0 }];
-        let classes: Vec<u32> = (0..self.image.n).map(of_each).collect();
-        if spec.kind == TermKind::Logit {
-            let channels = classes.iter().map(|c| Selection::channel(scores, *c));
-            let channels: Vec<_> = channels.collect();
-            let selections = Selection::upload(self.device(), scores, &channels)?;
-            return Ok((Box::new(Activation::new(selections, false, weight)), None));
-        }
+        Ok((0..self.image.n).map(of_each).collect())
+    }
+
+    /// Each image's class on the device.
+    fn labels(&self, classes: &[Class], scores: View) -> Result<Labels, Error> {
+        let classes = self.classes(classes)?;
         let ones = vec![1.0; classes.len()];
-        let labels = Labels::new(self.device(), scores, &classes, &ones)?;
-        let term: Box<dyn Term> = if spec.kind == TermKind::CrossEntropy {
-            Box::new(CrossEntropy::new(labels.clone(), weight))
-        } else {
-            let confidence = spec.confidence.unwrap_or(0.0) as f32;
-            Box::new(Margin::new(
-                labels.clone(),
-                !spec.untargeted,
-                confidence,
-                weight,
-            ))
-        };
-        Ok((term, Some(labels)))
+        Ok(Labels::new(self.device(), scores, &classes, &ones)?)
     }
 
     /// What of a layer each image is to answer with.
-    fn selections(&self, spec: &TermSpec, name: &str, layer: View) -> Result<Buffer, Error> {
+    fn selections(
+        &self,
+        spec: &TermSpec,
+        activation: &terms::Activation,
+        name: &str,
+        layer: View,
+    ) -> Result<Buffer, Error> {
         let of_channel = |channel: Option<u32>| {
             let whole = match channel {
                 Some(channel) => Selection::channel(layer, channel),
                 None => Selection::whole(layer),
             };
-            let (row, column) = match spec.unit {
+            let (row, column) = match activation.unit {
                 None => return whole,
                 Some(Position::Center) => Selection::center(layer),
                 Some(Position::At(row, column)) => (row, column),
@@ -195,7 +202,7 @@ impl Placing<'_> {
                 ..whole
             }
         };
-        let selections: Vec<Selection> = match &spec.channel[..] {
+        let selections: Vec<Selection> = match &activation.channel[..] {
             [] => vec![of_channel(None)],
             channels => channels.iter().map(|c| of_channel(Some(*c))).collect(),
         };
@@ -242,7 +249,6 @@ fn masked(term: Box<dyn Term>, mask: Option<Given>) -> Box<dyn Term> {
 /// A term of the feature vectors of a layer, wherever they stand.
 pub(crate) fn style_term(
     device: &Device,
-    spec: &TermSpec,
     target: &StyleTarget,
     layer: View,
     seed: u64,
@@ -251,8 +257,8 @@ pub(crate) fn style_term(
 ) -> Result<Box<dyn Term>, Error> {
     Ok(match target {
         StyleTarget::Gram(gram) => masked(Box::new(Gram::new(gram, layer.c, weight)), mask),
-        StyleTarget::Moments(goal) => {
-            let term = if spec.kind == TermKind::Bn {
+        StyleTarget::Moments { goal, deviations } => {
+            let term = if *deviations {
                 ChannelStatistics::bn(goal, weight)
             } else {
                 ChannelStatistics::linear(goal, weight)

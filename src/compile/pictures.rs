@@ -34,7 +34,7 @@ impl Pictures {
         let starts = starts.collect::<Result<Vec<_>, Error>>()?;
         let (mut targets, mut masks) = (Vec::new(), Vec::new());
         for term in &recipe.terms {
-            let own = term.target.iter().map(&mut read);
+            let own = term.kind.targets().iter().map(&mut read);
             targets.push(own.collect::<Result<Vec<_>, Error>>()?);
             masks.push(Masks::load(term, &mut read)?);
         }

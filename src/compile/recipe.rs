@@ -84,7 +84,7 @@ impl CompiledRecipe {
                 "the recipe has no [[term]]: there is nothing to optimize".to_string(),
             ));
         }
-        stages::check(recipe)?;
+        recipe.validate_steps()?;
         let network = &network
             .rewired(recipe.padding, recipe.pooling)
             .stored(recipe.precision);
@@ -102,7 +102,9 @@ impl CompiledRecipe {
                     .to_string(),
             ));
         }
-        stages::check_keep(recipe, sizes.len())?;
+        if let Some(keep) = recipe.keep {
+            keep.validate(recipe, sizes.len())?;
+        }
         let asked = sizes[sizes.len() - 1];
         let tile = tile(recipe, &layers, network);
         for size in &mut sizes {

@@ -12,7 +12,7 @@ pub(crate) fn batch(recipe: &Recipe) -> Result<u32, Error> {
     let lists = recipe
         .terms
         .iter()
-        .flat_map(|t| [t.channel.len(), t.class.len(), t.direction.len()])
+        .map(|term| term.kind.fields().per_image())
         .chain([pictures]);
     let longest = lists.clone().max().unwrap_or(1).max(1);
     let batch = recipe.image.batch.map_or(longest, |n| n as usize);

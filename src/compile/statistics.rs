@@ -264,8 +264,14 @@ pub(crate) fn similarity(
     let weights = device.buffer_from("weights", &thin.padded_weights())?;
     let weights = recording.given("weights", weights);
     let values = record_similarity(&mut recording, kernel, picked, weights);
+    let values = record_kept(
+        &mut recording,
+        "similarities",
+        values,
+        View::new(1, 1, 1, thin.count()),
+    );
     let loaded = run_once(device, recording)?;
-    let values = device.download(loaded.buffer(values))?;
+    let values = loaded.read(values)?;
     let products = values.iter().zip(&thin.weights);
     Ok(products.map(|(v, w)| f64::from(*v) * f64::from(*w)).sum())
 }

@@ -11,15 +11,15 @@ use super::objective::style_term;
 use super::pictures::{Pictures, resized};
 use super::reuse::TargetCache;
 use super::statistics::{self, Normal, OfPicture};
-use super::style::{StyleNeed, target_kernel};
 use crate::Error;
 use crate::device::{Buffer, Given, Kind, Later, Scalar};
 use crate::image::{Image, Mask, size_for_long_side};
-use crate::kernels::View;
+use crate::kernels::{VectorKernel, View};
 use crate::net::NodeId;
 use crate::objective::{MmdTarget, Spread, VectorSet, goal_view};
 use crate::plan::Network;
-use crate::spec::{PreserveColor, Recipe, TermKind, TermSpec};
+use crate::spec::terms::{Comparison, Style, StyleKind, Wanted};
+use crate::spec::{MmdKernel, PreserveColor, Recipe, TermKind, TermSpec};
 
 /// Targets of every term and layer of a recipe at one scale.
 #[derive(Debug, Default)]
@@ -55,8 +55,8 @@ pub(crate) enum TargetValues {
 pub(crate) enum StyleTarget {
     /// [C⁺, C⁺].
     Gram(Given),
-    /// Means and variances, [2, C⁺].
-    Moments(Given),
+    /// Means and variances, [2, C⁺], and whether the term compares deviations, too.
+    Moments { goal: Given, deviations: bool },
     /// Of a normal distribution.
     Normal {
         means: Given,
@@ -92,25 +92,28 @@ enum StyleValues {
 }
 
 impl StyleTarget {
-    /// A place for what `spec` compares a layer of `channels` channels with; `positions` are those of the layer for each target
+    /// A place for what a style compares a layer of `channels` channels with; `positions` are those of the layer for each target
     /// picture that has a share.
-    fn plan(spec: &TermSpec, channels: u32, positions: &[(u32, f64)]) -> Self {
+    fn plan(kind: StyleKind, channels: u32, positions: &[(u32, f64)]) -> Self {
         let padded = channels.next_multiple_of(4) as usize;
         let reals = |len: usize| Given::later(Kind::Real, len);
-        match spec.style_need() {
-            StyleNeed::Gram => Self::Gram(reals(padded * padded)),
-            StyleNeed::Moments => Self::Moments(reals(goal_view(channels).len())),
-            StyleNeed::Normal => Self::Normal {
+        match kind.wanted() {
+            Wanted::Gram => Self::Gram(reals(padded * padded)),
+            Wanted::Moments => Self::Moments {
+                goal: reals(goal_view(channels).len()),
+                deviations: kind == StyleKind::Bn,
+            },
+            Wanted::Normal => Self::Normal {
                 means: reals(padded),
                 covariance: reals(padded * padded),
                 root: reals(padded * padded),
             },
-            StyleNeed::Vectors => {
+            Wanted::Vectors(kernel) => {
                 let set = VectorSet::new(channels, positions);
                 let (gamma, similarity) = (Later::default(), Later::default());
                 Self::Vectors {
                     target: MmdTarget {
-                        kernel: target_kernel(spec, &gamma),
+                        kernel: vector_kernel(kernel, &gamma),
                         vectors: reals(set.view.len()),
                         set,
                         similarity: similarity.clone().into(),
@@ -126,7 +129,9 @@ impl StyleTarget {
     fn fill(&self, found: &StyleValues) {
         match (self, found) {
             (Self::Gram(place), StyleValues::Gram(buffer))
-            | (Self::Moments(place), StyleValues::Moments(buffer)) => place.set(buffer.clone()),
+            | (Self::Moments { goal: place, .. }, StyleValues::Moments(buffer)) => {
+                place.set(buffer.clone());
+            }
             (
                 Self::Normal {
                     means,
@@ -186,24 +191,24 @@ impl Scale<'_> {
     fn styles(
         &self,
         group: usize,
-        spec: &TermSpec,
+        style: &Style,
     ) -> impl Iterator<Item = (usize, &Arc<Image>, (u32, u32), f64)> {
         let sizes: Vec<_> = self.pictures.targets[group]
             .iter()
             .enumerate()
-            .map(|(which, picture)| self.style_size(spec, which, picture))
+            .map(|(which, picture)| self.style_size(style, which, picture))
             .collect();
         let pictures = self.pictures.targets[group]
             .iter()
             .zip(sizes)
-            .zip(spec.blend());
+            .zip(style.blend());
         pictures
             .enumerate()
             .map(|(which, ((picture, size), share))| (which, picture, size, share))
             .filter(|(.., share)| *share > 0.0)
     }
 
-    fn style_size(&self, spec: &TermSpec, which: usize, picture: &Image) -> (u32, u32) {
+    fn style_size(&self, style: &Style, which: usize, picture: &Image) -> (u32, u32) {
         let long = match self.native {
             Some(full) => {
                 let (width, height) = picture.size();
@@ -212,7 +217,7 @@ impl Scale<'_> {
             }
             None => f64::from(self.size.0.max(self.size.1)),
         };
-        let long = (long * spec.scale_of(which)).round().max(1.0) as u32;
+        let long = (long * style.scale_of(which)).round().max(1.0) as u32;
         size_not_enlarged(picture, long)
     }
 
@@ -239,23 +244,23 @@ impl Scale<'_> {
     fn style_statistics(
         &self,
         group: usize,
-        spec: &TermSpec,
+        (spec, style, kind): (&TermSpec, &Style, StyleKind),
         nodes: &[NodeId],
     ) -> Result<Vec<StyleStatistic>, Error> {
         let device = self.network.device();
         let masks = &self.pictures.masks[group].targets;
-        let need = spec.style_need();
+        let wanted = kind.wanted();
         let (mut shares, mut images) = (Vec::new(), Vec::new());
         let mut of_grams: Vec<Vec<Buffer>> = Vec::new();
         let mut of_moments: Vec<Vec<OfPicture>> = Vec::new();
-        for (which, picture, size, share) in self.styles(group, spec) {
+        for (which, picture, size, share) in self.styles(group, style) {
             let image = resized(picture, size)?;
             let masks = self.layer_masks(spec, nodes, masks.get(which), size)?;
-            let spread = match need {
-                StyleNeed::Normal => Spread::Covariances,
-                _ => Spread::Variances,
+            let spread = match wanted {
+                Wanted::Normal => Spread::Covariances,
+                Wanted::Gram | Wanted::Moments | Wanted::Vectors(_) => Spread::Variances,
             };
-            if need == StyleNeed::Gram {
+            if wanted == Wanted::Gram {
                 of_grams.push(named(
                     grams(self.network, &image, nodes, &masks),
                     spec,
@@ -268,44 +273,40 @@ impl Scale<'_> {
             shares.push(share);
             images.push(image);
         }
-        let sets: Vec<VectorSet> = match need {
-            StyleNeed::Vectors => {
-                let set = |node: &NodeId| self.vector_set(group, spec, *node);
-                nodes.iter().map(set).collect::<Result<_, _>>()?
+        let (mut sets, mut vectors) = (Vec::new(), Vec::new());
+        if matches!(wanted, Wanted::Vectors(_)) {
+            for node in nodes {
+                let channels = self.network.graph().node(*node).channels;
+                let positions = self.positions(group, spec, style, *node)?;
+                sets.push(VectorSet::new(channels, &positions));
             }
-            _ => Vec::new(),
-        };
-        let vectors = match need {
-            StyleNeed::Vectors => {
-                let images: Vec<&Image> = images.iter().collect();
-                statistics::vectors(self.network, &images, nodes, &sets)?
-            }
-            _ => Vec::new(),
-        };
+            let images: Vec<&Image> = images.iter().collect();
+            vectors = statistics::vectors(self.network, &images, nodes, &sets)?;
+        }
         let of_node = |i: usize, node: &NodeId| {
             let channels = self.network.graph().node(*node).channels;
             let mixture = || -> Vec<_> {
                 let pictures = of_moments.iter().map(|found| &found[i]);
                 pictures.zip(shares.iter().copied()).collect()
             };
-            let values = match need {
-                StyleNeed::Gram => {
+            let values = match wanted {
+                Wanted::Gram => {
                     let grams = of_grams.iter().map(|found| &found[i]);
                     let grams: Vec<_> = grams.zip(shares.iter().copied()).collect();
                     StyleValues::Gram(statistics::blended(device, &grams)?)
                 }
-                StyleNeed::Moments => {
+                Wanted::Moments => {
                     StyleValues::Moments(statistics::goal(device, channels, &mixture())?)
                 }
-                StyleNeed::Normal => {
+                Wanted::Normal => {
                     StyleValues::Normal(statistics::normal(device, channels, &mixture())?)
                 }
-                StyleNeed::Vectors => {
+                Wanted::Vectors(kernel) => {
                     let variance = || statistics::variance(device, channels, &mixture());
-                    let gamma = spec.gamma(variance)?;
+                    let gamma = gamma(spec, kernel, variance)?;
                     let known = Later::default();
                     let _ = known.set(gamma);
-                    let kernel = target_kernel(spec, &known);
+                    let kernel = vector_kernel(kernel, &known);
                     StyleValues::Vectors {
                         similarity: statistics::similarity(device, &kernel, &sets[i], &vectors[i])?,
                         vectors: vectors[i].clone(),
@@ -313,8 +314,13 @@ impl Scale<'_> {
                     }
                 }
             };
-            let at_zero = match spec.relative {
-                true => Some(self.value_at_zero(group, spec, *node, &values)?),
+            let at_zero = match style.relative {
+                true => {
+                    let positions = self.positions(group, spec, style, *node)?;
+                    let target = StyleTarget::plan(kind, channels, &positions);
+                    target.fill(&values);
+                    Some(self.value_at_zero(&target, channels)?)
+                }
                 false => None,
             };
             Ok(StyleStatistic { values, at_zero })
@@ -327,19 +333,10 @@ impl Scale<'_> {
     }
 
     /// The value of a style term of weight 1 at all-zero activations.
-    fn value_at_zero(
-        &self,
-        group: usize,
-        spec: &TermSpec,
-        node: NodeId,
-        values: &StyleValues,
-    ) -> Result<f64, Error> {
-        let channels = self.network.graph().node(node).channels;
-        let target = StyleTarget::plan(spec, channels, &self.positions(group, spec, node)?);
-        target.fill(values);
-        let device = self.network.device();
+    fn value_at_zero(&self, target: &StyleTarget, channels: u32) -> Result<f64, Error> {
+        let (device, seed) = (self.network.device(), self.recipe.seed);
         let (layer, weight) = (View::new(1, 1, 1, channels), Scalar::from(1.0f64));
-        let term = style_term(device, spec, &target, layer, self.recipe.seed, weight, None)?;
+        let term = style_term(device, target, layer, seed, weight, None)?;
         statistics::value_at_zero(device, &*term, channels)
     }
 
@@ -348,23 +345,16 @@ impl Scale<'_> {
         &self,
         group: usize,
         spec: &TermSpec,
+        style: &Style,
         node: NodeId,
     ) -> Result<Vec<(u32, f64)>, Error> {
-        self.styles(group, spec)
+        self.styles(group, style)
             .map(|(_, picture, (w, h), share)| {
                 let shape = self.network.graph().shape(node, h, w).map_err(Error::from);
                 let shape = named(shape, spec, picture)?;
                 Ok((shape.width * shape.height, share))
             })
             .collect()
-    }
-
-    fn vector_set(&self, group: usize, spec: &TermSpec, node: NodeId) -> Result<VectorSet, Error> {
-        let channels = self.network.graph().node(node).channels;
-        Ok(VectorSet::new(
-            channels,
-            &self.positions(group, spec, node)?,
-        ))
     }
 }
 
@@ -386,20 +376,20 @@ impl Targets {
                         inverse_square: Later::default(),
                     })
                 };
-                let values = match spec.kind {
-                    TermKind::Content | TermKind::Inversion => activations(scale.size)?,
-                    TermKind::Guide => {
+                let values = match spec.kind.comparison() {
+                    Comparison::Nothing => TargetValues::None,
+                    Comparison::Positions(_) => activations(scale.size)?,
+                    Comparison::BestMatches(_) => {
                         let picture = &scale.pictures.targets[group][0];
                         activations(size_not_enlarged(picture, width.max(height)))?
                     }
-                    kind if kind.is_style() => {
+                    Comparison::Style(style, kind) => {
                         let channels = graph.node(*node).channels;
-                        let positions = scale.positions(group, spec, *node)?;
-                        TargetValues::Style(StyleTarget::plan(spec, channels, &positions))
+                        let positions = scale.positions(group, spec, style, *node)?;
+                        TargetValues::Style(StyleTarget::plan(kind, channels, &positions))
                     }
-                    _ => TargetValues::None,
                 };
-                let mask = match &spec.mask {
+                let mask = match spec.kind.fields().mask() {
                     Some(_) => {
                         let shape = graph.shape(*node, height, width)?;
                         let pixels = shape.height as usize * shape.width as usize;
@@ -409,7 +399,7 @@ impl Targets {
                 };
                 let target = LayerTarget {
                     values,
-                    relative: spec.relative.then(Later::default),
+                    relative: spec.kind.fields().relative().then(Later::default),
                     mask,
                 };
                 targets.insert((group, index), target);
@@ -436,22 +426,21 @@ impl Targets {
                     place.set(masks[node].buffer()?);
                 }
             }
-            match spec.kind {
-                TermKind::Content | TermKind::Inversion | TermKind::Guide => {
+            match spec.kind.comparison() {
+                Comparison::Nothing => {}
+                Comparison::Positions(_) => {
+                    self.compute_activations(scale, (group, spec), &nodes, &masks, scale.size)?;
+                }
+                Comparison::BestMatches(_) => {
                     let picture = &scale.pictures.targets[group][0];
-                    let size = match spec.kind {
-                        TermKind::Guide => {
-                            size_not_enlarged(picture, scale.size.0.max(scale.size.1))
-                        }
-                        _ => scale.size,
-                    };
+                    let size = size_not_enlarged(picture, scale.size.0.max(scale.size.1));
                     self.compute_activations(scale, (group, spec), &nodes, &masks, size)?;
                 }
-                kind if kind.is_style() => {
-                    let find = || scale.style_statistics(group, spec, &nodes);
+                Comparison::Style(style, kind) => {
+                    let find = || scale.style_statistics(group, (spec, style, kind), &nodes);
                     let found = match cache {
                         Some(cache) => {
-                            let styles = scale.styles(group, spec);
+                            let styles = scale.styles(group, style);
                             let pictures = styles.map(|(_, picture, size, _)| (picture, size));
                             cache.get(group, pictures, find)?
                         }
@@ -468,7 +457,6 @@ impl Targets {
                         }
                     }
                 }
-                _ => {}
             }
         }
         Ok(())
@@ -497,7 +485,7 @@ impl Targets {
             };
             values.set(activations.buffer);
             let squares = activations.squares;
-            if spec.kind == TermKind::Inversion {
+            if matches!(spec.kind, TermKind::Inversion(_)) {
                 let _ = inverse_square.set(inverse_norm(squares)?);
             }
             if let Some(later) = &target.relative {
@@ -507,6 +495,42 @@ impl Targets {
         }
         Ok(())
     }
+}
+
+/// The kernel of a term that compares feature vectors; `gamma` is 1/2σ² of a gaussian one.
+fn vector_kernel(kernel: MmdKernel, gamma: &Later) -> VectorKernel {
+    match kernel {
+        MmdKernel::Linear => VectorKernel::Polynomial {
+            constant: 0.0,
+            degree: 1,
+        },
+        MmdKernel::Poly { constant, degree } => VectorKernel::Polynomial {
+            constant: constant as f32,
+            degree,
+        },
+        MmdKernel::Gaussian { .. } => VectorKernel::Gaussian(gamma.clone().into()),
+    }
+}
+
+/// 1/2σ² of a gaussian kernel; `variance` finds σ² where the recipe gives no σ. 1 of any other kernel.
+fn gamma(
+    spec: &TermSpec,
+    kernel: MmdKernel,
+    variance: impl FnOnce() -> Result<f64, Error>,
+) -> Result<f64, Error> {
+    let variance = match kernel {
+        MmdKernel::Linear | MmdKernel::Poly { .. } => return Ok(1.0),
+        MmdKernel::Gaussian { sigma: Some(sigma) } => sigma * sigma,
+        MmdKernel::Gaussian { sigma: None } => variance()?,
+    };
+    let gamma = 0.5 / variance;
+    if gamma > 0.0 && (gamma as f32).is_finite() {
+        return Ok(gamma);
+    }
+    Err(spec.wrong(
+        "a layer's activations are the same at all positions of the target, which leaves no scale for a gaussian kernel: \
+         give `sigma`",
+    ))
 }
 
 /// 1/‖Φ₀‖² of an inversion's target.

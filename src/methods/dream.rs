@@ -5,9 +5,10 @@ use std::str::FromStr;
 use crate::Error;
 use crate::image::{Filter, Image};
 use crate::net::Architecture;
+use crate::spec::terms::{Activation, Energy, Guide};
 use crate::spec::{
     Carry, FilterSpec, Init, LayerWeight, MapSpec, Measure, OptimizerKind, Picture, Recipe,
-    TermKind, TermSpec,
+    TermSpec,
 };
 
 /// The published versions of DeepDream, which differ in objective, normalisation, octaves and step.
@@ -63,19 +64,21 @@ impl Recipe {
     ) -> Self {
         let mut recipe = Self::new();
         recipe.image.init = Init::Picture(picture.into());
-        let kind = match (&subject, preset) {
-            (DreamSubject::Guide(_), _) => TermKind::Guide,
-            (DreamSubject::Layers, DreamPreset::Google) => TermKind::Energy,
-            _ => TermKind::Activation,
+        let term = match (subject, preset) {
+            (DreamSubject::Guide(target), _) => TermSpec::new(Guide { layers, target }),
+            (DreamSubject::Layers, DreamPreset::Google) => TermSpec::new(Energy { layers }),
+            (DreamSubject::Layers, _) => TermSpec::new(Activation {
+                layers,
+                square: preset == DreamPreset::Tf1Lapnorm,
+                ..Activation::default()
+            }),
+            (DreamSubject::Channel(channel), _) => TermSpec::new(Activation {
+                layers,
+                channel: vec![channel],
+                ..Activation::default()
+            }),
         };
-        let mut term = TermSpec::new(kind).weight(-1.0);
-        term.layers = layers;
-        match subject {
-            DreamSubject::Layers => term.square = preset == DreamPreset::Tf1Lapnorm,
-            DreamSubject::Channel(channel) => term.channel = vec![channel],
-            DreamSubject::Guide(guide) => term.target = vec![guide],
-        }
-        recipe.terms = vec![term];
+        recipe.terms = vec![term.weight(-1.0)];
         recipe.optimizer.kind = OptimizerKind::Gradient;
         let normalize = |by| FilterSpec::Normalize { by, epsilon: 1e-8 };
         let (octaves, factor, carry, jitter, iterations, step, filter) = match preset {
@@ -176,11 +179,15 @@ mod tests {
     fn presets_have_their_published_numbers() {
         let recipe = |preset| Recipe::dream("a.png", Vec::new(), DreamSubject::Layers, preset);
         let google = recipe(DreamPreset::Google);
-        assert_eq!(google.terms[0].kind, TermKind::Energy);
+        assert_eq!(google.terms[0].kind, Energy::default().into());
         assert_eq!(google.optimizer.step_size, 1.5 / 255.0);
         let lapnorm = recipe(DreamPreset::Tf1Lapnorm);
         assert_eq!(lapnorm.filters, [FilterSpec::Laplacian { levels: 4 }]);
-        assert!(lapnorm.terms[0].square);
+        let squares = Activation {
+            square: true,
+            ..Activation::default()
+        };
+        assert_eq!(lapnorm.terms[0].kind, squares.into());
         for preset in ["google", "tf1-lapnorm", "tf2", "plain"] {
             assert!(preset.parse::<DreamPreset>().is_ok());
         }

@@ -1,6 +1,6 @@
 //! Fooling images: pictures of nothing that a network is sure about (Nguyen, Yosinski and Clune 2015, section 3.4).
 
-use crate::spec::{Class, FilterSpec, Init, Measure, OptimizerKind, Recipe, TermKind, TermSpec};
+use crate::spec::{Class, FilterSpec, Init, Measure, OptimizerKind, Recipe, TermSpec};
 
 impl Recipe {
     /// Gradient ascent on a class's probability from faint noise around the mean colour, without any regularisation.
@@ -8,10 +8,7 @@ impl Recipe {
     pub fn fool(class: Class, side: u32) -> Self {
         let mut recipe = Self::new().size(side).init(Init::Mean);
         recipe.image.noise = 0.02;
-        recipe.terms = vec![TermSpec {
-            class: vec![class],
-            ..TermSpec::new(TermKind::CrossEntropy)
-        }];
+        recipe.terms = vec![TermSpec::cross_entropy([class])];
         recipe.filters = vec![FilterSpec::Normalize {
             by: Measure::L2,
             epsilon: 0.0,

@@ -2,7 +2,8 @@
 
 use crate::Error;
 use crate::net::Network;
-use crate::spec::{Init, OptimizerKind, Picture, Recipe, TermKind, TermSpec};
+use crate::spec::terms::{AlphaNorm, Inversion, Tv};
+use crate::spec::{Init, OptimizerKind, Picture, Recipe, TermSpec};
 
 /// The norm that the paper's regularisers are divided by, σ_x, that of a mean-free image of 227×227 pixels in units of
 /// 0–255 (x0_sigma of the authors' code), per pixel and squared.
@@ -33,22 +34,14 @@ impl Recipe {
         let mut recipe = Self::new();
         recipe.image.init = Init::Mean;
         recipe.image.noise = 0.05;
-        let inversion = TermSpec {
-            target: vec![picture.into()],
-            ..TermSpec::at(TermKind::Inversion, layer)
-        };
+        let inversion = TermSpec::new(Inversion::at(layer, picture));
         let sigma = SIGMA_SQUARED * pixels as f64;
-        let alpha_norm = TermSpec {
-            alpha: Some(alpha),
-            weight: ALPHA_WEIGHT / 2.0 * 255f64.powf(alpha) / sigma,
-            ..TermSpec::new(TermKind::AlphaNorm)
-        };
-        let tv = TermSpec {
-            beta: Some(beta),
-            // A picture of fewer pixels has as many edges, and so a larger share of its pixels are on one.
-            weight: tv / 2.0 * 255f64.powf(beta) / sigma * (pixels as f64 / PAPER_PIXELS).min(1.0),
-            ..TermSpec::new(TermKind::Tv)
-        };
+        let alpha_norm = TermSpec::new(AlphaNorm { alpha })
+            .weight(ALPHA_WEIGHT / 2.0 * 255f64.powf(alpha) / sigma);
+        // A picture of fewer pixels has as many edges, and so a larger share of its pixels are on one.
+        let share = (pixels as f64 / PAPER_PIXELS).min(1.0);
+        let tv = TermSpec::new(Tv { beta: Some(beta) })
+            .weight(tv / 2.0 * 255f64.powf(beta) / sigma * share);
         recipe.terms = vec![inversion, alpha_norm, tv];
         recipe.optimizer.kind = OptimizerKind::Lbfgs;
         recipe.optimizer.iterations = 300;

@@ -4,28 +4,30 @@ use std::str::FromStr;
 
 use crate::Error;
 use crate::net::Architecture;
-use crate::spec::{Init, LayerWeight, MmdKernel, Picture, Recipe, TermKind, TermSpec};
+use crate::spec::terms::{Content, Style};
+use crate::spec::{Init, LayerWeight, MmdKernel, Picture, Recipe, StyleKind, TermKind, TermSpec};
 
 /// How styles are compared: a term, and its share of the style's weight.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct StyleLoss {
-    /// One of [`TermKind::STYLES`].
-    pub kind: TermKind,
-    /// Of `mmd`.
-    pub kernel: Option<MmdKernel>,
+    /// Which term.
+    pub kind: StyleKind,
     /// Factor on the style's weight.
     pub weight: f64,
 }
 
 impl StyleLoss {
     /// Every loss by the name it goes by.
-    pub const NAMES: [(&str, TermKind, Option<MmdKernel>); 6] = [
-        ("gram", TermKind::Gram, None),
-        ("mmd-linear", TermKind::Mmd, Some(MmdKernel::Linear)),
-        ("mmd-poly", TermKind::Mmd, Some(MmdKernel::Poly)),
-        ("mmd-gaussian", TermKind::Mmd, Some(MmdKernel::Gaussian)),
-        ("bn", TermKind::Bn, None),
-        ("wasserstein", TermKind::Wasserstein, None),
+    pub const NAMES: [(&str, StyleKind); 6] = [
+        ("gram", StyleKind::Gram),
+        ("mmd-linear", StyleKind::Mmd(MmdKernel::Linear)),
+        ("mmd-poly", StyleKind::Mmd(MmdKernel::SQUARE)),
+        (
+            "mmd-gaussian",
+            StyleKind::Mmd(MmdKernel::Gaussian { sigma: None }),
+        ),
+        ("bn", StyleKind::Bn),
+        ("wasserstein", StyleKind::Wasserstein),
     ];
 }
 
@@ -35,12 +37,12 @@ impl FromStr for StyleLoss {
     /// `NAME` or `NAME:WEIGHT`.
     fn from_str(text: &str) -> Result<Self, Error> {
         let (name, weight) = text.split_once(':').unwrap_or((text, "1"));
-        let known = Self::NAMES.iter().find(|(n, ..)| *n == name.trim());
-        let Some((_, kind, kernel)) = known else {
+        let known = Self::NAMES.iter().find(|(n, _)| *n == name.trim());
+        let Some((_, kind)) = known else {
             return Err(Error::Recipe(format!(
                 "`{}` is no style loss; there are {}",
                 name.trim(),
-                Self::NAMES.map(|(name, ..)| name).join(", ")
+                Self::NAMES.map(|(name, _)| name).join(", ")
             )));
         };
         let number = weight.trim().parse::<f64>().ok();
@@ -53,7 +55,6 @@ impl FromStr for StyleLoss {
             })?;
         Ok(Self {
             kind: *kind,
-            kernel: *kernel,
             weight,
         })
     }
@@ -68,14 +69,12 @@ impl Recipe {
         content: impl Into<Picture>,
         styles: impl IntoIterator<Item = S>,
     ) -> Self {
-        let content = content.into();
         let mut recipe = Self::painting(styles);
-        let content_term = TermSpec {
-            target: vec![content],
+        let content = Content {
             relative: true,
-            ..TermSpec::new(TermKind::Content)
+            ..Content::new(content)
         };
-        recipe.terms.insert(0, content_term);
+        recipe.terms.insert(0, TermSpec::new(content));
         recipe.image.init = Init::Content;
         recipe
     }
@@ -83,17 +82,16 @@ impl Recipe {
     /// Compares the styles by these losses, each in a term of its own, in place of the first style term.
     #[must_use]
     pub fn style_losses(mut self, losses: &[StyleLoss]) -> Self {
-        let Some(at) = self.terms.iter().position(|t| t.kind.is_style()) else {
+        let style = |term: &TermSpec| term.kind.style().map(|(style, _)| style.clone());
+        let mut numbered = self.terms.iter().enumerate();
+        let Some((at, style)) = numbered.find_map(|(at, term)| Some((at, style(term)?))) else {
             return self;
         };
-        let style = self.terms.remove(at);
-        let terms = losses.iter().map(|loss| TermSpec {
-            kind: loss.kind,
-            kernel: loss.kernel,
-            weight: style.weight * loss.weight,
-            ..style.clone()
-        });
-        self.terms.splice(at..at, terms);
+        let weight = self.terms[at].weight;
+        let terms = losses
+            .iter()
+            .map(|loss| TermSpec::new(loss.kind.of(style.clone())).weight(weight * loss.weight));
+        self.terms.splice(at..=at, terms);
         self
     }
 
@@ -105,44 +103,44 @@ impl Recipe {
         }
         let terms = std::mem::take(&mut self.terms);
         for term in terms {
-            if !term.kind.is_style() || term.target.len() != masks.len() {
-                self.terms.push(term);
-                continue;
-            }
-            for (i, (mask, share)) in masks.iter().zip(term.blend()).enumerate() {
-                self.terms.push(TermSpec {
-                    target: vec![term.target[i].clone()],
+            let (style, kind) = match term.kind.style() {
+                Some((style, kind)) if style.target.len() == masks.len() => (style, kind),
+                _ => {
+                    self.terms.push(term);
+                    continue;
+                }
+            };
+            for (i, (mask, share)) in masks.iter().zip(style.blend()).enumerate() {
+                let scales = &style.target_scale;
+                let one = Style {
+                    target: vec![style.target[i].clone()],
                     target_weights: Vec::new(),
-                    target_scale: term
-                        .target_scale
+                    target_scale: scales
                         .get(i)
-                        .or(term.target_scale.first())
+                        .or(scales.first())
                         .copied()
                         .into_iter()
                         .collect(),
-                    target_mask: term.target_mask.get(i).cloned().into_iter().collect(),
+                    target_mask: style.target_mask.get(i).cloned().into_iter().collect(),
                     mask: Some(mask.clone()),
-                    weight: share * term.weight,
-                    ..term.clone()
-                });
+                    ..style.clone()
+                };
+                let term = TermSpec::new(kind.of(one)).weight(share * term.weight);
+                self.terms.push(term);
             }
         }
     }
 
     /// What `style` and `texture` have in common: the styles' Gram matrices, total variation, the schedule.
     pub(crate) fn painting<S: Into<Picture>>(styles: impl IntoIterator<Item = S>) -> Self {
-        let target = styles.into_iter().map(Into::into).collect();
         let mut recipe = Self::new();
+        let style = Style {
+            relative: true,
+            ..Style::new(styles)
+        };
         recipe.terms = vec![
-            TermSpec {
-                target,
-                relative: true,
-                ..TermSpec::new(TermKind::Gram)
-            },
-            TermSpec {
-                weight: 4.0,
-                ..TermSpec::new(TermKind::Tv)
-            },
+            TermSpec::new(TermKind::Gram(style)),
+            TermSpec::tv().weight(4.0),
         ];
         recipe.image.min_size = Some(128);
         recipe.optimizer.iterations = 60;
@@ -219,8 +217,9 @@ mod tests {
     #[test]
     fn masks_make_a_term_of_each_style() {
         let mut recipe = Recipe::style("c", ["a", "b"]);
-        let style = recipe.term_mut(TermKind::Gram).expect("a style term");
-        style.weight = 3.0;
+        let term = recipe.term_mut(TermKind::is_style).expect("a style term");
+        term.weight = 3.0;
+        let style = term.kind.style_mut().expect("a style");
         style.target_weights = vec![1.0, 2.0];
         style.target_scale = vec![1.0, 0.5];
         style.target_mask = vec!["sa".into(), "sb".into()];
@@ -229,27 +228,22 @@ mod tests {
         assert_eq!(recipe, before, "no masks, no change");
 
         recipe.apply_masks(vec!["ma".into(), "mb".into()]);
-        let kinds: Vec<_> = recipe.terms.iter().map(|t| t.kind).collect();
-        let expected = [
-            TermKind::Content,
-            TermKind::Gram,
-            TermKind::Gram,
-            TermKind::Tv,
-        ];
-        assert_eq!(kinds, expected);
+        let kinds: Vec<_> = recipe.terms.iter().map(|t| t.kind.name()).collect();
+        assert_eq!(kinds, ["content", "gram", "gram", "tv"]);
         for (term, (name, weight, scale)) in recipe.terms[1..3]
             .iter()
             .zip([("a", 1.0, 1.0), ("b", 2.0, 0.5)])
         {
-            assert_eq!(term.target, [Picture::from(name)]);
-            assert_eq!(term.mask, Some(Picture::from(format!("m{name}").as_str())));
+            let (style, _) = term.kind.style().expect("a style");
+            assert_eq!(style.target, [Picture::from(name)]);
+            assert_eq!(style.mask, Some(Picture::from(format!("m{name}").as_str())));
             assert_eq!(
-                term.target_mask,
+                style.target_mask,
                 [Picture::from(format!("s{name}").as_str())]
             );
-            assert!((term.weight - weight).abs() < 1e-12 && term.relative);
-            assert_eq!(term.target_scale, [scale]);
-            assert!(term.target_weights.is_empty());
+            assert!((term.weight - weight).abs() < 1e-12 && style.relative);
+            assert_eq!(style.target_scale, [scale]);
+            assert!(style.target_weights.is_empty());
         }
     }
 

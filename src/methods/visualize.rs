@@ -4,9 +4,10 @@ use std::str::FromStr;
 
 use crate::image::Image;
 use crate::net::ReceptiveField;
+use crate::spec::terms::{Activation, Direction};
 use crate::spec::{
     Class, FilterSpec, Init, MapSpec, Measure, OptimizerKind, Position, ProgressPolicy,
-    ProjectionSpec, Recipe, TermKind, TermSpec,
+    ProjectionSpec, Recipe, TermSpec,
 };
 
 /// What is to answer.
@@ -98,23 +99,17 @@ impl Recipe {
     #[must_use]
     pub fn visualize(subject: Subject, preset: VisualizePreset, side: u32) -> Self {
         let term = match subject {
-            Subject::Classes(class) => TermSpec {
-                class,
-                ..TermSpec::new(TermKind::Logit)
-            },
+            Subject::Classes(classes) => TermSpec::logit(classes),
             Subject::Channels {
                 layer,
                 channels,
                 unit,
-            } => TermSpec {
+            } => TermSpec::new(Activation {
                 channel: channels,
                 unit,
-                ..TermSpec::at(TermKind::Activation, &layer)
-            },
-            Subject::Directions { layer, seeds } => TermSpec {
-                direction: seeds,
-                ..TermSpec::at(TermKind::Direction, &layer)
-            },
+                ..Activation::at(&layer)
+            }),
+            Subject::Directions { layer, seeds } => TermSpec::new(Direction::at(&layer, seeds)),
         };
         let mut recipe = Self::new().size(side);
         recipe.terms = vec![term.weight(-1.0)];

@@ -281,7 +281,11 @@ fn record_means(
     weights: ValueId,
 ) -> ValueId {
     let rows = x.view.w;
-    let values = recording.transient("similarities", Kind::Real, rows as usize);
+    let values = recording.transient(
+        "similarities",
+        Kind::Real,
+        rows.next_multiple_of(4) as usize,
+    );
     let set = |x: Tensor| Set {
         value: x.value,
         matrix: Matrix::of_view(x.view),

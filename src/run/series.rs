@@ -60,23 +60,14 @@ impl Series {
         for term in &recipe.terms {
             term.resolve(network)?;
         }
+        // The content picture comes with every run; the recipe's own need not even exist.
+        let stand_in = Picture::from(Image::filled(1, 1, [0.0; 3])?);
+        for target in recipe.contents_mut() {
+            *target = stand_in.clone();
+        }
         // In memory a picture is read once and known by its place there.
-        let spatial = recipe
-            .terms
-            .iter_mut()
-            .filter(|term| term.kind.is_spatial());
-        let contents: Vec<_> = spatial
-            .map(|term| std::mem::take(&mut term.target))
-            .collect();
         for picture in recipe.pictures_mut() {
             *picture = Picture::Memory(picture.load()?);
-        }
-        let spatial = recipe
-            .terms
-            .iter_mut()
-            .filter(|term| term.kind.is_spatial());
-        for (term, content) in spatial.zip(contents) {
-            term.target = content;
         }
         Ok(Self {
             recipe,
@@ -94,12 +85,8 @@ impl Series {
     pub fn begin(&mut self, content: Arc<Image>, size: Option<u32>) -> Result<&mut Run, Error> {
         let mut recipe = self.recipe.clone();
         recipe.image.size = size;
-        for term in recipe
-            .terms
-            .iter_mut()
-            .filter(|term| term.kind.is_spatial())
-        {
-            term.target = vec![Picture::Memory(Arc::clone(&content))];
+        for target in recipe.contents_mut() {
+            *target = Picture::Memory(Arc::clone(&content));
         }
         let mut compiled = CompiledRecipe::read(&recipe, &self.network)?;
         compiled.cache = Some(Arc::clone(&self.cache));

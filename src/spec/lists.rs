@@ -1,6 +1,9 @@
 //! A list in a recipe that may also be written as its only element.
 
+use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use super::Picture;
 
 #[derive(Deserialize)]
 #[serde(untagged)]
@@ -26,4 +29,14 @@ pub fn deserialize<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
         OneOrMany::One(one) => vec![one],
         OneOrMany::Many(many) => many,
     })
+}
+
+/// The one picture of a term that takes one, which may stand in a list.
+pub fn only<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Picture, D::Error> {
+    let mut pictures: Vec<Picture> = deserialize(deserializer)?;
+    match (pictures.pop(), pictures.is_empty()) {
+        (None, _) => Err(D::Error::custom("needs a `target` picture")),
+        (Some(_), false) => Err(D::Error::custom("takes one target picture")),
+        (Some(picture), true) => Ok(picture),
+    }
 }

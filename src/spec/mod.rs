@@ -1,17 +1,23 @@
 //! The recipe as a plain value: what `pixgrad run` reads and `--save-recipe` writes.
 
+mod filter;
 mod image;
+mod keep;
 mod lists;
+mod map;
 mod optimizer;
 mod picture;
-mod stages;
-mod term;
+mod projection;
+pub mod terms;
 
+pub use filter::{FilterSpec, Measure};
 pub use image::{Carry, ImageSpec, Init, PreserveColor};
+pub use keep::KeepSpec;
+pub use map::MapSpec;
 pub use optimizer::{OptimizerKind, OptimizerSpec, Progress as ProgressPolicy};
 pub use picture::Picture;
-pub use stages::{BallNorm, FilterSpec, KeepSpec, MapSpec, Measure, ProjectionSpec};
-pub use term::{Class, LayerWeight, MmdKernel, Position, TermKind, TermSpec};
+pub use projection::{BallNorm, ProjectionSpec};
+pub use terms::{Class, LayerWeight, MmdKernel, Position, StyleKind, TermKind, TermSpec};
 
 use std::path::Path;
 
@@ -129,11 +135,16 @@ impl Recipe {
 
     /// Every picture that the recipe names.
     pub(crate) fn pictures_mut(&mut self) -> impl Iterator<Item = &mut Picture> {
-        let of_terms = self.terms.iter_mut().flat_map(|t| {
-            let masks = t.mask.iter_mut().chain(&mut t.target_mask);
-            t.target.iter_mut().chain(masks)
-        });
+        let of_terms = self.terms.iter_mut();
+        let of_terms = of_terms.flat_map(|term| term.kind.fields_mut().pictures_mut());
         self.image.init.pictures_mut().iter_mut().chain(of_terms)
+    }
+
+    /// The targets that are compared position by position.
+    pub(crate) fn contents_mut(&mut self) -> impl Iterator<Item = &mut Picture> {
+        self.terms
+            .iter_mut()
+            .filter_map(|term| term.kind.content_mut())
     }
 
     /// Long side of the result, in pixels.
@@ -178,9 +189,48 @@ impl Recipe {
         self.padding == Padding::Wrap
     }
 
-    /// The first term of a kind.
-    pub fn term_mut(&mut self, kind: TermKind) -> Option<&mut TermSpec> {
-        self.terms.iter_mut().find(|t| t.kind == kind)
+    /// The first term of a kind: `recipe.term_mut(TermKind::is_style)`,
+    /// `recipe.term_mut(|kind| matches!(kind, TermKind::Tv(_)))`.
+    pub fn term_mut(&mut self, is: impl Fn(&TermKind) -> bool) -> Option<&mut TermSpec> {
+        self.terms.iter_mut().find(|term| is(&term.kind))
+    }
+
+    /// Whether the steps can be taken: the optimizer, the filters, the projections, and how they go together. Terms are
+    /// checked one by one with [`TermSpec::validate`].
+    ///
+    /// # Errors
+    /// [`Error::Recipe`] with the part and what is wrong.
+    pub(crate) fn validate_steps(&self) -> Result<(), Error> {
+        self.optimizer.validate()?;
+        let fail = |reason: &str| Err(Error::Recipe(reason.to_string()));
+        if self.optimizer.kind == OptimizerKind::Lbfgs {
+            if !self.image.transformation.is_empty() {
+                return fail(
+                    "optimizer: lbfgs compares the objective of one iteration with that of the next, so it takes no random \
+                     transformation",
+                );
+            }
+            if !(self.filters.is_empty() && self.projections.is_empty()) {
+                return fail(
+                    "optimizer: lbfgs needs the gradient as it is and moves the image itself: it takes no filter and no \
+                     projection",
+                );
+            }
+        }
+        if self.is_tile() && self.image.transformation.contains(&MapSpec::Warp) {
+            return fail(
+                "transformation `warp` does not wrap around: it is not for a recipe with `padding = \"wrap\"`",
+            );
+        }
+        self.filters.iter().try_for_each(FilterSpec::validate)?;
+        for projection in &self.projections {
+            projection.validate()?;
+            let ball = matches!(projection, ProjectionSpec::Ball { .. });
+            if ball && !self.image.parameterisation.is_empty() {
+                return fail("projection ball: is for pixels, not for a parameterised image");
+            }
+        }
+        Ok(())
     }
 }
 

@@ -2,6 +2,11 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::Error;
+
+/// Most iterations of a scale: they are counted in a u32 over all scales.
+const MAX_ITERATIONS: u64 = 100_000_000;
+
 /// What steps the image.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -66,6 +71,43 @@ impl Default for OptimizerSpec {
             history: 10,
             progress: None,
         }
+    }
+}
+
+impl OptimizerSpec {
+    /// Whether its numbers can be used.
+    ///
+    /// # Errors
+    /// [`Error::Recipe`] with what is wrong.
+    pub fn validate(&self) -> Result<(), Error> {
+        let unit = |v: f32| (0.0..1.0).contains(&v);
+        let positive = |v: f32| v > 0.0 && v.is_finite();
+        let most = self.initial_iterations.unwrap_or(0).max(self.iterations);
+        let wrong = if !positive(self.step_size) {
+            format!("step_size is {}; it must be greater than 0", self.step_size)
+        } else if !(0.0..=1.0).contains(&self.final_step) {
+            format!("final_step is {}; it must be in [0, 1]", self.final_step)
+        } else if !unit(self.beta1) || !unit(self.beta2) {
+            format!(
+                "beta1 and beta2 are {} and {}; they must be in [0, 1)",
+                self.beta1, self.beta2
+            )
+        } else if !positive(self.epsilon) {
+            format!("epsilon is {}; it must be greater than 0", self.epsilon)
+        } else if most > MAX_ITERATIONS {
+            format!("{most} iterations; there can be {MAX_ITERATIONS} at every scale")
+        } else if !unit(self.average) {
+            format!("average is {}; it must be in [0, 1)", self.average)
+        } else if !(1..=127).contains(&self.history) {
+            format!("history is {}; it must be from 1 to 127", self.history)
+        } else if self.kind == OptimizerKind::Lbfgs && self.average > 0.0 {
+            "lbfgs ends at its best point: it takes no average".to_string()
+        } else if self.progress.is_some() && self.kind != OptimizerKind::Gradient {
+            "`progress` is for the optimizer `gradient`".to_string()
+        } else {
+            return Ok(());
+        };
+        Err(Error::Recipe(format!("optimizer: {wrong}")))
     }
 }
 

@@ -3,9 +3,10 @@
 use super::{Attack, AttackMethod, Goal, Recipe, rounded};
 use crate::Error;
 use crate::image::Image;
+use crate::spec::terms::{L2, Margin};
 use crate::spec::{
     BallNorm, Class, FilterSpec, Init, KeepSpec, MapSpec, Measure, OptimizerKind, Picture,
-    ProjectionSpec, TermKind, TermSpec,
+    ProjectionSpec, TermSpec,
 };
 
 /// Where the term that pulls towards the class stands in every attack's recipe.
@@ -32,24 +33,22 @@ impl Recipe {
             .iter()
             .map(|c| Class::Index(*c as u32))
             .collect();
-        let of_class = |kind, weight| TermSpec {
-            class: class.clone(),
-            ..TermSpec::new(kind).weight(weight)
-        };
+        let cross_entropy = |weight| TermSpec::cross_entropy(class.clone()).weight(weight);
         // Towards the class, or away from it.
         let sign = if goal.targeted { 1.0 } else { -1.0 };
         let c = f64::from(attack.initial_c(goal.targeted));
         // Σ(x − x₀)², not its mean.
         let elements = images.first().map_or(0, |image| image.rgb.len());
-        let distance = TermSpec::new(TermKind::L2).weight(elements as f64);
-        let margin = |weight| TermSpec {
+        let distance = TermSpec::new(L2 {}).weight(elements as f64);
+        let margin = Margin {
+            class: class.clone(),
             untargeted: !goal.targeted,
-            confidence: Some(attack.confidence),
-            ..of_class(TermKind::Margin, weight)
+            confidence: attack.confidence,
         };
+        let margin = |weight| TermSpec::new(margin.clone()).weight(weight);
         match attack.method {
             AttackMethod::Lbfgs => {
-                recipe.terms = vec![of_class(TermKind::CrossEntropy, sign * c), distance];
+                recipe.terms = vec![cross_entropy(sign * c), distance];
                 recipe.optimizer.kind = OptimizerKind::Lbfgs;
                 return Ok(recipe);
             }
@@ -65,11 +64,11 @@ impl Recipe {
                 recipe.optimizer.beta2 = 0.999;
             }
             AttackMethod::DeepFool => {
-                recipe.terms = vec![of_class(TermKind::Logit, 1.0)];
+                recipe.terms = vec![TermSpec::logit(class)];
                 return Ok(recipe);
             }
             AttackMethod::Fgsm | AttackMethod::Bim | AttackMethod::MiFgsm | AttackMethod::Pgd => {
-                recipe.terms = vec![of_class(TermKind::CrossEntropy, sign)];
+                recipe.terms = vec![cross_entropy(sign)];
                 recipe.optimizer.kind = OptimizerKind::Gradient;
                 recipe.filters = filters(attack);
                 recipe.projections = vec![ProjectionSpec::Ball {

@@ -201,8 +201,12 @@ impl Checkpoint {
                 "a picture of its recipe was in the memory of a program, and only that program can go on from it",
             ));
         }
-        toml::from_str(self.metadata("recipe"))
-            .map_err(|e| self.stored.fail(format!("its recipe cannot be read: {e}")))
+        toml::from_str(self.metadata("recipe")).map_err(|e| self.unreadable(&e))
+    }
+
+    fn unreadable(&self, error: &toml::de::Error) -> Error {
+        self.stored
+            .fail(format!("its recipe cannot be read: {error}"))
     }
 
     /// Whether recipe and network are those that it was made with.
@@ -219,7 +223,9 @@ impl Checkpoint {
                 "it was made with the network `{model}` (hash {weights}), {other}"
             )));
         }
-        if portable(recipe, network)? != self.metadata("recipe") {
+        // Another version of the program may have written the same recipe in another order.
+        let read = |text: &str| toml::from_str::<Recipe>(text).map_err(|e| self.unreadable(&e));
+        if read(&portable(recipe, network)?)? != read(self.metadata("recipe"))? {
             return Err(self.stored.fail("it was made with another recipe"));
         }
         Ok(())

@@ -1,0 +1,421 @@
+//! The terms of the objective, as a recipe has them: one enum, and for each kind a struct with its own fields and checks.
+
+mod activation;
+mod classes;
+mod content;
+mod direction;
+mod guide;
+mod image;
+mod layer;
+mod read;
+mod style;
+
+pub use activation::{Activation, Energy, Position};
+pub use classes::{Class, Classes, Margin};
+pub use content::{Content, Inversion};
+pub use direction::Direction;
+pub use guide::Guide;
+pub use image::{AlphaNorm, L2, Tv};
+pub use layer::LayerWeight;
+pub(crate) use style::Wanted;
+pub use style::{Mmd, MmdKernel, Style, StyleKind};
+
+use serde::Serialize;
+
+use crate::Error;
+use crate::spec::Picture;
+
+/// One term of the objective.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct TermSpec {
+    /// Which formula, with what it needs.
+    #[serde(flatten)]
+    pub kind: TermKind,
+    /// Weight of the whole term; negative maximises.
+    pub weight: f64,
+}
+
+/// The formulas that the engine has, each with its fields.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum TermKind {
+    /// mean((F − P)²).
+    Content(Content),
+    /// 1/(4C²)·Σ(G/N − A/N_s)².
+    Gram(Style),
+    /// Maximum mean discrepancy of the feature vectors, with a [`MmdKernel`].
+    Mmd(Mmd),
+    /// (1/C)·Σ(μ−μ')² + (σ−σ')².
+    Bn(Style),
+    /// Wasserstein distance of the feature vectors' normal distributions.
+    Wasserstein(Style),
+    /// Total variation of the image.
+    Tv(Tv),
+    /// Mean activation of a layer, a channel or a unit.
+    Activation(Activation),
+    /// ½Σa² over a layer.
+    Energy(Energy),
+    /// Dot products with the best-matching feature vectors of a guide picture.
+    Guide(Guide),
+    /// Mean dot product with a direction in the space of channels.
+    Direction(Direction),
+    /// A class's score before the softmax.
+    Logit(Classes),
+    /// −log softmax at a class.
+    CrossEntropy(Classes),
+    /// How far a class is from winning, or from losing, in logits (Carlini and Wagner 2017, f₆).
+    Margin(Margin),
+    /// ‖Φ−Φ₀‖²/‖Φ₀‖².
+    Inversion(Inversion),
+    /// Σ|x − mean|^α.
+    AlphaNorm(AlphaNorm),
+    /// mean (x − x₀)² with x₀ the start picture.
+    L2(L2),
+}
+
+/// What every kind of term can be asked. The answers without a body of their own are those of a term that has no such part.
+pub(crate) trait TermFields {
+    /// Whether the values can be used; else what is wrong, as the second half of a sentence about the term.
+    fn validate(&self) -> Result<(), String> {
+        Ok(())
+    }
+
+    /// What the term reads.
+    fn reads(&self) -> Reads<'_>;
+
+    /// Its layers, where it reads some of the caller's choice.
+    fn layers_mut(&mut self) -> Option<&mut Vec<LayerWeight>> {
+        None
+    }
+
+    /// Its pictures: targets, then the mask, then the targets' masks.
+    fn pictures_mut(&mut self) -> Vec<&mut Picture> {
+        Vec::new()
+    }
+
+    /// Where in the image it counts.
+    fn mask(&self) -> Option<&Picture> {
+        None
+    }
+
+    /// Whether each layer's value is divided by the value at all-zero activations.
+    fn relative(&self) -> bool {
+        false
+    }
+
+    /// How many images of a batch have an entry of their own in it; 1 or less: all share one.
+    fn per_image(&self) -> usize {
+        0
+    }
+}
+
+/// What a term reads.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) enum Reads<'a> {
+    /// The image itself.
+    Image,
+    /// The scores of the classes.
+    Classes,
+    /// These layers; where there are none, the usual ones.
+    Layers(&'a [LayerWeight], UsualLayers),
+}
+
+/// The layers of a term that names none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum UsualLayers {
+    /// Those that keep the content.
+    Content,
+    /// Those that make the style.
+    Style,
+    /// There are none: the recipe must name them.
+    None,
+}
+
+/// What a term compares the image with.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) enum Comparison<'a> {
+    /// No picture.
+    Nothing,
+    /// A picture's activations, position by position: the picture gives the image its shape.
+    Positions(&'a Picture),
+    /// A picture's feature vectors, each position with the one that matches it best.
+    BestMatches(&'a Picture),
+    /// Statistics of the feature vectors of some pictures.
+    Style(&'a Style, StyleKind),
+}
+
+impl TermSpec {
+    /// A term of weight 1.
+    #[must_use]
+    pub fn new(kind: impl Into<TermKind>) -> Self {
+        Self {
+            kind: kind.into(),
+            weight: 1.0,
+        }
+    }
+
+    /// A `content` term at the network's usual layers.
+    #[must_use]
+    pub fn content(target: impl Into<Picture>) -> Self {
+        Self::new(Content::new(target))
+    }
+
+    /// A `gram` term at the network's usual layers.
+    #[must_use]
+    pub fn gram<P: Into<Picture>>(targets: impl IntoIterator<Item = P>) -> Self {
+        Self::new(TermKind::Gram(Style::new(targets)))
+    }
+
+    /// A `tv` term: the mean of squared differences.
+    #[must_use]
+    pub fn tv() -> Self {
+        Self::new(Tv::default())
+    }
+
+    /// A `cross_entropy` term.
+    #[must_use]
+    pub fn cross_entropy(classes: impl IntoIterator<Item = Class>) -> Self {
+        Self::new(TermKind::CrossEntropy(Classes::new(classes)))
+    }
+
+    /// A `logit` term.
+    #[must_use]
+    pub fn logit(classes: impl IntoIterator<Item = Class>) -> Self {
+        Self::new(TermKind::Logit(Classes::new(classes)))
+    }
+
+    /// The term with another weight.
+    #[must_use]
+    pub fn weight(mut self, weight: f64) -> Self {
+        self.weight = weight;
+        self
+    }
+
+    /// The term at these layers.
+    ///
+    /// # Panics
+    /// If the term reads the image or the scores of the classes, and so has no layers.
+    #[must_use]
+    pub fn layers<L: Into<LayerWeight>>(mut self, layers: impl IntoIterator<Item = L>) -> Self {
+        let name = self.kind.name();
+        let Some(own) = self.kind.layers_mut() else {
+            panic!("a term `{name}` has no layers");
+        };
+        *own = layers.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// Whether the values can be used. Pictures and layers are not looked at.
+    ///
+    /// # Errors
+    /// [`Error::Recipe`] with the term and what is wrong.
+    pub fn validate(&self) -> Result<(), Error> {
+        if !self.weight.is_finite() {
+            return Err(self.wrong("the weight must be a finite number"));
+        }
+        let fields = self.kind.fields();
+        fields.validate().map_err(|reason| self.wrong(&reason))
+    }
+
+    pub(crate) fn wrong(&self, reason: &str) -> Error {
+        Error::Recipe(format!("term `{}`: {reason}", self.kind.name()))
+    }
+}
+
+impl TermKind {
+    /// The name in recipes, reports and traces.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Content(_) => "content",
+            Self::Gram(_) => "gram",
+            Self::Mmd(_) => "mmd",
+            Self::Bn(_) => "bn",
+            Self::Wasserstein(_) => "wasserstein",
+            Self::Tv(_) => "tv",
+            Self::Activation(_) => "activation",
+            Self::Energy(_) => "energy",
+            Self::Guide(_) => "guide",
+            Self::Direction(_) => "direction",
+            Self::Logit(_) => "logit",
+            Self::CrossEntropy(_) => "cross_entropy",
+            Self::Margin(_) => "margin",
+            Self::Inversion(_) => "inversion",
+            Self::AlphaNorm(_) => "alpha_norm",
+            Self::L2(_) => "l2",
+        }
+    }
+
+    pub(crate) fn fields(&self) -> &dyn TermFields {
+        match self {
+            Self::Content(fields) => fields,
+            Self::Gram(fields) | Self::Bn(fields) | Self::Wasserstein(fields) => fields,
+            Self::Mmd(fields) => fields,
+            Self::Tv(fields) => fields,
+            Self::Activation(fields) => fields,
+            Self::Energy(fields) => fields,
+            Self::Guide(fields) => fields,
+            Self::Direction(fields) => fields,
+            Self::Logit(fields) | Self::CrossEntropy(fields) => fields,
+            Self::Margin(fields) => fields,
+            Self::Inversion(fields) => fields,
+            Self::AlphaNorm(fields) => fields,
+            Self::L2(fields) => fields,
+        }
+    }
+
+    pub(crate) fn fields_mut(&mut self) -> &mut dyn TermFields {
+        match self {
+            Self::Content(fields) => fields,
+            Self::Gram(fields) | Self::Bn(fields) | Self::Wasserstein(fields) => fields,
+            Self::Mmd(fields) => fields,
+            Self::Tv(fields) => fields,
+            Self::Activation(fields) => fields,
+            Self::Energy(fields) => fields,
+            Self::Guide(fields) => fields,
+            Self::Direction(fields) => fields,
+            Self::Logit(fields) | Self::CrossEntropy(fields) => fields,
+            Self::Margin(fields) => fields,
+            Self::Inversion(fields) => fields,
+            Self::AlphaNorm(fields) => fields,
+            Self::L2(fields) => fields,
+        }
+    }
+
+    pub(crate) fn comparison(&self) -> Comparison<'_> {
+        match self {
+            Self::Content(Content { target, .. }) | Self::Inversion(Inversion { target, .. }) => {
+                Comparison::Positions(target)
+            }
+            Self::Guide(Guide { target, .. }) => Comparison::BestMatches(target),
+            Self::Gram(style) => Comparison::Style(style, StyleKind::Gram),
+            Self::Bn(style) => Comparison::Style(style, StyleKind::Bn),
+            Self::Wasserstein(style) => Comparison::Style(style, StyleKind::Wasserstein),
+            Self::Mmd(Mmd { style, kernel }) => Comparison::Style(style, StyleKind::Mmd(*kernel)),
+            Self::Tv(_)
+            | Self::Activation(_)
+            | Self::Energy(_)
+            | Self::Direction(_)
+            | Self::Logit(_)
+            | Self::CrossEntropy(_)
+            | Self::Margin(_)
+            | Self::AlphaNorm(_)
+            | Self::L2(_) => Comparison::Nothing,
+        }
+    }
+
+    /// The pictures that it compares with.
+    #[must_use]
+    pub fn targets(&self) -> &[Picture] {
+        match self.comparison() {
+            Comparison::Nothing => &[],
+            Comparison::Positions(target) | Comparison::BestMatches(target) => {
+                std::slice::from_ref(target)
+            }
+            Comparison::Style(style, _) => &style.target,
+        }
+    }
+
+    /// The layers that the recipe names; `None` where it reads the image or the scores of the classes.
+    pub fn layers_mut(&mut self) -> Option<&mut Vec<LayerWeight>> {
+        self.fields_mut().layers_mut()
+    }
+
+    /// The target that it compares with position by position, where it does.
+    pub(crate) fn content_mut(&mut self) -> Option<&mut Picture> {
+        match self {
+            Self::Content(Content { target, .. }) | Self::Inversion(Inversion { target, .. }) => {
+                Some(target)
+            }
+            _ => None,
+        }
+    }
+
+    /// What all styles have, where it is one.
+    pub fn style_mut(&mut self) -> Option<&mut Style> {
+        match self {
+            Self::Gram(style) | Self::Bn(style) | Self::Wasserstein(style) => Some(style),
+            Self::Mmd(mmd) => Some(&mut mmd.style),
+            _ => None,
+        }
+    }
+
+    /// What all styles have, and how this one is compared, where it is one.
+    #[must_use]
+    pub fn style(&self) -> Option<(&Style, StyleKind)> {
+        match self.comparison() {
+            Comparison::Style(style, kind) => Some((style, kind)),
+            _ => None,
+        }
+    }
+
+    /// Whether it compares the feature vectors of a layer with those of target pictures, wherever they are.
+    #[must_use]
+    pub fn is_style(&self) -> bool {
+        self.style().is_some()
+    }
+
+    /// Whether it compares with a target position by position: its target gives the image its shape.
+    #[must_use]
+    pub fn is_spatial(&self) -> bool {
+        matches!(self.comparison(), Comparison::Positions(_))
+    }
+
+    /// Whether it reads the scores of the classes.
+    #[must_use]
+    pub fn is_of_classes(&self) -> bool {
+        self.fields().reads() == Reads::Classes
+    }
+}
+
+/// Makes a kind of the fields that only it has.
+macro_rules! kind_of {
+    ($($name:ident),*) => {$(
+        impl From<$name> for TermKind {
+            fn from(fields: $name) -> Self {
+                Self::$name(fields)
+            }
+        }
+    )*};
+}
+
+kind_of!(
+    Content, Mmd, Tv, Activation, Energy, Guide, Direction, Margin, Inversion, AlphaNorm, L2
+);
+
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "the signature serde calls"
+)]
+fn is_no(value: &bool) -> bool {
+    !*value
+}
+
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "the signature serde calls"
+)]
+fn is_zero(value: &f64) -> bool {
+    *value == 0.0
+}
+
+/// That an exponent or factor of a name is a number, 0 or more.
+fn not_negative(name: &str, value: f64) -> Result<(), String> {
+    if value >= 0.0 && value.is_finite() {
+        Ok(())
+    } else {
+        Err(format!("`{name}` must be a number, 0 or more"))
+    }
+}
+
+/// That an exponent of a name is a number of at least 1.
+fn at_least_one(name: &str, value: f64) -> Result<(), String> {
+    if value >= 1.0 && value.is_finite() {
+        Ok(())
+    } else {
+        Err(format!("`{name}` must be a number of at least 1"))
+    }
+}
+
+#[cfg(test)]
+mod tests;

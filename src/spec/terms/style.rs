@@ -1,0 +1,307 @@
+//! Styles: terms that compare statistics of a layer's feature vectors with those of target pictures, wherever they are.
+
+use serde::{Deserialize, Serialize};
+
+use super::{LayerWeight, Reads, TermFields, TermKind, UsualLayers, is_no, not_negative};
+use crate::spec::{Picture, lists};
+
+/// What all styles have; all of it that `gram`, `bn` and `wasserstein` have.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Style {
+    /// The layers it reads, each with a weight; none: the network's usual ones.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub layers: Vec<LayerWeight>,
+    /// The picture or pictures it compares with.
+    #[serde(skip_serializing_if = "Vec::is_empty", with = "lists")]
+    pub target: Vec<Picture>,
+    /// How several targets are blended; normalised to sum 1. None: evenly.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub target_weights: Vec<f64>,
+    /// Long side of a target relative to the image's, one number for all or one for each; relative to its own where the
+    /// image has no `size` and is native, too. Targets are never enlarged. None: 1.
+    #[serde(skip_serializing_if = "Vec::is_empty", with = "lists")]
+    pub target_scale: Vec<f64>,
+    /// Where in the image the term counts, white where it does, in the image's shape.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mask: Option<Picture>,
+    /// Which part of each target counts, one picture for each, in its target's shape. None: all of it.
+    #[serde(skip_serializing_if = "Vec::is_empty", with = "lists")]
+    pub target_mask: Vec<Picture>,
+    /// Divides each layer's value by the value it has at all-zero activations.
+    #[serde(skip_serializing_if = "is_no")]
+    pub relative: bool,
+}
+
+impl Style {
+    /// At the network's usual layers, blended evenly.
+    #[must_use]
+    pub fn new<P: Into<Picture>>(targets: impl IntoIterator<Item = P>) -> Self {
+        Self {
+            target: targets.into_iter().map(Into::into).collect(),
+            ..Self::default()
+        }
+    }
+
+    /// The scale of a target, see `target_scale`.
+    #[must_use]
+    pub fn scale_of(&self, target: usize) -> f64 {
+        let scales = &self.target_scale;
+        scales
+            .get(target)
+            .or(scales.first())
+            .copied()
+            .unwrap_or(1.0)
+    }
+
+    /// The targets' weights, summing to 1.
+    #[must_use]
+    pub fn blend(&self) -> Vec<f64> {
+        if self.target_weights.is_empty() {
+            return vec![1.0 / self.target.len() as f64; self.target.len()];
+        }
+        let sum: f64 = self.target_weights.iter().sum();
+        self.target_weights.iter().map(|w| w / sum).collect()
+    }
+}
+
+impl TermFields for Style {
+    fn validate(&self) -> Result<(), String> {
+        let targets = self.target.len();
+        if targets == 0 {
+            return Err("needs a `target` picture".to_string());
+        }
+        let weights = &self.target_weights;
+        if !weights.is_empty() && weights.len() != targets {
+            return Err(format!(
+                "{} weights for {targets} target pictures; give one for each",
+                weights.len(),
+            ));
+        }
+        let sum: f64 = weights.iter().sum();
+        if weights.iter().any(|w| !w.is_finite() || *w < 0.0) || (!weights.is_empty() && sum <= 0.0)
+        {
+            return Err("the targets' weights must be 0 or more, and not all 0".to_string());
+        }
+        let scales = &self.target_scale;
+        if scales.iter().any(|s| !(*s > 0.0 && s.is_finite())) {
+            return Err("`target_scale` must be a number greater than 0".to_string());
+        }
+        for (what, given, one_for_all) in [
+            ("target_scale", scales.len(), true),
+            ("target_mask", self.target_mask.len(), false),
+        ] {
+            if given > 0 && given != targets && !(one_for_all && given == 1) {
+                return Err(format!(
+                    "`{what}` has {given} for {targets} target pictures; give one for each"
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    fn reads(&self) -> Reads<'_> {
+        Reads::Layers(&self.layers, UsualLayers::Style)
+    }
+
+    fn layers_mut(&mut self) -> Option<&mut Vec<LayerWeight>> {
+        Some(&mut self.layers)
+    }
+
+    fn pictures_mut(&mut self) -> Vec<&mut Picture> {
+        let targets = self.target.iter_mut().chain(&mut self.mask);
+        targets.chain(&mut self.target_mask).collect()
+    }
+
+    fn mask(&self) -> Option<&Picture> {
+        self.mask.as_ref()
+    }
+
+    fn relative(&self) -> bool {
+        self.relative
+    }
+}
+
+/// Maximum mean discrepancy of the feature vectors.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Mmd {
+    /// What all styles have.
+    #[serde(flatten)]
+    pub style: Style,
+    /// What two feature vectors are compared with.
+    #[serde(flatten)]
+    pub kernel: MmdKernel,
+}
+
+impl TermFields for Mmd {
+    fn validate(&self) -> Result<(), String> {
+        self.kernel.validate()?;
+        let masked = self.style.mask.is_some() || !self.style.target_mask.is_empty();
+        if masked && matches!(StyleKind::Mmd(self.kernel).wanted(), Wanted::Vectors(_)) {
+            return Err(
+                "takes no mask with this kernel, which compares positions one by one: that is for the kernel linear, and for \
+                 poly with constant 0 and degree 2"
+                    .to_string(),
+            );
+        }
+        self.style.validate()
+    }
+
+    fn reads(&self) -> Reads<'_> {
+        self.style.reads()
+    }
+
+    fn layers_mut(&mut self) -> Option<&mut Vec<LayerWeight>> {
+        self.style.layers_mut()
+    }
+
+    fn pictures_mut(&mut self) -> Vec<&mut Picture> {
+        self.style.pictures_mut()
+    }
+
+    fn mask(&self) -> Option<&Picture> {
+        self.style.mask()
+    }
+
+    fn relative(&self) -> bool {
+        self.style.relative
+    }
+}
+
+/// The kernels of `mmd`, each with its numbers.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kernel", rename_all = "snake_case", try_from = "KernelKeys")]
+pub enum MmdKernel {
+    /// xᵀy, ÷C.
+    Linear,
+    /// (xᵀy + c)^d, ÷4C².
+    Poly {
+        /// c.
+        constant: f64,
+        /// d.
+        degree: u32,
+    },
+    /// exp(−‖x−y‖²/2σ²).
+    Gaussian {
+        /// σ, in units of the activations; absent: σ² is half the mean squared distance of the target's feature vectors.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        sigma: Option<f64>,
+    },
+}
+
+impl MmdKernel {
+    /// `poly` with the numbers that it has where a recipe gives none: (xᵀy)².
+    pub const SQUARE: Self = Self::Poly {
+        constant: 0.0,
+        degree: 2,
+    };
+
+    fn validate(self) -> Result<(), String> {
+        match self {
+            Self::Linear | Self::Gaussian { sigma: None } => Ok(()),
+            Self::Poly { constant, degree } => {
+                if !(1..=8).contains(&degree) {
+                    return Err("`degree` must be a whole number from 1 to 8".to_string());
+                }
+                not_negative("constant", constant)
+            }
+            Self::Gaussian { sigma: Some(sigma) } if sigma > 0.0 && sigma.is_finite() => Ok(()),
+            Self::Gaussian { sigma: Some(_) } => {
+                Err("`sigma` must be a number greater than 0".to_string())
+            }
+        }
+    }
+}
+
+/// A kernel as a recipe file has it: its numbers are keys beside its name.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct KernelKeys {
+    kernel: Option<KernelName>,
+    constant: Option<f64>,
+    degree: Option<u32>,
+    sigma: Option<f64>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum KernelName {
+    Linear,
+    Poly,
+    Gaussian,
+}
+
+impl TryFrom<KernelKeys> for MmdKernel {
+    type Error = &'static str;
+
+    fn try_from(keys: KernelKeys) -> Result<Self, Self::Error> {
+        let kernel = keys
+            .kernel
+            .ok_or("needs a `kernel`: linear, poly or gaussian")?;
+        let of_poly = keys.constant.is_some() || keys.degree.is_some();
+        if of_poly && kernel != KernelName::Poly {
+            return Err("`constant` and `degree` are for the kernel poly");
+        }
+        if keys.sigma.is_some() && kernel != KernelName::Gaussian {
+            return Err("`sigma` is for the kernel gaussian");
+        }
+        Ok(match kernel {
+            KernelName::Linear => Self::Linear,
+            KernelName::Poly => Self::Poly {
+                constant: keys.constant.unwrap_or(0.0),
+                degree: keys.degree.unwrap_or(2),
+            },
+            KernelName::Gaussian => Self::Gaussian { sigma: keys.sigma },
+        })
+    }
+}
+
+/// How styles are compared.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum StyleKind {
+    /// [`TermKind::Gram`].
+    Gram,
+    /// [`TermKind::Mmd`] with a kernel.
+    Mmd(MmdKernel),
+    /// [`TermKind::Bn`].
+    Bn,
+    /// [`TermKind::Wasserstein`].
+    Wasserstein,
+}
+
+/// What a style needs of its targets.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) enum Wanted {
+    /// Gram matrices.
+    Gram,
+    /// Means and variances of the channels.
+    Moments,
+    /// Means and covariances of the channels.
+    Normal,
+    /// The feature vectors themselves, to be compared with a kernel.
+    Vectors(MmdKernel),
+}
+
+impl StyleKind {
+    /// A term's kind that compares a style in this way.
+    #[must_use]
+    pub fn of(self, style: Style) -> TermKind {
+        match self {
+            Self::Gram => TermKind::Gram(style),
+            Self::Mmd(kernel) => TermKind::Mmd(Mmd { style, kernel }),
+            Self::Bn => TermKind::Bn(style),
+            Self::Wasserstein => TermKind::Wasserstein(style),
+        }
+    }
+
+    /// What it needs of the target pictures.
+    pub(crate) fn wanted(self) -> Wanted {
+        match self {
+            // (xᵀy)²/(4C²) is what the Gram matrices' distance is.
+            Self::Gram | Self::Mmd(MmdKernel::SQUARE) => Wanted::Gram,
+            Self::Bn | Self::Mmd(MmdKernel::Linear) => Wanted::Moments,
+            Self::Wasserstein => Wanted::Normal,
+            Self::Mmd(kernel) => Wanted::Vectors(kernel),
+        }
+    }
+}
