@@ -1,18 +1,18 @@
-//! Optimizes the pixels of an image against a fixed, trained CNN, on any GPU.
+//! Optimizes an image's pixels against a pretrained CNN, on any GPU.
 //!
 //! ```text
 //! x* = argmin_x  Σ_k w_k · L_k(φ_l(x))  +  R(x)
 //! ```
 //!
-//! x is the image, φ_l what layer l of the network answers to it, L_k a term such as `content` or `gram`, R a
-//! regularizer such as `tv`. A [`Recipe`] is a plain value that names the network, the start image, the terms and the
-//! optimizer. It is compiled for a [`Device`] and a [`Network`] and then run:
+//! x is the image, φ_l(x) the activations of layer l, L_k a term such as `content` or `gram`, R a regularizer such as `tv`. A
+//! [`Recipe`] is a plain value that names the network, the start image, the terms and the optimizer. It is compiled for a
+//! [`Device`] and a [`Network`] and then run:
 //!
 //! ```
 //! use std::ops::ControlFlow;
 //! use std::path::Path;
 //!
-//! use pixgrad::{Device, DeviceOptions, Error, Network, Recipe, image};
+//! use pixgrad::{Device, DeviceOptions, Error, Network, Recipe};
 //!
 //! fn paint(content: &Path, style: &Path, output: &Path) -> Result<(), Error> {
 //!     let device = Device::new(&DeviceOptions::default())?; // the best GPU, else `cpu`
@@ -26,71 +26,62 @@
 //!         println!("{}: loss {}", progress.iteration, progress.loss);
 //!         ControlFlow::Continue(()) // Break(()) ends the run; the image so far is kept
 //!     })?;
-//!     image::save(output, &run.image()?, image::SaveOptions::default())?;
+//!     run.image()?.save(output)?;
 //!     Ok(())
 //! }
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! #     let samples = Path::new(env!("CARGO_MANIFEST_DIR")).join("samples/images");
 //! #     let output = std::env::temp_dir().join(format!("pixgrad-example-{}.png", std::process::id()));
 //! #     paint(&samples.join("chelsea.png"), &samples.join("starry_night.jpg"), &output)?;
-//! #     assert_eq!(image::load(&output)?.size(), (160, 106));
+//! #     assert_eq!(pixgrad::Image::open(&output)?.size(), (160, 106));
 //! #     std::fs::remove_file(&output)?;
 //! #     Ok(())
 //! # }
 //! ```
 //!
-//! A picture may also be an [`Image`] in memory. A program that has its own `wgpu` device passes it to
-//! [`Device::from_wgpu`], appends iterations to its own command encoder with [`recipe::Run::encode`] and copies the image
-//! to its texture with [`recipe::Run::copy_to_texture`].
+//! - Pictures may also be [`Image`]s in memory. [`Series`] runs one recipe for many content pictures.
+//! - A program that has its own `wgpu` device passes it to [`Device::from_wgpu`], appends iterations to its own command encoder
+//!   with [`Run::encode`] and copies the image to its texture with [`Run::copy_to_texture`].
+//! - The terms of a recipe are in [`terms`]. What a term of one's own is written with is in [`term`].
 //!
-//! # Modules
-//!
-//! Each uses only those above it in this table.
-//!
-//! | module | what lives there |
-//! |---|---|
-//! | [`device`] | adapters, buffers, pipelines; what a kernel is; the `cpu` device |
-//! | [`kernels`] | every kernel: parameters, bindings, dispatch size, twin |
-//! | [`net`] | layer graphs, architectures, weights files, layer names, preprocessing |
-//! | [`image`](mod@image) | picture files, colour, resampling |
-//! | [`objective`] | the terms: value and gradient |
-//! | [`optim`] | the optimizers |
-//! | [`plan`] | network, terms and size as a list of kernel calls with memory for every value |
-//! | [`schedule`] | runs a plan in slices that keep the desktop alive |
-//! | [`recipe`] | the methods: a recipe's parts, sizes from coarse to fine, the run |
-//! | [`bench`](mod@bench) | measures a device: ceilings, kernels, whole iterations |
+//! The folder `examples/` has a program for each of these.
 //!
 //! # Features
 //!
-//! `cli` (on by default) builds the command line tool; a program that embeds the library turns it off. `gl` adds OpenGL ES
-//! adapters.
+//! - `cli` (on by default) builds the command line tool; a program that embeds the library turns it off.
+//! - `gl` adds OpenGL ES adapters.
 
-pub mod bench;
-pub mod compile;
-pub mod device;
+#[doc(hidden)]
+pub mod engine;
 mod error;
-pub mod image;
-pub mod kernels;
-pub mod methods;
-pub mod net;
-pub mod objective;
-pub mod optim;
-pub mod param;
-pub mod plan;
-pub mod run;
-pub mod schedule;
-pub mod spec;
 
-/// All that a recipe needs.
-pub mod recipe {
-    pub use crate::compile::*;
-    pub use crate::methods::*;
-    pub use crate::run::*;
-    pub use crate::spec::*;
-}
+pub(crate) use engine::{
+    compile, device, image, kernels, methods, net, objective, optim, param, plan, run, schedule,
+    spec,
+};
 
-pub use device::{Device, DeviceOptions};
+pub use wgpu;
+
+pub use compile::ScaleReport;
+pub use device::{Device, DeviceError, DeviceInfo, DeviceKind, DeviceOptions, Tuning};
 pub use error::Error;
-pub use image::Image;
-pub use plan::{Network, Precision};
-pub use spec::Recipe;
+pub use image::{Image, ImageError, SaveOptions};
+pub use net::{NetError, Padding, Pooling, WeightsError};
+pub use plan::{Cost, Network, Precision};
+pub use run::{Checkpoint, Outcome, Pace, Progress, Run, ScaleForecast, Series, TEXTURE_FORMATS};
+pub use spec::{
+    BallNorm, Carry, FilterSpec, ImageSpec, Init, KeepSpec, MapSpec, Measure, OptimizerKind,
+    OptimizerSpec, Picture, PreserveColor, ProgressPolicy, ProjectionSpec, Recipe, TermKind,
+    TermSpec,
+};
+
+pub use spec::terms;
+
+/// What a term of one's own is written with: see [`terms::Own`].
+pub mod term {
+    pub use crate::device::{
+        Bindings, Kernel, Kind, Real, Recording, Scalar, Shader, Slot, Source, ValueId, Work,
+    };
+    pub use crate::kernels::{Tensor, View};
+    pub use crate::objective::{Band, Gathered, Loss, Saved, Term};
+}

@@ -2,12 +2,11 @@
 
 use std::ops::ControlFlow;
 
-use pixgrad::image::{self, Filter};
-use pixgrad::recipe::classify::Score;
-use pixgrad::recipe::{
-    Adversarial, Aim, Attack, AttackMethod, BallNorm, Class, Init, Picture, TermSpec, attack,
-    top_one,
-};
+use pixgrad::engine::image::{self, Filter};
+use pixgrad::engine::methods::classify::Score;
+use pixgrad::engine::methods::{Adversarial, Aim, Attack, AttackMethod, attack, top_one};
+use pixgrad::terms::Class;
+use pixgrad::{BallNorm, Init, Picture, TermSpec};
 use pixgrad::{Device, Image, Network, Recipe};
 
 use super::{Desk, sample, samples};

@@ -1,6 +1,6 @@
 //! Control over style and texture: padding, pooling, colours, masks, a scale for each style.
 
-use pixgrad::image::{luma, psnr};
+use pixgrad::engine::image::{luma, psnr};
 
 use super::*;
 

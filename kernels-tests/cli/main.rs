@@ -17,7 +17,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
 use pixgrad::Image;
-use pixgrad::image::{self, Filter, SaveOptions};
+use pixgrad::engine::image::{self, Filter, SaveOptions};
 use safetensors::SafeTensors;
 use serde_json::Value;
 use tempfile::TempDir;

@@ -1,7 +1,7 @@
 //! Every method of optimizing the picture, end to end on small pictures with the embedded network.
 
-use pixgrad::image::psnr;
-use pixgrad::recipe::classify::{Size, classify};
+use pixgrad::engine::image::psnr;
+use pixgrad::engine::methods::classify::{Size, classify};
 use pixgrad::{Device, Network};
 
 use super::*;

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use pixgrad::image::psnr;
+use pixgrad::engine::image::psnr;
 use serde_json::{Value, json};
 
 use crate::Desk;

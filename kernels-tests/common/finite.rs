@@ -1,6 +1,6 @@
 //! A backward pass against central differences of its forward pass, in f64.
 
-use pixgrad::kernels::{View, unpack};
+use pixgrad::engine::kernels::{View, unpack};
 
 /// Half the distance between the two points of a difference.
 const STEP: f32 = 1.0 / 512.0;

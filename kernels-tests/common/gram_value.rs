@@ -1,10 +1,10 @@
 //! The value of the `gram` term for two given sets of feature vectors, as the engine computes it.
 
-use pixgrad::device::{Buffer, Device, Kind, Recording};
-use pixgrad::kernels::{Tensor, View, pack};
-use pixgrad::objective::{Gram, Loss, record_gram, record_value};
-use pixgrad::plan::Program;
-use pixgrad::schedule::Loaded;
+use pixgrad::engine::device::{Buffer, Device, Kind, Recording};
+use pixgrad::engine::kernels::{Tensor, View, pack};
+use pixgrad::engine::objective::{Gram, Loss, record_gram, record_value};
+use pixgrad::engine::plan::Program;
+use pixgrad::engine::schedule::Loaded;
 
 /// `f` and `s` are vectors (positions) of equal length (channels).
 pub fn value(device: &Device, f: &[Vec<f64>], s: &[Vec<f64>]) -> f64 {

@@ -1,6 +1,6 @@
 //! L-BFGS as plainly as it can be written, in f64 over vectors: what the device's is compared with.
 
-use pixgrad::optim::Lbfgs;
+use pixgrad::engine::optim::Lbfgs;
 
 use crate::common::oracle::dot;
 

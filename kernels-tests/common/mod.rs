@@ -12,9 +12,9 @@ pub mod recorded;
 use std::path::PathBuf;
 use std::sync::LazyLock;
 
-use pixgrad::device::{Buffer, Device, DeviceKind, DeviceOptions, Kernel, Kind, list};
-use pixgrad::image::{Filter, Image, load};
-use pixgrad::kernels::View;
+use pixgrad::engine::device::{Buffer, Device, DeviceKind, DeviceOptions, Kernel, Kind, list};
+use pixgrad::engine::image::{Filter, Image, load};
+use pixgrad::engine::kernels::View;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 

@@ -1,6 +1,6 @@
 //! Kernels on f64 data, for derivatives by central differences.
 
-use pixgrad::device::{Buffer, Device, Kernel, Kind};
+use pixgrad::engine::device::{Buffer, Device, Kernel, Kind};
 
 /// Runs a kernel of reals on the oracle and returns all its bindings as they are afterwards.
 pub fn run_f64<K: Kernel>(kernel: &K, bindings: &[&[f64]]) -> Vec<Vec<f64>> {

@@ -1,8 +1,8 @@
 //! A recording run call by call, on any device: what the parts of a plan record, without the plan.
 
-use pixgrad::device::{Buffer, Device, Home, Kind, Recording, ValueId};
-use pixgrad::kernels::{Tensor, View, unpack};
-use pixgrad::optim::Site;
+use pixgrad::engine::device::{Buffer, Device, Home, Kind, Recording, ValueId};
+use pixgrad::engine::kernels::{Tensor, View, unpack};
+use pixgrad::engine::optim::Site;
 
 use crate::common::GPU;
 

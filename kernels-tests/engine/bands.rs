@@ -2,15 +2,15 @@
 
 use std::ops::ControlFlow;
 
-use pixgrad::device::{Buffer, Device, DeviceOptions};
-use pixgrad::kernels::{VectorKernel, View, pack};
-use pixgrad::net::{self, Architecture, NodeId, Padding, Pooling};
-use pixgrad::objective::{
+use pixgrad::engine::device::{Buffer, Device, DeviceOptions};
+use pixgrad::engine::kernels::{VectorKernel, View, pack};
+use pixgrad::engine::net::{self, Architecture, NodeId, Padding, Pooling};
+use pixgrad::engine::objective::{
     Activation, ChannelStatistics, Content, Direction, Energy, Gram, Guide, Masked, Mmd, MmdTarget,
     Selection, Term, Tv, VectorSet, Wasserstein,
 };
-use pixgrad::plan::{Bands, Iteration, Placed, Problem};
-use pixgrad::schedule::Executor;
+use pixgrad::engine::plan::{Bands, Iteration, Placed, Problem};
+use pixgrad::engine::schedule::Executor;
 use pixgrad::{Error, Image, Network, Precision, Recipe};
 
 use crate::common::{GPU, distance, random, uniform};
@@ -498,7 +498,7 @@ fn a_limit_is_kept_with(loss: &str) {
         (0.95..=1.05).contains(&ratio),
         "{allocated} of {peak} bytes"
     );
-    let db = pixgrad::image::psnr(&image, &whole).expect("equal sizes");
+    let db = pixgrad::engine::image::psnr(&image, &whole).expect("equal sizes");
     assert!(db >= 60.0, "{loss}: {db} dB");
 }
 

@@ -3,9 +3,9 @@
 use std::ops::ControlFlow;
 use std::path::Path;
 
-use pixgrad::device::{Device, DeviceOptions};
-use pixgrad::recipe::terms::Activation;
-use pixgrad::recipe::{
+use pixgrad::engine::device::{Device, DeviceOptions};
+use pixgrad::terms::Activation;
+use pixgrad::{
     Checkpoint, FilterSpec, Init, MapSpec, OptimizerKind, Outcome, Recipe, Run, TermKind, TermSpec,
 };
 use pixgrad::{Image, Network};

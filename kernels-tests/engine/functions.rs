@@ -1,6 +1,6 @@
 //! Objectives that need no network: functions of a few numbers with their gradients, as kernels of the tests' own.
 
-use pixgrad::device::{Bindings, Kernel, Real, Shader, Slot, Source, Work};
+use pixgrad::engine::device::{Bindings, Kernel, Real, Shader, Slot, Source, Work};
 
 /// One invocation per image computes it all.
 static SOURCE: Source = Source {

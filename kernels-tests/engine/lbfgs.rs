@@ -2,11 +2,11 @@
 
 use std::ops::ControlFlow;
 
-use pixgrad::device::{Device, Kind, Recording};
-use pixgrad::kernels::{Record, Tensor, View};
-use pixgrad::optim::{Lbfgs, Optimizer, Site};
-use pixgrad::plan::{Iteration, RING_ROWS};
-use pixgrad::schedule::Executor;
+use pixgrad::engine::device::{Device, Kind, Recording};
+use pixgrad::engine::kernels::{Record, Tensor, View};
+use pixgrad::engine::optim::{Lbfgs, Optimizer, Site};
+use pixgrad::engine::plan::{Iteration, RING_ROWS};
+use pixgrad::engine::schedule::Executor;
 
 use crate::common::lbfgs_plain::{self, minimize};
 use crate::common::{GPU, random, uniform};

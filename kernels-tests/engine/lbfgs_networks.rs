@@ -3,14 +3,14 @@
 use std::ops::ControlFlow;
 
 use pixgrad::Network;
-use pixgrad::device::{Device, Recording};
-use pixgrad::image::{Filter, load};
-use pixgrad::kernels::{Tensor, View, pack, unpack};
-use pixgrad::net::NodeId;
-use pixgrad::objective::{Content, Gram, Tv, record_gram};
-use pixgrad::optim::{Adam, Lbfgs, Optimizer};
-use pixgrad::plan::{Forward, Iteration, Placed, Problem, Program, RING_ROWS};
-use pixgrad::schedule::{Executor, Loaded};
+use pixgrad::engine::device::{Device, Recording};
+use pixgrad::engine::image::{Filter, load};
+use pixgrad::engine::kernels::{Tensor, View, pack, unpack};
+use pixgrad::engine::net::NodeId;
+use pixgrad::engine::objective::{Content, Gram, Tv, record_gram};
+use pixgrad::engine::optim::{Adam, Lbfgs, Optimizer};
+use pixgrad::engine::plan::{Forward, Iteration, Placed, Problem, Program, RING_ROWS};
+use pixgrad::engine::schedule::{Executor, Loaded};
 
 use crate::common::lbfgs_plain::minimize;
 use crate::common::{GPU, root};

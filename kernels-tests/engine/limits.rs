@@ -2,11 +2,13 @@
 
 use std::ops::ControlFlow;
 
-use pixgrad::device::Device;
-use pixgrad::kernels::MAX_SIDE;
-use pixgrad::net::{Architecture, NetError};
-use pixgrad::recipe::{Init, LayerWeight, Picture, TermKind, TermSpec, features};
+use pixgrad::engine::device::Device;
+use pixgrad::engine::kernels::MAX_SIDE;
+use pixgrad::engine::methods::features;
+use pixgrad::engine::net::{Architecture, NetError};
+use pixgrad::terms::LayerWeight;
 use pixgrad::{Error, Network, Precision, Recipe};
+use pixgrad::{Init, Picture, TermKind, TermSpec};
 
 use crate::common::{GPU, noise};
 
@@ -81,7 +83,7 @@ fn the_image_is_a_layer_too() {
 /// only pooled is nowhere in memory.
 #[test]
 fn vgg19_needs_little_memory() {
-    let graph = pixgrad::net::Network::random(Architecture::Vgg19, 10, 13, 1);
+    let graph = pixgrad::engine::net::Network::random(Architecture::Vgg19, 10, 13, 1);
     let network = Network::new(&Device::cpu(), graph.expect("a random network"));
     let mut recipe = Recipe::style(noise(64, 64, 7), [noise(64, 64, 8)]);
     recipe.image.min_size = None;

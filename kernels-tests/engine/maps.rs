@@ -6,13 +6,13 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use pixgrad::Network;
-use pixgrad::device::{Device, Kind, Recording};
-use pixgrad::kernels::{Tensor, View, pack, unpack};
-use pixgrad::net::{self, Architecture, NodeId};
-use pixgrad::objective::{Content, Tv};
-use pixgrad::param::{Chain, Colour, Fourier, Jitter, Map, Round, Tanh, Warp};
-use pixgrad::plan::{Iteration, Placed, Problem};
-use pixgrad::schedule::Executor;
+use pixgrad::engine::device::{Device, Kind, Recording};
+use pixgrad::engine::kernels::{Tensor, View, pack, unpack};
+use pixgrad::engine::net::{self, Architecture, NodeId};
+use pixgrad::engine::objective::{Content, Tv};
+use pixgrad::engine::param::{Chain, Colour, Fourier, Jitter, Map, Round, Tanh, Warp};
+use pixgrad::engine::plan::{Iteration, Placed, Problem};
+use pixgrad::engine::schedule::Executor;
 
 use crate::common::oracle::{dot, wide};
 use crate::common::{GPU, Output, TOLERANCE, random, same, tensor, uniform};
@@ -119,7 +119,7 @@ fn run(
             buffer
         })
         .collect();
-    let buffer = |id: pixgrad::device::ValueId| &buffers[id.0 as usize];
+    let buffer = |id: pixgrad::engine::device::ValueId| &buffers[id.0 as usize];
     device.upload_words(buffer(at), &[step]).expect("it fits");
     device
         .upload_f64(buffer(input.value), values)

@@ -4,12 +4,12 @@
 use std::ops::ControlFlow;
 
 use pixgrad::Network;
-use pixgrad::device::{Device, Kind, Recording};
-use pixgrad::kernels::{Tensor, View, pack, unpack};
-use pixgrad::net::{self, Architecture, NodeId};
-use pixgrad::objective::{Content, Gram, Tv};
-use pixgrad::plan::{Forward, Iteration, Placed, Problem, Program};
-use pixgrad::schedule::{Executor, Loaded};
+use pixgrad::engine::device::{Device, Kind, Recording};
+use pixgrad::engine::kernels::{Tensor, View, pack, unpack};
+use pixgrad::engine::net::{self, Architecture, NodeId};
+use pixgrad::engine::objective::{Content, Gram, Tv};
+use pixgrad::engine::plan::{Forward, Iteration, Placed, Problem, Program};
+use pixgrad::engine::schedule::{Executor, Loaded};
 
 use crate::common::{GPU, distance, random, root, uniform};
 
@@ -515,10 +515,10 @@ fn forward_passes_are_the_layers_definitions() {
 /// The embedded f16 network says what the f32 file that it was made of says, and what the sample shows.
 #[test]
 fn the_embedded_network_agrees_with_its_f32_file() {
-    use pixgrad::recipe::classify::{Size, classify};
+    use pixgrad::engine::methods::classify::{Size, classify};
     let device = Device::cpu();
     let cat = root().join("samples/images/chelsea.png");
-    let cat = pixgrad::image::load(cat).expect("a sample");
+    let cat = pixgrad::engine::image::load(cat).expect("a sample");
     let scores = |spec: &str| {
         let network = Network::load(&device, spec).expect("a network");
         let mut scores = classify(&network, &cat, Size::Crop224, 1000).expect("a classifier");

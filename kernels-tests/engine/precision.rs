@@ -8,21 +8,22 @@
 
 use std::ops::ControlFlow;
 
-use pixgrad::device::{Device, Kind, ValueId};
-use pixgrad::image::{Filter, Image};
-use pixgrad::kernels::View;
-use pixgrad::objective::Energy;
-use pixgrad::plan::{Iteration, Placed, Problem};
-use pixgrad::recipe::terms;
-use pixgrad::recipe::{Class, Init, TermSpec};
-use pixgrad::schedule::Executor;
+use pixgrad::engine::device::{Device, Kind, ValueId};
+use pixgrad::engine::image::{Filter, Image};
+use pixgrad::engine::kernels::View;
+use pixgrad::engine::objective::Energy;
+use pixgrad::engine::plan::{Iteration, Placed, Problem};
+use pixgrad::engine::schedule::Executor;
+use pixgrad::terms;
+use pixgrad::terms::Class;
+use pixgrad::{Init, TermSpec};
 use pixgrad::{Network, Precision, Recipe};
 
 use crate::common::{GPU, Output, distance, noise, root, same};
 
 fn sample(name: &str) -> Image {
     let folder = root().join("samples/images");
-    pixgrad::image::load(folder.join(name)).expect("a sample")
+    pixgrad::engine::image::load(folder.join(name)).expect("a sample")
 }
 
 /// One size, so that a gradient is that of the picture itself.

@@ -2,11 +2,12 @@
 
 use std::ops::ControlFlow;
 
-use pixgrad::device::{Call, Device, DeviceOptions, Kind, Stored, ValueId};
-use pixgrad::image::{Filter, Image, psnr};
-use pixgrad::kernels::{CopyRows, View};
-use pixgrad::plan::Place;
-use pixgrad::recipe::{Init, Outcome, StyleLoss, TermKind, TermSpec};
+use pixgrad::engine::device::{Call, Device, DeviceOptions, Kind, Stored, ValueId};
+use pixgrad::engine::image::{Filter, Image, psnr};
+use pixgrad::engine::kernels::{CopyRows, View};
+use pixgrad::engine::methods::StyleLoss;
+use pixgrad::engine::plan::Place;
+use pixgrad::{Init, Outcome, TermKind, TermSpec};
 use pixgrad::{Network, Precision, Recipe};
 
 use crate::common::{GPU, noise, open_gpu, random, sample, uniform};
@@ -64,7 +65,7 @@ fn the_plan_is_what_is_allocated() {
     let mut seen = std::collections::HashSet::new();
     let allocated: u64 = (0..layout.places.len() as u32)
         .filter(|i| layout.places[*i as usize].is_some())
-        .map(|i| run.executor().buffer(pixgrad::device::ValueId(i)))
+        .map(|i| run.executor().buffer(pixgrad::engine::device::ValueId(i)))
         .filter(|buffer| seen.insert(buffer.address()))
         .filter_map(|buffer| Some(buffer.wgpu()?.buffer.size()))
         .sum();

@@ -3,9 +3,9 @@
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
-use pixgrad::device::Device;
-use pixgrad::recipe::{Picture, Series, TermKind};
+use pixgrad::engine::device::Device;
 use pixgrad::{Image, Network, Recipe};
+use pixgrad::{Picture, Series, TermKind};
 
 use crate::common::{open_gpu, sample};
 

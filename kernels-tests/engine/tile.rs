@@ -2,15 +2,15 @@
 
 use std::ops::ControlFlow;
 
-use pixgrad::device::Device;
-use pixgrad::image::{Filter, Image, load, psnr};
-use pixgrad::kernels::{View, pack, unpack};
-use pixgrad::net::{self, Architecture, NodeId, Padding, Pooling};
-use pixgrad::objective::{Gram, Tv};
-use pixgrad::plan::{Iteration, Placed, Problem};
-use pixgrad::recipe::terms;
-use pixgrad::recipe::{FilterSpec, Init, OptimizerKind, Picture, TermKind, TermSpec};
-use pixgrad::schedule::Executor;
+use pixgrad::engine::device::Device;
+use pixgrad::engine::image::{Filter, Image, load, psnr};
+use pixgrad::engine::kernels::{View, pack, unpack};
+use pixgrad::engine::net::{self, Architecture, NodeId, Padding, Pooling};
+use pixgrad::engine::objective::{Gram, Tv};
+use pixgrad::engine::plan::{Iteration, Placed, Problem};
+use pixgrad::engine::schedule::Executor;
+use pixgrad::terms;
+use pixgrad::{FilterSpec, Init, OptimizerKind, Picture, TermKind, TermSpec};
 use pixgrad::{Network, Recipe};
 
 use crate::common::{GPU, distance, random, root, uniform};

@@ -4,8 +4,8 @@
 use std::fs;
 use std::path::Path;
 
-use pixgrad::device::Tuning;
-use pixgrad::recipe::GradientReport;
+use pixgrad::engine::device::Tuning;
+use pixgrad::engine::methods::GradientReport;
 use pixgrad::{Device, DeviceOptions, Image, Network, Recipe};
 use serde_json::Value;
 
@@ -33,7 +33,7 @@ fn recipe() -> Recipe {
         .min_size(40);
     recipe.terms.retain(|term| term.kind.is_spatial());
     *recipe.terms[0].kind.layers_mut().expect("layers") = vec!["fire3/concat".into()];
-    recipe.image.init = pixgrad::recipe::Init::Noise;
+    recipe.image.init = pixgrad::Init::Noise;
     recipe
 }
 

@@ -1,12 +1,13 @@
 //! Every kernel of a plan has run once before its first iteration, and nothing that is kept has changed by it.
 
-use pixgrad::kernels::View;
-use pixgrad::net::{self, Architecture, NodeId};
-use pixgrad::objective::Tv;
-use pixgrad::optim::{Adam, Average, Lbfgs, Optimizer};
-use pixgrad::plan::{Iteration, Placed, Problem};
-use pixgrad::schedule::Executor;
-use pixgrad::{Network, device::Kind};
+use pixgrad::Network;
+use pixgrad::engine::device::Kind;
+use pixgrad::engine::kernels::View;
+use pixgrad::engine::net::{self, Architecture, NodeId};
+use pixgrad::engine::objective::Tv;
+use pixgrad::engine::optim::{Adam, Average, Lbfgs, Optimizer};
+use pixgrad::engine::plan::{Iteration, Placed, Problem};
+use pixgrad::engine::schedule::Executor;
 
 use crate::common::open_gpu;
 

@@ -1,8 +1,8 @@
 //! about_mean: by hand, by the definition, and as the projections `Norm` and `Decay`.
 
-use pixgrad::device::Recording;
-use pixgrad::kernels::{AboutMean, Stretch, View, pack, unpack};
-use pixgrad::optim::{Decay, Norm, Projection};
+use pixgrad::engine::device::Recording;
+use pixgrad::engine::kernels::{AboutMean, Stretch, View, pack, unpack};
+use pixgrad::engine::optim::{Decay, Norm, Projection};
 
 use crate::common::oracle::wide;
 use crate::common::recorded::{Recorded, assert_images, devices, images, site};

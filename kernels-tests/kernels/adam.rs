@@ -1,6 +1,6 @@
 //! adam: against the published formula in plain f64, and the shader against the twin at every age.
 
-use pixgrad::kernels::Adam;
+use pixgrad::engine::kernels::Adam;
 use rand::Rng;
 
 use crate::common::{Data, check, check_within, random, uniform};

@@ -1,6 +1,6 @@
 //! affine: the twin by hand, the shader against the twin.
 
-use pixgrad::kernels::{Affine, View, pack, unpack};
+use pixgrad::engine::kernels::{Affine, View, pack, unpack};
 
 use crate::common::{Data, check, random, tensor};
 

@@ -1,8 +1,8 @@
 //! avg_pool, adaptive_avg_pool, avg_pool_backward: the twins against plain loops, the backward passes as adjoints, the shaders against
 //! the twins.
 
-use pixgrad::device::{Device, Kernel};
-use pixgrad::kernels::{
+use pixgrad::engine::device::{Device, Kernel};
+use pixgrad::engine::kernels::{
     AdaptiveAvgPool, AdaptiveAvgPoolBackward, AvgPool, AvgPoolBackward, View, pack, unpack,
 };
 

@@ -1,8 +1,8 @@
 //! ball: by hand, by the definition, and as projections of a plan.
 
-use pixgrad::device::Recording;
-use pixgrad::kernels::{Ball, BallNorm, View, pack, unpack};
-use pixgrad::optim::{self, Projection};
+use pixgrad::engine::device::Recording;
+use pixgrad::engine::kernels::{Ball, BallNorm, View, pack, unpack};
+use pixgrad::engine::optim::{self, Projection};
 
 use crate::common::oracle::wide;
 use crate::common::recorded::{Recorded, assert_images, devices, images, is_oracle, site};

@@ -1,8 +1,8 @@
 //! blur: against scipy's numbers and a plain convolution with mirrored edges, and as a projection.
 
-use pixgrad::device::Recording;
-use pixgrad::kernels::{Axis, Blur, View, pack, unpack};
-use pixgrad::optim::{self, Projection};
+use pixgrad::engine::device::Recording;
+use pixgrad::engine::kernels::{Axis, Blur, View, pack, unpack};
+use pixgrad::engine::optim::{self, Projection};
 
 use crate::common::oracle::wide;
 use crate::common::recorded::{Recorded, assert_images, devices, images, site};

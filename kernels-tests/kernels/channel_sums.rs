@@ -1,6 +1,6 @@
 //! channel_sums, channel_affine, channel_distance: by hand, against plain loops, the shaders against the twins.
 
-use pixgrad::kernels::{
+use pixgrad::engine::kernels::{
     ChannelAffine, ChannelCentre, ChannelDistance, ChannelSums, ChannelSumsReduce, View, pack,
     unpack,
 };

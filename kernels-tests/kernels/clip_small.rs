@@ -1,8 +1,8 @@
 //! clip_small: scores by hand and by their definitions, and the two projections against a sort.
 
-use pixgrad::device::Recording;
-use pixgrad::kernels::{ClipSmall, PixelContribution, PixelNorm, View, pack, unpack};
-use pixgrad::optim::{ClipSmallContribution, ClipSmallNorm, Projection};
+use pixgrad::engine::device::Recording;
+use pixgrad::engine::kernels::{ClipSmall, PixelContribution, PixelNorm, View, pack, unpack};
+use pixgrad::engine::optim::{ClipSmallContribution, ClipSmallNorm, Projection};
 
 use crate::common::oracle::wide;
 use crate::common::recorded::{Recorded, assert_images, devices, images, site};

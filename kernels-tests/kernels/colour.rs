@@ -1,6 +1,6 @@
 //! colour: by hand, against the definition, and its gradient.
 
-use pixgrad::kernels::{Colour, ColourBackward, View, pack, unpack};
+use pixgrad::engine::kernels::{Colour, ColourBackward, View, pack, unpack};
 
 use crate::common::oracle::{assert_derivative, dot, run_f64, wide};
 use crate::common::{Data, check, random, tensor};

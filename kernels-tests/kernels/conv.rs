@@ -1,8 +1,8 @@
 //! conv, conv1x1, conv3x3, conv3x3_tile, conv3x3_winograd, conv3x3_winograd4, conv_naive: the twin against plain loops, the shaders against the twin.
 
-use pixgrad::device::Device;
-use pixgrad::kernels::conv::{pack_weights, pack_weights_backward};
-use pixgrad::kernels::{
+use pixgrad::engine::device::Device;
+use pixgrad::engine::kernels::conv::{pack_weights, pack_weights_backward};
+use pixgrad::engine::kernels::{
     Conv, Conv1x1, Conv3x3, Conv3x3Form, Conv3x3Narrow, Conv3x3Tile, Conv3x3Winograd, ConvNaive,
     View, WinogradTile, pack, unpack,
 };

@@ -1,9 +1,9 @@
 //! conv3x3_coop: the twin is the convolution's; the shader against it where the adapter has cooperative matrices, and what becomes of
 //! it where not.
 
-use pixgrad::device::{Kernel, Kind, SPLIT, SPLIT_WEIGHTS, Stored};
-use pixgrad::kernels::conv::{pack_weights, pack_weights_backward};
-use pixgrad::kernels::{
+use pixgrad::engine::device::{Kernel, Kind, SPLIT, SPLIT_WEIGHTS, Stored};
+use pixgrad::engine::kernels::conv::{pack_weights, pack_weights_backward};
+use pixgrad::engine::kernels::{
     Conv, Conv3x3, Conv3x3Coop, Conv3x3Form, Conv3x3Pool, Conv3x3Unpool, Factors, View,
 };
 use rand_chacha::ChaCha8Rng;

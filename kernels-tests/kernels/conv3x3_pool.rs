@@ -1,9 +1,9 @@
 //! conv3x3_pool and conv3x3 under UNPOOL, conv3x3_tile and conv3x3_winograd too: the twins against the kernels that they are
 //! made of, the shaders against the twins.
 
-use pixgrad::device::Device;
-use pixgrad::kernels::conv::{pack_weights, pack_weights_backward};
-use pixgrad::kernels::{
+use pixgrad::engine::device::Device;
+use pixgrad::engine::kernels::conv::{pack_weights, pack_weights_backward};
+use pixgrad::engine::kernels::{
     Conv, Conv3x3Form, Conv3x3Narrow, Conv3x3Pool, Conv3x3Tile, Conv3x3Unpool, Conv3x3Winograd,
     ConvNaive, MaxPool, MaxPoolBackward, View, WinogradTile, pack, unpack,
 };

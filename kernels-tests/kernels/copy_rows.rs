@@ -1,6 +1,6 @@
 //! copy_rows: by hand, against plain indexing, and what it must leave alone.
 
-use pixgrad::kernels::{CopyRows, View, pack, unpack};
+use pixgrad::engine::kernels::{CopyRows, View, pack, unpack};
 
 use crate::common::{Data, check_within, random, tensor};
 

@@ -1,6 +1,6 @@
 //! elementwise: by hand, and the shaders against the twins.
 
-use pixgrad::kernels::{Clamp, Combine, Fill, Round};
+use pixgrad::engine::kernels::{Clamp, Combine, Fill, Round};
 
 use crate::common::{Data, check, random, uniform};
 

@@ -1,6 +1,6 @@
 //! ema: against the recurrence, unbiased, and the shaders against the twins.
 
-use pixgrad::kernels::{Ema, EmaRead};
+use pixgrad::engine::kernels::{Ema, EmaRead};
 
 use crate::common::{Data, check, check_within, random, uniform};
 

@@ -1,10 +1,10 @@
 //! evolve: breeding against plain arithmetic and in its statistics, judging and replacing against plain loops, whole
 //! generations on every device.
 
-use pixgrad::device::{Device, Kind, Recording};
-use pixgrad::kernels::random::{random, uniform};
-use pixgrad::kernels::{Breed, Judge, Replace, Tensor, View, unpack};
-use pixgrad::optim::{Elites, Evolve};
+use pixgrad::engine::device::{Device, Kind, Recording};
+use pixgrad::engine::kernels::random::{random, uniform};
+use pixgrad::engine::kernels::{Breed, Judge, Replace, Tensor, View, unpack};
+use pixgrad::engine::optim::{Elites, Evolve};
 use rand::Rng;
 
 use crate::common::recorded::{Recorded, devices, is_oracle};
@@ -313,7 +313,7 @@ fn generations_improve_every_niche() {
         let image = kept.breed(&mut recording, Evolve::default(), view, step);
         // The mean red, green and blue.
         let mean = Tensor::transient(&mut recording, "mean", View::new(24, 1, 1, 3));
-        let pool = pixgrad::kernels::AdaptiveAvgPool {
+        let pool = pixgrad::engine::kernels::AdaptiveAvgPool {
             x: view,
             y: mean.view,
         };

@@ -1,8 +1,8 @@
 //! Filters of the gradient as they are recorded: norms, momentum, the Laplacian pyramid, and filters after filters.
 
-use pixgrad::device::Recording;
-use pixgrad::kernels::{Normalization, View, pack, unpack};
-use pixgrad::optim::{Filter, Laplacian, Momentum, Normalize};
+use pixgrad::engine::device::Recording;
+use pixgrad::engine::kernels::{Normalization, View, pack, unpack};
+use pixgrad::engine::optim::{Filter, Laplacian, Momentum, Normalize};
 
 use crate::common::oracle::wide;
 use crate::common::recorded::{Recorded, assert_images, devices, images, is_oracle, site};

@@ -2,8 +2,8 @@
 
 use std::f64::consts::TAU;
 
-use pixgrad::kernels::fourier::spectrum_of;
-use pixgrad::kernels::{
+use pixgrad::engine::kernels::fourier::spectrum_of;
+use pixgrad::engine::kernels::{
     FourierColumns, FourierRows, Spectrum, SpectrumScale, Twiddles, View, pack, unpack,
 };
 

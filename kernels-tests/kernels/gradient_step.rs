@@ -1,8 +1,8 @@
 //! gradient_step: the rates by hand and by their definitions, and what the optimizer records.
 
-use pixgrad::device::Recording;
-use pixgrad::kernels::{GradientStep, StepSize, View, pack, unpack};
-use pixgrad::optim::{self, Optimizer};
+use pixgrad::engine::device::Recording;
+use pixgrad::engine::kernels::{GradientStep, StepSize, View, pack, unpack};
+use pixgrad::engine::optim::{self, Optimizer};
 
 use crate::common::oracle::wide;
 use crate::common::recorded::{Recorded, assert_images, devices, images, site};

@@ -1,6 +1,6 @@
 //! gram, gram_reduce: against plain loops, the shaders against the twins, accuracy, and the gradient as a convolution.
 
-use pixgrad::kernels::{Conv, Conv1x1, Gram, GramReduce, View, pack, unpack};
+use pixgrad::engine::kernels::{Conv, Conv1x1, Gram, GramReduce, View, pack, unpack};
 use rand::Rng;
 
 use crate::common::oracle::{assert_derivative, derivative, dot, run_f64, wide};

@@ -1,8 +1,8 @@
 //! keep_best: the decision and the copy by hand and against plain loops; whole attacks over several iterations.
 
-use pixgrad::device::Recording;
-use pixgrad::kernels::{DecideBest, KeepBest, Tensor, View, pack, unpack};
-use pixgrad::optim::record_keep_best;
+use pixgrad::engine::device::Recording;
+use pixgrad::engine::kernels::{DecideBest, KeepBest, Tensor, View, pack, unpack};
+use pixgrad::engine::optim::record_keep_best;
 use rand::Rng;
 
 use crate::common::oracle::wide;

@@ -1,6 +1,6 @@
 //! lbfgs_direction: a batch in which every image does something else, against plain sums.
 
-use pixgrad::kernels::{LbfgsDirection, View};
+use pixgrad::engine::kernels::{LbfgsDirection, View};
 
 use crate::common::oracle::wide;
 use crate::common::{Data, check, random, tensor, uniform};

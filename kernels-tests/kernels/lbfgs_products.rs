@@ -1,6 +1,6 @@
 //! lbfgs_products: by hand, and against plain sums for every pair, with and without bounds.
 
-use pixgrad::kernels::{LbfgsProducts, View};
+use pixgrad::engine::kernels::{LbfgsProducts, View};
 
 use crate::common::oracle::wide;
 use crate::common::{Data, check, check_within, random, tensor};

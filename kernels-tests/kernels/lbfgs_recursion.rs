@@ -1,6 +1,6 @@
 //! lbfgs_recursion: every decision by hand, all in one batch, and the direction against the two loops over vectors.
 
-use pixgrad::kernels::LbfgsRecursion;
+use pixgrad::engine::kernels::LbfgsRecursion;
 use rand::Rng;
 
 use crate::common::lbfgs_plain::two_loops;

@@ -1,6 +1,6 @@
 //! lbfgs_step: a batch in which every image does something else; bounds; nothing that is no number gets through.
 
-use pixgrad::kernels::{LbfgsStep, View};
+use pixgrad::engine::kernels::{LbfgsStep, View};
 
 use crate::common::oracle::wide;
 use crate::common::{Data, check, random, tensor};

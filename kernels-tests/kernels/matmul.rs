@@ -1,6 +1,6 @@
 //! matmul: by hand, against plain loops, the shader against the twin.
 
-use pixgrad::kernels::{Matmul, Matrix, Product, View};
+use pixgrad::engine::kernels::{Matmul, Matrix, Product, View};
 
 use crate::common::oracle::{run_f64, wide};
 use crate::common::{Data, check, random, uniform};

@@ -1,7 +1,7 @@
 //! max_pool, max_pool_backward: the twins against plain loops and finite differences, the shaders against the twins.
 
-use pixgrad::device::Device;
-use pixgrad::kernels::{MaxPool, MaxPoolBackward, View, pack, unpack};
+use pixgrad::engine::device::Device;
+use pixgrad::engine::kernels::{MaxPool, MaxPoolBackward, View, pack, unpack};
 use rand::seq::SliceRandom;
 
 use crate::common::{Data, check, random, run_on, tensor};

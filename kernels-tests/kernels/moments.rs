@@ -1,7 +1,7 @@
 //! moments: by hand, against plain sums over each image, and the shaders against the twin.
 
-use pixgrad::device::Recording;
-use pixgrad::kernels::{
+use pixgrad::engine::device::Recording;
+use pixgrad::engine::kernels::{
     Moments, MomentsDifference, MomentsReduce, Tensor, View, pack, record_moments,
     record_moments_difference, unpack,
 };

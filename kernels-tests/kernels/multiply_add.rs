@@ -1,6 +1,6 @@
 //! multiply_add: chains whose end is known, and the variant in f16 where the adapter has it.
 
-use pixgrad::kernels::MultiplyAdd;
+use pixgrad::engine::kernels::MultiplyAdd;
 
 use crate::common::{Data, GPU, check, random, run_on, uniform};
 

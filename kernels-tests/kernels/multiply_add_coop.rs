@@ -1,7 +1,7 @@
 //! multiply_add_coop: the twin by hand, and the shader against it where the adapter has cooperative matrices.
 
-use pixgrad::device::Device;
-use pixgrad::kernels::MultiplyAddCoop;
+use pixgrad::engine::device::Device;
+use pixgrad::engine::kernels::MultiplyAddCoop;
 
 use crate::common::{Data, GPU, run_on, same};
 use crate::conv3x3_coop::tiles;

@@ -1,11 +1,11 @@
 //! Kernels on buffers that hold reals in 16 bits: each on the GPU and on `cpu` against f64, all of them with what they read and
 //! write stored alike.
 
-use pixgrad::device::{
+use pixgrad::engine::device::{
     Buffer, Device, Kernel, Kind, Operation, Stored, pack, pack_rectified, unpack, unpack_rectified,
 };
-use pixgrad::kernels::conv::{pack_weights, pack_weights_backward};
-use pixgrad::kernels::{
+use pixgrad::engine::kernels::conv::{pack_weights, pack_weights_backward};
+use pixgrad::engine::kernels::{
     Affine, AvgPool, AvgPoolBackward, Conv, Conv1x1, Conv3x3, Conv3x3Form, Conv3x3Pool,
     Conv3x3Tile, Conv3x3Unpool, Conv3x3Winograd, CopyRows, Fill, Lrn, LrnBackward, MaxPool,
     MaxPoolBackward, Pad, PadBackward, Relu, ReluBackward, View, WinogradTile,

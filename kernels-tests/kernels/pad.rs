@@ -1,7 +1,7 @@
 //! pad: by hand, against plain indexing, and the backward pass as the adjoint.
 
-use pixgrad::device::Device;
-use pixgrad::kernels::{Pad, PadBackward, View, pack, unpack};
+use pixgrad::engine::device::Device;
+use pixgrad::engine::kernels::{Pad, PadBackward, View, pack, unpack};
 
 use crate::common::oracle::{dot, wide};
 use crate::common::{Data, check, check_within, random, run_on, tensor};

@@ -1,6 +1,6 @@
 //! pair_kernel and shuffle: against their definitions, the shaders against the twins.
 
-use pixgrad::kernels::{
+use pixgrad::engine::kernels::{
     PairKernel, PairSums, SEGMENT_WORDS, Shuffle, Unshuffle, VectorKernel, View, unpack,
 };
 use rand::Rng;

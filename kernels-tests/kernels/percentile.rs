@@ -1,6 +1,6 @@
 //! percentile: against numpy's numbers and a sort.
 
-use pixgrad::kernels::Percentile;
+use pixgrad::engine::kernels::Percentile;
 use rand::Rng;
 
 use crate::common::{Data, check, random, uniform};

@@ -1,6 +1,6 @@
 //! pick: by hand, and against plain indexing.
 
-use pixgrad::kernels::{Pick, View, pack, unpack};
+use pixgrad::engine::kernels::{Pick, View, pack, unpack};
 
 use crate::common::{Data, check_within, random, tensor};
 

@@ -1,6 +1,6 @@
 //! pixels: rounding by hand, both orders, rows longer than the image.
 
-use pixgrad::kernels::{Pixels, View, pack};
+use pixgrad::engine::kernels::{Pixels, View, pack};
 
 use crate::common::{Data, check, random, uniform};
 

@@ -1,6 +1,6 @@
 //! What the tests of the pooling kernels share: the windows of the networks and their output sizes.
 
-use pixgrad::kernels::View;
+use pixgrad::engine::kernels::View;
 
 /// n, c, h, w, kernel, stride, pad, ceil.
 pub type Layer = (u32, u32, u32, u32, u32, u32, u32, bool);

@@ -1,6 +1,6 @@
 //! pyramid: down and up by hand, against plain loops, as a pair of transposes, and the shaders against the twins.
 
-use pixgrad::kernels::{PyramidDown, PyramidUp, View, pack, unpack};
+use pixgrad::engine::kernels::{PyramidDown, PyramidUp, View, pack, unpack};
 
 use crate::common::oracle::{dot, run_f64, wide};
 use crate::common::{Data, check, random, tensor};

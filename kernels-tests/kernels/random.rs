@@ -1,8 +1,8 @@
 //! random: the hash by hand, the same words on every device, and that they look uniform and independent.
 
-use pixgrad::device::Device;
-use pixgrad::kernels::random::{random, uniform, uniform_below};
-use pixgrad::kernels::{Uniform, View, unpack};
+use pixgrad::engine::device::Device;
+use pixgrad::engine::kernels::random::{random, uniform, uniform_below};
+use pixgrad::engine::kernels::{Uniform, View, unpack};
 
 use crate::common::{Data, GPU, check, run_on};
 

@@ -1,6 +1,6 @@
 //! record: the row of the step, no other, and one step more.
 
-use pixgrad::kernels::Record;
+use pixgrad::engine::kernels::Record;
 
 use crate::common::{Data, check, random, uniform};
 

@@ -1,7 +1,7 @@
 //! relu, relu_backward: the twins against the definition, the shaders against the twins.
 
-use pixgrad::device::Device;
-use pixgrad::kernels::{Relu, ReluBackward, View, pack, unpack};
+use pixgrad::engine::device::Device;
+use pixgrad::engine::kernels::{Relu, ReluBackward, View, pack, unpack};
 
 use crate::common::{Data, check, mask, random, run_on, tensor};
 

@@ -1,6 +1,6 @@
 //! rescale: every norm by hand and by its definition, image by image; gradients that have no direction.
 
-use pixgrad::kernels::{Normalization, Rescale, View, pack, unpack};
+use pixgrad::engine::kernels::{Normalization, Rescale, View, pack, unpack};
 
 use crate::common::oracle::wide;
 use crate::common::{Data, check, random, tensor};

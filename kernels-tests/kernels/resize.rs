@@ -1,7 +1,9 @@
 //! resize: against Pillow's own numbers and the definition, and the shaders against the twin.
 
-use pixgrad::device::{Device, Home, Recording};
-use pixgrad::kernels::{Axis, Resize, ResizeFilter, Tensor, View, pack, record_resize, unpack};
+use pixgrad::engine::device::{Device, Home, Recording};
+use pixgrad::engine::kernels::{
+    Axis, Resize, ResizeFilter, Tensor, View, pack, record_resize, unpack,
+};
 
 use crate::common::oracle::{run_f64, wide};
 use crate::common::{Data, GPU, Output, check, random, same, tensor};
@@ -100,7 +102,7 @@ fn resized(device: &Device, from: View, to: View, filter: ResizeFilter, x: &[f64
         .iter()
         .map(|v| device.buffer(&v.label, v.kind, v.len).expect("it fits"))
         .collect();
-    let buffer = |id: pixgrad::device::ValueId| &buffers[id.0 as usize];
+    let buffer = |id: pixgrad::engine::device::ValueId| &buffers[id.0 as usize];
     device.upload_f64(buffer(from.value), x).expect("it fits");
     for call in recording.calls() {
         let bound: Vec<_> = call.values.iter().map(|&id| buffer(id)).collect();

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use pixgrad::kernels::{Roll, View, pack, unpack};
+use pixgrad::engine::kernels::{Roll, View, pack, unpack};
 
 use crate::common::{Data, check_within, random, tensor};
 

@@ -1,11 +1,11 @@
 //! Every variant of every WGSL file compiles for every backend.
 
 use naga::valid::Capabilities;
-use pixgrad::device::{
+use pixgrad::engine::device::{
     Access, BROADCAST, COOP, HALF, Kind, LANES_8, LANES_64, LARGE, LARGE_BYTES, Shader, Slot,
     compose, pack_bindings,
 };
-use pixgrad::kernels::SOURCES;
+use pixgrad::engine::kernels::SOURCES;
 
 use crate::common::open_gpu;
 

@@ -1,7 +1,7 @@
 //! softmax, softmax_backward: the twins against the definition and finite differences, the shaders against the twins.
 
-use pixgrad::device::Device;
-use pixgrad::kernels::{Softmax, SoftmaxBackward, View, pack, unpack};
+use pixgrad::engine::device::Device;
+use pixgrad::engine::kernels::{Softmax, SoftmaxBackward, View, pack, unpack};
 
 use crate::common::finite::assert_derivative;
 use crate::common::{Data, check, random, run_on, tensor};

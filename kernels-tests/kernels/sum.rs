@@ -1,6 +1,6 @@
 //! sum: hand-computed, in one slot only, and accurate over long arrays.
 
-use pixgrad::kernels::Sum;
+use pixgrad::engine::kernels::Sum;
 use rand::Rng;
 
 use crate::common::{Data, check, check_within, random, uniform};

@@ -1,6 +1,6 @@
 //! tv: value and gradient against plain loops, finite differences and the shaders.
 
-use pixgrad::kernels::{Tv, TvBackward, View, pack, unpack};
+use pixgrad::engine::kernels::{Tv, TvBackward, View, pack, unpack};
 
 use crate::common::oracle::{assert_derivative, derivative, dot, run_f64, wide};
 use crate::common::{Data, check, check_within, random, tensor};

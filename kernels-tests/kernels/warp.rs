@@ -2,8 +2,8 @@
 
 use std::collections::HashSet;
 
-use pixgrad::device::Device;
-use pixgrad::kernels::{View, Warp, WarpBackward, WarpDraw, pack, unpack};
+use pixgrad::engine::device::Device;
+use pixgrad::engine::kernels::{View, Warp, WarpBackward, WarpDraw, pack, unpack};
 
 use crate::common::oracle::{dot, wide};
 use crate::common::{Data, Output, check, random, run_on, tensor};
@@ -232,7 +232,7 @@ fn resampling_is_the_definition() {
 }
 
 /// One kernel on the oracle, whose last binding is written.
-fn oracle<K: pixgrad::device::Kernel>(
+fn oracle<K: pixgrad::engine::device::Kernel>(
     kernel: &K,
     words: &[u32],
     input: &[f32],

@@ -1,7 +1,7 @@
 //! alpha_norm: kernels by hand and on awkward shapes, the term against its definition and differences.
 
-use pixgrad::kernels::{AlphaNorm, AlphaNormBackward, View, pack, unpack};
-use pixgrad::objective::{self, Term};
+use pixgrad::engine::kernels::{AlphaNorm, AlphaNormBackward, View, pack, unpack};
+use pixgrad::engine::objective::{self, Term};
 
 use crate::common::oracle::wide;
 use crate::common::{Data, check, check_within, random, tensor};

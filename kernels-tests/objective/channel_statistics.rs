@@ -1,8 +1,8 @@
 //! The terms `bn` and `mmd` with the linear kernel: value and gradient against their definitions.
 
-use pixgrad::device::Device;
-use pixgrad::kernels::View;
-use pixgrad::objective::ChannelStatistics;
+use pixgrad::engine::device::Device;
+use pixgrad::engine::kernels::View;
+use pixgrad::engine::objective::ChannelStatistics;
 
 use crate::common::{random, tensor};
 use crate::term::Case;

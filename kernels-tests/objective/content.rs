@@ -1,8 +1,8 @@
 //! content, l2, inversion: each scale of the squared distance against its definition.
 
-use pixgrad::device::{Buffer, Device, Kind, Later};
-use pixgrad::kernels::{View, unpack};
-use pixgrad::objective::{Content, Term};
+use pixgrad::engine::device::{Buffer, Device, Kind, Later};
+use pixgrad::engine::kernels::{View, unpack};
+use pixgrad::engine::objective::{Content, Term};
 
 use crate::common::oracle::wide;
 use crate::common::{random, tensor};

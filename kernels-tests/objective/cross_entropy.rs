@@ -1,8 +1,8 @@
 //! cross_entropy: value and gradient against the definition, finite differences and the shaders; the term.
 
-use pixgrad::device::Device;
-use pixgrad::kernels::{CrossEntropy, CrossEntropyBackward, View, pack, unpack};
-use pixgrad::objective::{self, Labels, Term};
+use pixgrad::engine::device::Device;
+use pixgrad::engine::kernels::{CrossEntropy, CrossEntropyBackward, View, pack, unpack};
+use pixgrad::engine::objective::{self, Labels, Term};
 
 use crate::common::{Data, check, random, run_on, tensor};
 use crate::term::Case;

@@ -1,8 +1,8 @@
 //! direction: value and gradient against the definition, finite differences and the shaders; the term.
 
-use pixgrad::device::Device;
-use pixgrad::kernels::{Direction, DirectionBackward, View, pack, unpack};
-use pixgrad::objective::{self, Term};
+use pixgrad::engine::device::Device;
+use pixgrad::engine::kernels::{Direction, DirectionBackward, View, pack, unpack};
+use pixgrad::engine::objective::{self, Term};
 
 use crate::common::oracle::{run_f64, wide};
 use crate::common::{Data, check, random, tensor, uniform};

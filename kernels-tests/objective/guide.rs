@@ -1,8 +1,8 @@
 //! guide: matches against all pairs, sums and gradient, the term against its definition and differences.
 
-use pixgrad::device::{Buffer, Device, Kind};
-use pixgrad::kernels::{Guide, GuideBackward, GuideMatch, View, pack, unpack};
-use pixgrad::objective;
+use pixgrad::engine::device::{Buffer, Device, Kind};
+use pixgrad::engine::kernels::{Guide, GuideBackward, GuideMatch, View, pack, unpack};
+use pixgrad::engine::objective;
 use rand::Rng;
 
 use crate::common::oracle::wide;

@@ -1,8 +1,8 @@
 //! margin: value and gradient against the definition, ties, the clamp, finite differences and the shaders; the term.
 
-use pixgrad::device::Device;
-use pixgrad::kernels::{Margin, MarginBackward, View, pack, unpack};
-use pixgrad::objective::{self, Labels, Term};
+use pixgrad::engine::device::Device;
+use pixgrad::engine::kernels::{Margin, MarginBackward, View, pack, unpack};
+use pixgrad::engine::objective::{self, Labels, Term};
 
 use crate::common::{Data, check, random, tensor};
 use crate::cross_entropy::{labels, scores, shapes};

@@ -1,12 +1,12 @@
 //! The term `mmd`: value and gradient against all pairs; blocks against the pairs of the same shuffle; equal to `gram`.
 
-use pixgrad::device::{Device, Recording, Scalar};
-use pixgrad::kernels::{Shuffle, Tensor, VectorKernel, View, pack, unpack};
-use pixgrad::objective::{
+use pixgrad::engine::device::{Device, Recording, Scalar};
+use pixgrad::engine::kernels::{Shuffle, Tensor, VectorKernel, View, pack, unpack};
+use pixgrad::engine::objective::{
     Gram, Mmd, MmdTarget, VectorSet, evenly_spread, record_similarity, record_similarity_to_zero,
 };
-use pixgrad::plan::Program;
-use pixgrad::schedule::Loaded;
+use pixgrad::engine::plan::Program;
+use pixgrad::engine::schedule::Loaded;
 
 use crate::common::gram_value;
 use crate::common::oracle::{run_f64_with_words, wide};
@@ -245,7 +245,7 @@ fn the_square_kernel_is_gram() {
         gram
     };
     let f32s: Vec<f32> = input.iter().map(|v| *v as f32).collect();
-    let case = |make: &dyn Fn(&Device) -> Box<dyn pixgrad::objective::Term>| {
+    let case = |make: &dyn Fn(&Device) -> Box<dyn pixgrad::engine::objective::Term>| {
         let case = Case {
             name: "mmd poly",
             x,

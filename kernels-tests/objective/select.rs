@@ -1,8 +1,8 @@
 //! select: the mean of what is selected and its gradient; the terms `activation` and `energy`.
 
-use pixgrad::device::Device;
-use pixgrad::kernels::{Select, SelectBackward, View, pack, unpack};
-use pixgrad::objective::{Activation, Energy, Selection, Term};
+use pixgrad::engine::device::Device;
+use pixgrad::engine::kernels::{Select, SelectBackward, View, pack, unpack};
+use pixgrad::engine::objective::{Activation, Energy, Selection, Term};
 
 use crate::common::oracle::{assert_derivative, derivative, dot, run_f64_with_words, wide};
 use crate::common::{Data, check, check_within, random, tensor};

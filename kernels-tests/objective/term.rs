@@ -3,13 +3,13 @@
 
 use std::ops::Range;
 
-use pixgrad::device::{Device, Kind, Recording};
-use pixgrad::kernels::{CopyRows, Tensor, View, pack, unpack};
-use pixgrad::objective::{
+use pixgrad::engine::device::{Device, Kind, Recording};
+use pixgrad::engine::kernels::{CopyRows, Tensor, View, pack, unpack};
+use pixgrad::engine::objective::{
     Band, Content, Gathered, Loss, Saved, Term, record_gradient, record_value,
 };
-use pixgrad::plan::Program;
-use pixgrad::schedule::Loaded;
+use pixgrad::engine::plan::Program;
+use pixgrad::engine::schedule::Loaded;
 
 use crate::common::oracle::{dot, wide};
 use crate::common::{GPU, Output, TOLERANCE, random, same, tensor};
@@ -303,7 +303,7 @@ fn a_wrong_term_is_noticed() {
         }
     };
     let right = tv(1.5);
-    let make = |_: &Device| -> Box<dyn Term> { Box::new(pixgrad::objective::Tv::new(1.5)) };
+    let make = |_: &Device| -> Box<dyn Term> { Box::new(pixgrad::engine::objective::Tv::new(1.5)) };
     let case = Case {
         name: "tv",
         x: view,
@@ -321,7 +321,7 @@ fn a_wrong_term_is_noticed() {
         ..case
     }));
     assert!(fails(&Case {
-        make: &|_| Box::new(WrongGradient(pixgrad::objective::Tv::new(1.5))),
+        make: &|_| Box::new(WrongGradient(pixgrad::engine::objective::Tv::new(1.5))),
         ..case
     }));
 }
@@ -395,7 +395,7 @@ impl Term for WrongBand {
 
 /// A term whose gradient is twice what it should be.
 #[derive(Debug)]
-struct WrongGradient(pixgrad::objective::Tv);
+struct WrongGradient(pixgrad::engine::objective::Tv);
 
 impl Term for WrongGradient {
     fn gather(&self, recording: &mut Recording, x: Tensor, band: Band, gathered: &mut Gathered) {

@@ -1,7 +1,7 @@
 //! tv_beta: kernels by hand and on awkward shapes, the term against its definition and differences.
 
-use pixgrad::kernels::{TvBeta, TvBetaBackward, View, pack, unpack};
-use pixgrad::objective::{self, Term};
+use pixgrad::engine::kernels::{TvBeta, TvBetaBackward, View, pack, unpack};
+use pixgrad::engine::objective::{self, Term};
 
 use crate::common::{Data, check, check_within, random, tensor};
 use crate::term::Case;

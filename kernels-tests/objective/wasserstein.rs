@@ -1,11 +1,11 @@
 //! The term `wasserstein`: value and gradient against eigen-decompositions, where matrices are well conditioned and where they
 //! are not: more channels than pixels.
 
-use pixgrad::device::{Device, Recording};
-use pixgrad::kernels::{Ridge, Tensor, TraceDistance, TraceSlope, View, unpack};
-use pixgrad::objective::{Term, Wasserstein, record_root};
-use pixgrad::plan::Program;
-use pixgrad::schedule::Loaded;
+use pixgrad::engine::device::{Device, Recording};
+use pixgrad::engine::kernels::{Ridge, Tensor, TraceDistance, TraceSlope, View, unpack};
+use pixgrad::engine::objective::{Term, Wasserstein, record_root};
+use pixgrad::engine::plan::Program;
+use pixgrad::engine::schedule::Loaded;
 
 use crate::channel_statistics::repeated;
 use crate::common::oracle::{dot, run_f64, wide};
@@ -295,7 +295,7 @@ fn more_channels_than_pixels() {
         let image = relu(&planes(2, x).1);
         let (value, gradient) = target.reference(&image);
         let zero = target.reference(&vec![0.0; image.len()]).0;
-        let input: Vec<f32> = pixgrad::kernels::pack(x, &image)
+        let input: Vec<f32> = pixgrad::engine::kernels::pack(x, &image)
             .iter()
             .map(|v| *v as f32)
             .collect();
@@ -350,7 +350,7 @@ fn as_deep_as_vgg_goes() {
         root: narrow(&root),
     };
     let at_zero = at_zero(&means, &ridged, &target.root, c);
-    let input: Vec<f32> = narrow(&pixgrad::kernels::pack(x, &image));
+    let input: Vec<f32> = narrow(&pixgrad::engine::kernels::pack(x, &image));
     let make = |device: &Device| target.term(device, 1.0);
     let case = Case {
         name: "wasserstein",
@@ -383,7 +383,7 @@ fn as_deep_as_vgg_goes() {
     let after = at(&moved).0[0];
     assert!(after < 0.95 * value[0], "{} became {after}", value[0]);
     // At the target itself nothing is left but rounding.
-    let itself = at(&pixgrad::kernels::pack(x, &goal)).0[0];
+    let itself = at(&pixgrad::engine::kernels::pack(x, &goal)).0[0];
     assert!(itself.abs() < 0.01 * at_zero, "{itself} of {at_zero}");
 }
 

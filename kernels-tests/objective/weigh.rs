@@ -1,8 +1,8 @@
 //! weigh: the kernel by hand and against plain loops, and terms seen through a guide.
 
-use pixgrad::device::{Device, Kind};
-use pixgrad::kernels::{View, Weigh, pack, unpack};
-use pixgrad::objective::{Content, Gram, Masked, Term};
+use pixgrad::engine::device::{Device, Kind};
+use pixgrad::engine::kernels::{View, Weigh, pack, unpack};
+use pixgrad::engine::objective::{Content, Gram, Masked, Term};
 
 use crate::common::oracle::wide;
 use crate::common::{Data, check, random, tensor, uniform};
@@ -77,7 +77,7 @@ fn every_pixel_by_its_weight() {
     }
 }
 
-fn buffer(device: &Device, data: &[f32]) -> pixgrad::device::Buffer {
+fn buffer(device: &Device, data: &[f32]) -> pixgrad::engine::device::Buffer {
     let buffer = device.buffer("given", Kind::Real, data.len());
     let buffer = buffer.expect("it fits");
     device.upload(&buffer, data).expect("it fits");

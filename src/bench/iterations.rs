@@ -10,7 +10,7 @@ use super::{Ceilings, Options, RUNS, SIZES, SMALLER, least_and_median};
 use crate::Error;
 use crate::device::Gpu;
 use crate::plan::Precision;
-use crate::recipe::Run;
+use crate::run::Run;
 
 /// Iterations before the first that counts: caches are filled and the lengths of submissions found.
 const WARM_UP: usize = 2;

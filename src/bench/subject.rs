@@ -1,7 +1,8 @@
 //! What is measured: style transfer by one network on one device.
 
 use super::picture::picture;
-use crate::recipe::{GradientReport, Run};
+use crate::methods::GradientReport;
+use crate::run::Run;
 use crate::{Device, Error, Network, Precision, Recipe};
 
 /// Larger pictures are made from one of this size, which costs no less to compute with.

@@ -7,11 +7,10 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use clap::{Args, ValueEnum};
-use pixgrad::image::{self, SaveOptions, check_writable, side_by_side};
-use pixgrad::recipe::classify::{Score, Size, prepared};
-use pixgrad::recipe::{
-    Adversarial, Aim, Attack, AttackMethod, BallNorm, Distance, Progress, attack, top_one,
-};
+use pixgrad::engine::image::{self, SaveOptions, check_writable, side_by_side};
+use pixgrad::engine::methods::classify::{Score, Size, prepared};
+use pixgrad::engine::methods::{Adversarial, Aim, Attack, AttackMethod, Distance, attack, top_one};
+use pixgrad::{BallNorm, Progress};
 use pixgrad::{Device, Image, Network};
 use serde::Serialize;
 

@@ -11,10 +11,10 @@ use std::time::Instant;
 
 use anyhow::{Context, bail};
 use clap::Args;
-use pixgrad::device::{DeviceError, DeviceInfo};
-use pixgrad::image::{self, ImageError, SaveOptions, SaveWarning};
-use pixgrad::recipe::{Outcome, Recipe, Series};
+use pixgrad::engine::device::{DeviceError, DeviceInfo};
+use pixgrad::engine::image::{self, ImageError, SaveOptions, SaveWarning};
 use pixgrad::{Error, Image};
+use pixgrad::{Outcome, Recipe, Series};
 use serde::Serialize;
 
 use super::interrupt::Interrupt;
@@ -168,7 +168,11 @@ pub fn run(
     }
     let device = global.open()?;
     let (network, chosen) = load_network(&mut recipe, &device)?;
-    let kinds: Vec<&'static str> = recipe.terms.iter().map(|t| t.kind.name()).collect();
+    let kinds: Vec<String> = recipe
+        .terms
+        .iter()
+        .map(|t| t.kind.name().to_string())
+        .collect();
     let mut series = Series::new(&recipe, &network)?;
     fs::create_dir_all(output)
         .with_context(|| format!("the folder '{}' cannot be made", output.display()))?;
@@ -236,7 +240,10 @@ pub fn run(
                     terms: kinds
                         .iter()
                         .zip(painted.terms)
-                        .map(|(&kind, value)| TermValue { kind, value })
+                        .map(|(kind, value)| TermValue {
+                            kind: kind.clone(),
+                            value,
+                        })
                         .collect(),
                 };
                 ended = painted.ended;

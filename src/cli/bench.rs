@@ -6,8 +6,8 @@ use std::process::ExitCode;
 use anyhow::Context;
 use clap::{Args, Subcommand};
 use pixgrad::Precision;
-use pixgrad::bench::{self, Options, Report, SCHEMA};
-use pixgrad::image::check_file;
+use pixgrad::engine::bench::{self, Options, Report, SCHEMA};
+use pixgrad::engine::image::check_file;
 use serde_json::json;
 
 use super::output::write_json;

@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 
 use clap::parser::ValueSource;
 use clap::{ArgMatches, Args, Command};
-use pixgrad::image::check_file;
-use pixgrad::recipe::{Checkpoint, Recipe, Run};
+use pixgrad::engine::image::check_file;
+use pixgrad::{Checkpoint, Recipe, Run};
 
 use super::{Usage, parse};
 

@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Args, ValueEnum};
-use pixgrad::image;
-use pixgrad::recipe::classify::{self, Score, classify};
+use pixgrad::engine::image;
+use pixgrad::engine::methods::classify::{self, Score, classify};
 use serde::Serialize;
 
 use super::{Global, network, parse, terminal};

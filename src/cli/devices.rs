@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::Args;
-use pixgrad::device::{self, DeviceInfo};
+use pixgrad::engine::device::{self, DeviceInfo};
 use serde_json::json;
 
 use super::{Global, terminal};

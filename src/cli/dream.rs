@@ -6,12 +6,11 @@ use std::process::ExitCode;
 
 use anyhow::bail;
 use clap::Args;
-use pixgrad::image::{self, SaveOptions, save_gif, size_of};
-use pixgrad::recipe::{
-    DreamPreset, DreamSubject, Init, LayerWeight, MapSpec, Recipe, Run, default_dream_layers,
-    zoomed,
-};
+use pixgrad::engine::image::{self, SaveOptions, save_gif, size_of};
+use pixgrad::engine::methods::{DreamPreset, DreamSubject, default_dream_layers, zoomed};
+use pixgrad::terms::LayerWeight;
 use pixgrad::{Image, Network};
+use pixgrad::{Init, MapSpec, Recipe, Run};
 
 use super::checkpoint::{Beginning, CheckpointArgs};
 use super::interrupt::Interrupt;

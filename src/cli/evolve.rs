@@ -4,10 +4,11 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::time::Instant;
 
-use pixgrad::device::DeviceInfo;
-use pixgrad::image::{self, OutputFormat, SaveOptions, check_writable, sheet};
-use pixgrad::recipe::{Evolution, Evolving, Outcome, Progress, median};
+use pixgrad::engine::device::DeviceInfo;
+use pixgrad::engine::image::{self, OutputFormat, SaveOptions, check_writable, sheet};
+use pixgrad::engine::methods::{Evolution, Evolving, median};
 use pixgrad::{Image, Network};
+use pixgrad::{Outcome, Progress};
 use serde::Serialize;
 use serde_json::json;
 

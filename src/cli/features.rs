@@ -6,8 +6,8 @@ use std::process::ExitCode;
 
 use anyhow::{Context, bail};
 use clap::Args;
-use pixgrad::image::{self, Filter, Image, check_file, size_for_long_side};
-use pixgrad::recipe::{Feature, features};
+use pixgrad::engine::image::{self, Filter, Image, check_file, size_for_long_side};
+use pixgrad::engine::methods::{Feature, features};
 use serde_json::json;
 
 use super::output::{Tensor, write_tensors};

@@ -5,9 +5,10 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, ValueEnum};
-use pixgrad::recipe::classify::{Size, classify};
-use pixgrad::recipe::{Class, Progress, Recipe, Run};
+use pixgrad::engine::methods::classify::{Size, classify};
+use pixgrad::terms::Class;
 use pixgrad::{Image, Network};
+use pixgrad::{Progress, Recipe, Run};
 use serde_json::json;
 
 use super::optimize::{Findings, Method, OptimizeArgs, optimize};

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use anyhow::bail;
 use clap::Args;
 use pixgrad::Recipe;
-use pixgrad::image::check_file;
+use pixgrad::engine::image::check_file;
 use serde_json::json;
 
 use super::optimize::load_network;
@@ -92,7 +92,7 @@ pub fn run(args: &GradArgs, global: &Global) -> anyhow::Result<ExitCode> {
         .iter()
         .zip(&report.terms)
         .map(|(term, value)| TermValue {
-            kind: term.kind.name(),
+            kind: term.kind.name().to_string(),
             value: *value,
         })
         .collect();

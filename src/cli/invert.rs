@@ -6,10 +6,11 @@ use std::time::Instant;
 
 use anyhow::bail;
 use clap::Args;
-use pixgrad::device::DeviceInfo;
-use pixgrad::image::{self, Filter, SaveOptions, psnr, sheet, size_for_long_side};
-use pixgrad::recipe::{Picture, Recipe, features, inversion_tv};
+use pixgrad::engine::device::DeviceInfo;
+use pixgrad::engine::image::{self, Filter, SaveOptions, psnr, sheet, size_for_long_side};
+use pixgrad::engine::methods::{features, inversion_tv};
 use pixgrad::{Image, Network};
+use pixgrad::{Picture, Recipe};
 use serde::Serialize;
 
 use super::checkpoint::Keeper;

@@ -36,7 +36,7 @@ use std::process::ExitCode;
 
 use clap::builder::PossibleValuesParser;
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
-use pixgrad::device::Tuning;
+use pixgrad::engine::device::Tuning;
 use pixgrad::{Device, DeviceOptions};
 
 /// Optimizes the pixels of an image against a fixed, trained CNN, on any GPU.

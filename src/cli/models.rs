@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
-use pixgrad::net::{self, Network, Node};
+use pixgrad::engine::net::{self, Network, Node};
 use serde::Serialize;
 use serde_json::json;
 

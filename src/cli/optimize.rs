@@ -7,10 +7,8 @@ use std::time::Instant;
 
 use anyhow::bail;
 use clap::Args;
-use pixgrad::image::{self, OutputFormat, SaveOptions, check_file, check_writable};
-use pixgrad::recipe::{
-    Checkpoint, Init, OptimizerKind, Outcome, Progress, Recipe, Run, ScaleReport,
-};
+use pixgrad::engine::image::{self, OutputFormat, SaveOptions, check_file, check_writable};
+use pixgrad::{Checkpoint, Init, OptimizerKind, Outcome, Progress, Recipe, Run, ScaleReport};
 use pixgrad::{Device, Image, Network, Precision};
 
 use super::checkpoint::{Beginning, CheckpointArgs, Keeper};
@@ -285,7 +283,7 @@ pub fn optimize_from(
             .iter()
             .zip(&journal.terms)
             .map(|(term, value)| TermValue {
-                kind: term.kind.name(),
+                kind: term.kind.name().to_string(),
                 value: *value,
             })
             .collect(),
@@ -469,7 +467,7 @@ fn rescue(run: &Run, output: &Path, error: pixgrad::Error) -> anyhow::Error {
 #[cfg(test)]
 mod tests {
     use clap::CommandFactory;
-    use pixgrad::recipe::Picture;
+    use pixgrad::Picture;
 
     use super::*;
 
@@ -510,7 +508,7 @@ mod tests {
             "iterations",
             format!("[default: {}; texture: {};", s.iterations, t.iterations),
         );
-        let initial = |o: &pixgrad::recipe::OptimizerSpec| o.initial_iterations.expect("some");
+        let initial = |o: &pixgrad::OptimizerSpec| o.initial_iterations.expect("some");
         expect(
             "initial_iterations",
             format!("without it {}; texture: {};", initial(s), initial(t)),

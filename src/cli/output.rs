@@ -5,7 +5,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
-use pixgrad::image::write_atomically;
+use pixgrad::engine::image::write_atomically;
 use safetensors::Dtype;
 use safetensors::tensor::TensorView;
 use serde::Serialize;

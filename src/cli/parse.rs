@@ -4,9 +4,11 @@ use std::fmt;
 use std::path::Path;
 
 use pixgrad::Precision;
-use pixgrad::kernels::MAX_SIDE;
-use pixgrad::net::{Padding, Pooling};
-use pixgrad::recipe::{ImageSpec, Init, LayerWeight, OptimizerKind, PreserveColor, StyleLoss};
+use pixgrad::engine::kernels::MAX_SIDE;
+use pixgrad::engine::methods::StyleLoss;
+use pixgrad::engine::net::{Padding, Pooling};
+use pixgrad::terms::LayerWeight;
+use pixgrad::{ImageSpec, Init, OptimizerKind, PreserveColor};
 
 /// The size of a picture that has a shape already.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Args;
-use pixgrad::recipe::ScaleForecast;
+use pixgrad::ScaleForecast;
 use pixgrad::{Error, Image, Precision, Recipe};
 use serde_json::json;
 

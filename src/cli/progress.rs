@@ -4,7 +4,7 @@ use std::io::IsTerminal;
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
-use pixgrad::recipe::Progress;
+use pixgrad::Progress;
 
 use super::terminal;
 

@@ -4,8 +4,8 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use pixgrad::device::DeviceInfo;
-use pixgrad::recipe::ScaleReport;
+use pixgrad::ScaleReport;
+use pixgrad::engine::device::DeviceInfo;
 use pixgrad::{Device, Network, Recipe};
 use serde::Serialize;
 
@@ -34,7 +34,7 @@ pub struct Report<'a> {
 /// The weighted value of one term of the recipe.
 #[derive(Debug, Serialize)]
 pub struct TermValue {
-    pub kind: &'static str,
+    pub kind: String,
     pub value: f32,
 }
 

@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 
 use clap::{ArgGroup, Args, ValueEnum};
 use pixgrad::Image;
-use pixgrad::image::{self, SaveOptions, check_writable, sheet};
-use pixgrad::recipe::search::{Answer, Event, Findings, Pool, Query, search, thumbnail};
+use pixgrad::engine::image::{self, SaveOptions, check_writable, sheet};
+use pixgrad::engine::methods::search::{Answer, Event, Findings, Pool, Query, search, thumbnail};
 use serde_json::json;
 
 use super::{Global, network, parse, terminal};

@@ -5,9 +5,11 @@ use std::process::ExitCode;
 
 use anyhow::bail;
 use clap::Args;
-use pixgrad::image::size_of;
-use pixgrad::net::{Padding, Pooling};
-use pixgrad::recipe::{LayerWeight, Picture, PreserveColor, Recipe, StyleLoss, TermKind};
+use pixgrad::engine::image::size_of;
+use pixgrad::engine::methods::StyleLoss;
+use pixgrad::engine::net::{Padding, Pooling};
+use pixgrad::terms::LayerWeight;
+use pixgrad::{Picture, PreserveColor, Recipe, TermKind};
 
 use super::batch::{self, BatchArgs};
 use super::checkpoint::{Beginning, CheckpointArgs};
@@ -263,7 +265,7 @@ fn recipe(
 #[cfg(test)]
 mod tests {
     use clap::CommandFactory;
-    use pixgrad::recipe::{MmdKernel, StyleKind};
+    use pixgrad::terms::{MmdKernel, StyleKind};
 
     use super::*;
 

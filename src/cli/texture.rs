@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use anyhow::bail;
 use clap::Args;
-use pixgrad::recipe::{Init, Recipe};
+use pixgrad::{Init, Recipe};
 
 use super::checkpoint::{Beginning, CheckpointArgs};
 use super::optimize::{OptimizeArgs, Plain, optimize_from};

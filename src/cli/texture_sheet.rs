@@ -5,9 +5,11 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use anyhow::bail;
-use pixgrad::device::DeviceInfo;
-use pixgrad::image::{self, Filter, SaveOptions, sheet, size_for_long_side};
-use pixgrad::recipe::{LayerWeight, Recipe, texture_sheet_layers};
+use pixgrad::Recipe;
+use pixgrad::engine::device::DeviceInfo;
+use pixgrad::engine::image::{self, Filter, SaveOptions, sheet, size_for_long_side};
+use pixgrad::engine::methods::texture_sheet_layers;
+use pixgrad::terms::LayerWeight;
 use pixgrad::{Image, Network};
 use serde::Serialize;
 

@@ -1,7 +1,7 @@
 //! The trace of a run: every iteration's losses and time, as JSON.
 
-use pixgrad::device::DeviceInfo;
-use pixgrad::recipe::{Progress, Recipe};
+use pixgrad::engine::device::DeviceInfo;
+use pixgrad::{Progress, Recipe};
 use serde::Serialize;
 
 /// What `--trace` writes.

@@ -6,9 +6,9 @@ use std::process::ExitCode;
 
 use anyhow::{Context, bail};
 use clap::Args;
-use pixgrad::image::{self, SaveOptions, check_file, check_writable, sheet, side_by_side};
-use pixgrad::recipe::classify::Size;
-use pixgrad::recipe::{TransferTable, transfer};
+use pixgrad::engine::image::{self, SaveOptions, check_file, check_writable, sheet, side_by_side};
+use pixgrad::engine::methods::classify::Size;
+use pixgrad::engine::methods::{TransferTable, transfer};
 use pixgrad::{Image, Network};
 use serde_json::json;
 
@@ -225,7 +225,7 @@ fn heat_map(table: &TransferTable) -> anyhow::Result<Image> {
 
 #[cfg(test)]
 mod tests {
-    use pixgrad::recipe::TransferRow;
+    use pixgrad::engine::methods::TransferRow;
 
     use super::*;
 

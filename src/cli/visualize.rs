@@ -6,12 +6,12 @@ use std::process::ExitCode;
 
 use anyhow::bail;
 use clap::{ArgGroup, Args};
-use pixgrad::image::sheet;
-use pixgrad::recipe::classify::{Size, classify};
-use pixgrad::recipe::{
-    Canvas, Class, Position, Progress, Recipe, Run, Subject, TermKind, VisualizePreset, stretched,
-};
+use pixgrad::engine::image::sheet;
+use pixgrad::engine::methods::classify::{Size, classify};
+use pixgrad::engine::methods::{Canvas, Subject, VisualizePreset, stretched};
+use pixgrad::terms::{Class, Position};
 use pixgrad::{Image, Network};
+use pixgrad::{Progress, Recipe, Run, TermKind};
 use serde_json::json;
 
 use super::optimize::{Findings, Method, OptimizeArgs, optimize};

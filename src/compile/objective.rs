@@ -15,7 +15,7 @@ use crate::objective::{
     Guide, Labels, Margin, Masked, Mmd, Selection, Term, Tv, TvBeta, Wasserstein,
 };
 use crate::plan::{Network, Placed};
-use crate::spec::terms::{self, Class, Classes};
+use crate::spec::terms::{self, Class, Classes, Site};
 use crate::spec::{Position, Recipe, TermKind, TermSpec};
 
 /// What all terms of a scale are placed with.
@@ -133,6 +133,16 @@ impl Placing<'_> {
                 let weight = target.weight(weight);
                 return Ok((style_term(device, style, layer, seed, weight, mask)?, None));
             }
+            TermKind::Own(own) => own.make(&Site {
+                device: self.device(),
+                layer: name,
+                shape: if node == NodeId(0) {
+                    image
+                } else {
+                    shape(node)?
+                },
+                weight,
+            })?,
             TermKind::Logit(logit) => {
                 let scores = shape(node)?;
                 let classes = self.classes(&logit.class)?;

@@ -64,6 +64,34 @@ impl Image {
         Ok(image)
     }
 
+    /// Reads a picture file, see [`load`].
+    ///
+    /// # Errors
+    /// What is wrong with the file.
+    pub fn open(path: impl AsRef<std::path::Path>) -> Result<Self, ImageError> {
+        load(path)
+    }
+
+    /// Writes a picture file; the extension names the format. It is written whole or not at all.
+    ///
+    /// # Errors
+    /// Why it cannot be written.
+    pub fn save(&self, path: impl AsRef<std::path::Path>) -> Result<(), ImageError> {
+        self.save_with(path, SaveOptions::default()).map(|_| ())
+    }
+
+    /// As [`Image::save`], with options. Returns what the file does not hold of the image.
+    ///
+    /// # Errors
+    /// As [`Image::save`].
+    pub fn save_with(
+        &self,
+        path: impl AsRef<std::path::Path>,
+        options: SaveOptions,
+    ) -> Result<Option<SaveWarning>, ImageError> {
+        save(path, self, options)
+    }
+
     /// An opaque image from interleaved 8-bit RGB values `[height][width][3]`; 255 becomes 1.0.
     ///
     /// # Errors

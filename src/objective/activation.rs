@@ -160,7 +160,7 @@ impl Term for Activation {
         let parts = (x.view.n * kernel.parts()) as usize;
         let partials = recording.transient("activation partial sums", Kind::Real, parts);
         recording.call("activation", kernel, &[x.value, selections, partials]);
-        gathered.add_sum(partials, self.weight.into());
+        gathered.add_sum(partials, self.weight);
     }
 
     fn conclude(

@@ -59,7 +59,7 @@ impl Term for AlphaNorm {
             (x.view.n * norm.parts()) as usize,
         );
         recording.call("alpha norm", norm, &[x.value, partials]);
-        gathered.add_sum(partials, self.weight.into());
+        gathered.add_sum(partials, self.weight);
     }
 
     fn conclude(

@@ -34,7 +34,7 @@ impl Term for CrossEntropy {
             kernels::CrossEntropy { z: x.view },
             &[x.value, labels, weights, values],
         );
-        gathered.add_sum(values, self.weight.into());
+        gathered.add_sum(values, self.weight);
         gathered.values = vec![labels, weights];
     }
 

@@ -92,7 +92,7 @@ impl Direction {
 impl Term for Direction {
     fn gather(&self, recording: &mut Recording, x: Tensor, band: Band, gathered: &mut Gathered) {
         let (partials, slopes) = self.record(recording, x);
-        gathered.add_sum(partials, self.share(x.view, band.layer).into());
+        gathered.add_sum(partials, self.share(x.view, band.layer));
         gathered.values = slopes.to_vec();
     }
 

@@ -58,7 +58,7 @@ impl Term for Guide {
         );
         let [target, best] = matches;
         recording.call("guide", products, &[target, best, x.value, partials]);
-        gathered.add_sum(partials, self.weight.into());
+        gathered.add_sum(partials, self.weight);
         gathered.values = matches.to_vec();
     }
 

@@ -53,7 +53,7 @@ impl Term for Margin {
             self.kernel(x.view),
             &[x.value, labels, weights, values],
         );
-        gathered.add_sum(values, self.weight.into());
+        gathered.add_sum(values, self.weight);
         gathered.values = vec![labels, weights];
     }
 

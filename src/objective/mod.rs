@@ -157,8 +157,8 @@ pub struct Gathered {
 
 impl Gathered {
     /// Keeps a band's partial sums, `[n, parts]`. The term's value is the sum of all bands', each times its `scale`.
-    fn add_sum(&mut self, partials: ValueId, scale: Scalar) {
-        self.sums.push((partials, scale));
+    pub fn add_sum(&mut self, partials: ValueId, scale: impl Into<Scalar>) {
+        self.sums.push((partials, scale.into()));
     }
 
     /// Whether the layer was seen in several bands.
@@ -167,7 +167,7 @@ impl Gathered {
     }
 
     /// Records the value of each of n images from the partial sums of all bands.
-    fn conclude_sums(&self, recording: &mut Recording, label: &str, n: u32, loss: Loss) {
+    pub fn conclude_sums(&self, recording: &mut Recording, label: &str, n: u32, loss: Loss) {
         if let [(partials, scale)] = &self.sums[..] {
             return record_sum(recording, label, *partials, n, scale.clone(), loss);
         }
@@ -190,6 +190,20 @@ impl Gathered {
 /// What the value of a term leaves for its gradient.
 #[derive(Debug, Clone, Default)]
 pub struct Saved(Vec<ValueId>);
+
+impl Saved {
+    /// Values that the gradient reads again.
+    #[must_use]
+    pub fn new(values: Vec<ValueId>) -> Self {
+        Self(values)
+    }
+
+    /// These values.
+    #[must_use]
+    pub fn values(&self) -> &[ValueId] {
+        &self.0
+    }
+}
 
 /// Records `sum += x`, values of one length, a multiple of 4.
 fn record_add(recording: &mut Recording, label: &str, x: ValueId, sum: ValueId) {

@@ -44,7 +44,7 @@ impl Term for Tv {
             (x.view.n * tv.parts()) as usize,
         );
         recording.call("tv", tv, &[x.value, partials]);
-        gathered.add_sum(partials, self.weight.into());
+        gathered.add_sum(partials, self.weight);
     }
 
     fn conclude(

@@ -2,10 +2,10 @@
 
 use naga::back::spv;
 use naga::proc::{BoundsCheckPolicies, BoundsCheckPolicy};
-use pixgrad::device::{
+use pixgrad::engine::device::{
     Access, HALF, Kind, LANES_8, LANES_64, LARGE, LARGE_BYTES, Shader, Slot, compose, pack_bindings,
 };
-use pixgrad::kernels::SOURCES;
+use pixgrad::engine::kernels::SOURCES;
 
 use crate::vulkan::Driver;
 

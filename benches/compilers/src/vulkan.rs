@@ -138,7 +138,7 @@ impl Driver {
                             && (k.c_type, k.result_type) == (single, single)
                     })
                 };
-                pixgrad::device::COOP_TILES
+                pixgrad::engine::device::COOP_TILES
                     .into_iter()
                     .filter(|side| serves(*side))
                     .collect()

@@ -7,6 +7,7 @@ mod direction;
 mod guide;
 mod image;
 mod layer;
+mod own;
 mod read;
 mod style;
 
@@ -17,6 +18,7 @@ pub use direction::Direction;
 pub use guide::Guide;
 pub use image::{AlphaNorm, L2, Tv};
 pub use layer::LayerWeight;
+pub use own::{Own, Site};
 pub(crate) use style::Wanted;
 pub use style::{Mmd, MmdKernel, Style, StyleKind};
 
@@ -71,6 +73,9 @@ pub enum TermKind {
     AlphaNorm(AlphaNorm),
     /// mean (x − x₀)² with x₀ the start picture.
     L2(L2),
+    /// A term of the host program's own. A recipe with one runs, but cannot be written to a file.
+    #[serde(skip)]
+    Own(Own),
 }
 
 /// What every kind of term can be asked. The answers without a body of their own are those of a term that has no such part.
@@ -197,7 +202,7 @@ impl TermSpec {
     /// If the term reads the image or the scores of the classes, and so has no layers.
     #[must_use]
     pub fn layers<L: Into<LayerWeight>>(mut self, layers: impl IntoIterator<Item = L>) -> Self {
-        let name = self.kind.name();
+        let name = self.kind.name().to_string();
         let Some(own) = self.kind.layers_mut() else {
             panic!("a term `{name}` has no layers");
         };
@@ -225,7 +230,7 @@ impl TermSpec {
 impl TermKind {
     /// The name in recipes, reports and traces.
     #[must_use]
-    pub fn name(&self) -> &'static str {
+    pub fn name(&self) -> &str {
         match self {
             Self::Content(_) => "content",
             Self::Gram(_) => "gram",
@@ -243,6 +248,7 @@ impl TermKind {
             Self::Inversion(_) => "inversion",
             Self::AlphaNorm(_) => "alpha_norm",
             Self::L2(_) => "l2",
+            Self::Own(own) => own.name(),
         }
     }
 
@@ -261,6 +267,7 @@ impl TermKind {
             Self::Inversion(fields) => fields,
             Self::AlphaNorm(fields) => fields,
             Self::L2(fields) => fields,
+            Self::Own(fields) => fields,
         }
     }
 
@@ -279,6 +286,7 @@ impl TermKind {
             Self::Inversion(fields) => fields,
             Self::AlphaNorm(fields) => fields,
             Self::L2(fields) => fields,
+            Self::Own(fields) => fields,
         }
     }
 
@@ -300,7 +308,8 @@ impl TermKind {
             | Self::CrossEntropy(_)
             | Self::Margin(_)
             | Self::AlphaNorm(_)
-            | Self::L2(_) => Comparison::Nothing,
+            | Self::L2(_)
+            | Self::Own(_) => Comparison::Nothing,
         }
     }
 
@@ -380,7 +389,7 @@ macro_rules! kind_of {
 }
 
 kind_of!(
-    Content, Mmd, Tv, Activation, Energy, Guide, Direction, Margin, Inversion, AlphaNorm, L2
+    Content, Mmd, Tv, Activation, Energy, Guide, Direction, Margin, Inversion, AlphaNorm, L2, Own
 );
 
 #[expect(

@@ -1,0 +1,33 @@
+//! Everything that the crate is made of. Programs that embed pixgrad use what the crate's root names; this is for its own
+//! tests, command line and bindings, and may change with every version.
+//!
+//! A module uses only those below it in this list.
+
+#[path = "bench/mod.rs"]
+pub mod bench;
+#[path = "compile/mod.rs"]
+pub mod compile;
+#[path = "device/mod.rs"]
+pub mod device;
+#[path = "image/mod.rs"]
+pub mod image;
+#[path = "kernels/mod.rs"]
+pub mod kernels;
+#[path = "methods/mod.rs"]
+pub mod methods;
+#[path = "net/mod.rs"]
+pub mod net;
+#[path = "objective/mod.rs"]
+pub mod objective;
+#[path = "optim/mod.rs"]
+pub mod optim;
+#[path = "param/mod.rs"]
+pub mod param;
+#[path = "plan/mod.rs"]
+pub mod plan;
+#[path = "run/mod.rs"]
+pub mod run;
+#[path = "schedule/mod.rs"]
+pub mod schedule;
+#[path = "spec/mod.rs"]
+pub mod spec;
