@@ -26,7 +26,8 @@ const FEW: usize = 3;
 /// Options that the same commands have.
 struct Group {
     commands: Vec<String>,
-    options: Vec<Arg>,
+    /// Their items in a list.
+    options: Vec<String>,
 }
 
 impl Group {
@@ -44,10 +45,6 @@ impl Group {
         let anchor = heading.to_lowercase().replace(',', "").replace(' ', "-");
         format!("[{heading}](#{anchor})")
     }
-
-    fn has(&self, arg: &Arg) -> bool {
-        self.options.iter().any(|other| text(other) == text(arg))
-    }
 }
 
 /// The whole page.
@@ -56,15 +53,19 @@ fn page() -> String {
     root.build();
     let groups = groups(&root);
     let mut page = format!("{HEAD}\n{}\n{}", usage(&mut root), prose(&root));
-    let globals: Vec<&Arg> = options(&root).filter(|a| a.is_global_set()).collect();
-    page += &format!("\n## Options of every command\n\n{}", list(globals));
+    let globals = options(&root).filter(|arg| arg.is_global_set());
+    page += &section("Options of every command", globals.map(item));
     for group in &groups {
-        page += &format!("\n## {}\n\n{}", group.heading(), list(&group.options));
+        page += &section(&group.heading(), group.options.iter().cloned());
     }
     for command in root.get_subcommands_mut() {
         describe(command, &groups, 2, &mut page);
     }
     page
+}
+
+fn section(heading: &str, items: impl IntoIterator<Item = String>) -> String {
+    format!("\n## {heading}\n\n{}", list(items))
 }
 
 /// One command and its subcommands, under a heading of a level.
@@ -75,11 +76,12 @@ fn describe(command: &mut Command, groups: &[Group], level: usize, page: &mut St
     let name = command.get_bin_name().unwrap_or_else(|| command.get_name());
     *page += &format!("\n{} {name}\n\n", "#".repeat(level));
     *page += &format!("{}\n{}", prose(command), usage(command));
-    let own = options(command)
-        .filter(|arg| !arg.is_global_set() && !groups.iter().any(|group| group.has(arg)));
-    for entries in [list(command.get_positionals()), list(own)] {
-        if !entries.is_empty() {
-            *page += &format!("\n{entries}");
+    let own = own_options(command)
+        .into_iter()
+        .filter(|option| !groups.iter().any(|group| group.options.contains(option)));
+    for items in [list(command.get_positionals().map(item)), list(own)] {
+        if !items.is_empty() {
+            *page += &format!("\n{items}");
         }
     }
     for group in groups {
@@ -95,23 +97,33 @@ fn describe(command: &mut Command, groups: &[Group], level: usize, page: &mut St
 /// The options that several commands have with the same text, by these commands, in the order in which they are first
 /// met.
 fn groups(root: &Command) -> Vec<Group> {
+    let commands: Vec<(&str, Vec<String>)> = root
+        .get_subcommands()
+        .map(|command| (command.get_name(), own_options(command)))
+        .collect();
     let mut groups: Vec<Group> = Vec::new();
-    let all = root.get_subcommands().flat_map(options);
-    for arg in all.filter(|arg| !arg.is_global_set()) {
-        let has_it = |command: &&Command| options(command).any(|other| text(other) == text(arg));
-        let names = root.get_subcommands().filter(has_it).map(Command::get_name);
-        let commands: Vec<String> = names.map(String::from).collect();
-        match groups.iter_mut().find(|group| group.commands == commands) {
-            Some(group) if group.has(arg) => {}
-            Some(group) => group.options.push(arg.clone()),
+    for option in commands.iter().flat_map(|(_, options)| options) {
+        let with_it = commands
+            .iter()
+            .filter(|(_, options)| options.contains(option));
+        let names: Vec<String> = with_it.map(|(name, _)| (*name).to_string()).collect();
+        match groups.iter_mut().find(|group| group.commands == names) {
+            Some(group) if group.options.contains(option) => {}
+            Some(group) => group.options.push(option.clone()),
             None => groups.push(Group {
-                commands,
-                options: vec![arg.clone()],
+                commands: names,
+                options: vec![option.clone()],
             }),
         }
     }
     groups.retain(|group| group.commands.len() > 1 && group.options.len() >= FEW);
     groups
+}
+
+/// The items of a command's options, without those of every command.
+fn own_options(command: &Command) -> Vec<String> {
+    let own = options(command).filter(|arg| !arg.is_global_set());
+    own.map(item).collect()
 }
 
 /// The options of a command, without those that clap adds and those that are hidden.
@@ -142,12 +154,12 @@ fn usage(command: &mut Command) -> String {
     usage.join("\n") + "\n"
 }
 
-fn list<'a>(args: impl IntoIterator<Item = &'a Arg>) -> String {
-    args.into_iter().map(|arg| text(arg) + "\n").collect()
+fn list(items: impl IntoIterator<Item = String>) -> String {
+    items.into_iter().map(|item| item + "\n").collect()
 }
 
 /// An argument as an item of a list: its names, its text, its values, default and environment variable.
-fn text(arg: &Arg) -> String {
+fn item(arg: &Arg) -> String {
     let values: Vec<_> = arg.get_value_names().unwrap_or_default().to_vec();
     let value = values.join("> <");
     let takes_value = arg.get_action().takes_values();
