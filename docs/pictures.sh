@@ -19,6 +19,7 @@ pixgrad style $images/coffee.jpg $images/starry_night.jpg --style-scale 0.5 -s 3
 pixgrad style $images/rocket.jpg $images/starry_night.jpg --content-weight 4 -s 384 -o out/content.png
 pixgrad texture $images/gravel.png -o out/texture.png
 pixgrad run samples/recipes/texture.toml -o out/run.png
+pixgrad texture $images/starry_night.jpg --model vgg19 -s 256 --tileable --optimizer lbfgs -i 60 -o out/tile.png
 pixgrad texture $images/starry_night.jpg --model vgg19 --sheet -s 80 --min-size 80 --optimizer lbfgs -i 80 -o docs/texture-sheet.jpg
 
 # strip OUTPUT IMAGE...: the pictures side by side, 240 pixels high.
@@ -39,6 +40,15 @@ sheet.save(output, quality=88, optimize=True)
 PYTHON
 }
 python3 -c 'from PIL import Image; Image.open("out/rocket.png").convert("RGB").save("docs/rocket.jpg", quality=92, optimize=True)'
+python3 - <<'PYTHON'
+from PIL import Image
+tile = Image.open("out/tile.png").convert("RGB")
+tiles = Image.new("RGB", (3 * tile.width, 2 * tile.height))
+for x in range(3):
+    for y in range(2):
+        tiles.paste(tile, (x * tile.width, y * tile.height))
+tiles.save("docs/tile.jpg", quality=88, optimize=True)
+PYTHON
 strip docs/style.jpg $images/chelsea.png $images/starry_night.jpg out/style.png
 strip docs/blend.jpg $images/astronaut.jpg $images/starry_night.jpg $images/brick.png out/blend.png
 strip docs/knobs.jpg out/scale.png out/content.png
