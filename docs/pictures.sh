@@ -17,6 +17,7 @@ pixgrad style $images/chelsea.png $images/starry_night.jpg -o out/style.png
 pixgrad style $images/astronaut.jpg $images/starry_night.jpg $images/brick.png --style-weights 2,1 -s 384 -o out/blend.png
 pixgrad style $images/coffee.jpg $images/starry_night.jpg --style-scale 0.5 -s 384 -o out/scale.png
 pixgrad style $images/rocket.jpg $images/starry_night.jpg --content-weight 4 -s 384 -o out/content.png
+pixgrad style $images/coffee.jpg $images/starry_night.jpg --model vgg19 --preserve-color luma -s 384 -o out/luma.png
 pixgrad texture $images/gravel.png -o out/texture.png
 pixgrad run samples/recipes/texture.toml -o out/run.png
 pixgrad texture $images/starry_night.jpg --model vgg19 -s 256 --tileable --optimizer lbfgs -i 60 -o out/tile.png
@@ -50,6 +51,7 @@ for x in range(3):
 tiles.save("docs/tile.jpg", quality=88, optimize=True)
 PYTHON
 strip docs/style.jpg $images/chelsea.png $images/starry_night.jpg out/style.png
+strip docs/luma.jpg $images/coffee.jpg out/luma.png
 strip docs/blend.jpg $images/astronaut.jpg $images/starry_night.jpg $images/brick.png out/blend.png
 strip docs/knobs.jpg out/scale.png out/content.png
 strip docs/texture.jpg $images/gravel.png out/texture.png out/run.png
