@@ -9,21 +9,12 @@ device=("$@")
 pixgrad() { target/release/pixgrad "$@" "${device[@]}"; }
 
 images=samples/images
-# The masks: a soft ellipse over the cat's face, and what is left.
-python3 - <<'PYTHON'
-from PIL import Image, ImageChops, ImageDraw, ImageFilter
-mask = Image.new("L", (451, 300), 0)
-ImageDraw.Draw(mask).ellipse((120, 30, 345, 260), fill=255)
-mask = mask.filter(ImageFilter.GaussianBlur(8))
-mask.save("out/face.png")
-ImageChops.invert(mask).save("out/rest.png")
-PYTHON
-
+masks=samples/masks
 pixgrad style $images/coffee.jpg $images/starry_night.jpg -s 256 -o out/colour-off.png
 pixgrad style $images/coffee.jpg $images/starry_night.jpg -s 256 --preserve-color luma -o out/colour-luma.png
 pixgrad style $images/coffee.jpg $images/starry_night.jpg -s 256 --preserve-color match -o out/colour-match.png
-pixgrad style $images/chelsea.png $images/starry_night.jpg -s 256 --style-mask out/rest.png -o out/mask.png
-pixgrad style $images/chelsea.png $images/starry_night.jpg $images/brick.png -s 256 --style-mask out/face.png --style-mask out/rest.png -o out/masks.png
+pixgrad style $images/chelsea.png $images/starry_night.jpg -s 256 --style-mask $masks/rest.png -o out/mask.png
+pixgrad style $images/chelsea.png $images/starry_night.jpg $images/brick.png -s 256 --style-mask $masks/face.png --style-mask $masks/rest.png -o out/masks.png
 pixgrad texture $images/starry_night.jpg -s 128 -o out/plain.png
 pixgrad texture $images/starry_night.jpg -s 128 --tileable -o out/tile.png
 
@@ -51,7 +42,7 @@ def strip(pictures, names=()):
 read = lambda name: Image.open(f"out/{name}.png").convert("RGB")
 rows = [
     strip([read("colour-off"), read("colour-luma"), read("colour-match")]),
-    strip([read("rest"), read("mask"), read("masks")]),
+    strip([Image.open("samples/masks/rest.png").convert("RGB"), read("mask"), read("masks")]),
     strip([repeated("out/plain.png"), repeated("out/tile.png")]),
 ]
 sheet = Image.new("RGB", (max(r.width for r in rows), sum(r.height + gap for r in rows) - gap), "white")

@@ -18,24 +18,25 @@ use super::interrupt::Interrupt;
 use super::progress::Reporter;
 use super::{Global, Usage, network, parse, terminal};
 
-/// Change pictures so that a network sees something else in them
+/// Make adversarial examples: pictures changed so that a network sees another class
 ///
-/// Of each picture NAME-adversarial.png, NAME-noise.png (the change, magnified, around grey) and NAME-panel.png (before,
-/// change, after) are written. An attack that does not succeed is reported and no failure.
+/// For each picture this writes NAME-adversarial.png, NAME-noise.png (the change, magnified, around gray) and
+/// NAME-panel.png (before, change, after). An attack that does not succeed is reported; it is not an error.
 #[derive(Debug, Args)]
 pub struct AttackArgs {
     /// The pictures
     #[arg(value_name = "IMAGE", required = true)]
     images: Vec<PathBuf>,
 
-    /// The class to be seen: a number, a name, or random (another for each picture) [default: any but the picture's own]
+    /// The class to reach: a number, a name, or random (a different one for each picture) [default: any class but the
+    /// picture's own]
     #[arg(short, long, value_name = "CLASS")]
     target: Option<String>,
 
     #[command(flatten)]
     numbers: AttackNumbers,
 
-    /// How pictures are brought to the network: crop (short side 256 pixels, the central 224x224), native, or the side of
+    /// How pictures are resized: crop (short side to 256 pixels, then the central 224x224), native, or the side of
     /// another central square
     #[arg(short, long, value_name = "SIZE", default_value = "crop", value_parser = parse_size)]
     size: Size,
@@ -44,7 +45,7 @@ pub struct AttackArgs {
     #[arg(long, value_name = "NAME|FILE", default_value = "auto")]
     model: String,
 
-    /// The folder to write to, or for one picture the .png file of the result [default: the current folder]
+    /// The folder to write to, or, for a single picture, the .png file of the result [default: the current folder]
     #[arg(short, long, value_name = "DIR|FILE")]
     output: Option<PathBuf>,
 }
@@ -52,11 +53,11 @@ pub struct AttackArgs {
 /// Options of `attack` and `transfer`.
 #[derive(Debug, Args)]
 pub struct AttackNumbers {
-    /// How the change is looked for
+    /// The attack
     #[arg(short, long, value_enum, default_value_t = Method::Bim)]
     method: Method,
 
-    /// pgd: what is bounded by ε, the largest difference or the root of the sum of squares
+    /// pgd: the norm of the change that ε bounds: the largest difference, or the root of the sum of squares
     #[arg(long, value_enum)]
     norm: Option<Norm>,
 
@@ -64,33 +65,33 @@ pub struct AttackNumbers {
     #[arg(long, value_name = "X|A/B", value_parser = fraction, allow_negative_numbers = true)]
     epsilon: Option<f32>,
 
-    /// Iterations, of lbfgs and cw in each round [default: bim, mi-fgsm 10; pgd 40, in l2 50; deepfool 50; lbfgs 100;
-    /// cw 150]
+    /// Iterations; for lbfgs and cw, per round [default: bim, mi-fgsm 10; pgd 40, in l2 50; deepfool 50; lbfgs 100; cw
+    /// 150]
     #[arg(long, value_name = "N", value_parser = parse::count, allow_negative_numbers = true)]
     steps: Option<u64>,
 
-    /// Length of a step [default: bim, mi-fgsm ε/5; pgd ε/30, in l2 ε/40; cw 0.01, without --target 0.002; lbfgs, the
-    /// first: 0.001]
+    /// Step size [default: bim, mi-fgsm ε/5; pgd ε/30, in l2 ε/40; cw 0.01, without --target 0.002; lbfgs, first step:
+    /// 0.001]
     #[arg(long, value_name = "X|A/B", value_parser = fraction, allow_negative_numbers = true)]
     step_size: Option<f32>,
 
-    /// lbfgs, cw: the first weight of the class's term [default: lbfgs 0.1; cw 0.05, without --target 0.005]
+    /// lbfgs, cw: the first weight c of the class's loss [default: lbfgs 0.1; cw 0.05, without --target 0.005]
     #[arg(short, long, value_name = "C", value_parser = fraction, allow_negative_numbers = true)]
     c: Option<f32>,
 
-    /// lbfgs, cw: how many weights are tried [default: 6]
+    /// lbfgs, cw: how many weights c are tried [default: 6]
     #[arg(long, value_name = "N", value_parser = parse::count, allow_negative_numbers = true)]
     rounds: Option<u64>,
 
-    /// cw: how far beyond the border to go, in logits [default: 0]
+    /// cw: how far beyond the decision boundary to go, in logits [default: 0]
     #[arg(long, value_name = "K", value_parser = parse::weight, allow_negative_numbers = true)]
     confidence: Option<f64>,
 
-    /// Aim at what an 8-bit file holds
+    /// Make the attack work on the saved 8-bit file, not only on the picture in memory
     #[arg(long)]
     survive_8bit: bool,
 
-    /// Seed of random starts and random targets
+    /// Seed of random start points and random targets
     #[arg(long, value_name = "N", default_value = "0")]
     seed: u64,
 }
@@ -99,17 +100,17 @@ pub struct AttackNumbers {
 enum Method {
     /// One step along the gradient's sign (Goodfellow et al. 2015)
     Fgsm,
-    /// Several, within ε (Kurakin et al. 2017)
+    /// Several steps along the sign, within ε (Kurakin et al. 2017)
     Bim,
-    /// With momentum (Dong et al. 2018)
+    /// As bim, with momentum (Dong et al. 2018)
     MiFgsm,
-    /// From a random start (Madry et al. 2018)
+    /// Several steps from a random start within ε (Madry et al. 2018)
     Pgd,
     /// The smallest change by box-constrained L-BFGS (Szegedy et al. 2013)
     Lbfgs,
     /// The smallest change by Adam in tanh space (Carlini and Wagner 2017)
     Cw,
-    /// The nearest border (Moosavi-Dezfooli et al. 2016)
+    /// Steps to the nearest linearized decision boundary (Moosavi-Dezfooli et al. 2016)
     Deepfool,
 }
 

@@ -26,8 +26,8 @@ use super::{Global, parse, terminal};
 /// Options for the pictures of a folder.
 #[derive(Debug, Clone, Default, Args)]
 pub struct BatchArgs {
-    /// Paint every picture of this folder, each to NAME.png in the folder --output. What is there already is left alone, so
-    /// that a batch that was stopped goes on
+    /// Paint every picture of this folder and write NAME.png into the folder given by --output. Pictures that are there
+    /// already are skipped, so a stopped batch can be continued
     #[arg(
         long,
         value_name = "DIR",
@@ -36,7 +36,7 @@ pub struct BatchArgs {
     )]
     pub content_dir: Option<PathBuf>,
 
-    /// Only the Ith of N shares of the folder, for N machines that do not know of each other: 1/4
+    /// Paint only share I of N of the folder, so that N machines can divide it: 1/4
     #[arg(long, value_name = "I/N", requires = "content_dir", value_parser = parse::shard)]
     pub shard: Option<(usize, usize)>,
 }

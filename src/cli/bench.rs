@@ -13,26 +13,26 @@ use serde_json::json;
 use super::output::write_json;
 use super::{Global, parse, terminal};
 
-/// Measure a device: its ceilings, whole iterations of style transfer, and their kernels, every result checked
+/// Benchmark a device: its peak rates, whole iterations of style transfer, and single kernels. Every result is checked
 #[derive(Debug, Args)]
 #[command(args_conflicts_with_subcommands = true)]
 pub struct BenchArgs {
     #[command(subcommand)]
     what: Option<What>,
 
-    /// Half a minute at most instead of three: smaller sizes
+    /// Use smaller sizes: half a minute at most instead of three minutes
     #[arg(long)]
     quick: bool,
 
-    /// A network: a name from `pixgrad models` or a .safetensors file; may be repeated [default: those in the program]
+    /// A network: a name from `pixgrad models` or a .safetensors file. May be repeated [default: the embedded networks]
     #[arg(long, value_name = "NAME|FILE")]
     model: Vec<String>,
 
-    /// Long sides in pixels, however long they take [default: 256, 512 and 1024, as far as the time reaches]
+    /// Long sides in pixels, measured however long they take [default: 256, 512 and 1024, where there is time]
     #[arg(long, value_name = "PIXELS,…", value_delimiter = ',', value_parser = parse::side)]
     sizes: Vec<u32>,
 
-    /// How layers, gradients and weights are stored: f32 or f16
+    /// Number format of the values that the backward pass reads: f32 or f16
     #[arg(long, value_name = "FORMAT", default_value = "f32", value_parser = parse::precision)]
     precision: Precision,
 
@@ -45,7 +45,7 @@ pub struct BenchArgs {
 enum What {
     /// Print reports side by side
     Compare {
-        /// What `bench --output` wrote
+        /// Reports written by `bench --output`
         #[arg(required = true, value_name = "FILE.json")]
         reports: Vec<PathBuf>,
     },

@@ -16,7 +16,7 @@ const EVERY: f64 = 60.0;
 /// Options of commands whose runs can be gone on with.
 #[derive(Debug, Clone, Default, Args)]
 pub struct CheckpointArgs {
-    /// Write the state of the run from time to time, at Ctrl-C and at the end, for --resume
+    /// Write the state of the run to this file regularly, at Ctrl-C and at the end. --resume reads it
     #[arg(long, value_name = "FILE")]
     checkpoint: Option<PathBuf>,
 
@@ -24,7 +24,8 @@ pub struct CheckpointArgs {
     #[arg(long, value_name = "SECONDS", value_parser = parse::positive, requires = "checkpoint", allow_negative_numbers = true)]
     checkpoint_every: Option<f64>,
 
-    /// Go on with the run of a checkpoint; it also says what the run is, so that options of the recipe are refused
+    /// Continue the run of this checkpoint. The checkpoint holds the recipe, so options that belong to the recipe are
+    /// refused
     #[arg(long, value_name = "FILE")]
     pub resume: Option<PathBuf>,
 }

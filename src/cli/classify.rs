@@ -10,18 +10,18 @@ use serde::Serialize;
 
 use super::{Global, network, parse, terminal};
 
-/// Say what a network sees in pictures
+/// List the most probable classes of pictures
 #[derive(Debug, Args)]
 pub struct ClassifyArgs {
     /// The pictures
     #[arg(value_name = "IMAGE", required = true)]
     images: Vec<PathBuf>,
 
-    /// How many classes to list, most probable first
+    /// How many classes to list
     #[arg(short, long, value_name = "N", default_value = "5", value_parser = parse::count, allow_negative_numbers = true)]
     top: u64,
 
-    /// How a picture is brought to the network
+    /// How a picture is resized
     #[arg(short, long, value_enum, default_value_t = Size::Crop)]
     size: Size,
 
@@ -32,9 +32,9 @@ pub struct ClassifyArgs {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Size {
-    /// Short side 256 pixels, then the central 224x224: as the networks were trained
+    /// Short side to 256 pixels, then the central 224x224, as in the networks' training
     Crop,
-    /// As it is
+    /// Unchanged
     Native,
 }
 

@@ -8,7 +8,7 @@ use serde_json::json;
 
 use super::{Global, terminal};
 
-/// List the devices there are to run on, best first; `cpu` is always there
+/// List the devices, best first. `cpu` is always available
 #[derive(Debug, Args)]
 pub struct DevicesArgs {}
 

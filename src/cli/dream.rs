@@ -22,30 +22,32 @@ use super::{Global, Usage};
 /// Long side of the result in pixels when nobody says, if the picture has as many.
 const SIZE: u32 = 512;
 
-/// Let a network dream on a picture: more of whatever it sees there
+/// DeepDream: amplify what a network sees in a picture
 #[derive(Debug, Args)]
 pub struct DreamArgs {
     /// The picture
     #[arg(value_name = "IMAGE", required_unless_present = "resume")]
     picture: Option<PathBuf>,
 
-    /// Long side of the result in pixels, or native [default: 512, or the picture's if that is less]
+    /// Long side of the result in pixels, or native (the picture's size) [default: 512, or the picture's long side if
+    /// that is smaller]
     #[arg(short, long, value_name = "PIXELS", value_parser = parse::long_side, allow_negative_numbers = true)]
     size: Option<LongSide>,
 
-    /// The layer that dreams, or several with weights: fire6/concat,fire8/concat:0.5 [default: the network's usual one]
+    /// The layer to amplify, or several with optional weights: fire6/concat,fire8/concat:0.5 [default: depends on the
+    /// network]
     #[arg(short, long = "layer", visible_alias = "layers", value_name = "LAYERS", value_delimiter = ',', value_parser = parse::layer)]
     layers: Vec<LayerWeight>,
 
-    /// Only this channel of the layer
+    /// Amplify only this channel of the layer
     #[arg(long, value_name = "C", conflicts_with = "guide")]
     channel: Option<u32>,
 
-    /// Dream of what the layer sees in this picture
+    /// Amplify what the layer sees in this picture
     #[arg(long, value_name = "IMAGE")]
     guide: Option<PathBuf>,
 
-    /// The published version: google, tf1-lapnorm, tf2 or plain
+    /// The published version to follow: google, tf1-lapnorm, tf2 or plain
     #[arg(long, value_name = "NAME", default_value = "google")]
     preset: DreamPreset,
 
@@ -53,19 +55,19 @@ pub struct DreamArgs {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=64))]
     octaves: Option<u32>,
 
-    /// A scale's size over that of the one before [default: the preset's]
+    /// Ratio of the sizes of two successive scales [default: the preset's]
     #[arg(long, value_name = "X", value_parser = parse::positive)]
     octave_scale: Option<f64>,
 
-    /// The longest random shift of the picture in pixels [default: the preset's]
+    /// The largest random shift of the picture in pixels [default: the preset's]
     #[arg(long, value_name = "PIXELS")]
     jitter: Option<u32>,
 
-    /// Dream on, N times, each time a little further into the picture: OUTPUT-000001.png and so on, and OUTPUT.gif
+    /// Add N frames, each zoomed a little further into the dream: writes OUTPUT-000001.png and so on, and OUTPUT.gif
     #[arg(long, value_name = "N", value_parser = parse::count)]
     zoom: Option<u64>,
 
-    /// What goes out of sight from one frame of the zoom to the next, as a part of the side
+    /// The part of each side that is cut off from one frame of the zoom to the next
     #[arg(long, value_name = "PART", default_value = "0.05", value_parser = parse::decay)]
     zoom_step: f32,
 

@@ -14,16 +14,16 @@ use super::output::{Tensor, write_tensors};
 use super::parse::{self, LongSide};
 use super::{Global, Usage, network, terminal};
 
-/// Write what layers of a network answer to a picture
+/// Write the activations of a picture at some layers
 ///
-/// The file holds one f32 tensor `[C,H,W]` per layer, under the name asked for.
+/// The file holds one f32 tensor `[C,H,W]` per layer, under the name given in --layers.
 #[derive(Debug, Args)]
 pub struct FeaturesArgs {
     /// The picture
     #[arg(value_name = "IMAGE")]
     image: PathBuf,
 
-    /// The layers: relu1_1,relu2_1; `pixgrad models show NAME` lists them
+    /// The layers: relu1_1,relu2_1. `pixgrad models show NAME` lists the layers of a network
     #[arg(long, value_name = "LAYERS", required = true, value_delimiter = ',', value_parser = parse::layer_name)]
     layers: Vec<String>,
 
@@ -31,7 +31,7 @@ pub struct FeaturesArgs {
     #[arg(short, long, value_name = "FILE.safetensors")]
     output: PathBuf,
 
-    /// Long side in pixels to bring the picture to, or native
+    /// Resize the picture to this long side in pixels, or native
     #[arg(
         short,
         long,

@@ -43,30 +43,31 @@ impl Reached {
     }
 }
 
-/// Make a picture of nothing that the network is sure about
+/// Make a picture of noise that the network classifies with high confidence
 #[derive(Debug, Args)]
 pub struct FoolArgs {
-    /// The class the network is to see: a number or a name; with --method evolve it may be left away: a sheet of all
+    /// The class to reach: a number or a name. With --method evolve it may be left out, and the result is a sheet of
+    /// the best classes
     #[arg(long, value_name = "CLASS")]
     pub class: Option<Class>,
 
-    /// How the picture is found
+    /// How the picture is optimized
     #[arg(long, value_name = "NAME", default_value = "gradient")]
     method: FoolMethod,
 
-    /// Side of the picture in pixels
+    /// Side of the square picture in pixels
     #[arg(short, long, value_name = "PIXELS", default_value = "224", value_parser = parse::side)]
     pub size: u32,
 
-    /// The probability at which to stop
+    /// Stop when the class reaches this probability
     #[arg(long, value_name = "P", default_value = "0.999", value_parser = parse::decay)]
     pub confidence: f32,
 
-    /// evolve: generations, the first of noise included [default: 1000]
+    /// evolve: number of generations, including the first one of noise [default: 1000]
     #[arg(long, value_name = "N", value_parser = parse::count, allow_negative_numbers = true)]
     pub generations: Option<u64>,
 
-    /// evolve: images of a generation [default: 200]
+    /// evolve: images per generation [default: 200]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=65_535))]
     pub population: Option<u32>,
 
@@ -78,7 +79,7 @@ pub struct FoolArgs {
 enum FoolMethod {
     /// Gradient ascent on the class's probability
     Gradient,
-    /// MAP-Elites on the pixels: the best picture of every class is bred, none has a gradient
+    /// MAP-Elites on the pixels: evolution without gradients, which keeps the best picture of every class
     Evolve,
 }
 

@@ -15,13 +15,13 @@ use super::parse::{self, Size};
 use super::report::TermValue;
 use super::{Global, terminal};
 
-/// Write the gradient of a recipe's objective at its start image, nothing stepped
+/// Write the gradient of a recipe's objective at its start image, without taking a step
 ///
 /// The file holds f32 tensors: `gradient` `[3,H,W]` with respect to the `[0,1]` image, `loss` [1], and `term.0` [1],
 /// `term.1` [1] ..., the weighted value of every term of the recipe.
 #[derive(Debug, Args)]
 pub struct GradArgs {
-    /// The recipe; paths in it start at its folder
+    /// The recipe file. Relative paths in it start at its folder
     #[arg(value_name = "RECIPE.toml")]
     recipe: PathBuf,
 
@@ -29,8 +29,8 @@ pub struct GradArgs {
     #[arg(short, long, value_name = "FILE.safetensors")]
     output: PathBuf,
 
-    /// Size of the image in pixels: its long side, or WIDTHxHEIGHT where no picture gives it a shape
-    /// [default: the recipe's]
+    /// Size of the image in pixels: its long side, or WIDTHxHEIGHT if no picture sets the aspect ratio [default: the
+    /// recipe's]
     #[arg(short, long, value_name = "PIXELS", value_parser = parse::size, allow_negative_numbers = true)]
     size: Option<Size>,
 

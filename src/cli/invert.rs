@@ -24,14 +24,14 @@ use super::{Global, Usage, terminal};
 /// Long side of the result in pixels when nobody says, if the picture has as many.
 const SIZE: u32 = 160;
 
-/// Reconstruct a picture from what a layer answers to it
+/// Reconstruct a picture from a layer's activations
 #[derive(Debug, Args)]
 pub struct InvertArgs {
     /// The picture
     #[arg(value_name = "IMAGE")]
     picture: PathBuf,
 
-    /// The layer, or several for a sheet: the picture, then a reconstruction from each
+    /// The layer, or several: then the result is a sheet of the picture and a reconstruction from each layer
     #[arg(
         short,
         long = "layer",
@@ -43,19 +43,20 @@ pub struct InvertArgs {
     )]
     layers: Vec<String>,
 
-    /// Long side of the result in pixels, or native [default: 160, or the picture's if that is less]
+    /// Long side of the result in pixels, or native (the picture's size) [default: 160, or the picture's long side if
+    /// that is smaller]
     #[arg(short, long, value_name = "PIXELS", value_parser = parse::long_side, allow_negative_numbers = true)]
     size: Option<LongSide>,
 
-    /// λ_V, weight of the total variation [default: 1, 10 or 100 by the layer's depth]
+    /// λ_V, the weight of total variation [default: 1, 10 or 100, depending on the layer's depth]
     #[arg(long, value_name = "W", value_parser = parse::weight, allow_negative_numbers = true)]
     tv_weight: Option<f64>,
 
-    /// β, exponent of the total variation
+    /// β, the exponent of total variation
     #[arg(long, value_name = "B", default_value = "2", value_parser = parse::positive)]
     beta: f64,
 
-    /// α, exponent of the norm
+    /// α, the exponent of the norm
     #[arg(long, value_name = "A", default_value = "6", value_parser = parse::positive)]
     alpha: f64,
 

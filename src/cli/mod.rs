@@ -21,6 +21,8 @@ mod output;
 mod parse;
 mod plan;
 mod progress;
+#[cfg(test)]
+mod reference;
 mod report;
 mod run;
 mod search;
@@ -39,10 +41,10 @@ use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 use pixgrad::engine::device::Tuning;
 use pixgrad::{Device, DeviceOptions};
 
-/// Optimizes the pixels of an image against a fixed, trained CNN, on any GPU.
+/// Optimizes an image's pixels against a pretrained CNN, on any GPU.
 ///
-/// Results go to files, reports to stdout, progress and warnings to stderr. The exit code is 0 when done, 1 on failure,
-/// 2 on wrong usage and 130 after Ctrl-C, which ends the iteration and still writes the image.
+/// Results go to files, reports to stdout, progress and warnings to stderr. The exit code is 0 on success, 1 on
+/// failure, 2 for wrong usage, and 130 after Ctrl-C, which finishes the current iteration and still writes the image.
 #[derive(Debug, Parser)]
 #[command(name = "pixgrad", version, max_term_width = 120)]
 struct Cli {
@@ -56,11 +58,12 @@ struct Cli {
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Global options")]
 struct Global {
-    /// Where to run: an index or a part of a name from `pixgrad devices`, `cpu`, or `auto` (the best GPU, else `cpu`)
+    /// The device to run on: an index or part of a name from `pixgrad devices`, `cpu`, or `auto` (the best GPU, else
+    /// `cpu`)
     #[arg(long, global = true, env = "PIXGRAD_DEVICE", value_name = "INDEX|NAME")]
     device: Option<String>,
 
-    /// Only adapters of this graphics interface
+    /// Use only adapters of this graphics API
     #[arg(
         long,
         global = true,
@@ -70,23 +73,23 @@ struct Global {
     )]
     backend: Option<String>,
 
-    /// Take no more memory than this, for example 600M or 2G: a larger image goes through the network in bands
+    /// Use at most this much memory, for example 600M or 2G. An image that does not fit is processed in bands of rows
     #[arg(long, global = true, value_name = "BYTES", value_parser = parse::bytes)]
     memory: Option<u64>,
 
-    /// Make stdout one JSON document and nothing else
+    /// Print one JSON document on stdout and nothing else
     #[arg(long, global = true)]
     json: bool,
 
-    /// Run the first of several kernels that compute the same, not the fastest on this GPU
+    /// Do not benchmark kernel variants: run the default variant of every kernel
     #[arg(long, global = true, conflicts_with = "retune")]
     no_tune: bool,
 
-    /// Find the fastest kernels anew, also on a software adapter; what earlier runs have found is replaced
+    /// Re-benchmark the kernel variants, also on a software adapter, and replace the stored results
     #[arg(long, global = true)]
     retune: bool,
 
-    /// No progress and no warnings
+    /// Print no progress and no warnings
     #[arg(short, long, global = true)]
     quiet: bool,
 

@@ -9,7 +9,7 @@ use serde_json::json;
 
 use super::{Global, terminal};
 
-/// List the networks there are, or show one
+/// List the available networks, or show one
 #[derive(Debug, Args)]
 pub struct ModelsArgs {
     #[command(subcommand)]
@@ -20,7 +20,7 @@ pub struct ModelsArgs {
 enum ModelsCommand {
     /// List the embedded and the installed networks (the default)
     List,
-    /// Show a network's layers, under every name they go by
+    /// Show a network's layers with all their names
     Show {
         /// A name from the list, or a .safetensors file
         #[arg(value_name = "NAME|FILE")]

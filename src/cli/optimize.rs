@@ -22,55 +22,59 @@ use super::{Global, parse, terminal};
 /// Options of every command that optimizes a picture.
 #[derive(Debug, Args)]
 pub struct OptimizeArgs {
-    /// The image to write: .png, .jpg, .webp or .tif [default: NAME-pixgrad.png in the current folder, after the input]
+    /// The image to write: .png, .jpg, .webp or .tif [default: NAME-pixgrad.png in the current folder, where NAME is
+    /// the input's]
     #[arg(short, long, value_name = "FILE")]
     pub output: Option<PathBuf>,
 
-    /// Long side of the coarsest scale in pixels; from there the image grows by √2 up to the full size
-    /// [default: 128; run: the recipe's]
+    /// Long side of the coarsest scale in pixels. Each further scale is √2 times larger, up to the full size [default:
+    /// 128; run: the recipe's]
     #[arg(long, value_name = "PIXELS", value_parser = parse::side, allow_negative_numbers = true)]
     min_size: Option<u32>,
 
-    /// Iterations at every scale [default: 60; texture: 100; run: the recipe's]
+    /// Iterations at every scale [default: 60; texture: 100; run: the recipe's; others: the method's]
     #[arg(short, long, value_name = "N", value_parser = parse::count, allow_negative_numbers = true)]
     iterations: Option<u64>,
 
-    /// Iterations at the coarsest scale [default: as --iterations; without it 100; texture: 200; run: the recipe's]
+    /// Iterations at the coarsest scale [default: the value of --iterations; without it 100; texture: 200; run: the
+    /// recipe's]
     #[arg(long, value_name = "N", value_parser = parse::count, allow_negative_numbers = true)]
     initial_iterations: Option<u64>,
 
-    /// The start image: content, noise, gray (with faint noise), stats (noise in the style's colours) or a picture's
-    /// path [default: content; texture: noise; run: the recipe's]
+    /// The start image: content, noise, gray (with faint noise), stats (noise in the style's colours), or the path of a
+    /// picture [default: content; texture: noise; run: the recipe's]
     #[arg(long, value_name = "START", value_parser = parse::init)]
     pub init: Option<Init>,
 
-    /// Seed of everything random [default: 0; run: the recipe's]
+    /// Seed of all random numbers [default: 0; run: the recipe's]
     #[arg(long, value_name = "N")]
     pub seed: Option<u64>,
 
     /// The network: a name from `pixgrad models`, a .safetensors file, or auto (vgg19 on a GPU, squeezenet1_1 on `cpu`
-    /// and software adapters) [default: auto; run: the recipe's]
+    /// and software adapters) [default: auto; run: the recipe's; invert, dream, visualize, fool: squeezenet1_1]
     #[arg(long, value_name = "NAME|FILE")]
     pub model: Option<String>,
 
-    /// What steps the image: adam, lbfgs (twice the memory, fewer iterations) or gradient
+    /// The optimizer: adam, lbfgs (fewer iterations, but two more images of memory for each remembered step) or
+    /// gradient [default: adam; run: the recipe's; invert: lbfgs; dream, fool: gradient; visualize: the preset's]
     #[arg(long, value_name = "NAME", value_parser = parse::optimizer)]
     optimizer: Option<OptimizerKind>,
 
-    /// Steps and gradients that lbfgs remembers [default: 10]
+    /// How many steps lbfgs remembers [default: 10]
     #[arg(long, value_name = "N", value_parser = parse::history)]
     history: Option<u32>,
 
-    /// Step in units of the `[0,1]` image [default: 0.02; run: the recipe's]
+    /// Step size in units of the `[0,1]` image [default: 0.02; run: the recipe's]
     #[arg(long, value_name = "STEP", value_parser = parse::positive, allow_negative_numbers = true)]
     step_size: Option<f64>,
 
-    /// Decay of the moving average of the image, which is the result; 0: the last image is
-    /// [default: 0.9; run: the recipe's]
+    /// Decay of the moving average of the image. The result is that average; with 0 it is the last image [default: 0.9;
+    /// run: the recipe's]
     #[arg(long, value_name = "DECAY", value_parser = parse::decay, allow_negative_numbers = true)]
     average: Option<f32>,
 
-    /// How what the backward pass reads is stored: f32, or f16 for less memory [default: f32; run: the recipe's]
+    /// Number format of the values that the backward pass reads: f32, or f16 for less memory [default: f32; run: the
+    /// recipe's]
     #[arg(long, value_name = "FORMAT", value_parser = parse::precision)]
     precision: Option<Precision>,
 
@@ -82,11 +86,11 @@ pub struct OptimizeArgs {
     #[arg(long, value_name = "FILE.json")]
     pub trace: Option<PathBuf>,
 
-    /// Write what is about to run as a recipe for `pixgrad run`
+    /// Write this run as a recipe file for `pixgrad run`
     #[arg(long, value_name = "FILE.toml")]
     pub save_recipe: Option<PathBuf>,
 
-    /// Only say what every scale would take: memory, GFLOP, dispatches, time; the time is measured at a small size
+    /// Run nothing: print memory, GFLOP, dispatches and time of every scale. The time is estimated from a small size
     #[arg(long)]
     pub dry_run: bool,
 }

@@ -12,10 +12,10 @@ use super::optimize::load_network;
 use super::progress::duration;
 use super::{Global, parse, terminal};
 
-/// Say which sizes fit the device, in how much memory, and how long they take there; nothing is painted
+/// Print which sizes fit the device, how much memory they need and how long they take. Nothing is painted
 #[derive(Debug, Args)]
 pub struct PlanArgs {
-    /// A recipe; paths in it start at its folder [default: style transfer as `style` does it]
+    /// A recipe file. Relative paths in it start at its folder [default: style transfer with the defaults of `style`]
     #[arg(value_name = "RECIPE.toml")]
     recipe: Option<PathBuf>,
 
@@ -34,7 +34,8 @@ pub struct PlanArgs {
     #[arg(long, value_name = "NAME|FILE")]
     model: Option<String>,
 
-    /// How what the backward pass reads is stored: f32, or f16 for less memory [default: the recipe's, else f32]
+    /// Number format of the values that the backward pass reads: f32, or f16 for less memory [default: the recipe's,
+    /// else f32]
     #[arg(long, value_name = "FORMAT", value_parser = parse::precision)]
     precision: Option<Precision>,
 }

@@ -16,12 +16,12 @@ use super::{Global, Usage};
 /// Run a recipe file
 #[derive(Debug, Args)]
 pub struct RunArgs {
-    /// The recipe; paths in it start at its folder
+    /// The recipe file. Relative paths in it start at its folder
     #[arg(value_name = "RECIPE.toml", required_unless_present = "resume")]
     recipe: Option<PathBuf>,
 
-    /// Size of the result in pixels: its long side, or WIDTHxHEIGHT where no picture gives it a shape
-    /// [default: the recipe's]
+    /// Size of the result in pixels: its long side, or WIDTHxHEIGHT if no picture sets the aspect ratio [default: the
+    /// recipe's]
     #[arg(short, long, value_name = "PIXELS", value_parser = parse::size, allow_negative_numbers = true)]
     size: Option<Size>,
 

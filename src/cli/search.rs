@@ -13,18 +13,18 @@ use serde_json::json;
 
 use super::{Global, network, parse, terminal};
 
-/// Find the images of a folder that a unit or a random direction answers to most
+/// Find the images of a folder that activate a unit or a random direction most
 ///
-/// What the network answers to the images is kept in a hidden file of the folder, so that only the first search takes
-/// long. A sheet shows the images found, a row for each query.
+/// The activations are cached in a hidden file of the folder, so that only the first search takes long. The result is a
+/// sheet of the images found, one row per query.
 #[derive(Debug, Args)]
 #[command(group = ArgGroup::new("query").required(true).multiple(true))]
 pub struct SearchArgs {
-    /// The folder; its own folders are not searched
+    /// The folder of images. Its subfolders are not searched
     #[arg(value_name = "DIR")]
     folder: PathBuf,
 
-    /// The layer; `pixgrad models show NAME` lists them
+    /// The layer: `pixgrad models show NAME` lists the layers of a network
     #[arg(short, long, value_name = "LAYER", value_parser = parse::layer_name)]
     layer: String,
 
@@ -32,27 +32,27 @@ pub struct SearchArgs {
     #[arg(long, value_name = "CHANNELS", value_delimiter = ',', group = "query")]
     unit: Vec<u32>,
 
-    /// Random directions in the space of the layer's channels, by seed: 1 or 1,2,3
+    /// Random directions in the space of the layer's channels, each given by a seed: 1 or 1,2,3
     #[arg(long, value_name = "SEEDS", value_delimiter = ',', group = "query")]
     direction: Vec<u64>,
 
-    /// N channels at random
+    /// Add N random channels
     #[arg(long, value_name = "N", group = "query", value_parser = clap::value_parser!(u32).range(1..=1024))]
     units: Option<u32>,
 
-    /// N random directions: those of --seed and of the numbers after it
+    /// Add N random directions: those of the seeds from --seed on
     #[arg(long, value_name = "N", group = "query", value_parser = clap::value_parser!(u32).range(1..=1024))]
     directions: Option<u32>,
 
-    /// What --units and --directions are drawn from
+    /// Seed of --units and --directions
     #[arg(long, value_name = "SEED", default_value = "0")]
     seed: u64,
 
-    /// How a unit's positions become one answer
+    /// How a unit's activations at all positions become one score
     #[arg(long, value_enum, default_value_t = PoolName::Max)]
     pool: PoolName,
 
-    /// How many images to find
+    /// How many images to list per query
     #[arg(short, long, value_name = "K", default_value = "8", value_parser = parse::count, allow_negative_numbers = true)]
     top: u64,
 
@@ -60,14 +60,14 @@ pub struct SearchArgs {
     #[arg(long, value_name = "NAME|FILE", default_value = "auto")]
     model: String,
 
-    /// The sheet
+    /// The sheet to write
     #[arg(short, long, value_name = "FILE", default_value = "search-pixgrad.png")]
     output: PathBuf,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum PoolName {
-    /// The largest
+    /// Their maximum
     Max,
     /// Their mean
     Mean,

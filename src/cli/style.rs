@@ -28,24 +28,26 @@ pub struct StyleArgs {
     #[arg(value_name = "CONTENT", required_unless_present_any = ["resume", "content_dir"])]
     content: Option<PathBuf>,
 
-    /// The pictures whose style it gets
+    /// The style pictures
     #[arg(value_name = "STYLE", required_unless_present_any = ["resume", "content_dir"])]
     pub styles: Vec<PathBuf>,
 
-    /// Long side of the result in pixels, or native [default: 512, or the content's if that is less]
+    /// Long side of the result in pixels, or native (the content's size) [default: 512, or the content's long side if
+    /// that is smaller]
     #[arg(short, long, value_name = "PIXELS", value_parser = parse::long_side, allow_negative_numbers = true)]
     size: Option<LongSide>,
 
-    /// Weight of the content
+    /// Weight of the content term
     #[arg(long, value_name = "W", default_value = "1", value_parser = parse::weight, allow_negative_numbers = true)]
     content_weight: f64,
 
-    /// Layers that keep the content, with weights: relu4_2:1,relu5_1:0.5 [default: the network's usual ones]
+    /// Layers of the content term, each with an optional weight: relu4_2:1,relu5_1:0.5 [default: depends on the
+    /// network]
     #[arg(long, value_name = "LAYERS", value_delimiter = ',', value_parser = parse::layer)]
     content_layers: Vec<LayerWeight>,
 
-    /// How the content's colours are kept: off, luma (only light and dark are painted) or match (the styles get the
-    /// content's colours first)
+    /// Whether the content's colours are kept: off, luma (only the brightness is painted) or match (the style pictures
+    /// are recoloured to the content's palette first)
     #[arg(long, value_name = "MODE", default_value = "off", value_parser = parse::preserve_color)]
     preserve_color: PreserveColor,
 
@@ -65,15 +67,15 @@ pub struct StyleArgs {
 /// Options of `style` and `texture`.
 #[derive(Debug, Args)]
 pub struct PaintArgs {
-    /// Weight of the style [default: 1]
+    /// Weight of the style terms [default: 1]
     #[arg(long, value_name = "W", value_parser = parse::weight, allow_negative_numbers = true)]
     style_weight: Option<f64>,
 
-    /// Weight of the total variation, which smooths [default: 4]
+    /// Weight of total variation, which smooths the image [default: 4]
     #[arg(long, value_name = "W", value_parser = parse::weight, allow_negative_numbers = true)]
     tv_weight: Option<f64>,
 
-    /// How several styles are blended, one weight for each: 1,2 [default: evenly]
+    /// How several styles are blended, one weight for each: 1,2 [default: equal weights]
     #[arg(
         long,
         value_name = "W,W",
@@ -83,38 +85,41 @@ pub struct PaintArgs {
     )]
     pub style_weights: Vec<f64>,
 
-    /// Size of the style pictures relative to the result, one number or one for each: 1,0.5; they are never enlarged
-    /// [default: 1]
+    /// Size of the style pictures relative to the result, one number for all or one for each: 1,0.5. Style pictures are
+    /// never enlarged [default: 1]
     #[arg(long, value_name = "X,X", value_delimiter = ',', value_parser = parse::positive, allow_hyphen_values = true)]
     style_scale: Vec<f64>,
 
-    /// Where in the result a style is applied: a picture in the result's shape, white where it is. Once for each style
+    /// Where in the result a style applies: a picture with the result's aspect ratio, white where it applies. Give one
+    /// per style
     #[arg(long, value_name = "FILE")]
     style_mask: Vec<PathBuf>,
 
-    /// Which part of a style picture counts: a picture in its shape, white where it does. Once for each style
+    /// Which part of a style picture is used: a picture with the same aspect ratio, white where it is used. Give one
+    /// per style
     #[arg(long, value_name = "FILE")]
     style_source_mask: Vec<PathBuf>,
 
-    /// What the network sees beyond the edges: zero, replicate (the outermost positions, in every convolution),
-    /// replicate-first (in the first that pads only) or wrap (the opposite side, everywhere) [default: zero]
+    /// What the network sees beyond the image's edges: zero, replicate (the edge values, in every convolution),
+    /// replicate-first (the edge values, only in the first convolution that pads) or wrap (the opposite edge,
+    /// everywhere) [default: zero]
     #[arg(long, value_name = "MODE", value_parser = parse::padding, conflicts_with = "tileable")]
     padding: Option<Padding>,
 
-    /// Make a tile, whose opposite edges meet: --padding wrap
+    /// Make a seamless tile: the same as --padding wrap
     #[arg(long)]
     tileable: bool,
 
-    /// How the network's pools sum up: max, or average (times a factor that keeps the magnitude) [default: max]
+    /// How the network pools: max, or average (scaled to keep the magnitude) [default: max]
     #[arg(long, value_name = "MODE", value_parser = parse::pooling)]
     pooling: Option<Pooling>,
 
-    /// Layers that make the style, with weights: relu1_1:0.5,relu2_1 [default: the network's usual ones]
+    /// Layers of the style terms, each with an optional weight: relu1_1:0.5,relu2_1 [default: depends on the network]
     #[arg(long, value_name = "LAYERS", value_delimiter = ',', value_parser = parse::layer)]
     pub style_layers: Vec<LayerWeight>,
 
-    /// How styles are compared: gram (Gatys et al. 2016), mmd-linear, mmd-poly, mmd-gaussian, bn (Li et al. 2017),
-    /// wasserstein, or several with weights: gram:1,bn:0.5
+    /// The style loss: gram (Gatys et al. 2016), mmd-linear, mmd-poly, mmd-gaussian, bn (Li et al. 2017) or
+    /// wasserstein. Several are given with weights: gram:1,bn:0.5
     #[arg(long, value_name = "NAMES", value_delimiter = ',', default_value = "gram", value_parser = parse::style_loss)]
     style_loss: Vec<StyleLoss>,
 }

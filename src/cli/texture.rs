@@ -17,11 +17,11 @@ use super::{Global, Usage, texture_sheet};
 /// Make a new texture like one or several samples
 #[derive(Debug, Args)]
 pub struct TextureArgs {
-    /// The samples
+    /// The sample pictures
     #[arg(value_name = "STYLE", required_unless_present = "resume")]
     styles: Vec<PathBuf>,
 
-    /// Size of the result in pixels: a side of a square, or WIDTHxHEIGHT
+    /// Size of the result in pixels: the side of a square, or WIDTHxHEIGHT
     #[arg(
         short,
         long,
@@ -32,7 +32,8 @@ pub struct TextureArgs {
     )]
     size: Size,
 
-    /// Make a sheet in place of one texture: the sample, then textures of the first layer, the first two, … up to all
+    /// Make a sheet instead of one texture: the sample, then textures of the first style layer, of the first two, … up
+    /// to all
     #[arg(long, conflicts_with_all = ["checkpoint", "resume"])]
     sheet: bool,
 

@@ -19,11 +19,12 @@ use super::{Global, parse, terminal};
 /// Side of a cell of the heat map in pixels.
 const CELL: u32 = 48;
 
-/// Show images made to mislead one network to others
+/// Test whether adversarial images made for one network fool others
 ///
-/// For each of the networks adversarial images are made of the folder's pictures, and shown to all of them. A cell is the
-/// fraction of the images made for its row in which its column sees something other than in the original. There are
-/// rows of noise of the same norm and of the originals, and a second table in which all changes have one root mean square.
+/// Adversarial images of the folder's pictures are made for each network and shown to all of them. A cell is the
+/// fraction of the images made for the network of its row that change what the network of its column sees. Two rows are
+/// controls: noise of the same norm, and the unchanged pictures. A second table scales all changes to one root mean
+/// square.
 #[derive(Debug, Args)]
 pub struct TransferArgs {
     /// The folder of pictures
@@ -42,11 +43,11 @@ pub struct TransferArgs {
     #[command(flatten)]
     numbers: AttackNumbers,
 
-    /// Root mean square of all changes in the second table, in units of the `[0,1]` image
+    /// Root mean square of the changes in the second table, in units of the `[0,1]` image
     #[arg(long, value_name = "RMS", default_value = "0.03", value_parser = parse::positive, allow_negative_numbers = true)]
     rms: f64,
 
-    /// How pictures are brought to the networks: crop (short side 256 pixels, the central 224x224), native, or the side of
+    /// How pictures are resized: crop (short side to 256 pixels, then the central 224x224), native, or the side of
     /// another central square
     #[arg(short, long, value_name = "SIZE", default_value = "crop", value_parser = parse_size)]
     size: Size,
@@ -55,7 +56,7 @@ pub struct TransferArgs {
     #[arg(long, value_name = "FILE.csv")]
     csv: Option<PathBuf>,
 
-    /// Draw the tables side by side, white for 0 to dark red for 1, in the order in which they are printed
+    /// Draw both tables side by side as heat maps, from white for 0 to dark red for 1
     #[arg(short, long, value_name = "FILE.png")]
     output: Option<PathBuf>,
 }

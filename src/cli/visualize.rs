@@ -18,20 +18,20 @@ use super::optimize::{Findings, Method, OptimizeArgs, optimize};
 use super::parse;
 use super::{Global, Usage};
 
-/// Find the picture that a class, a channel, a unit or a direction answers to most
+/// Find the picture that maximizes a class score, a channel, a unit or a direction
 #[derive(Debug, Args)]
 #[command(group = ArgGroup::new("subject").required(true))]
 pub struct VisualizeArgs {
-    /// Classes, by number or name: 285,"tiger cat"; a picture for each
+    /// Classes, by number or name: 285,"tiger cat". Each gets a picture
     #[arg(long, value_name = "CLASSES", value_delimiter = ',', group = "subject")]
     class: Vec<Class>,
 
     /// A channel of a layer, or one unit of it: fire8/concat:37, fire8/concat:37:center or fire8/concat:37:5,7 (row and
-    /// column); a layer alone is all of it
+    /// column). A layer alone means all its channels
     #[arg(long, value_name = "LAYER[:CHANNEL[:UNIT]]", group = "subject", value_parser = unit)]
     unit: Option<Unit>,
 
-    /// A random direction in the space of a layer's channels, by seed, or several: 1,2,3; with --layer
+    /// A random direction in the space of a layer's channels, given by a seed, or several: 1,2,3. Needs --layer
     #[arg(
         long,
         value_name = "SEEDS",
@@ -45,19 +45,20 @@ pub struct VisualizeArgs {
     #[arg(short, long, value_name = "LAYER", requires = "direction")]
     layer: Option<String>,
 
-    /// How the picture is kept from being noise: lucid, erhan, yosinski1, yosinski2, yosinski3 or yosinski4
+    /// The regularization, which keeps the picture from becoming noise: lucid, erhan, yosinski1, yosinski2, yosinski3
+    /// or yosinski4
     #[arg(long, value_name = "NAME", default_value = "lucid")]
     preset: VisualizePreset,
 
-    /// Side of the picture in pixels
+    /// Side of the square picture in pixels
     #[arg(short, long, value_name = "PIXELS", default_value = "224", value_parser = parse::side)]
     size: u32,
 
-    /// receptive-field: the picture is as large as what the unit sees
+    /// receptive-field: make the picture as large as the receptive field of --unit
     #[arg(long, value_name = "NAME", value_parser = ["receptive-field"], conflicts_with = "size")]
     canvas: Option<String>,
 
-    /// Optimize N pictures from different noise at once, and make a sheet of them
+    /// Optimize N pictures at once, each from different noise, and write them as a sheet
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1024))]
     restarts: Option<u32>,
 

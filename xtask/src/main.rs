@@ -16,6 +16,7 @@ Usage: cargo xtask COMMAND
                      of `pixgrad style`, for example --device llvmpipe or --size 512.
   test [STEP...]     Run every check, or only the steps named: fmt, adapter, clippy, test, doc. Where no graphics
                      adapter is found, the step `adapter` installs a software Vulkan driver (Debian and Ubuntu).
+  docs               Generate docs/cli.md from the command line's definition.
   help               Print this text.
 ";
 
@@ -26,13 +27,34 @@ fn main() -> ExitCode {
     match command.as_str() {
         "demo" => demo::run(&args),
         "test" => test::run(&args),
+        "docs" => docs(),
         "help" | "-h" | "--help" => {
             print!("{HELP}");
             ExitCode::SUCCESS
         }
         other => {
-            eprintln!("xtask: there is no command `{other}`: demo, test, help");
+            eprintln!("xtask: there is no command `{other}`: demo, test, docs, help");
             ExitCode::from(2)
+        }
+    }
+}
+
+/// `cargo xtask docs`: the test that compares `docs/cli.md` with the command line's definition writes it first.
+fn docs() -> ExitCode {
+    let mut command = paths::cargo(&[
+        "test",
+        "--release",
+        "--package",
+        "pixgrad",
+        "--bin",
+        "pixgrad",
+        "cli::reference",
+    ]);
+    match paths::run(command.env("PIXGRAD_WRITE_DOCS", "1")) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("xtask docs: {error}");
+            ExitCode::FAILURE
         }
     }
 }
