@@ -89,7 +89,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     queue.submit([encoder.finish()]);
     buffer.map_async(wgpu::MapMode::Read, .., |_| ());
     host.poll(wgpu::PollType::wait_indefinitely())?;
-    let bytes = buffer.get_mapped_range(..);
+    let bytes = buffer.get_mapped_range(..)?;
     let rgb: Vec<u8> = bytes
         .chunks(row as usize)
         .flat_map(|row| row[..4 * scale.width as usize].chunks(4))
