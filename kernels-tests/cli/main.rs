@@ -5,6 +5,7 @@ mod batch;
 mod bench;
 mod checkpoint;
 mod control;
+mod examples;
 mod losses;
 mod methods;
 mod precision;

@@ -300,7 +300,9 @@ pub(crate) fn value_at_zero(device: &Device, term: &dyn Term, channels: u32) -> 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::compile::activations::activations;
     use crate::device::DeviceOptions;
+    use crate::objective::Gram;
 
     /// With less memory than it needs whole a style is seen in bands, and its statistics are the same.
     #[test]
@@ -338,5 +340,146 @@ mod tests {
                 assert!(error.sqrt() <= 1e-5 * size.sqrt(), "{error:e} of {size:e}");
             }
         }
+    }
+
+    /// Feature vectors of two small pictures at a layer, `[position][channel]`, and the pictures.
+    fn two_pictures(network: &Network, node: NodeId) -> Vec<(Image, Vec<Vec<f64>>)> {
+        let picture = |width: u32, height: u32, seed: f32| {
+            let value =
+                |i: u32| 0.5 + 0.5 * (seed + i as f32 * 0.73).sin() * (i as f32 * 0.011).cos();
+            Image::new(width, height, (0..3 * width * height).map(value).collect())
+        };
+        let pictures = [picture(24, 17, 1.0), picture(15, 21, 2.0)];
+        let vectors = |image: Image| {
+            let found = activations(network, std::slice::from_ref(&image), &[node]);
+            let (shape, planes) = found.expect("activations").remove(0);
+            let positions = (shape.height * shape.width) as usize;
+            let vector = |i: usize| {
+                let channels = 0..shape.channels as usize;
+                channels
+                    .map(|c| f64::from(planes[c * positions + i]))
+                    .collect()
+            };
+            (image, (0..positions).map(vector).collect())
+        };
+        pictures
+            .map(|picture| vectors(picture.expect("a picture")))
+            .into()
+    }
+
+    fn assert_close(got: &[f32], expected: &[f64], tolerance: f64, what: &str) {
+        let square = |values: &mut dyn Iterator<Item = f64>| values.map(|v| v * v).sum::<f64>();
+        let difference = got.iter().zip(expected).map(|(a, b)| f64::from(*a) - b);
+        let error = square(&mut difference.into_iter()).sqrt();
+        let size = square(&mut expected.iter().copied()).sqrt();
+        assert!(
+            error <= tolerance * size,
+            "{what}: off by {error:e} of {size:e}"
+        );
+    }
+
+    /// Mixtures of pictures, their normal distribution, their vectors: against plain sums in f64.
+    #[test]
+    fn statistics_of_two_pictures_with_shares() {
+        let device = Device::cpu();
+        let network = Network::load(&device, "squeezenet1_1").expect("the embedded network");
+        let node = network.graph().find("fire2/squeeze1x1").expect("a layer");
+        let c = network.graph().node(node).channels as usize;
+        let shares = [0.75, 0.25];
+        let pictures = two_pictures(&network, node);
+        let weighted = || {
+            let of_picture = pictures.iter().zip(shares);
+            of_picture.flat_map(|((_, vectors), share)| {
+                let each = share / vectors.len() as f64;
+                vectors.iter().map(move |vector| (vector, each))
+            })
+        };
+        let mut means = vec![0.0; c];
+        for (vector, weight) in weighted() {
+            means
+                .iter_mut()
+                .zip(vector)
+                .for_each(|(m, v)| *m += weight * v);
+        }
+        let mut covariance = vec![0.0; c * c];
+        for (vector, weight) in weighted() {
+            for (i, j) in (0..c).flat_map(|i| (0..c).map(move |j| (i, j))) {
+                covariance[i * c + j] += weight * (vector[i] - means[i]) * (vector[j] - means[j]);
+            }
+        }
+        let variances: Vec<f64> = (0..c).map(|i| covariance[i * c + i]).collect();
+
+        let found = |spread| -> Vec<OfPicture> {
+            let of = |(image, _): &(Image, _)| {
+                let found = of_picture(&network, image, &LayerMasks::new(), &[node], spread);
+                found.expect("statistics").remove(0)
+            };
+            pictures.iter().map(of).collect()
+        };
+        let read = |buffer: &Buffer| device.download(buffer).expect("read back");
+        let of_variances = found(Spread::Variances);
+        let mixture: Vec<_> = of_variances.iter().zip(shares).collect();
+        let goal = read(&goal(&device, c as u32, &mixture).expect("a goal"));
+        let expected: Vec<f64> = means.iter().chain(&variances).copied().collect();
+        assert_close(&goal, &expected, 1e-5, "means and variances");
+        let variance = variance(&device, c as u32, &mixture).expect("a variance");
+        let expected = variances.iter().sum::<f64>();
+        assert!(
+            (variance - expected).abs() < 1e-5 * expected,
+            "{variance} {expected}"
+        );
+
+        let of_covariances = found(Spread::Covariances);
+        let mixture: Vec<_> = of_covariances.iter().zip(shares).collect();
+        let normal = normal(&device, c as u32, &mixture).expect("a distribution");
+        assert_close(&read(&normal.means), &means, 1e-5, "means");
+        let mut regular = covariance.clone();
+        (0..c).for_each(|i| regular[i * c + i] += 1e-4);
+        assert_close(&read(&normal.covariance), &regular, 1e-5, "covariance");
+        let root = read(&normal.root);
+        let product = |i: usize, j: usize| -> f64 {
+            let products = (0..c).map(|k| f64::from(root[i * c + k]) * f64::from(root[k * c + j]));
+            products.sum()
+        };
+        let square: Vec<f32> = (0..c * c).map(|i| product(i / c, i % c) as f32).collect();
+        assert_close(&square, &regular, 1e-4, "the root's square");
+
+        let positions = |(_, vectors): &(Image, Vec<Vec<f64>>)| vectors.len() as u32;
+        let counted: Vec<_> = pictures.iter().map(positions).zip(shares).collect();
+        let set = VectorSet::new(c as u32, &counted);
+        let images: Vec<&Image> = pictures.iter().map(|(image, _)| image).collect();
+        let sets = std::slice::from_ref(&set);
+        let kept = vectors(&network, &images, &[node], sets)
+            .expect("vectors")
+            .remove(0);
+        let all: Vec<f64> = weighted().flat_map(|(vector, _)| vector.clone()).collect();
+        assert_close(&read(&kept), &all, 1e-6, "vectors");
+        let kernel = VectorKernel::Polynomial {
+            constant: 0.5,
+            degree: 2,
+        };
+        let got = similarity(&device, &kernel, &set, &kept).expect("a similarity");
+        let mut expected = 0.0;
+        for ((x, u), (y, v)) in weighted().flat_map(|x| weighted().map(move |y| (x, y))) {
+            let product: f64 = x.iter().zip(y).map(|(x, y)| x * y).sum();
+            expected += u * v * (product + 0.5).powi(2);
+        }
+        assert!((got - expected).abs() < 1e-5 * expected, "{got} {expected}");
+    }
+
+    /// Gram matrices are blended, and a term's value at zero is that of its formula.
+    #[test]
+    fn a_gram_term_at_zero() {
+        let device = Device::cpu();
+        let upload = |values: &[f32]| device.buffer_from("gram", values).expect("it fits");
+        let (a, b) = (upload(&[1.0; 16]), upload(&[3.0; 16]));
+        let blended = blended(&device, &[(&a, 0.25), (&b, 0.75)]).expect("a blend");
+        assert_eq!(device.download(&blended).expect("read back"), [2.5; 16]);
+        let term = Gram::new(blended, 4, 1.0);
+        let value = value_at_zero(&device, &term, 4).expect("a value");
+        assert!(
+            (value - 16.0 * 2.5 * 2.5 / (4.0 * 16.0)).abs() < 1e-6,
+            "{value}"
+        );
     }
 }
