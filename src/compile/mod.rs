@@ -1,6 +1,6 @@
 //! From a recipe to programs: pictures are read, layers found, sizes fixed, targets computed, terms made.
 //!
-//! [`CompiledRecipe`] holds what can be known without device memory; it makes the iteration of each scale.
+//! A `CompiledRecipe` holds what can be known without device memory; it makes the iteration of each scale.
 
 pub(crate) mod activations;
 mod init;

@@ -64,7 +64,7 @@ impl Image {
         Ok(image)
     }
 
-    /// Reads a picture file, see [`load`].
+    /// Reads a picture file: JPEG, PNG, WebP or TIFF. EXIF orientation is honoured; an alpha channel is kept.
     ///
     /// # Errors
     /// What is wrong with the file.
