@@ -51,6 +51,7 @@
 //! |---|---|
 //! | [`device`] | adapters, buffers, pipelines; what a kernel is; the `cpu` device |
 //! | [`kernels`] | every kernel: parameters, bindings, dispatch size, twin |
+//! | [`layer`] | the kinds of layers: shapes, parameters, forward and backward pass |
 //! | [`net`] | layer graphs, architectures, weights files, layer names, preprocessing |
 //! | [`image`](mod@image) | picture files, colour, resampling |
 //! | [`objective`] | the terms: value and gradient |
@@ -70,6 +71,7 @@ pub mod device;
 mod error;
 pub mod image;
 pub mod kernels;
+pub mod layer;
 pub mod net;
 pub mod objective;
 pub mod optim;

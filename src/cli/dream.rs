@@ -144,7 +144,7 @@ struct Dream {
 impl Method for Dream {
     fn complete(&mut self, recipe: &mut Recipe, network: &Network) -> anyhow::Result<()> {
         for term in recipe.terms.iter_mut().filter(|t| t.layers.is_empty()) {
-            term.layers = default_dream_layers(network.graph().architecture);
+            term.layers = default_dream_layers(network.graph())?;
         }
         Ok(())
     }

@@ -18,7 +18,7 @@ impl Guide {
     /// any size, which all images of a batch share.
     #[must_use]
     pub fn new(target: Buffer, view: View, weight: f64) -> Self {
-        debug_assert_eq!(view.n, 1, "{view:?}");
+        assert_eq!(view.n, 1, "{view:?}");
         Self {
             target,
             view,

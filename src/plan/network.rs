@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use crate::Error;
 use crate::device::{Buffer, Device, Kind};
 use crate::kernels::View;
-use crate::kernels::conv::{pack_weights, pack_weights_backward};
+use crate::layer::{ParameterBuffers, Role};
 use crate::net;
 
 use super::Precision;
@@ -26,15 +26,8 @@ struct Inner {
     buffers: Buffers,
 }
 
-/// What has been uploaded, by convolution; networks that differ in padding, pools or precision only have it in common.
-type Buffers = Arc<Mutex<HashMap<(usize, Part, Precision), Buffer>>>;
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-enum Part {
-    Forward,
-    Backward,
-    Bias,
-}
+/// What has been uploaded, by parameter; networks that differ in padding, pools or precision only have it in common.
+type Buffers = Arc<Mutex<HashMap<(String, Role, Precision), Buffer>>>;
 
 impl std::fmt::Debug for Network {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -124,64 +117,49 @@ impl Network {
     pub fn device(&self) -> &Device {
         &self.0.device
     }
+}
 
-    /// The packed weights and the bias of convolution `index`.
-    pub(super) fn forward(&self, index: usize) -> Result<(Buffer, Buffer), Error> {
-        Ok((
-            self.part(index, Part::Forward)?,
-            self.part(index, Part::Bias)?,
-        ))
-    }
-
-    /// The rotated, transposed weights of convolution `index`.
-    pub(super) fn backward(&self, index: usize) -> Result<Buffer, Error> {
-        self.part(index, Part::Backward)
-    }
-
-    fn part(&self, index: usize, part: Part) -> Result<Buffer, Error> {
+impl ParameterBuffers for Network {
+    fn packed(
+        &self,
+        name: &str,
+        role: Role,
+        len: usize,
+        pack: &dyn Fn(&[f32]) -> Vec<f32>,
+    ) -> Result<Buffer, Error> {
         let mut buffers = self
             .0
             .buffers
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
-        let precision = match part {
-            Part::Forward | Part::Backward => self.0.precision,
-            Part::Bias => Precision::F32,
+        let precision = match role {
+            Role::Forward | Role::Backward => self.0.precision,
+            Role::Exact => Precision::F32,
         };
-        let key = (index, part, precision);
+        let key = (name.to_owned(), role, precision);
         if let Some(buffer) = buffers.get(&key) {
             return Ok(buffer.clone());
         }
-        let conv = &self.0.graph.convs[index];
-        let kind = match part {
-            Part::Bias => Kind::Real,
+        let parameter = self.0.graph.parameters().get(name).ok_or_else(|| {
+            Error::Plan(format!(
+                "a layer asks for `{name}`, which is none of its parameters"
+            ))
+        })?;
+        let kind = match role {
+            Role::Exact => Kind::Real,
             // As many bytes as any others in f32: there is nothing to look for.
             _ if self.0.outline && precision.is_f32() => Kind::Real,
-            Part::Forward => precision.of_weights(&conv.weight),
-            Part::Backward => precision.of_weights_backward(&conv.weight),
+            Role::Forward => precision.of_weights(&parameter.values),
+            Role::Backward => precision.of_weights_backward(&parameter.values),
         };
-        let (out, input, kernel) = (conv.out_channels, conv.in_channels, conv.kernel);
-        let label = format!("{} {part:?}", conv.name);
-        if self.0.outline {
-            let (rows, columns) = (input.next_multiple_of(4), out.next_multiple_of(4));
-            let len = match part {
-                Part::Forward | Part::Backward => kernel * kernel * rows * columns,
-                Part::Bias => columns,
-            };
-            let buffer = self.0.device.buffer(&label, kind, len as usize)?;
-            buffers.insert(key, buffer.clone());
-            return Ok(buffer);
-        }
-        let data = match part {
-            Part::Forward => pack_weights(&conv.weight, out, input, kernel),
-            Part::Backward => pack_weights_backward(&conv.weight, out, input, kernel),
-            Part::Bias => {
-                let mut bias = conv.bias.clone();
-                bias.resize(out.next_multiple_of(4) as usize, 0.0);
-                bias
-            }
+        let label = format!("{name} {role:?}");
+        let buffer = if self.0.outline {
+            self.0.device.buffer(&label, kind, len)?
+        } else {
+            self.0
+                .device
+                .buffer_of(&label, kind, &pack(&parameter.values))?
         };
-        let buffer = self.0.device.buffer_of(&label, kind, &data)?;
         buffers.insert(key, buffer.clone());
         Ok(buffer)
     }

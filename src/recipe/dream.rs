@@ -2,13 +2,14 @@
 
 use std::str::FromStr;
 
+use super::style::default_layers;
 use super::{
     Carry, FilterSpec, Init, LayerWeight, MapSpec, Measure, OptimizerKind, Picture, Recipe,
     TermKind, TermSpec,
 };
 use crate::Error;
 use crate::image::{Filter, Image};
-use crate::net::Architecture;
+use crate::net::{self, Purpose};
 
 /// The published versions of DeepDream, which differ in objective, normalisation, octaves and step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -130,18 +131,11 @@ impl Recipe {
 }
 
 /// Layers that dream well.
-#[must_use]
-pub fn default_dream_layers(architecture: Architecture) -> Vec<LayerWeight> {
-    let layer = match architecture {
-        Architecture::SqueezeNet1_0 | Architecture::SqueezeNet1_1 => "fire6/concat",
-        Architecture::Vgg16 | Architecture::Vgg19 => "relu4_1",
-        Architecture::AlexNet => "relu5",
-        Architecture::GoogLeNetBvlc => "inception_4c/output",
-    };
-    vec![LayerWeight {
-        layer: layer.to_string(),
-        weight: 1.0,
-    }]
+///
+/// # Errors
+/// As [`net::Network::default_layers`].
+pub fn default_dream_layers(graph: &net::Network) -> Result<Vec<LayerWeight>, Error> {
+    default_layers(graph, Purpose::Dream)
 }
 
 /// The next frame of a zoom into a dream: the middle of the picture, enlarged to all of it. `zoom` is the part of either
@@ -191,7 +185,7 @@ mod tests {
     fn the_default_layers_exist() {
         for name in crate::net::embedded() {
             let network = Network::open(name).expect("an embedded network opens");
-            for layer in default_dream_layers(network.architecture) {
+            for layer in default_dream_layers(&network).expect("dream layers") {
                 assert!(network.find(&layer.layer).is_ok(), "{name}: {layer}");
             }
         }

@@ -25,7 +25,7 @@ impl TermSpec {
             if !self.layers.is_empty() {
                 return Err(self.wrong("reads the image itself: it takes no layers"));
             }
-            return Ok(Layers(vec![(NodeId(0), 1.0)]));
+            return Ok(Layers(vec![(graph.input(), 1.0)]));
         }
         if self.kind.is_of_classes() {
             if !self.layers.is_empty() {
@@ -34,8 +34,8 @@ impl TermSpec {
             return Ok(Layers(vec![(graph.logits()?, 1.0)]));
         }
         let layers: Vec<LayerWeight> = match (self.layers.is_empty(), self.kind) {
-            (true, TermKind::Content) => default_content_layers(graph.architecture),
-            (true, kind) if kind.is_style() => default_style_layers(graph.architecture),
+            (true, TermKind::Content) => default_content_layers(graph)?,
+            (true, kind) if kind.is_style() => default_style_layers(graph)?,
             (true, _) => return Err(self.wrong("needs `layers`")),
             (false, _) => self.layers.clone(),
         };

@@ -1,6 +1,7 @@
 //! Texture synthesis: the Gram matrices of a sample, from noise (Gatys, Ecker and Bethge 2015).
 
 use super::{Init, LayerWeight, Picture, Recipe, default_style_layers};
+use crate::Error;
 use crate::net::Network as Graph;
 
 impl Recipe {
@@ -23,9 +24,11 @@ impl Recipe {
 
 /// The layers of a sheet of textures, shallowest first: the usual style layers, and relu5_1 where a VGG has it, with which the
 /// style reconstructions of Gatys et al. 2015, "A Neural Algorithm of Artistic Style", figure 1, end.
-#[must_use]
-pub fn texture_sheet_layers(graph: &Graph) -> Vec<LayerWeight> {
-    let mut layers = default_style_layers(graph.architecture);
+///
+/// # Errors
+/// As [`Graph::default_layers`].
+pub fn texture_sheet_layers(graph: &Graph) -> Result<Vec<LayerWeight>, Error> {
+    let mut layers = default_style_layers(graph)?;
     let deepest = LayerWeight {
         layer: "relu5_1".to_string(),
         weight: 2.0,
@@ -33,5 +36,5 @@ pub fn texture_sheet_layers(graph: &Graph) -> Vec<LayerWeight> {
     if layers.iter().any(|l| l.layer == "relu4_1") && graph.find(&deepest.layer).is_ok() {
         layers.push(deepest);
     }
-    layers
+    Ok(layers)
 }
