@@ -1,7 +1,8 @@
 //! Everything that the crate is made of. Programs that embed pixgrad use what the crate's root names; this is for its own
 //! tests, command line and bindings, and may change with every version.
 //!
-//! A module uses only those below it in this list.
+//! A room uses only those after it: bench, methods, run, compile, spec, schedule, plan, param, optim, objective, net, layer,
+//! kernels, image, device. `docs/architecture.md` says what lives in each.
 
 #[path = "bench/mod.rs"]
 pub mod bench;
@@ -13,6 +14,8 @@ pub mod device;
 pub mod image;
 #[path = "kernels/mod.rs"]
 pub mod kernels;
+#[path = "layer/mod.rs"]
+pub mod layer;
 #[path = "methods/mod.rs"]
 pub mod methods;
 #[path = "net/mod.rs"]

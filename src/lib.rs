@@ -56,8 +56,8 @@ pub mod engine;
 mod error;
 
 pub(crate) use engine::{
-    compile, device, image, kernels, methods, net, objective, optim, param, plan, run, schedule,
-    spec,
+    compile, device, image, kernels, layer, methods, net, objective, optim, param, plan, run,
+    schedule, spec,
 };
 
 pub use wgpu;

@@ -9,9 +9,10 @@ struct Params {
     origin: vec4<u32>,
     x: View,
     y: View,
-    kernel: u32,
-    stride: u32,
-    pad: u32,
+    // Of rows and of columns; so the next two.
+    kernel: vec2<u32>,
+    stride: vec2<u32>,
+    pad: vec2<u32>,
     scale: f32,
 }
 
@@ -19,10 +20,9 @@ struct Params {
 @group(0) @binding(1) var<storage, read> x: array<vec4<f32>>;
 @group(0) @binding(2) var<storage, read_write> y: array<vec4<f32>>;
 
-// First input and end of the window of output `o`, of `size` inputs.
-fn window(o: u32, size: u32) -> vec2<u32> {
-    let at = o * p.stride;
-    return vec2<u32>(max(at, p.pad) - p.pad, min(max(at + p.kernel, p.pad) - p.pad, size));
+// First input and end of the window of the output that begins at padded position `at`, of `size` inputs.
+fn window(at: u32, size: u32, kernel: u32, pad: u32) -> vec2<u32> {
+    return vec2<u32>(max(at, pad) - pad, min(max(at + kernel, pad) - pad, size));
 }
 
 @compute @workgroup_size(64)
@@ -32,8 +32,8 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     if flat >= p.y.w * p.y.quads { return; }
     let ox = flat / p.y.quads;
     let quad = flat % p.y.quads;
-    let rows = window(id.y, p.x.h);
-    let columns = window(ox, p.x.w);
+    let rows = window(id.y * p.stride.x, p.x.h, p.kernel.x, p.pad.x);
+    let columns = window(ox * p.stride.y, p.x.w, p.kernel.y, p.pad.y);
     var sum = vec4<f32>(0.0);
     for (var yy = rows.x; yy < rows.y; yy++) {
         for (var xx = columns.x; xx < columns.y; xx++) {

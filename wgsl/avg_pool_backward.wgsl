@@ -12,9 +12,10 @@ struct Params {
     dy: View,
     dx: View,
 #ifndef ADAPTIVE
-    kernel: u32,
-    stride: u32,
-    pad: u32,
+    // Of rows and of columns; so the next two.
+    kernel: vec2<u32>,
+    stride: vec2<u32>,
+    pad: vec2<u32>,
     scale: f32,
 #endif
 }
@@ -23,24 +24,27 @@ struct Params {
 @group(0) @binding(1) var<storage, read> dy: array<vec4<f32>>;
 @group(0) @binding(2) var<storage, read_write> dx: array<vec4<f32>>;
 
-// How many of `size` inputs the window of output `o`, of `outputs`, holds.
-fn window_size(o: u32, size: u32, outputs: u32) -> u32 {
+// How many of `size` inputs along `axis` (0 for rows, 1 for columns) the window of output `o`, of `outputs`, holds.
+fn window_size(o: u32, size: u32, outputs: u32, axis: u32) -> u32 {
 #ifdef ADAPTIVE
     return ((o + 1u) * size + outputs - 1u) / outputs - o * size / outputs;
 #else
-    let at = o * p.stride;
-    return min(max(at + p.kernel, p.pad) - p.pad, size) - (max(at, p.pad) - p.pad);
+    let at = o * p.stride[axis];
+    let pad = p.pad[axis];
+    return min(max(at + p.kernel[axis], pad) - pad, size) - (max(at, pad) - pad);
 #endif
 }
 
 // The first output whose window holds input `i`, and the end of those that do.
-fn covering(i: u32, size: u32, outputs: u32) -> vec2<u32> {
+fn covering(i: u32, size: u32, outputs: u32, axis: u32) -> vec2<u32> {
 #ifdef ADAPTIVE
     return vec2<u32>(i * outputs / size, ((i + 1u) * outputs + size - 1u) / size);
 #else
-    let at = i + p.pad;
-    let first = divide(max(at + 1u, p.kernel) - p.kernel + p.stride - 1u, p.stride).quotient;
-    return vec2<u32>(first, min(divide(at, p.stride).quotient + 1u, outputs));
+    let at = i + p.pad[axis];
+    let kernel = p.kernel[axis];
+    let stride = p.stride[axis];
+    let first = divide(max(at + 1u, kernel) - kernel + stride - 1u, stride).quotient;
+    return vec2<u32>(first, min(divide(at, stride).quotient + 1u, outputs));
 #endif
 }
 
@@ -52,13 +56,13 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     let place = divide(flat, p.dx.quads);
     let xx = place.quotient;
     let quad = place.rest;
-    let rows = covering(id.y, p.dx.h, p.dy.h);
-    let columns = covering(xx, p.dx.w, p.dy.w);
+    let rows = covering(id.y, p.dx.h, p.dy.h, 0u);
+    let columns = covering(xx, p.dx.w, p.dy.w, 1u);
     var sum = vec4<f32>(0.0);
     for (var oy = rows.x; oy < rows.y; oy++) {
-        let height = window_size(oy, p.dx.h, p.dy.h);
+        let height = window_size(oy, p.dx.h, p.dy.h, 0u);
         for (var ox = columns.x; ox < columns.y; ox++) {
-            let width = window_size(ox, p.dx.w, p.dy.w);
+            let width = window_size(ox, p.dx.w, p.dy.w, 1u);
             sum += dy[index(p.dy, id.z, oy, ox, quad)] / f32(height * width);
         }
     }

@@ -11,9 +11,9 @@
 #import pixgrad::conv::{WIDTH, p, x, weights, zero_sums, mac_sums, store, work}
 
 // The row (or column) of x behind a position of the padded, dilated one; −1 where that is zero.
-fn source(position: u32, size: u32) -> i32 {
-    if position < p.pad { return -1; }
-    let at = divide(position - p.pad, p.input_dilation);
+fn source(position: u32, size: u32, pad: u32, dilation: u32) -> i32 {
+    if position < pad { return -1; }
+    let at = divide(position - pad, dilation);
     return select(-1, i32(at.quotient), at.rest == 0u && at.quotient < size);
 }
 
@@ -29,7 +29,7 @@ struct Pixel {
 
 // The pixel of row `yy` behind a position; a row of −1 is zero.
 fn pixel(n: u32, yy: i32, position: u32) -> Pixel {
-    let xx = source(position, p.x.w);
+    let xx = source(position, p.x.w, p.pad.y, p.input_dilation.y);
     let column = u32(max(xx, 0));
     let row = u32(max(yy, 0));
     return Pixel(
@@ -64,24 +64,24 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
 #endif
     let n = id.z;
     var sums = zero_sums();
-    for (var ky = 0u; ky < p.kernel; ky++) {
-        let yy = source(item.row * p.stride + ky, p.x.h);
+    for (var ky = 0u; ky < p.kernel.x; ky++) {
+        let yy = source(item.row * p.stride.x + ky, p.x.h, p.pad.x, p.input_dilation.x);
 #ifdef BROADCAST
         if !subgroupAny(yy >= 0) { continue; }
 #else
         if yy < 0 { continue; }
 #endif
-        for (var kx = 0u; kx < p.kernel; kx++) {
-            let tap = (ky * p.kernel + kx) * p.x.quads * 4u;
-            let at = item.piece * 8u * p.stride + kx;
+        for (var kx = 0u; kx < p.kernel.y; kx++) {
+            let tap = (ky * p.kernel.y + kx) * p.x.quads * 4u;
+            let at = item.piece * 8u * p.stride.y + kx;
             let a = pixel(n, yy, at);
-            let b = pixel(n, yy, at + p.stride);
-            let c = pixel(n, yy, at + 2u * p.stride);
-            let d = pixel(n, yy, at + 3u * p.stride);
-            let e = pixel(n, yy, at + 4u * p.stride);
-            let f = pixel(n, yy, at + 5u * p.stride);
-            let g = pixel(n, yy, at + 6u * p.stride);
-            let h = pixel(n, yy, at + 7u * p.stride);
+            let b = pixel(n, yy, at + p.stride.y);
+            let c = pixel(n, yy, at + 2u * p.stride.y);
+            let d = pixel(n, yy, at + 3u * p.stride.y);
+            let e = pixel(n, yy, at + 4u * p.stride.y);
+            let f = pixel(n, yy, at + 5u * p.stride.y);
+            let g = pixel(n, yy, at + 6u * p.stride.y);
+            let h = pixel(n, yy, at + 7u * p.stride.y);
             for (var quad = 0u; quad < p.x.quads; quad++) {
                 let s = Strip(
                     load(a, quad), load(b, quad), load(c, quad), load(d, quad),

@@ -25,21 +25,21 @@ fn load(n: u32, yy: u32, xx: u32, quad: u32) -> vec4<f32> {
 }
 
 // The row (or column) of x behind a position of the padded, dilated one; −1 where that is zero.
-fn source(position: u32, size: u32) -> i32 {
-    if position < p.pad || (position - p.pad) % p.input_dilation != 0u { return -1; }
-    let at = (position - p.pad) / p.input_dilation;
+fn source(position: u32, size: u32, pad: u32, dilation: u32) -> i32 {
+    if position < pad || (position - pad) % dilation != 0u { return -1; }
+    let at = (position - pad) / dilation;
     return select(-1, i32(at), at < size);
 }
 
 fn pixel(n: u32, oy: u32, ox: u32, quad_out: u32) -> vec4<f32> {
     var sum = vec4<f32>(0.0);
-    for (var ky = 0u; ky < p.kernel; ky++) {
-        let yy = source(oy * p.stride + ky, p.x.h);
+    for (var ky = 0u; ky < p.kernel.x; ky++) {
+        let yy = source(oy * p.stride.x + ky, p.x.h, p.pad.x, p.input_dilation.x);
         if yy < 0 { continue; }
-        for (var kx = 0u; kx < p.kernel; kx++) {
-            let xx = source(ox * p.stride + kx, p.x.w);
+        for (var kx = 0u; kx < p.kernel.y; kx++) {
+            let xx = source(ox * p.stride.y + kx, p.x.w, p.pad.y, p.input_dilation.y);
             if xx < 0 { continue; }
-            let tap = (ky * p.kernel + kx) * p.x.quads * 4u;
+            let tap = (ky * p.kernel.y + kx) * p.x.quads * 4u;
             for (var quad_in = 0u; quad_in < p.x.quads; quad_in++) {
                 let v = load(n, u32(yy), u32(xx), quad_in);
                 let row = n * p.image_weights + (tap + quad_in * 4u) * p.y.quads + quad_out;

@@ -1,9 +1,10 @@
 // y[n,oy,ox,c] = max over ky, kx of x[n, oy·stride − pad + ky, ox·stride − pad + kx, c], inside the image only.
 //
-// The argmax ky·kernel + kx (the first maximum in that order) goes to max_pool_backward.wgsl in 2 bits per element
-// for kernel ≤ 2 and in 4 bits for kernel ≤ 4 (`bits`). A word holds a group of 32/(4·bits) neighbouring pixels of a
-// row (4 or 2) times 4 channels: word ((n·h + oy)·groups + ox / pixels)·quads + c / 4, groups = ⌈w / pixels⌉, of y's
-// n, h, w and quads; pixel ox, channel c begins at bit ((ox % pixels)·4 + c % 4)·bits.
+// The argmax ky·width + kx (the first maximum in that order) goes to max_pool_backward.wgsl in 2 bits per element
+// for windows of at most 4 positions and in 4 bits for those of at most 16 (`bits`). A word holds a group of
+// 32/(4·bits) neighbouring pixels of a row (4 or 2) times 4 channels: word ((n·h + oy)·groups + ox / pixels)·quads + c
+// / 4, groups = ⌈w / pixels⌉, of y's n, h, w and quads; pixel ox, channel c begins at bit ((ox % pixels)·4 + c %
+// 4)·bits.
 //
 // Bindings: x; y; the argmax.
 // One invocation per word, that is per group of pixels and vec4 of channels: grid (⌈groups·quads/64⌉, h, n) of y.
@@ -14,9 +15,10 @@ struct Params {
     origin: vec4<u32>,
     x: View,
     y: View,
-    kernel: u32,
-    stride: u32,
-    pad: u32,
+    // Of rows and of columns; so the next two.
+    kernel: vec2<u32>,
+    stride: vec2<u32>,
+    pad: vec2<u32>,
     // Per element of the argmax: 2 or 4.
     bits: u32,
 }
@@ -33,20 +35,20 @@ struct Best {
 
 fn window(n: u32, oy: u32, ox: u32, quad: u32) -> Best {
     // Taps inside the image: first ≤ k < end.
-    let top = oy * p.stride;
-    let left = ox * p.stride;
-    let first_y = max(p.pad, top) - top;
-    let first_x = max(p.pad, left) - left;
-    let end_y = min(p.kernel, p.x.h + p.pad - top);
-    let end_x = min(p.kernel, p.x.w + p.pad - left);
-    let corner = x[index(p.x, n, top + first_y - p.pad, left + first_x - p.pad, quad)];
-    var best = Best(corner, vec4<u32>(first_y * p.kernel + first_x));
+    let top = oy * p.stride.x;
+    let left = ox * p.stride.y;
+    let first_y = max(p.pad.x, top) - top;
+    let first_x = max(p.pad.y, left) - left;
+    let end_y = min(p.kernel.x, p.x.h + p.pad.x - top);
+    let end_x = min(p.kernel.y, p.x.w + p.pad.y - left);
+    let corner = x[index(p.x, n, top + first_y - p.pad.x, left + first_x - p.pad.y, quad)];
+    var best = Best(corner, vec4<u32>(first_y * p.kernel.y + first_x));
     for (var ky = first_y; ky < end_y; ky++) {
         for (var kx = first_x; kx < end_x; kx++) {
-            let value = x[index(p.x, n, top + ky - p.pad, left + kx - p.pad, quad)];
+            let value = x[index(p.x, n, top + ky - p.pad.x, left + kx - p.pad.y, quad)];
             let better = value > best.value;
             best.value = select(best.value, value, better);
-            best.tap = select(best.tap, vec4<u32>(ky * p.kernel + kx), better);
+            best.tap = select(best.tap, vec4<u32>(ky * p.kernel.y + kx), better);
         }
     }
     return best;

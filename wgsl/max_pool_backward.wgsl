@@ -11,9 +11,10 @@ struct Params {
     origin: vec4<u32>,
     dy: View,
     dx: View,
-    kernel: u32,
-    stride: u32,
-    pad: u32,
+    // Of rows and of columns; so the next two.
+    kernel: vec2<u32>,
+    stride: vec2<u32>,
+    pad: vec2<u32>,
     // Per element of the argmax: 2 or 4.
     bits: u32,
 }
@@ -24,9 +25,9 @@ struct Params {
 @group(0) @binding(3) var<storage, read_write> dx: array<vec4<f32>>;
 
 // The first output whose window reaches padded position `at`, and the end of those that do, of `count`.
-fn covering(at: u32, count: u32) -> vec2<u32> {
-    let first = divide(max(at + 1u, p.kernel) - p.kernel + p.stride - 1u, p.stride).quotient;
-    return vec2<u32>(first, min(divide(at, p.stride).quotient + 1u, count));
+fn covering(at: u32, count: u32, kernel: u32, stride: u32) -> vec2<u32> {
+    let first = divide(max(at + 1u, kernel) - kernel + stride - 1u, stride).quotient;
+    return vec2<u32>(first, min(divide(at, stride).quotient + 1u, count));
 }
 
 @compute @workgroup_size(64)
@@ -41,16 +42,16 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     let log = select(1u, 2u, p.bits == 2u);
     let groups = (p.dy.w + (1u << log) - 1u) >> log;
     let low = vec4<u32>((1u << p.bits) - 1u);
-    let rows = covering(id.y + p.pad, p.dy.h);
-    let columns = covering(xx + p.pad, p.dy.w);
+    let rows = covering(id.y + p.pad.x, p.dy.h, p.kernel.x, p.stride.x);
+    let columns = covering(xx + p.pad.y, p.dy.w, p.kernel.y, p.stride.y);
     var sum = vec4<f32>(0.0);
     for (var oy = rows.x; oy < rows.y; oy++) {
-        let ky = id.y + p.pad - oy * p.stride;
+        let ky = id.y + p.pad.x - oy * p.stride.x;
         for (var ox = columns.x; ox < columns.y; ox++) {
-            let kx = xx + p.pad - ox * p.stride;
+            let kx = xx + p.pad.y - ox * p.stride.y;
             let word = argmax[((id.z * p.dy.h + oy) * groups + (ox >> log)) * p.dy.quads + quad];
             let shift = (vec4<u32>(0u, 1u, 2u, 3u) + (ox & ((1u << log) - 1u)) * 4u) * p.bits;
-            let here = ((vec4<u32>(word) >> shift) & low) == vec4<u32>(ky * p.kernel + kx);
+            let here = ((vec4<u32>(word) >> shift) & low) == vec4<u32>(ky * p.kernel.y + kx);
             sum += select(vec4<f32>(0.0), dy[index(p.dy, id.z, oy, ox, quad)], here);
         }
     }

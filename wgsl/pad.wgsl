@@ -16,7 +16,8 @@ struct Params {
     outer: View,
     columns: u32,
     items: u32,
-    before: u32,
+    // Rows at the top, columns at the left.
+    before: vec2<u32>,
 }
 
 @group(0) @binding(0) var<uniform> p: Params;
@@ -25,13 +26,13 @@ struct Params {
 @group(0) @binding(2) var<storage, read_write> dx: array<vec4<f32>>;
 
 // The places along an axis that show position i: from x on, below y, z apart.
-fn places(i: u32, size: u32, padded_size: u32) -> vec3<u32> {
+fn places(i: u32, size: u32, padded_size: u32, before: u32) -> vec3<u32> {
 #ifdef REPLICATE
-    let first = select(i + p.before, 0u, i == 0u);
-    let end = select(i + p.before + 1u, padded_size, i + 1u == size);
+    let first = select(i + before, 0u, i == 0u);
+    let end = select(i + before + 1u, padded_size, i + 1u == size);
     return vec3<u32>(first, end, 1u);
 #else
-    return vec3<u32>((i + p.before) % size, padded_size, size);
+    return vec3<u32>((i + before) % size, padded_size, size);
 #endif
 }
 #else
@@ -39,12 +40,12 @@ fn places(i: u32, size: u32, padded_size: u32) -> vec3<u32> {
 @group(0) @binding(2) var<storage, read_write> y: array<vec4<f32>>;
 
 // The position along an axis that place o shows.
-fn source(o: u32, size: u32) -> u32 {
+fn source(o: u32, size: u32, before: u32) -> u32 {
 #ifdef REPLICATE
-    return min(max(o, p.before) - p.before, size - 1u);
+    return min(max(o, before) - before, size - 1u);
 #else
     // Whole sizes are added so that nothing is negative.
-    return (o + (p.before + size - 1u) / size * size - p.before) % size;
+    return (o + (before + size - 1u) / size * size - before) % size;
 #endif
 }
 #endif
@@ -57,8 +58,8 @@ fn main(@builtin(workgroup_id) id: vec3<u32>, @builtin(local_invocation_index) l
     let quad = item % p.inner.quads;
     let pixel = item / p.inner.quads;
     let n = pixel / (p.inner.w * p.inner.h);
-    let rows = places((pixel / p.inner.w) % p.inner.h, p.inner.h, p.outer.h);
-    let columns = places(pixel % p.inner.w, p.inner.w, p.outer.w);
+    let rows = places((pixel / p.inner.w) % p.inner.h, p.inner.h, p.outer.h, p.before.x);
+    let columns = places(pixel % p.inner.w, p.inner.w, p.outer.w, p.before.y);
     var sum = vec4<f32>(0.0);
     for (var row = rows.x; row < rows.y; row += rows.z) {
         for (var column = columns.x; column < columns.y; column += columns.z) {
@@ -75,8 +76,8 @@ fn main(@builtin(workgroup_id) id: vec3<u32>, @builtin(local_invocation_index) l
     let quad = item % p.outer.quads;
     let pixel = item / p.outer.quads;
     let n = pixel / (p.outer.w * p.outer.h);
-    let row = source((pixel / p.outer.w) % p.outer.h, p.inner.h);
-    let column = source(pixel % p.outer.w, p.inner.w);
+    let row = source((pixel / p.outer.w) % p.outer.h, p.inner.h, p.before.x);
+    let column = source(pixel % p.outer.w, p.inner.w, p.before.y);
     y[place(p.outer, pixel, quad)] = x[index(p.inner, n, row, column, quad)];
 #endif
 }

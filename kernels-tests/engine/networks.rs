@@ -4,14 +4,15 @@
 use std::ops::ControlFlow;
 
 use pixgrad::Network;
-use pixgrad::engine::device::{Device, Kind, Recording};
-use pixgrad::engine::kernels::{Tensor, View, pack, unpack};
+use pixgrad::engine::device::{Device, Kind};
+use pixgrad::engine::kernels::{View, pack, unpack};
 use pixgrad::engine::net::{self, Architecture, NodeId};
 use pixgrad::engine::objective::{Content, Gram, Tv};
-use pixgrad::engine::plan::{Forward, Iteration, Placed, Problem, Program};
+use pixgrad::engine::plan::{Iteration, Placed, Problem, Program};
 use pixgrad::engine::schedule::{Executor, Loaded};
 
 use crate::common::{GPU, distance, random, root, uniform};
+use crate::plain;
 
 /// ‖a − b‖/‖b‖ allowed for a whole network's gradient in f32 (design, section 7).
 const TOLERANCE: f64 = 1e-4;
@@ -149,7 +150,7 @@ impl Case {
 }
 
 /// The total at an image, and the gradient there in the engine's layout.
-fn evaluate(executor: &mut Executor, image: &[f64]) -> (f64, Vec<f64>) {
+pub fn evaluate(executor: &mut Executor, image: &[f64]) -> (f64, Vec<f64>) {
     let device = executor.device().clone();
     let (input, output, ring) = (
         executor.handles().image,
@@ -265,173 +266,6 @@ fn results_are_reproducible() {
     }
 }
 
-/// A plain interpreter of the layer graph over [C,H,W] arrays: nothing shared with the engine but the graph.
-mod plain {
-    use super::net::{Edge, Network, Op};
-
-    pub struct Map {
-        pub c: usize,
-        pub h: usize,
-        pub w: usize,
-        pub v: Vec<f64>,
-    }
-
-    impl Map {
-        fn at(&self, c: usize, y: i64, x: i64) -> Option<f64> {
-            let inside = y >= 0 && x >= 0 && y < self.h as i64 && x < self.w as i64;
-            inside.then(|| self.v[(c * self.h + y as usize) * self.w + x as usize])
-        }
-    }
-
-    pub fn run(network: &Network, image: Map, last: usize) -> Map {
-        let mut maps: Vec<Map> = Vec::new();
-        let shapes = network.shapes(image.h as u32, image.w as u32);
-        let mut image = Some(image);
-        for (i, node) in network.nodes.iter().enumerate().take(last + 1) {
-            let Some(shape) = shapes[i] else { break };
-            let (c, h, w) = (
-                shape.channels as usize,
-                shape.height as usize,
-                shape.width as usize,
-            );
-            let mut v = Vec::with_capacity(c * h * w);
-            let input = |k: usize| &maps[node.inputs[k].0];
-            for co in 0..c {
-                for y in 0..h as i64 {
-                    for x in 0..w as i64 {
-                        v.push(match node.op {
-                            Op::Input => 0.0,
-                            Op::Normalize { scale, bias } => {
-                                input(0).at(co, y, x).unwrap_or(0.0) * f64::from(scale[co])
-                                    + f64::from(bias[co])
-                            }
-                            Op::Conv {
-                                kernel,
-                                stride,
-                                pad,
-                                weights,
-                            } => {
-                                let (k, s, p) =
-                                    (kernel as usize, i64::from(stride), i64::from(pad));
-                                let conv = &network.convs[weights];
-                                let mut sum = f64::from(conv.bias[co]);
-                                for ci in 0..input(0).c {
-                                    for ky in 0..k {
-                                        for kx in 0..k {
-                                            let at = ((co * input(0).c + ci) * k + ky) * k + kx;
-                                            let value = input(0).at(
-                                                ci,
-                                                y * s + ky as i64 - p,
-                                                x * s + kx as i64 - p,
-                                            );
-                                            sum +=
-                                                value.unwrap_or(0.0) * f64::from(conv.weight[at]);
-                                        }
-                                    }
-                                }
-                                sum
-                            }
-                            Op::Relu => input(0).at(co, y, x).unwrap_or(0.0).max(0.0),
-                            Op::MaxPool {
-                                kernel,
-                                stride,
-                                pad,
-                                ..
-                            } => {
-                                let mut best = f64::NEG_INFINITY;
-                                for ky in 0..i64::from(kernel) {
-                                    for kx in 0..i64::from(kernel) {
-                                        let (s, p) = (i64::from(stride), i64::from(pad));
-                                        if let Some(value) =
-                                            input(0).at(co, y * s + ky - p, x * s + kx - p)
-                                        {
-                                            best = best.max(value);
-                                        }
-                                    }
-                                }
-                                best
-                            }
-                            Op::GlobalAvgPool => {
-                                let plane = input(0).h * input(0).w;
-                                input(0).v[co * plane..(co + 1) * plane].iter().sum::<f64>()
-                                    / plane as f64
-                            }
-                            Op::Lrn {
-                                size,
-                                alpha,
-                                beta,
-                                k,
-                            } => {
-                                let reach = size as usize / 2;
-                                let sum: f64 = (co.saturating_sub(reach)..=(co + reach).min(c - 1))
-                                    .map(|n| input(0).at(n, y, x).unwrap_or(0.0).powi(2))
-                                    .sum();
-                                let scale = f64::from(k) + f64::from(alpha) / f64::from(size) * sum;
-                                input(0).at(co, y, x).unwrap_or(0.0) * scale.powf(-f64::from(beta))
-                            }
-                            Op::Concat => {
-                                let mut channel = co;
-                                let mut which = 0;
-                                while channel >= input(which).c {
-                                    channel -= input(which).c;
-                                    which += 1;
-                                }
-                                input(which).at(channel, y, x).unwrap_or(0.0)
-                            }
-                            Op::Softmax => {
-                                let exps =
-                                    (0..c).map(|n| input(0).at(n, y, x).unwrap_or(0.0).exp());
-                                input(0).at(co, y, x).unwrap_or(0.0).exp() / exps.sum::<f64>()
-                            }
-                            Op::AvgPool {
-                                kernel,
-                                stride,
-                                pad,
-                                scale,
-                                ..
-                            } => {
-                                let (mut sum, mut count) = (0.0, 0.0);
-                                for ky in 0..i64::from(kernel) {
-                                    for kx in 0..i64::from(kernel) {
-                                        let (s, p) = (i64::from(stride), i64::from(pad));
-                                        if let Some(value) =
-                                            input(0).at(co, y * s + ky - p, x * s + kx - p)
-                                        {
-                                            sum += value;
-                                            count += 1.0;
-                                        }
-                                    }
-                                }
-                                f64::from(scale) * sum / count
-                            }
-                            Op::Pad { before, edge, .. } => {
-                                let from = |o: i64, size: usize| {
-                                    let (i, size) = (o - i64::from(before), size as i64);
-                                    match edge {
-                                        Edge::Wrap => i.rem_euclid(size),
-                                        Edge::Replicate => i.clamp(0, size - 1),
-                                    }
-                                };
-                                let (y, x) = (from(y, input(0).h), from(x, input(0).w));
-                                input(0).at(co, y, x).unwrap_or(f64::NAN)
-                            }
-                            Op::AdaptiveAvgPool { .. } => {
-                                unreachable!("not in the networks that this test runs")
-                            }
-                        });
-                    }
-                }
-            }
-            let map = match (node.op, image.take()) {
-                (Op::Input, Some(image)) => image,
-                _ => Map { c, h, w, v },
-            };
-            maps.push(map);
-        }
-        maps.swap_remove(last)
-    }
-}
-
 /// As trained, and otherwise.
 const WIRINGS: [(net::Padding, net::Pooling); 5] = [
     (net::Padding::Zero, net::Pooling::Max),
@@ -474,19 +308,8 @@ fn forward_passes_are_the_layers_definitions() {
             .iter()
             .map(|l| graph.find(l).expect("a layer"))
             .collect();
-        let mut recording = Recording::new();
-        let image = Tensor::persistent(&mut recording, "image", view);
-        let forward = Forward::record(
-            &mut recording,
-            &network,
-            image,
-            &nodes,
-            &nodes,
-            |_, _, _| (),
-        )
-        .expect("a forward pass");
-        let tensors: Vec<Tensor> = nodes.iter().map(|node| forward.tensor(*node)).collect();
-        let program = Program::new(recording, []);
+        let (program, image, tensors) =
+            Program::forward(&network, view, &nodes).expect("a forward pass");
         let mut loaded = Loaded::new(&device, program).expect("memory");
         let input = loaded.buffer(image.value).clone();
         assert_eq!(input.kind(), Kind::Real);
@@ -495,13 +318,8 @@ fn forward_passes_are_the_layers_definitions() {
             .expect("the image fits");
         loaded.run_once().expect("a forward pass");
         for ((layer, node), tensor) in layers.iter().zip(&nodes).zip(tensors) {
-            let image = plain::Map {
-                c: 3,
-                h: size.0 as usize,
-                w: size.1 as usize,
-                v: pixels.clone(),
-            };
-            let expected = plain::run(&graph, image, node.0);
+            let image = plain::image(size, &pixels);
+            let expected = plain::run(&graph, image, *node);
             let packed = device
                 .download_f64(loaded.buffer(tensor.value))
                 .expect("read back");

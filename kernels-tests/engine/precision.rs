@@ -60,7 +60,7 @@ fn methods(network: &Network, size: u32, start: usize) -> Vec<(&'static str, Rec
         ),
     ];
     let graph = network.graph();
-    let deepest = graph.nodes.iter().rev().find(|node| {
+    let deepest = graph.nodes().iter().rev().find(|node| {
         let shape = graph.shape(graph.find(&node.name).expect("its own name"), size, size);
         shape.is_ok_and(|s| s.height * s.width > 1)
     });

@@ -11,7 +11,7 @@ use crate::pools::{LAYERS, Layer, views};
 
 fn avg(layer: Layer) -> AvgPool {
     let (x, y) = views(layer);
-    let (.., kernel, stride, pad, _) = layer;
+    let (.., [kernel, stride, pad], _) = layer;
     AvgPool {
         x,
         y,
@@ -68,13 +68,13 @@ fn adaptive_backward(pool: AdaptiveAvgPool, accumulate: bool) -> AdaptiveAvgPool
     }
 }
 
-/// The definition over [N,C,H,W]: the mean over those of x for which `inside(output, input, size of x, size of y)`
-/// along both axes.
+/// The definition over [N,C,H,W]: the mean over those of x for which `inside(axis, output, input, size of x, size of
+/// y)` along both axes.
 fn plain(
     x_view: View,
     y_view: View,
     x: &[f32],
-    inside: impl Fn(i64, i64, i64, i64) -> bool,
+    inside: impl Fn(usize, i64, i64, i64, i64) -> bool,
 ) -> Vec<f64> {
     let (h, w) = (i64::from(x_view.h), i64::from(x_view.w));
     let (oh, ow) = (i64::from(y_view.h), i64::from(y_view.w));
@@ -85,7 +85,7 @@ fn plain(
                 let (mut sum, mut count) = (0.0, 0.0);
                 for yy in 0..h {
                     for xx in 0..w {
-                        if inside(oy, yy, h, oh) && inside(ox, xx, w, ow) {
+                        if inside(0, oy, yy, h, oh) && inside(1, ox, xx, w, ow) {
                             sum += f64::from(x[((image * h + yy) * w + xx) as usize]);
                             count += 1.0;
                         }
@@ -117,14 +117,11 @@ fn forward(kernel: &impl Kernel, x: &[f32], y: View) -> Vec<f64> {
 fn the_twins_are_the_definitions() {
     for (i, &layer) in LAYERS.iter().enumerate() {
         let pool = avg(layer);
-        let (k, s, p) = (
-            i64::from(pool.kernel),
-            i64::from(pool.stride),
-            i64::from(pool.pad),
-        );
+        let [k, s, p] = [pool.kernel, pool.stride, pool.pad].map(|both| both.map(i64::from));
         let x = tensor(&mut random(i as u64), pool.x);
-        let expected = plain(pool.x, pool.y, &unpack(pool.x, &x), |o, i, _, _| {
-            (o * s - p..o * s - p + k).contains(&i)
+        let expected = plain(pool.x, pool.y, &unpack(pool.x, &x), |axis, o, i, _, _| {
+            let first = o * s[axis] - p[axis];
+            (first..first + k[axis]).contains(&i)
         });
         assert_close(
             &format!("{layer:?}"),
@@ -136,9 +133,12 @@ fn the_twins_are_the_definitions() {
         let pool = adaptive(shape);
         let x = tensor(&mut random(20 + i as u64), pool.x);
         // ⌊o·size/count⌋ ≤ i < ⌈(o+1)·size/count⌉, without a division.
-        let expected = plain(pool.x, pool.y, &unpack(pool.x, &x), |o, i, size, count| {
-            o * size < (i + 1) * count && i * count < (o + 1) * size
-        });
+        let expected = plain(
+            pool.x,
+            pool.y,
+            &unpack(pool.x, &x),
+            |_, o, i, size, count| o * size < (i + 1) * count && i * count < (o + 1) * size,
+        );
         assert_close(
             &format!("{shape:?}"),
             &unpack(pool.y, &forward(&pool, &x, pool.y)),
@@ -154,9 +154,9 @@ fn padding_does_not_count() {
     let pool = AvgPool {
         x: view,
         y: view,
-        kernel: 3,
-        stride: 1,
-        pad: 1,
+        kernel: [3; 2],
+        stride: [1; 2],
+        pad: [1; 2],
         scale: 1.0,
     };
     let data = [
@@ -248,9 +248,9 @@ fn slices() {
     let pool = AvgPool {
         x,
         y,
-        kernel: 3,
-        stride: 2,
-        pad: 0,
+        kernel: [3; 2],
+        stride: [2; 2],
+        pad: [0; 2],
         scale: 1.75,
     };
     check_all(120, (x, y), &pool, |a| avg_backward(pool, a));

@@ -9,42 +9,58 @@ use pixgrad::engine::kernels::{
 
 use crate::common::{Data, check, mask, random, run_on, same, tensor, uniform};
 
-/// One convolution layer: n, cin, h, w, cout, kernel, stride, pad.
-type Layer = (u32, u32, u32, u32, u32, u32, u32, u32);
+/// One convolution layer: n, cin, h, w, cout; kernel, stride and padding, each for rows and columns.
+type Layer = (u32, u32, u32, u32, u32, [[u32; 2]; 3]);
 
-/// Shapes that no tile divides, and every window, stride and padding of the networks.
+/// The same by a square window.
+const fn square(n: u32, cin: u32, h: u32, w: u32, cout: u32, window: [u32; 3]) -> Layer {
+    let [k, s, p] = window;
+    (n, cin, h, w, cout, [[k; 2], [s; 2], [p; 2]])
+}
+
+/// Shapes that no tile divides, every window, stride and padding of the networks, and windows that are not square.
 const LAYERS: &[Layer] = &[
-    (1, 3, 9, 11, 5, 3, 1, 1),
-    (2, 8, 7, 16, 12, 3, 1, 1),
-    (1, 13, 1, 1, 6, 3, 1, 1),
-    (1, 4, 20, 37, 64, 3, 1, 1),
-    (1, 64, 5, 3, 3, 3, 1, 1),
-    (2, 6, 19, 34, 72, 3, 1, 1),  // more than one tile in every direction
-    (1, 64, 21, 43, 68, 3, 1, 1), // Winograd's twin, in several batches of tiles
-    (2, 16, 6, 9, 10, 1, 1, 0),
-    (1, 5, 1, 1, 7, 1, 1, 0),
-    (1, 12, 3, 65, 9, 1, 1, 0),
-    (1, 3, 15, 18, 8, 3, 2, 0),  // SqueezeNet 1.1 conv1
-    (1, 3, 21, 22, 9, 7, 2, 0),  // SqueezeNet 1.0 conv1
-    (2, 3, 17, 23, 8, 7, 2, 3),  // GoogLeNet conv1
-    (1, 3, 31, 39, 6, 11, 4, 2), // AlexNet conv1
-    (1, 6, 9, 8, 7, 5, 1, 2),    // AlexNet conv2, the 5×5 branches
-    (1, 6, 7, 7, 10, 7, 1, 0),   // a fully connected layer
+    square(1, 3, 9, 11, 5, [3, 1, 1]),
+    square(2, 8, 7, 16, 12, [3, 1, 1]),
+    square(1, 13, 1, 1, 6, [3, 1, 1]),
+    square(1, 4, 20, 37, 64, [3, 1, 1]),
+    square(1, 64, 5, 3, 3, [3, 1, 1]),
+    square(2, 6, 19, 34, 72, [3, 1, 1]), // more than one tile in every direction
+    square(1, 64, 21, 43, 68, [3, 1, 1]), // Winograd's twin, in several batches of tiles
+    square(2, 16, 6, 9, 10, [1, 1, 0]),
+    square(1, 5, 1, 1, 7, [1, 1, 0]),
+    square(1, 12, 3, 65, 9, [1, 1, 0]),
+    square(1, 3, 15, 18, 8, [3, 2, 0]),  // SqueezeNet 1.1 conv1
+    square(1, 3, 21, 22, 9, [7, 2, 0]),  // SqueezeNet 1.0 conv1
+    square(2, 3, 17, 23, 8, [7, 2, 3]),  // GoogLeNet conv1
+    square(1, 3, 31, 39, 6, [11, 4, 2]), // AlexNet conv1
+    square(1, 6, 9, 8, 7, [5, 1, 2]),    // AlexNet conv2, the 5×5 branches
+    square(1, 6, 7, 7, 10, [7, 1, 0]),   // a fully connected layer
+    (1, 6, 9, 14, 7, [[1, 7], [1, 1], [0, 3]]), // Inception's factors of a 7×7
+    (2, 5, 14, 9, 8, [[7, 1], [1, 1], [3, 0]]),
+    (1, 3, 17, 22, 9, [[3, 5], [2, 3], [1, 0]]),
+    (1, 9, 12, 19, 5, [[2, 3], [1, 2], [0, 2]]),
+    (1, 4, 11, 13, 3, [[3, 3], [2, 1], [1, 1]]),
+    (1, 4, 11, 13, 6, [[3, 3], [1, 1], [1, 0]]),
 ];
 
 fn forward(layer: Layer) -> Conv {
-    let (n, cin, h, w, cout, k, s, p) = layer;
-    let size = |d: u32| (d + 2 * p - k) / s + 1;
-    let conv = Conv::new(
+    let (n, cin, h, w, cout, [kernel, stride, pad]) = layer;
+    let size = |axis: usize, d: u32| (d + 2 * pad[axis] - kernel[axis]) / stride[axis] + 1;
+    let (x, y) = (
         View::new(n, h, w, cin),
-        View::new(n, size(h), size(w), cout),
-        k,
+        View::new(n, size(0, h), size(1, w), cout),
     );
     Conv {
-        stride: s,
-        pad: p,
-        ..conv
+        kernel,
+        stride,
+        pad,
+        ..Conv::new(x, y, 1)
     }
+}
+
+fn taps(conv: &Conv) -> u32 {
+    conv.kernel.iter().product()
 }
 
 fn backward(layer: Layer) -> Conv {
@@ -52,8 +68,8 @@ fn backward(layer: Layer) -> Conv {
     Conv {
         x: f.y,
         y: f.x,
-        stride: 1,
-        pad: f.kernel - 1 - f.pad,
+        stride: [1; 2],
+        pad: [0, 1].map(|axis| f.kernel[axis] - 1 - f.pad[axis]),
         input_dilation: f.stride,
         ..f
     }
@@ -61,7 +77,7 @@ fn backward(layer: Layer) -> Conv {
 
 /// The definition, over [N,C,H,W] arrays.
 fn plain(layer: Layer, x: &[f64], weight: &[f64], bias: &[f64]) -> Vec<f64> {
-    let (n, cin, h, w, cout, k, s, p) = layer;
+    let (n, cin, h, w, cout, [k, s, p]) = layer;
     let f = forward(layer);
     let mut y = Vec::new();
     for b in 0..n {
@@ -70,19 +86,19 @@ fn plain(layer: Layer, x: &[f64], weight: &[f64], bias: &[f64]) -> Vec<f64> {
                 for ox in 0..f.y.w {
                     let mut sum = bias[co as usize];
                     for ci in 0..cin {
-                        for ky in 0..k {
-                            for kx in 0..k {
+                        for ky in 0..k[0] {
+                            for kx in 0..k[1] {
                                 let (iy, ix) = (
-                                    (oy * s + ky) as i64 - i64::from(p),
-                                    (ox * s + kx) as i64 - i64::from(p),
+                                    (oy * s[0] + ky) as i64 - i64::from(p[0]),
+                                    (ox * s[1] + kx) as i64 - i64::from(p[1]),
                                 );
                                 if iy < 0 || ix < 0 || iy >= i64::from(h) || ix >= i64::from(w) {
                                     continue;
                                 }
                                 let at =
                                     (((b * cin + ci) * h + iy as u32) * w + ix as u32) as usize;
-                                sum +=
-                                    x[at] * weight[(((co * cin + ci) * k + ky) * k + kx) as usize];
+                                sum += x[at]
+                                    * weight[(((co * cin + ci) * k[0] + ky) * k[1] + kx) as usize];
                             }
                         }
                     }
@@ -107,10 +123,7 @@ fn the_twin_is_the_definition() {
             ..forward(layer)
         };
         let x = tensor(&mut rng, conv.x);
-        let weight = uniform(
-            &mut rng,
-            (conv.y.c * conv.x.c * conv.kernel * conv.kernel) as usize,
-        );
+        let weight = uniform(&mut rng, (conv.y.c * conv.x.c * taps(&conv)) as usize);
         let mut bias = uniform(&mut rng, conv.y.c as usize);
         let expected = plain(
             layer,
@@ -143,7 +156,7 @@ fn the_backward_pass_is_the_adjoint() {
         let mut rng = random(100 + i as u64);
         let (f, b) = (forward(layer), backward(layer));
         let (x, g) = (tensor(&mut rng, f.x), tensor(&mut rng, f.y));
-        let weight = uniform(&mut rng, (f.y.c * f.x.c * f.kernel * f.kernel) as usize);
+        let weight = uniform(&mut rng, (f.y.c * f.x.c * taps(&f)) as usize);
         let run = |conv: &Conv, x: &[f32], w: Vec<f32>| {
             let data = [
                 Data::Reals(x.to_vec()),
@@ -191,7 +204,7 @@ fn check_options(seed: u64, conv: Conv) {
             ..conv
         };
         let sets = if conv.weights_per_image { conv.x.n } else { 1 };
-        let rows = (sets * conv.kernel * conv.kernel) as usize * conv.x.padded();
+        let rows = (sets * taps(&conv)) as usize * conv.x.padded();
         let mut bias_values = uniform(&mut rng, conv.y.padded());
         bias_values[conv.y.c as usize..].fill(0.0);
         let mut weights = uniform(&mut rng, rows * conv.y.padded());
@@ -273,7 +286,7 @@ fn slices() {
         check_options(
             u64::from(400 + k),
             Conv {
-                pad,
+                pad: [pad; 2],
                 ..Conv::new(x, y, k)
             },
         );
@@ -293,7 +306,7 @@ fn weights_per_image() {
         501,
         Conv {
             weights_per_image: true,
-            pad: 1,
+            pad: [1; 2],
             ..Conv::new(view, View::new(3, 4, 9, 16), 3)
         },
     );

@@ -112,7 +112,7 @@ fn forward() {
                 let rng = &mut random(seed as u64);
                 let (x, y) = (View::new(n, h, w, cin), View::new(n, h, w, cout));
                 let conv = Conv {
-                    pad: 1,
+                    pad: [1; 2],
                     bias: true,
                     relu,
                     ..Conv::new(x, y, 3)
@@ -123,7 +123,7 @@ fn forward() {
                 bias[cout as usize..].fill(0.0);
                 let mut data = vec![
                     Data::Reals(spread(rng, x, magnitude)),
-                    Data::Reals(pack_weights(&weight, cout, cin, 3)),
+                    Data::Reals(pack_weights(&weight, cout, cin, [3; 2])),
                     Data::Poisoned(y),
                     Data::Reals(bias),
                 ];
@@ -143,7 +143,7 @@ fn small_weights_and_one_sign() {
             let rng = &mut random(7);
             let (x, y) = (View::new(1, 5, 18, 260), View::new(1, 5, 18, 20));
             let conv = Conv {
-                pad: 1,
+                pad: [1; 2],
                 bias: true,
                 ..Conv::new(x, y, 3)
             };
@@ -158,7 +158,7 @@ fn small_weights_and_one_sign() {
             pixels.iter_mut().for_each(|v| *v = v.abs());
             let data = [
                 Data::Reals(pixels),
-                Data::Reals(pack_weights(&weight, 20, 260, 3)),
+                Data::Reals(pack_weights(&weight, 20, 260, [3; 2])),
                 Data::Poisoned(y),
                 Data::Reals(vec![0.0; y.padded()]),
             ];
@@ -176,7 +176,7 @@ fn backward() {
                 let rng = &mut random(seed as u64);
                 let (dy, dx) = (View::new(n, h, w, cout), View::new(n, h, w, cin));
                 let conv = Conv {
-                    pad: 1,
+                    pad: [1; 2],
                     masked,
                     accumulate,
                     ..Conv::new(dy, dx, 3)
@@ -184,7 +184,7 @@ fn backward() {
                 let weight = weights(rng, cin * cout * 9, way.1);
                 let mut data = vec![
                     Data::Reals(spread(rng, dy, 1e-6)),
-                    Data::Reals(pack_weights_backward(&weight, cout, cin, 3)),
+                    Data::Reals(pack_weights_backward(&weight, cout, cin, [3; 2])),
                     if accumulate {
                         Data::Reals(spread(rng, dx, 1e-6))
                     } else {
@@ -213,7 +213,7 @@ fn forward_through_a_pool() {
             bias[cout as usize..].fill(0.0);
             let data = [
                 Data::Reals(spread(rng, pool.x, 1.0)),
-                Data::Reals(pack_weights(&weight, cout, cin, 3)),
+                Data::Reals(pack_weights(&weight, cout, cin, [3; 2])),
                 Data::Poisoned(pool.y),
                 Data::Reals(bias),
                 Data::PoisonedWords(pool.y.maxima_len()),
@@ -238,7 +238,7 @@ fn backward_through_a_pool() {
                 let maxima = uniform(rng, unpool.dy.maxima_len());
                 let data = [
                     Data::Reals(spread(rng, unpool.dy, 1e-3)),
-                    Data::Reals(pack_weights_backward(&weight, cout, cin, 3)),
+                    Data::Reals(pack_weights_backward(&weight, cout, cin, [3; 2])),
                     if accumulate {
                         Data::Reals(spread(rng, unpool.dx, 1e-3))
                     } else {
@@ -258,7 +258,7 @@ fn what_is_rounded_was_already() {
     let view = View::new(1, 16, 16, 32);
     let ways = |bias: bool, kinds: [Kind; 4]| -> Vec<&str> {
         let conv = Conv {
-            pad: 1,
+            pad: [1; 2],
             bias,
             ..Conv::new(view, view, 3)
         };

@@ -45,7 +45,7 @@ fn backward(pool: Conv3x3Pool, accumulate: bool) -> Conv3x3Unpool {
 
 fn convolution(x: View, y: View) -> Conv {
     Conv {
-        pad: 1,
+        pad: [1; 2],
         ..Conv::new(x, y, 3)
     }
 }
@@ -76,7 +76,7 @@ impl Operands {
     fn forward(&self, pool: Conv3x3Pool) -> [Data; 5] {
         [
             Data::Reals(self.x.clone()),
-            Data::Reals(pack_weights(&self.weight, pool.y.c, pool.x.c, 3)),
+            Data::Reals(pack_weights(&self.weight, pool.y.c, pool.x.c, [3; 2])),
             Data::Poisoned(pool.y),
             Data::Reals(self.bias.clone()),
             Data::PoisonedWords(pool.y.maxima_len()),
@@ -94,7 +94,12 @@ impl Operands {
     fn backward(&self, pool: Conv3x3Pool, accumulate: bool, maxima: &Output) -> [Data; 4] {
         [
             Data::Reals(self.dy.clone()),
-            Data::Reals(pack_weights_backward(&self.weight, pool.y.c, pool.x.c, 3)),
+            Data::Reals(pack_weights_backward(
+                &self.weight,
+                pool.y.c,
+                pool.x.c,
+                [3; 2],
+            )),
             self.dx(pool, accumulate),
             Data::Words(maxima.words().to_vec()),
         ]
@@ -167,7 +172,7 @@ fn a_case_by_hand() {
     let identity = [0.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 0.0];
     let data = [
         Data::Reals(pack(pool.x, &x)),
-        Data::Reals(pack_weights(&identity, 1, 1, 3)),
+        Data::Reals(pack_weights(&identity, 1, 1, [3; 2])),
         Data::Poisoned(pool.y),
         Data::Reals(vec![0.0; 4]),
         Data::PoisonedWords(2),
@@ -178,7 +183,7 @@ fn a_case_by_hand() {
     assert_eq!(out[1].words(), [1 << 4 | 1 << 12, 0]);
     let data = [
         Data::Reals(pack(pool.y, &[1.0f32, 20.0, 300.0, 4000.0])),
-        Data::Reals(pack_weights_backward(&identity, 1, 1, 3)),
+        Data::Reals(pack_weights_backward(&identity, 1, 1, [3; 2])),
         Data::Poisoned(pool.x),
         Data::Words(out[1].words().to_vec()),
     ];
@@ -218,9 +223,9 @@ fn one_kernel_does_what_three_do() {
         let max_pool = MaxPool {
             x: between,
             y: pool.y,
-            kernel: 2,
-            stride: 2,
-            pad: 0,
+            kernel: [2; 2],
+            stride: [2; 2],
+            pad: [0; 2],
         };
         let data = [
             Data::Reals(narrow(&convolved[0])),
@@ -236,9 +241,9 @@ fn one_kernel_does_what_three_do() {
         let gradient = MaxPoolBackward {
             dy: pool.y,
             dx: between,
-            kernel: 2,
-            stride: 2,
-            pad: 0,
+            kernel: [2; 2],
+            stride: [2; 2],
+            pad: [0; 2],
             accumulate: false,
         };
         let data = [

@@ -9,7 +9,7 @@ use crate::pools::{LAYERS, Layer, views};
 
 fn forward(layer: Layer) -> MaxPool {
     let (x, y) = views(layer);
-    let (.., kernel, stride, pad, _) = layer;
+    let (.., [kernel, stride, pad], _) = layer;
     MaxPool {
         x,
         y,
@@ -52,10 +52,10 @@ fn plain(pool: MaxPool, x: &[f32]) -> (Vec<f64>, Vec<usize>) {
         for oy in 0..i64::from(pool.y.h) {
             for ox in 0..i64::from(pool.y.w) {
                 let (mut best, mut place) = (f32::NEG_INFINITY, usize::MAX);
-                for ky in 0..i64::from(pool.kernel) {
-                    for kx in 0..i64::from(pool.kernel) {
-                        let yy = oy * i64::from(pool.stride) - i64::from(pool.pad) + ky;
-                        let xx = ox * i64::from(pool.stride) - i64::from(pool.pad) + kx;
+                for ky in 0..i64::from(pool.kernel[0]) {
+                    for kx in 0..i64::from(pool.kernel[1]) {
+                        let yy = oy * i64::from(pool.stride[0]) - i64::from(pool.pad[0]) + ky;
+                        let xx = ox * i64::from(pool.stride[1]) - i64::from(pool.pad[1]) + kx;
                         if yy < 0 || xx < 0 || yy >= h || xx >= w {
                             continue;
                         }
@@ -86,9 +86,9 @@ fn a_case_by_hand() {
     let pool = MaxPool {
         x: x_view,
         y: y_view,
-        kernel: 2,
-        stride: 1,
-        pad: 0,
+        kernel: [2; 2],
+        stride: [1; 2],
+        pad: [0; 2],
     };
     assert_eq!(pool.argmax_len(), 2);
     let [y, argmax] = outputs(&pool);
@@ -232,9 +232,9 @@ fn slices() {
             MaxPool {
                 x,
                 y,
-                kernel,
-                stride,
-                pad,
+                kernel: [kernel; 2],
+                stride: [stride; 2],
+                pad: [pad; 2],
             },
         );
     }

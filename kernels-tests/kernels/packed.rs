@@ -7,8 +7,8 @@ use pixgrad::engine::device::{
 use pixgrad::engine::kernels::conv::{pack_weights, pack_weights_backward};
 use pixgrad::engine::kernels::{
     Affine, AvgPool, AvgPoolBackward, Conv, Conv1x1, Conv3x3, Conv3x3Form, Conv3x3Pool,
-    Conv3x3Tile, Conv3x3Unpool, Conv3x3Winograd, CopyRows, Fill, Lrn, LrnBackward, MaxPool,
-    MaxPoolBackward, Pad, PadBackward, Relu, ReluBackward, View, WinogradTile,
+    Conv3x3Tile, Conv3x3Unpool, Conv3x3Winograd, CopyChannels, CopyRows, Fill, Lrn, LrnBackward,
+    MaxPool, MaxPoolBackward, Pad, PadBackward, Relu, ReluBackward, View, WinogradTile,
 };
 use rand_chacha::ChaCha8Rng;
 
@@ -104,7 +104,10 @@ fn unwritten_rectified(view: View) -> Stand {
 /// In f16 forward, packed backward.
 fn weights(rng: &mut ChaCha8Rng, conv: Conv, backward: bool) -> Stand {
     let (out, input) = (conv.y.c, conv.x.c);
-    let plain = uniform(rng, (out * input * conv.kernel * conv.kernel) as usize);
+    let plain = uniform(
+        rng,
+        (out * input * conv.kernel[0] * conv.kernel[1]) as usize,
+    );
     let stand = if backward { Stand::Packed } else { Stand::Half };
     stand(if backward {
         pack_weights_backward(&plain, input, out, conv.kernel)
@@ -128,7 +131,7 @@ fn weights_beyond_f16() {
     let rng = &mut random(3);
     let view = View::new(1, 9, 13, 8);
     let conv = Conv {
-        pad: 1,
+        pad: [1; 2],
         bias: true,
         ..Conv::new(view, view, 3)
     };
@@ -151,7 +154,7 @@ fn convolutions_forward_and_backward() {
         let (x, y) = (View::new(2, h, w, cin), View::new(2, h, w, cout));
         for kernel in [1, 3] {
             let forward = Conv {
-                pad: kernel / 2,
+                pad: [kernel / 2; 2],
                 bias: true,
                 relu: true,
                 ..Conv::new(x, y, kernel)
@@ -164,7 +167,7 @@ fn convolutions_forward_and_backward() {
                 Stand::Words(vec![0; y.mask_len()]),
             ];
             let backward = Conv {
-                pad: kernel / 2,
+                pad: [kernel / 2; 2],
                 masked: true,
                 accumulate: true,
                 ..Conv::new(y, x, kernel)
@@ -258,7 +261,7 @@ fn pools_pads_and_the_rest_of_a_network() {
     let rng = &mut random(6);
     let x = View::new(2, 9, 13, 10);
     let y = View::new(2, 4, 6, 10);
-    let (kernel, stride, pad) = (3, 2, 0);
+    let (kernel, stride, pad) = ([3; 2], [2; 2], [0; 2]);
     let pool = MaxPool {
         x,
         y,
@@ -320,18 +323,27 @@ fn pools_pads_and_the_rest_of_a_network() {
     let pad = Pad {
         x,
         y: wide,
-        before: 1,
+        before: [1; 2],
         wrap: false,
     };
     check(pad, &[packed(rng, x), unwritten(wide)]);
     let pad = PadBackward {
         dy: wide,
         dx: x,
-        before: 1,
+        before: [1; 2],
         wrap: true,
         accumulate: false,
     };
     check(pad, &[packed(rng, wide), unwritten(x)]);
+    let channels = CopyChannels {
+        x,
+        y: x,
+        from: 1,
+        to: 3,
+        channels: 6,
+        accumulate: true,
+    };
+    check(channels, &[packed(rng, x), packed(rng, x)]);
     let rows = CopyRows {
         x,
         y: x,

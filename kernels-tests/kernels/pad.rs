@@ -32,7 +32,7 @@ fn by_hand() {
         let pad = Pad {
             x,
             y,
-            before: 1,
+            before: [1; 2],
             wrap,
         };
         let data = [Data::Reals(values.clone()), Data::Poisoned(y)];
@@ -42,7 +42,7 @@ fn by_hand() {
         let backward = PadBackward {
             dy: y,
             dx: x,
-            before: 1,
+            before: [1; 2],
             wrap,
             accumulate: false,
         };
@@ -53,13 +53,13 @@ fn by_hand() {
 }
 
 /// x, y and what stands before: nothing, one side, both, wider than the image; slices.
-fn shapes() -> Vec<(View, View, u32)> {
+fn shapes() -> Vec<(View, View, [u32; 2])> {
     let of = |n, h, w, c, before, after| {
         let both = before + after;
         (
             View::new(n, h, w, c),
             View::new(n, h + both, w + both, c),
-            before,
+            [before; 2],
         )
     };
     vec![
@@ -72,8 +72,10 @@ fn shapes() -> Vec<(View, View, u32)> {
         (
             View::new(2, 9, 4, 24).slice(8, 11),
             View::new(2, 12, 7, 16).slice(4, 11),
-            2,
+            [2; 2],
         ),
+        (View::new(1, 5, 6, 7), View::new(1, 8, 7, 7), [2, 0]),
+        (View::new(2, 3, 9, 4), View::new(2, 3, 15, 4), [0, 5]),
     ]
 }
 
@@ -86,9 +88,9 @@ fn every_place_shows_what_it_should() {
             let data = [Data::Reals(values.clone()), Data::Poisoned(y)];
             let out = check_within(&pad, &data, EXACT).remove(0);
             let (from, to) = (unpack(x, &values), unpack(y, out.reals()));
-            let source = |o: usize, size: u32| {
+            let source = |axis: usize, o: usize, size: u32| {
                 // Step by step instead of by a formula.
-                let (mut i, size) = (o as i64 - i64::from(before), i64::from(size));
+                let (mut i, size) = (o as i64 - i64::from(before[axis]), i64::from(size));
                 while !(0..size).contains(&i) {
                     i += match (i < 0, wrap) {
                         (true, true) => size,
@@ -102,8 +104,8 @@ fn every_place_shows_what_it_should() {
             let (h, w) = (y.h as usize, y.w as usize);
             for (at, got) in to.iter().enumerate() {
                 let (plane, row, col) = (at / (h * w), at / w % h, at % w);
-                let row = plane * x.h as usize + source(row, x.h);
-                let expected = from[row * x.w as usize + source(col, x.w)];
+                let row = plane * x.h as usize + source(0, row, x.h);
+                let expected = from[row * x.w as usize + source(1, col, x.w)];
                 assert_eq!(*got, f64::from(expected), "{pad:?}");
             }
         }

@@ -2,28 +2,41 @@
 
 use pixgrad::engine::kernels::View;
 
-/// n, c, h, w, kernel, stride, pad, ceil.
-pub type Layer = (u32, u32, u32, u32, u32, u32, u32, bool);
+/// n, c, h, w; kernel, stride and padding, each for rows and columns; ceil.
+pub type Layer = (u32, u32, u32, u32, [[u32; 2]; 3], bool);
 
-/// Sizes that no group of pixels divides, and every window of the networks.
+/// The same by a square window.
+const fn square(n: u32, c: u32, h: u32, w: u32, window: [u32; 3], ceil: bool) -> Layer {
+    let [kernel, stride, pad] = window;
+    (n, c, h, w, [[kernel; 2], [stride; 2], [pad; 2]], ceil)
+}
+
+/// Sizes that no group of pixels divides, every window of the networks, and windows that are not square.
 pub const LAYERS: &[Layer] = &[
-    (1, 3, 2, 2, 2, 2, 0, false),
-    (2, 7, 9, 13, 2, 2, 0, false), // VGG
-    (1, 12, 7, 11, 2, 2, 0, true), // torchvision's GoogLeNet pool4
-    (1, 6, 9, 15, 3, 2, 0, false), // AlexNet: overlapping
-    (2, 5, 8, 12, 3, 2, 0, true),  // SqueezeNet, Caffe's GoogLeNet: the last windows are clipped
-    (1, 70, 5, 7, 3, 1, 1, false), // the Inception modules' pool branch
-    (1, 4, 1, 1, 3, 1, 1, false),  // one pixel
-    (1, 4, 6, 9, 3, 2, 1, true),
-    (1, 2, 9, 6, 1, 3, 0, false), // some inputs in no window
-    (1, 5, 9, 10, 4, 3, 1, false),
+    square(1, 3, 2, 2, [2, 2, 0], false),
+    square(2, 7, 9, 13, [2, 2, 0], false), // VGG
+    square(1, 12, 7, 11, [2, 2, 0], true), // torchvision's GoogLeNet pool4
+    square(1, 6, 9, 15, [3, 2, 0], false), // AlexNet: overlapping
+    square(2, 5, 8, 12, [3, 2, 0], true), // SqueezeNet, Caffe's GoogLeNet: the last windows are clipped
+    square(1, 70, 5, 7, [3, 1, 1], false), // the Inception modules' pool branch
+    square(1, 4, 1, 1, [3, 1, 1], false), // one pixel
+    square(1, 4, 6, 9, [3, 2, 1], true),
+    square(1, 2, 9, 6, [1, 3, 0], false), // some inputs in no window
+    square(1, 5, 9, 10, [4, 3, 1], false),
+    (2, 5, 9, 14, [[1, 2], [1, 2], [0, 0]], false),
+    (1, 6, 13, 10, [[3, 2], [2, 1], [1, 0]], true),
+    (1, 3, 8, 15, [[2, 7], [3, 2], [0, 3]], false),
+    (1, 9, 11, 7, [[2, 2], [1, 2], [1, 0]], true),
 ];
 
 /// Input and output of a layer.
 pub fn views(layer: Layer) -> (View, View) {
-    let (n, c, h, w, kernel, stride, pad, ceil) = layer;
-    let size = |size| output_size(size, kernel, stride, pad, ceil);
-    (View::new(n, h, w, c), View::new(n, size(h), size(w), c))
+    let (n, c, h, w, [kernel, stride, pad], ceil) = layer;
+    let size = |axis: usize, size| output_size(size, kernel[axis], stride[axis], pad[axis], ceil);
+    (
+        View::new(n, h, w, c),
+        View::new(n, size(0, h), size(1, w), c),
+    )
 }
 
 /// torch's and Caffe's: rounded down, or up but without a last window that starts beyond the image.

@@ -6,8 +6,10 @@ use std::process::ExitCode;
 
 use anyhow::bail;
 use clap::Args;
+use pixgrad::engine::compile::default_layers;
 use pixgrad::engine::image::{self, SaveOptions, save_gif, size_of};
-use pixgrad::engine::methods::{DreamPreset, DreamSubject, default_dream_layers, zoomed};
+use pixgrad::engine::methods::{DreamPreset, DreamSubject, zoomed};
+use pixgrad::engine::net::Purpose;
 use pixgrad::terms::LayerWeight;
 use pixgrad::{Image, Network};
 use pixgrad::{Init, MapSpec, Recipe, Run};
@@ -146,7 +148,7 @@ impl Method for Dream {
     fn complete(&mut self, recipe: &mut Recipe, network: &Network) -> anyhow::Result<()> {
         let layers = recipe.terms.iter_mut().filter_map(|t| t.kind.layers_mut());
         for layers in layers.filter(|layers| layers.is_empty()) {
-            *layers = default_dream_layers(network.graph().architecture);
+            *layers = default_layers(network.graph(), Purpose::Dream)?;
         }
         Ok(())
     }

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
-use pixgrad::engine::net::{self, Network, Node};
+use pixgrad::engine::net::{self, Architecture, Network, Node};
 use serde::Serialize;
 use serde_json::json;
 
@@ -32,7 +32,8 @@ enum ModelsCommand {
 #[derive(Serialize)]
 struct Model {
     name: String,
-    architecture: &'static str,
+    /// Absent where it is none of those known by name.
+    architecture: Option<&'static str>,
     /// Whether it is part of the program; else it is a file.
     embedded: bool,
     /// Number of classes; absent where the network has no classifier.
@@ -50,18 +51,18 @@ impl Model {
         let metadata = |key| network.metadata.get(key).cloned();
         Self {
             name: network.name.clone(),
-            architecture: network.architecture.name(),
+            architecture: network.architecture.map(Architecture::name),
             embedded: net::embedded().any(|name| name == network.name),
             classes: network.classes(),
             last_layer: network
-                .nodes
+                .nodes()
                 .last()
                 .map(|node| node.name.clone())
                 .unwrap_or_default(),
             parameters: network
-                .convs
+                .parameters()
                 .iter()
-                .map(|conv| conv.weight.len() + conv.bias.len())
+                .map(|parameter| parameter.values.len())
                 .sum(),
             license: metadata("license"),
             source: metadata("source"),
@@ -120,7 +121,7 @@ fn list(global: &Global) -> anyhow::Result<ExitCode> {
     let rows = models.iter().map(|m| {
         vec![
             m.name.clone(),
-            m.architecture.to_string(),
+            m.architecture.unwrap_or("-").to_string(),
             if m.embedded { "embedded" } else { "installed" }.to_string(),
             m.classes.map_or("-".to_string(), |n| n.to_string()),
             m.last_layer.clone(),
@@ -153,7 +154,7 @@ fn show(name: &str, global: &Global) -> anyhow::Result<ExitCode> {
     }
     let mut facts = vec![
         ["name", &model.name].map(String::from).to_vec(),
-        ["architecture", model.architecture]
+        ["architecture", model.architecture.unwrap_or("-")]
             .map(String::from)
             .to_vec(),
         vec!["parameters".to_string(), model.parameters.to_string()],

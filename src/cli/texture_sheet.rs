@@ -61,7 +61,7 @@ pub fn run(
     let device = global.open()?;
     let (network, _) = load_network(&mut recipe, &device)?;
     let layers = if layers.is_empty() {
-        texture_sheet_layers(network.graph())
+        texture_sheet_layers(network.graph())?
     } else {
         layers.to_vec()
     };

@@ -159,13 +159,19 @@ impl Method for Visualize<'_> {
             return Ok(());
         };
         let graph = network.graph();
-        let Some(field) = graph.receptive_field(graph.find(&unit.layer)?) else {
+        let Some([rows, columns]) = graph.receptive_field(graph.find(&unit.layer)?) else {
             bail!(Usage(format!(
                 "`{}` sees the whole picture: its receptive field has no size",
                 unit.layer
             )));
         };
-        let canvas = Canvas::of(field);
+        if rows != columns {
+            bail!(Usage(format!(
+                "`{}` does not see a square: its receptive field has no canvas",
+                unit.layer
+            )));
+        }
+        let canvas = Canvas::of(rows);
         recipe.image.size = Some(canvas.side);
         for term in &mut recipe.terms {
             if let TermKind::Activation(activation) = &mut term.kind {

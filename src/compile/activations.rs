@@ -8,7 +8,7 @@ use crate::image::Image;
 use crate::kernels::{CopyRows, Tensor, View, pack, record_moments};
 use crate::net::{NetError, NodeId, Shape};
 use crate::objective::{Band, gather_gram, record_masked};
-use crate::plan::{Bands, Forward, Network, Program, fewest_bands};
+use crate::plan::{Bands, Network, Program, fewest_bands};
 use crate::schedule::Loaded;
 use crate::spec::TermSpec;
 
@@ -19,14 +19,14 @@ pub(crate) type LayerMasks = HashMap<NodeId, Given>;
 pub(crate) fn named<T>(
     result: Result<T, Error>,
     spec: &TermSpec,
-    picture: &Image,
+    size: (u32, u32),
 ) -> Result<T, Error> {
     result.map_err(|error| match error {
         Error::Net(problem @ NetError::ImageTooSmall { .. }) => Error::Recipe(format!(
             "a target of term `{}` is {}x{} pixels at this size: {problem}",
             spec.kind.name(),
-            picture.width,
-            picture.height
+            size.0,
+            size.1
         )),
         other => other,
     })
@@ -67,11 +67,7 @@ pub(crate) struct Reader {
 
 impl Reader {
     pub fn new(network: &Network, view: View, nodes: &[NodeId]) -> Result<Self, Error> {
-        let mut recording = Recording::new();
-        let image = Tensor::persistent(&mut recording, "image", view);
-        let forward = Forward::record(&mut recording, network, image, nodes, nodes, |_, _, _| ())?;
-        let layers = nodes.iter().map(|node| forward.tensor(*node)).collect();
-        let program = Program::new(recording, []);
+        let (program, image, layers) = Program::forward(network, view, nodes)?;
         Ok(Self {
             image,
             loaded: Loaded::new(network.device(), program)?,

@@ -106,7 +106,8 @@ pub(crate) fn layer_mask(
 ) -> Result<Vec<f32>, Error> {
     let Shape { height, width, .. } = graph.shape(node, size.1, size.0)?;
     let mask = mask.resize(size.0, size.1)?;
-    let grid = |count: u32, size: u32| match graph.receptive_field(node) {
+    let field = graph.receptive_field(node);
+    let grid = |axis: usize, count: u32, size: u32| match field.map(|field| field[axis]) {
         Some(ReceptiveField { start, stride, .. }) => Grid {
             start,
             stride: f64::from(stride),
@@ -119,7 +120,7 @@ pub(crate) fn layer_mask(
             count,
         },
     };
-    let mut values = mask.at(grid(height, size.1), grid(width, size.0));
+    let mut values = mask.at(grid(0, height, size.1), grid(1, width, size.0));
     let square: f64 = values.iter().map(|m| f64::from(*m).powi(2)).sum();
     let mean = square / values.len() as f64;
     if mean < 1e-9 {

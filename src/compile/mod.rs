@@ -17,5 +17,6 @@ pub(crate) mod stages;
 mod statistics;
 mod targets;
 
+pub use layers::default_layers;
 pub use model::auto_model;
 pub use report::ScaleReport;

@@ -136,7 +136,7 @@ impl Placing<'_> {
             TermKind::Own(own) => own.make(&Site {
                 device: self.device(),
                 layer: name,
-                shape: if node == NodeId(0) {
+                shape: if node == self.network.graph().input() {
                     image
                 } else {
                     shape(node)?

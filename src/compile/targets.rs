@@ -264,11 +264,11 @@ impl Scale<'_> {
                 of_grams.push(named(
                     grams(self.network, &image, nodes, &masks),
                     spec,
-                    &image,
+                    size,
                 )?);
             } else {
                 let found = statistics::of_picture(self.network, &image, &masks, nodes, spread);
-                of_moments.push(named(found, spec, &image)?);
+                of_moments.push(named(found, spec, size)?);
             }
             shares.push(share);
             images.push(image);
@@ -349,9 +349,9 @@ impl Scale<'_> {
         node: NodeId,
     ) -> Result<Vec<(u32, f64)>, Error> {
         self.styles(group, style)
-            .map(|(_, picture, (w, h), share)| {
+            .map(|(_, _, (w, h), share)| {
                 let shape = self.network.graph().shape(node, h, w).map_err(Error::from);
-                let shape = named(shape, spec, picture)?;
+                let shape = named(shape, spec, (w, h))?;
                 Ok((shape.width * shape.height, share))
             })
             .collect()
@@ -473,7 +473,7 @@ impl Targets {
         let picture = resized(&scale.pictures.targets[group][0], size)?;
         // What is compared is m∘F with m∘P.
         let found = target_activations(scale.network, &picture, nodes, masks);
-        for (index, activations) in named(found, spec, &picture)?.into_iter().enumerate() {
+        for (index, activations) in named(found, spec, size)?.into_iter().enumerate() {
             let target = self.of(group, index);
             let TargetValues::Activations {
                 view,

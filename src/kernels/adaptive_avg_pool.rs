@@ -77,7 +77,9 @@ impl Kernel for AdaptiveAvgPool {
 
     fn twin<T: Real>(&self, mut b: Bindings<'_, T>) {
         let (x, y) = (b.input(), b.output());
-        average(self.x, self.y, x, y, T::ONE, inputs);
+        average(self.x, self.y, x, y, T::ONE, |_, o, size, count| {
+            inputs(o, size, count)
+        });
     }
 }
 
@@ -118,8 +120,8 @@ impl Kernel for AdaptiveAvgPoolBackward {
             (self.dx, dx),
             T::ONE,
             self.accumulate,
-            inputs,
-            outputs,
+            |_, o, size, count| inputs(o, size, count),
+            |_, i, size, count| outputs(i, size, count),
         );
     }
 }

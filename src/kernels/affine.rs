@@ -56,7 +56,7 @@ impl Kernel for Affine {
     type Params = Params;
 
     fn shader(&self) -> Shader {
-        debug_assert_eq!((self.x.quads, self.y.quads), (1, 1), "{self:?}");
+        assert_eq!((self.x.quads, self.y.quads), (1, 1), "{self:?}");
         SOURCE.with(gradient_definition(self.accumulate))
     }
 

@@ -79,7 +79,7 @@ impl Kernel for AlphaNorm {
     type Params = Params;
 
     fn shader(&self) -> Shader {
-        debug_assert_eq!(self.x.quads, 1, "{self:?}");
+        assert_eq!(self.x.quads, 1, "{self:?}");
         SOURCE.with(&[])
     }
     fn bindings(&self) -> Vec<Slot> {
@@ -131,7 +131,7 @@ impl Kernel for AlphaNormBackward {
     type Params = Params;
 
     fn shader(&self) -> Shader {
-        debug_assert_eq!((self.norm.x.quads, self.dx.quads), (1, 1), "{self:?}");
+        assert_eq!((self.norm.x.quads, self.dx.quads), (1, 1), "{self:?}");
         if self.accumulate {
             SOURCE.with(&["BACKWARD", "ACCUMULATE"])
         } else {

@@ -29,7 +29,7 @@ pub const BACKWARD: Source = Source {
     ],
 };
 
-/// `scale` times the mean over kernel×kernel windows, clipped to the image: padding neither adds nor counts
+/// `scale` times the mean over windows, clipped to the image: padding neither adds nor counts
 /// (torch's `count_include_pad = false`).
 ///
 /// Every window must hold a pixel of the image, as torch's and Caffe's arithmetic of y's size (floor or ceil) ensures.
@@ -41,12 +41,12 @@ pub struct AvgPool {
     pub x: View,
     /// Output, of the same n and c; its height and width are the caller's arithmetic.
     pub y: View,
-    /// Side of the square window.
-    pub kernel: u32,
-    /// Step of the window.
-    pub stride: u32,
+    /// Height and width of the window.
+    pub kernel: [u32; 2],
+    /// Step of the window, down and across.
+    pub stride: [u32; 2],
     /// Rows and columns that the first window reaches beyond the image, less than `kernel`.
-    pub pad: u32,
+    pub pad: [u32; 2],
     /// Factor on the mean.
     pub scale: f32,
 }
@@ -61,11 +61,11 @@ pub struct AvgPoolBackward {
     /// Gradient with respect to the input.
     pub dx: View,
     /// As [`AvgPool::kernel`].
-    pub kernel: u32,
+    pub kernel: [u32; 2],
     /// As [`AvgPool::stride`].
-    pub stride: u32,
+    pub stride: [u32; 2],
     /// As [`AvgPool::pad`].
-    pub pad: u32,
+    pub pad: [u32; 2],
     /// As [`AvgPool::scale`].
     pub scale: f32,
     /// Adds to dx.
@@ -77,9 +77,9 @@ pub struct AvgPoolBackward {
 #[derive(Debug, Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
 pub struct Params {
     views: [View; 2],
-    kernel: u32,
-    stride: u32,
-    pad: u32,
+    kernel: [u32; 2],
+    stride: [u32; 2],
+    pad: [u32; 2],
     scale: f32,
 }
 
@@ -110,17 +110,17 @@ impl Kernel for AvgPool {
 
     fn work(&self) -> Work {
         Work {
-            flop: u64::from(self.kernel * self.kernel) * self.y.elements() as u64,
+            flop: u64::from(self.kernel[0] * self.kernel[1]) * self.y.elements() as u64,
             bytes: self.x.bytes() + self.y.bytes(),
         }
     }
 
     fn twin<T: Real>(&self, mut b: Bindings<'_, T>) {
         let (x, y) = (b.input(), b.output());
-        let windows = Windows::new(self.kernel, self.stride, self.pad);
+        let windows = Windows::both(self.kernel, self.stride, self.pad);
         let scale = T::from_f32(self.scale);
-        average(self.x, self.y, x, y, scale, |o, size, _| {
-            windows.inputs(o, size)
+        average(self.x, self.y, x, y, scale, |axis, o, size, _| {
+            windows[axis].inputs(o, size)
         });
     }
 }
@@ -156,43 +156,44 @@ impl Kernel for AvgPoolBackward {
 
     fn work(&self) -> Work {
         Work {
-            flop: u64::from(self.kernel * self.kernel) * self.dy.elements() as u64,
+            flop: u64::from(self.kernel[0] * self.kernel[1]) * self.dy.elements() as u64,
             bytes: self.dx.bytes() + self.dy.bytes(),
         }
     }
 
     fn twin<T: Real>(&self, mut b: Bindings<'_, T>) {
         let (dy, dx) = (b.input(), b.output());
-        let windows = Windows::new(self.kernel, self.stride, self.pad);
+        let windows = Windows::both(self.kernel, self.stride, self.pad);
         spread(
             (self.dy, dy),
             (self.dx, dx),
             T::from_f32(self.scale),
             self.accumulate,
-            |o, size, _| windows.inputs(o, size),
-            |i, _, outputs| windows.outputs(i, outputs),
+            |axis, o, size, _| windows[axis].inputs(o, size),
+            |axis, i, _, outputs| windows[axis].outputs(i, outputs),
         );
     }
 }
 
-/// `scale` times the mean of x over the windows of y: `inputs(output, size of x, size of y)` along either axis.
+/// `scale` times the mean of x over the windows of y: `inputs(axis, output, size of x, size of y)` along an axis, 0 for
+/// rows and 1 for columns.
 pub(super) fn average<T: Real>(
     x_view: View,
     y_view: View,
     x: &[T],
     y: &mut [T],
     scale: T,
-    inputs: impl Fn(usize, usize, usize) -> Range<usize> + Sync,
+    inputs: impl Fn(usize, usize, usize, usize) -> Range<usize> + Sync,
 ) {
     let (h, w) = (x_view.h as usize, x_view.w as usize);
     let (oh, ow) = (y_view.h as usize, y_view.w as usize);
     rows_mut(y_view, y).enumerate().for_each(|(place, row)| {
         let (n, oy) = row_position(y_view, place);
-        let rows = inputs(oy, h, oh);
+        let rows = inputs(0, oy, h, oh);
         // Row by row, so that the sum of a whole image keeps its last digits.
         let mut sum = vec![T::ZERO; y_view.padded()];
         for ox in 0..ow {
-            let columns = inputs(ox, w, ow);
+            let columns = inputs(1, ox, w, ow);
             let count = T::from_usize(rows.len() * columns.len());
             let mean = &mut row[in_row(y_view, ox)];
             mean.fill(T::ZERO);
@@ -214,14 +215,14 @@ pub(super) fn average<T: Real>(
     });
 }
 
-/// The gradient of [`average`]; `outputs(input, size of x, size of y)` are the windows that hold an input.
+/// The gradient of [`average`]; `outputs(axis, input, size of x, size of y)` are the windows that hold an input.
 pub(super) fn spread<T: Real>(
     (dy_view, dy): (View, &[T]),
     (dx_view, dx): (View, &mut [T]),
     scale: T,
     accumulate: bool,
-    inputs: impl Fn(usize, usize, usize) -> Range<usize> + Sync,
-    outputs: impl Fn(usize, usize, usize) -> Range<usize> + Sync,
+    inputs: impl Fn(usize, usize, usize, usize) -> Range<usize> + Sync,
+    outputs: impl Fn(usize, usize, usize, usize) -> Range<usize> + Sync,
 ) {
     let (h, w) = (dx_view.h as usize, dx_view.w as usize);
     let (oh, ow) = (dy_view.h as usize, dy_view.w as usize);
@@ -230,10 +231,10 @@ pub(super) fn spread<T: Real>(
         if !accumulate {
             clear_row(dx_view, row);
         }
-        for oy in outputs(yy, h, oh) {
-            let height = inputs(oy, h, oh).len();
+        for oy in outputs(0, yy, h, oh) {
+            let height = inputs(0, oy, h, oh).len();
             for ox in 0..ow {
-                let columns = inputs(ox, w, ow);
+                let columns = inputs(1, ox, w, ow);
                 let count = T::from_usize(height * columns.len());
                 let from = &dy[pixel(dy_view, n, oy, ox)];
                 for xx in columns {

@@ -34,14 +34,14 @@ pub struct Conv {
     pub x: View,
     /// Output; its height and width are the caller's arithmetic.
     pub y: View,
-    /// Side of the square window.
-    pub kernel: u32,
+    /// Height and width of the window. This and the next three have one number for rows and one for columns.
+    pub kernel: [u32; 2],
     /// Step of the window.
-    pub stride: u32,
+    pub stride: [u32; 2],
     /// Zeros before the first row and column of x°.
-    pub pad: u32,
+    pub pad: [u32; 2],
     /// 1, or the stride of the convolution whose backward pass this is.
-    pub input_dilation: u32,
+    pub input_dilation: [u32; 2],
     /// Factor on the result.
     pub alpha: f32,
     /// Adds a bias.
@@ -64,25 +64,25 @@ pub struct Conv {
 pub struct Params {
     x: View,
     y: View,
-    kernel: u32,
-    stride: u32,
-    pad: u32,
-    input_dilation: u32,
+    kernel: [u32; 2],
+    stride: [u32; 2],
+    pad: [u32; 2],
+    input_dilation: [u32; 2],
     alpha: f32,
     image_weights: u32,
 }
 
 impl Conv {
-    /// A plain convolution `y = x ⋆ w` with stride 1 and no padding, to be adapted by struct update.
+    /// A plain convolution `y = x ⋆ w` by a square window with stride 1 and no padding, to be adapted by struct update.
     #[must_use]
     pub fn new(x: View, y: View, kernel: u32) -> Self {
         Self {
             x,
             y,
-            kernel,
-            stride: 1,
-            pad: 0,
-            input_dilation: 1,
+            kernel: [kernel; 2],
+            stride: [1; 2],
+            pad: [0; 2],
+            input_dilation: [1; 2],
             alpha: 1.0,
             bias: false,
             relu: false,
@@ -96,7 +96,12 @@ impl Conv {
     /// Elements of one set of packed weights.
     #[must_use]
     pub fn weights_len(&self) -> usize {
-        (self.kernel * self.kernel) as usize * self.x.padded() * self.y.padded()
+        self.taps() as usize * self.x.padded() * self.y.padded()
+    }
+
+    /// Positions of the window.
+    pub(super) fn taps(&self) -> u32 {
+        self.kernel.iter().product()
     }
 
     /// The variant of `source` for these operands and this numbering of invocations.
@@ -117,11 +122,11 @@ impl Conv {
         .filter_map(|(name, on)| on.then_some(name))
     }
 
-    /// Whether this is a convolution of stride 1 by a window of `kernel` that keeps the image's size.
+    /// Whether this is a convolution of stride 1 by a square window of `kernel` that keeps the image's size.
     pub(super) fn is_same(&self, kernel: u32) -> bool {
-        let fits =
-            (self.kernel, self.stride, self.pad, self.input_dilation) == (kernel, 1, kernel / 2, 1);
-        fits && (self.x.n, self.x.h, self.x.w) == (self.y.n, self.y.h, self.y.w)
+        let fits = self.kernel == [kernel; 2] && self.pad == [kernel / 2; 2];
+        let dense = self.stride == [1; 2] && self.input_dilation == [1; 2];
+        fits && dense && (self.x.n, self.x.h, self.x.w) == (self.y.n, self.y.h, self.y.w)
     }
 
     /// What the time of a convolution depends on, for people and for files: shapes and operands.
@@ -136,10 +141,10 @@ impl Conv {
             y.c,
             y.h,
             y.w,
-            self.kernel,
-            self.stride,
-            self.pad,
-            self.input_dilation
+            both(self.kernel),
+            both(self.stride),
+            both(self.pad),
+            both(self.input_dilation)
         );
         for operand in self.operands() {
             shape += &format!(" {operand}");
@@ -212,9 +217,9 @@ impl Kernel for Conv {
 
     fn work(&self) -> Work {
         // Of a dilated input only every input_dilation-th row and column has weight.
-        let window = u64::from(self.kernel * self.kernel);
-        let per_output =
-            window * u64::from(self.x.c) / u64::from(self.input_dilation * self.input_dilation);
+        let window = u64::from(self.taps());
+        let dilation: u32 = self.input_dilation.iter().product();
+        let per_output = window * u64::from(self.x.c) / u64::from(dilation);
         Work {
             flop: 2 * per_output.max(1) * self.y.elements() as u64,
             bytes: self.x.bytes()
@@ -242,13 +247,23 @@ impl Kernel for Conv {
     }
 }
 
-/// `[out,in,k,k]` as every framework has it → rows (ky·k + kx)·in⁺ + ci of out⁺ columns, both channel counts rounded
+/// A number for rows and one for columns, for people: once where they are the same.
+fn both([rows, columns]: [u32; 2]) -> String {
+    if rows == columns {
+        rows.to_string()
+    } else {
+        format!("{rows}x{columns}")
+    }
+}
+
+/// `[out,in,kh,kw]` as every framework has it → rows (ky·kw + kx)·in⁺ + ci of out⁺ columns, both channel counts rounded
 /// up to a multiple of 4 with zeros.
 #[must_use]
-pub fn pack_weights(weight: &[f32], out: u32, input: u32, kernel: u32) -> Vec<f32> {
+pub fn pack_weights(weight: &[f32], out: u32, input: u32, kernel: [u32; 2]) -> Vec<f32> {
     pack(
         weight,
-        [out as usize, input as usize, kernel as usize],
+        [out as usize, input as usize],
+        kernel,
         |ky, kx, ci, co| (ky, kx, ci, co),
         (input, out),
     )
@@ -256,19 +271,21 @@ pub fn pack_weights(weight: &[f32], out: u32, input: u32, kernel: u32) -> Vec<f3
 
 /// The weights of the backward pass: rotated by 180° and transposed, in the layout of [`pack_weights`].
 #[must_use]
-pub fn pack_weights_backward(weight: &[f32], out: u32, input: u32, kernel: u32) -> Vec<f32> {
-    let last = kernel as usize - 1;
+pub fn pack_weights_backward(weight: &[f32], out: u32, input: u32, kernel: [u32; 2]) -> Vec<f32> {
+    let last = kernel.map(|side| side as usize - 1);
     pack(
         weight,
-        [out as usize, input as usize, kernel as usize],
-        |ky, kx, ci, co| (last - ky, last - kx, co, ci),
+        [out as usize, input as usize],
+        kernel,
+        |ky, kx, ci, co| (last[0] - ky, last[1] - kx, co, ci),
         (out, input),
     )
 }
 
 fn pack(
     weight: &[f32],
-    [out, input, k]: [usize; 3],
+    [out, input]: [usize; 2],
+    kernel: [u32; 2],
     place: impl Fn(usize, usize, usize, usize) -> (usize, usize, usize, usize),
     (rows, columns): (u32, u32),
 ) -> Vec<f32> {
@@ -276,14 +293,15 @@ fn pack(
         rows.next_multiple_of(4) as usize,
         columns.next_multiple_of(4) as usize,
     );
-    let mut packed = vec![0.0; k * k * rows * columns];
+    let [height, width] = kernel.map(|side| side as usize);
+    let mut packed = vec![0.0; height * width * rows * columns];
     for co in 0..out {
         for ci in 0..input {
-            for ky in 0..k {
-                for kx in 0..k {
+            for ky in 0..height {
+                for kx in 0..width {
                     let (y, x, row, column) = place(ky, kx, ci, co);
-                    packed[((y * k + x) * rows + row) * columns + column] =
-                        weight[((co * input + ci) * k + ky) * k + kx];
+                    packed[((y * width + x) * rows + row) * columns + column] =
+                        weight[((co * input + ci) * height + ky) * width + kx];
                 }
             }
         }

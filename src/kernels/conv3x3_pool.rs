@@ -51,7 +51,7 @@ const NEXT: usize = 8;
 /// The convolution from `x` to `y`, be they of one size or, as the shaders' parameters have them, one of them pooled.
 fn convolution(x: View, y: View) -> Conv {
     Conv {
-        pad: 1,
+        pad: [1; 2],
         ..Conv::new(x, y, 3)
     }
 }

@@ -102,7 +102,7 @@ impl Conv {
             Way::Direct
         } else if self.is_same(3) && channels >= 64 && self.y.h.min(self.y.w) >= 8 {
             Way::Winograd
-        } else if self.stride == 1 && self.kernel > 1 && self.y.padded() == 4 {
+        } else if self.stride == [1; 2] && self.taps() > 1 && self.y.padded() == 4 {
             Way::Spread
         } else {
             Way::Direct
@@ -188,7 +188,7 @@ impl Conv {
     }
 
     /// By the definition: one matrix product per row of the window. In the band the window of an output pixel is, row by row,
-    /// a contiguous run of kernel·channels elements, so that the rows of the left factor simply overlap.
+    /// a contiguous run of width·channels elements, so that the rows of the left factor simply overlap.
     fn direct_products<'a, T: Real>(
         &self,
         w: &[T],
@@ -197,36 +197,37 @@ impl Conv {
         scratch: &'a mut Scratch<T>,
         fill: impl Fn(usize, &mut [T]),
     ) -> Sums<'a, T> {
-        let (k, s) = (self.kernel as usize, self.stride as usize);
+        let [kh, kw] = self.kernel.map(|side| side as usize);
+        let [down, across] = self.stride.map(|step| step as usize);
         let (cin, cout) = (self.x.padded(), self.y.padded());
         let yw = self.y.w as usize;
-        // With stride 1 the whole band is one run of windows (those across a row's end are computed and ignored).
-        let width = (yw - 1) * s + k;
-        let (runs, windows, row_stride) = if s == 1 {
+        // With strides of 1 the whole band is one run of windows (those across a row's end are computed and ignored).
+        let width = (yw - 1) * across + kw;
+        let (runs, windows, row_stride) = if (down, across) == (1, 1) {
             (1, (count - 1) * width + yw, width)
         } else {
             (count, yw, yw)
         };
-        let band_rows = (count - 1) * s + k;
+        let band_rows = (count - 1) * down + kh;
         let band = at_least(&mut scratch.band, band_rows * width * cin);
         for (r, row) in band.chunks_mut(width * cin).enumerate() {
             row.fill(T::ZERO);
-            fill(first * s + r, row);
+            fill(first * down + r, row);
         }
         let len = (runs - 1) * row_stride * cout + windows * cout;
         let data = at_least(&mut scratch.sums, len);
         for run in 0..runs {
-            for ky in 0..k {
+            for ky in 0..kh {
                 T::gemm(Gemm {
                     m: windows,
-                    k: k * cin,
+                    k: kw * cin,
                     n: cout,
                     dst: &mut data[run * row_stride * cout..],
                     dst_stride: cout,
-                    lhs: &band[(run * s + ky) * width * cin..],
-                    lhs_stride: s * cin,
+                    lhs: &band[(run * down + ky) * width * cin..],
+                    lhs_stride: across * cin,
                     lhs_step: 1,
-                    rhs: &w[ky * k * cin * cout..],
+                    rhs: &w[ky * kw * cin * cout..],
                     rhs_stride: cout,
                     accumulate: ky > 0,
                 });
@@ -237,7 +238,7 @@ impl Conv {
 
     /// The weights as rows of input channels, each with all taps and their output channels.
     fn weights_by_input<T: Real>(&self, w: &[T]) -> Vec<T> {
-        let taps = (self.kernel * self.kernel) as usize;
+        let taps = self.taps() as usize;
         let (cin, cout) = (self.x.padded(), self.y.padded());
         let mut by_input = vec![T::ZERO; taps * cin * cout];
         for (ci, row) in by_input.chunks_mut(taps * cout).enumerate() {
@@ -258,30 +259,32 @@ impl Conv {
         scratch: &'a mut Scratch<T>,
         fill: impl Fn(usize, &mut [T]),
     ) -> Sums<'a, T> {
-        let (k, pad) = (self.kernel as usize, self.pad as usize);
-        let (dilation, cin) = (self.input_dilation as usize, self.x.padded());
+        let [kh, kw] = self.kernel.map(|side| side as usize);
+        let [above, left] = self.pad.map(|pad| pad as usize);
+        let [down, across] = self.input_dilation.map(|dilation| dilation as usize);
+        let cin = self.x.padded();
         let (xh, xw) = (self.x.h as usize, self.x.w as usize);
         let (yw, cout) = (self.y.w as usize, self.y.padded());
-        let row_of_taps = k * k * cout;
+        let row_of_taps = kh * kw * cout;
         // Input rows that some output row of the band sees.
-        let top = first.saturating_sub(pad).div_ceil(dilation).min(xh);
-        let end = (first + count + k - 1)
-            .saturating_sub(pad)
-            .div_ceil(dilation)
+        let top = first.saturating_sub(above).div_ceil(down).min(xh);
+        let end = (first + count + kh - 1)
+            .saturating_sub(above)
+            .div_ceil(down)
             .clamp(top, xh);
-        let band = at_least(&mut scratch.band, (pad + xw * dilation) * cin);
+        let band = at_least(&mut scratch.band, (left + xw * across) * cin);
         let taps = at_least(&mut scratch.taps, (end - top) * xw * row_of_taps);
         for (yy, products) in (top..end).zip(taps.chunks_mut(xw * row_of_taps)) {
             band.fill(T::ZERO);
-            fill(yy * dilation + pad, band);
+            fill(yy * down + above, band);
             T::gemm(Gemm {
                 m: xw,
                 k: cin,
                 n: row_of_taps,
                 dst: products,
                 dst_stride: row_of_taps,
-                lhs: &band[pad * cin..],
-                lhs_stride: dilation * cin,
+                lhs: &band[left * cin..],
+                lhs_stride: across * cin,
                 lhs_step: 1,
                 rhs: w,
                 rhs_stride: row_of_taps,
@@ -291,21 +294,21 @@ impl Conv {
         let data = at_least(&mut scratch.sums, count * yw * cout);
         data.fill(T::ZERO);
         for (row, sums) in data.chunks_mut(yw * cout).enumerate() {
-            for ky in 0..k {
+            for ky in 0..kh {
                 let position = first + row + ky;
-                let inside = position >= pad && (position - pad).is_multiple_of(dilation);
-                let yy = position.saturating_sub(pad) / dilation;
+                let inside = position >= above && (position - above).is_multiple_of(down);
+                let yy = position.saturating_sub(above) / down;
                 if !inside || yy >= xh {
                     continue;
                 }
                 let products = &taps[(yy - top) * xw * row_of_taps..][..xw * row_of_taps];
-                for kx in 0..k {
+                for kx in 0..kw {
                     // Pixel ox has the parts of input pixel xx for which xx·dilation + pad = ox + kx.
-                    let begin = kx.saturating_sub(pad).div_ceil(dilation);
-                    let end = (yw + kx).saturating_sub(pad).div_ceil(dilation).min(xw);
+                    let begin = kx.saturating_sub(left).div_ceil(across);
+                    let end = (yw + kx).saturating_sub(left).div_ceil(across).min(xw);
                     for xx in begin..end {
-                        let from = &products[xx * row_of_taps + (ky * k + kx) * cout..][..cout];
-                        let to = &mut sums[(xx * dilation + pad - kx) * cout..][..cout];
+                        let from = &products[xx * row_of_taps + (ky * kw + kx) * cout..][..cout];
+                        let to = &mut sums[(xx * across + left - kx) * cout..][..cout];
                         for (to, from) in to.iter_mut().zip(from) {
                             *to += *from;
                         }
@@ -328,26 +331,24 @@ impl Conv {
         position: usize,
         row: &mut [T],
     ) {
-        let (pad, dilation, cin) = (
-            self.pad as usize,
-            self.input_dilation as usize,
-            self.x.padded(),
-        );
-        if position < pad || !(position - pad).is_multiple_of(dilation) {
+        let [above, left] = self.pad.map(|pad| pad as usize);
+        let [down, across] = self.input_dilation.map(|dilation| dilation as usize);
+        let cin = self.x.padded();
+        if position < above || !(position - above).is_multiple_of(down) {
             return;
         }
-        let yy = (position - pad) / dilation;
+        let yy = (position - above) / down;
         if yy >= self.x.h as usize {
             return;
         }
         let fitting = (row.len() / cin)
-            .saturating_sub(pad)
-            .div_ceil(dilation)
+            .saturating_sub(left)
+            .div_ceil(across)
             .min(self.x.w as usize);
         let pixel = |xx: usize| {
             (
                 &x[self.x.at(n, yy, xx)..][..cin],
-                (pad + xx * dilation) * cin,
+                (left + xx * across) * cin,
             )
         };
         if !self.masked {

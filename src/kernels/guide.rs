@@ -141,7 +141,7 @@ impl Kernel for GuideMatch {
     type Params = MatchParams;
 
     fn shader(&self) -> Shader {
-        debug_assert_eq!((self.y.n, self.y.c), (1, self.x.c), "{self:?}");
+        assert_eq!((self.y.n, self.y.c), (1, self.x.c), "{self:?}");
         MATCH_SOURCE.with(&[])
     }
     fn bindings(&self) -> Vec<Slot> {

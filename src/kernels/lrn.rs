@@ -93,7 +93,7 @@ pub struct BackwardParams {
 
 impl Norm {
     fn new(size: u32, alpha: f32, beta: f32, k: f32) -> Self {
-        debug_assert!(size % 2 == 1 && size <= 17, "a window of {size} channels");
+        assert!(size % 2 == 1 && size <= 17, "a window of {size} channels");
         Self {
             reach: size / 2,
             alpha: alpha / size as f32,

@@ -235,7 +235,7 @@ impl Kernel for Matmul {
     type Params = Params;
 
     fn shader(&self) -> Shader {
-        debug_assert!(
+        assert!(
             !self.accumulate || self.product == Product::Plain,
             "{self:?}"
         );

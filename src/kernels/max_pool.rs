@@ -23,7 +23,7 @@ pub const BACKWARD: Source = Source {
     variants: &[&[], &["ACCUMULATE"]],
 };
 
-/// The maximum over kernel×kernel windows, clipped to the image (padding never wins), and which element it was: the
+/// The maximum over windows, clipped to the image (padding never wins), and which element it was: the
 /// first in row-major order.
 ///
 /// Every window must hold a pixel of the image, as torch's and Caffe's arithmetic of y's size (floor or ceil) ensures.
@@ -35,12 +35,12 @@ pub struct MaxPool {
     pub x: View,
     /// Output, of the same n and c; its height and width are the caller's arithmetic.
     pub y: View,
-    /// Side of the square window, 1 to 4.
-    pub kernel: u32,
-    /// Step of the window.
-    pub stride: u32,
+    /// Height and width of the window, at most [`MaxPool::MOST_TAPS`] positions.
+    pub kernel: [u32; 2],
+    /// Step of the window, down and across.
+    pub stride: [u32; 2],
     /// Rows and columns that the first window reaches beyond the image, less than `kernel`.
-    pub pad: u32,
+    pub pad: [u32; 2],
 }
 
 /// The gradient of [`MaxPool`]: each element of dy goes to the maximum of its window, 0 to all others.
@@ -53,11 +53,11 @@ pub struct MaxPoolBackward {
     /// Gradient with respect to the input.
     pub dx: View,
     /// As [`MaxPool::kernel`].
-    pub kernel: u32,
+    pub kernel: [u32; 2],
     /// As [`MaxPool::stride`].
-    pub stride: u32,
+    pub stride: [u32; 2],
     /// As [`MaxPool::pad`].
-    pub pad: u32,
+    pub pad: [u32; 2],
     /// Adds to dx.
     pub accumulate: bool,
 }
@@ -67,9 +67,9 @@ pub struct MaxPoolBackward {
 #[derive(Debug, Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
 pub struct Params {
     views: [View; 2],
-    kernel: u32,
-    stride: u32,
-    pad: u32,
+    kernel: [u32; 2],
+    stride: [u32; 2],
+    pad: [u32; 2],
     bits: u32,
 }
 
@@ -85,8 +85,10 @@ struct Argmax {
 }
 
 impl Argmax {
-    fn new(y: View, kernel: u32) -> Self {
-        let bits: u32 = if kernel <= 2 { 2 } else { 4 };
+    fn new(y: View, [height, width]: [u32; 2]) -> Self {
+        let taps = height * width;
+        assert!(taps <= MaxPool::MOST_TAPS, "a window of {height}x{width}");
+        let bits: u32 = if taps <= 4 { 2 } else { 4 };
         let pixels = 8 / bits;
         Self {
             bits,
@@ -106,6 +108,9 @@ impl Argmax {
 }
 
 impl MaxPool {
+    /// Most positions of a window: an argmax has 4 bits.
+    pub const MOST_TAPS: u32 = 16;
+
     /// Words of the argmax.
     #[must_use]
     pub fn argmax_len(&self) -> usize {
@@ -148,14 +153,14 @@ impl Kernel for MaxPool {
 
     fn work(&self) -> Work {
         Work {
-            flop: u64::from(self.kernel * self.kernel) * self.y.elements() as u64,
+            flop: u64::from(self.kernel[0] * self.kernel[1]) * self.y.elements() as u64,
             bytes: self.x.bytes() + self.y.bytes() + self.argmax_len() as u64 * 4,
         }
     }
 
     fn twin<T: Real>(&self, mut b: Bindings<'_, T>) {
         let (x, y, words) = (b.input(), b.output(), b.words_mut());
-        let windows = Windows::new(self.kernel, self.stride, self.pad);
+        let [down, across] = Windows::both(self.kernel, self.stride, self.pad);
         let argmax = Argmax::new(self.y, self.kernel);
         let quads = self.y.quads as usize;
         rows_mut(self.y, y)
@@ -168,11 +173,11 @@ impl Kernel for MaxPool {
                 for ox in 0..self.y.w as usize {
                     let best = &mut row[in_row(self.y, ox)];
                     let mut first = true;
-                    for yy in windows.inputs(oy, self.x.h as usize) {
-                        let ky = yy + windows.pad - oy * windows.stride;
-                        for xx in windows.inputs(ox, self.x.w as usize) {
-                            let kx = xx + windows.pad - ox * windows.stride;
-                            let tap = (ky * windows.kernel + kx) as u32;
+                    for yy in down.inputs(oy, self.x.h as usize) {
+                        let ky = yy + down.pad - oy * down.stride;
+                        for xx in across.inputs(ox, self.x.w as usize) {
+                            let kx = xx + across.pad - ox * across.stride;
+                            let tap = (ky * across.kernel + kx) as u32;
                             let values = &x[pixel(self.x, n, yy, xx)];
                             if first {
                                 best.copy_from_slice(values);
@@ -225,25 +230,25 @@ impl Kernel for MaxPoolBackward {
 
     fn work(&self) -> Work {
         Work {
-            flop: u64::from(self.kernel * self.kernel) * self.dy.elements() as u64,
+            flop: u64::from(self.kernel[0] * self.kernel[1]) * self.dy.elements() as u64,
             bytes: self.dx.bytes() + self.dy.bytes() + self.argmax_len() as u64 * 4,
         }
     }
 
     fn twin<T: Real>(&self, mut b: Bindings<'_, T>) {
         let (dy, words, dx) = (b.input(), b.words(), b.output());
-        let windows = Windows::new(self.kernel, self.stride, self.pad);
+        let [down, across] = Windows::both(self.kernel, self.stride, self.pad);
         let argmax = Argmax::new(self.dy, self.kernel);
-        let (quads, kernel) = (self.dy.quads as usize, self.kernel);
+        let (quads, width) = (self.dy.quads as usize, self.kernel[1]);
         let low = (1 << argmax.bits) - 1;
         rows_mut(self.dx, dx).enumerate().for_each(|(place, row)| {
             let (n, yy) = row_position(self.dx, place);
             if !self.accumulate {
                 clear_row(self.dx, row);
             }
-            for oy in windows.outputs(yy, self.dy.h as usize) {
+            for oy in down.outputs(yy, self.dy.h as usize) {
                 // The taps that lie on this row of dx.
-                let first = (yy + windows.pad - oy * windows.stride) as u32 * kernel;
+                let first = (yy + down.pad - oy * down.stride) as u32 * width;
                 let words = &words[(n * self.dy.h as usize + oy) * argmax.per_row..];
                 for ox in 0..self.dy.w as usize {
                     let words = &words[ox / argmax.pixels * quads..][..quads];
@@ -253,8 +258,8 @@ impl Kernel for MaxPoolBackward {
                         for (i, &value) in from.iter().enumerate() {
                             let tap = taps >> (i as u32 * argmax.bits) & low;
                             let kx = tap.wrapping_sub(first);
-                            if kx < kernel {
-                                let xx = ox * windows.stride + kx as usize - windows.pad;
+                            if kx < width {
+                                let xx = ox * across.stride + kx as usize - across.pad;
                                 row[in_row(self.dx, xx).start + quad * 4 + i] += value;
                             }
                         }

@@ -25,6 +25,7 @@ pub mod conv3x3_tile;
 pub mod conv3x3_winograd;
 pub mod conv_naive;
 mod conv_twin;
+pub mod copy_channels;
 pub mod copy_rows;
 pub mod covariance;
 pub mod cross_entropy;
@@ -99,6 +100,7 @@ pub use conv3x3_narrow::Conv3x3Narrow;
 pub use conv3x3_pool::{Conv3x3Pool, Conv3x3Unpool};
 pub use conv3x3_tile::Conv3x3Tile;
 pub use conv3x3_winograd::{Conv3x3Winograd, WinogradTile};
+pub use copy_channels::CopyChannels;
 pub use copy_rows::CopyRows;
 pub use covariance::{Ridge, TraceDistance, TraceSlope};
 pub use cross_entropy::{CrossEntropy, CrossEntropyBackward};
@@ -174,6 +176,7 @@ pub const SOURCES: &[&Source] = &[
     &conv3x3_winograd::SOURCE_4,
     &conv::SOURCE,
     &conv_naive::SOURCE,
+    &copy_channels::SOURCE,
     &copy_rows::SOURCE,
     &covariance::SOURCE,
     &cross_entropy::SOURCE,

@@ -28,7 +28,7 @@ pub struct Pad {
     /// The output, larger by `before` and by what there is at the bottom and the right.
     pub y: View,
     /// Rows at the top, columns at the left.
-    pub before: u32,
+    pub before: [u32; 2],
     /// Whether the border is the opposite side, not the edge repeated.
     pub wrap: bool,
 }
@@ -43,7 +43,7 @@ pub struct PadBackward {
     /// Gradient with respect to the input.
     pub dx: View,
     /// As [`Pad::before`].
-    pub before: u32,
+    pub before: [u32; 2],
     /// As [`Pad::wrap`].
     pub wrap: bool,
     /// Adds to dx.
@@ -58,13 +58,13 @@ pub struct Params {
     outer: View,
     columns: u32,
     items: u32,
-    before: u32,
+    before: [u32; 2],
 }
 
 impl Pad {
-    /// The position, of `size`, that place `o` shows.
-    fn source(&self, o: usize, size: usize) -> usize {
-        let i = o as i64 - i64::from(self.before);
+    /// The position, of `size`, that place `o` along an axis shows.
+    fn source(&self, axis: usize, o: usize, size: usize) -> usize {
+        let i = o as i64 - i64::from(self.before[axis]);
         let size = size as i64;
         (if self.wrap {
             i.rem_euclid(size)
@@ -106,17 +106,23 @@ impl Kernel for Pad {
         let (h, w) = (self.y.h as usize, self.y.w as usize);
         flat::for_each_pixel(self.y, y, |pixel, y| {
             let (n, row, col) = (pixel / (h * w), pixel / w % h, pixel % w);
-            let row = self.source(row, self.x.h as usize);
-            let at = self.x.at(n, row, self.source(col, self.x.w as usize));
+            let row = self.source(0, row, self.x.h as usize);
+            let at = self.x.at(n, row, self.source(1, col, self.x.w as usize));
             y.copy_from_slice(&x[at..at + y.len()]);
         });
     }
 }
 
 impl PadBackward {
-    /// The places, of `outer`, that show position `i`, of `size`.
-    fn places(&self, i: usize, size: usize, outer: usize) -> impl Iterator<Item = usize> + Clone {
-        let before = self.before as usize;
+    /// The places, of `outer` along an axis, that show position `i`, of `size`.
+    fn places(
+        &self,
+        axis: usize,
+        i: usize,
+        size: usize,
+        outer: usize,
+    ) -> impl Iterator<Item = usize> + Clone {
+        let before = self.before[axis] as usize;
         let (first, end, step) = if self.wrap {
             ((i + before) % size, outer, size)
         } else {
@@ -168,11 +174,11 @@ impl Kernel for PadBackward {
         let (h, w) = (self.dx.h as usize, self.dx.w as usize);
         flat::for_each_pixel(self.dx, dx, |pixel, dx| {
             let (n, row, col) = (pixel / (h * w), pixel / w % h, pixel % w);
-            let columns = self.places(col, w, self.dy.w as usize);
+            let columns = self.places(1, col, w, self.dy.w as usize);
             if !self.accumulate {
                 dx.fill(T::ZERO);
             }
-            for row in self.places(row, h, self.dy.h as usize) {
+            for row in self.places(0, row, h, self.dy.h as usize) {
                 for column in columns.clone() {
                     let at = self.dy.at(n, row, column);
                     for (dx, &dy) in dx.iter_mut().zip(&dy[at..]) {

@@ -85,7 +85,7 @@ impl Kernel for PyramidDown {
     type Params = Params;
 
     fn shader(&self) -> Shader {
-        debug_assert!(!self.wrap || even(self.fine), "{self:?}");
+        assert!(!self.wrap || even(self.fine), "{self:?}");
         SOURCE.with(if self.wrap { &["WRAP"] } else { &[] })
     }
     fn bindings(&self) -> Vec<Slot> {
@@ -143,7 +143,7 @@ impl Kernel for PyramidUp {
     type Params = Params;
 
     fn shader(&self) -> Shader {
-        debug_assert!(!self.wrap || even(self.fine), "{self:?}");
+        assert!(!self.wrap || even(self.fine), "{self:?}");
         SOURCE.with(if self.wrap { &["WRAP", "UP"] } else { &["UP"] })
     }
     fn bindings(&self) -> Vec<Slot> {

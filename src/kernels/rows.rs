@@ -80,6 +80,11 @@ impl Windows {
         }
     }
 
+    /// Those along the rows' axis, and those along the columns'.
+    pub fn both(kernel: [u32; 2], stride: [u32; 2], pad: [u32; 2]) -> [Self; 2] {
+        [0, 1].map(|axis| Self::new(kernel[axis], stride[axis], pad[axis]))
+    }
+
     /// The inputs, of `size`, that output `o` looks at.
     pub fn inputs(&self, o: usize, size: usize) -> Range<usize> {
         let end = (o * self.stride + self.kernel).saturating_sub(self.pad);

@@ -47,10 +47,13 @@ impl View {
         }
     }
 
-    /// Channels `first..first + c` of this tensor; `first` must be a multiple of 4.
+    /// Channels `first..first + c` of this tensor.
+    ///
+    /// # Panics
+    /// Where `first` is no multiple of 4, or there are no such channels: a bug in the caller.
     #[must_use]
     pub fn slice(&self, first: u32, c: u32) -> Self {
-        debug_assert!(
+        assert!(
             first.is_multiple_of(4) && first + c <= self.quads * 4,
             "slice {first}+{c} of {self:?}"
         );

@@ -4,7 +4,6 @@ use std::str::FromStr;
 
 use crate::Error;
 use crate::image::{Filter, Image};
-use crate::net::Architecture;
 use crate::spec::terms::{Activation, Energy, Guide};
 use crate::spec::{
     Carry, FilterSpec, Init, LayerWeight, MapSpec, Measure, OptimizerKind, Picture, Recipe,
@@ -54,7 +53,7 @@ pub enum DreamSubject {
 }
 
 impl Recipe {
-    /// Dreams on `picture` at `layers`; without any at those of [`default_dream_layers`], once the network is known.
+    /// Dreams on `picture` at `layers`; without any at the network's usual ones, once the network is known.
     #[must_use]
     pub fn dream(
         picture: impl Into<Picture>,
@@ -132,21 +131,6 @@ impl Recipe {
     }
 }
 
-/// Layers that dream well.
-#[must_use]
-pub fn default_dream_layers(architecture: Architecture) -> Vec<LayerWeight> {
-    let layer = match architecture {
-        Architecture::SqueezeNet1_0 | Architecture::SqueezeNet1_1 => "fire6/concat",
-        Architecture::Vgg16 | Architecture::Vgg19 => "relu4_1",
-        Architecture::AlexNet => "relu5",
-        Architecture::GoogLeNetBvlc => "inception_4c/output",
-    };
-    vec![LayerWeight {
-        layer: layer.to_string(),
-        weight: 1.0,
-    }]
-}
-
 /// The next frame of a zoom into a dream: the middle of the picture, enlarged to all of it. `zoom` is the part of either
 /// side that goes out of sight, 0.05 in google/deepdream's notebook.
 ///
@@ -173,7 +157,6 @@ pub fn zoomed(image: &Image, zoom: f64) -> Result<Image, Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::net::Network;
 
     #[test]
     fn presets_have_their_published_numbers() {
@@ -192,16 +175,6 @@ mod tests {
             assert!(preset.parse::<DreamPreset>().is_ok());
         }
         assert!("tf3".parse::<DreamPreset>().is_err());
-    }
-
-    #[test]
-    fn the_default_layers_exist() {
-        for name in crate::net::embedded() {
-            let network = Network::open(name).expect("an embedded network opens");
-            for layer in default_dream_layers(network.architecture) {
-                assert!(network.find(&layer.layer).is_ok(), "{name}: {layer}");
-            }
-        }
     }
 
     #[test]

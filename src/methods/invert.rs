@@ -56,9 +56,7 @@ impl Recipe {
 /// [`Error::Net`] for an unknown layer.
 pub fn inversion_tv(network: &Network, layer: &str) -> Result<f64, Error> {
     let node = network.find(layer)?;
-    let stride = network
-        .receptive_field(node)
-        .map_or(32, |field| field.stride);
+    let stride = network.stride(node).unwrap_or(32);
     Ok(match stride {
         0..=2 => 1.0,
         3..=8 => 10.0,

@@ -16,12 +16,12 @@ pub mod classify;
 pub mod search;
 
 pub use attack::{Adversarial, Aim, Attack, AttackMethod, Distance, Goal, Watch, attack, top_one};
-pub use dream::{DreamPreset, DreamSubject, default_dream_layers, zoomed};
+pub use dream::{DreamPreset, DreamSubject, zoomed};
 pub use evolve::{Evolution, Evolving, median};
 pub use features::{Feature, features};
 pub use gradient::GradientReport;
 pub use invert::inversion_tv;
-pub use style::{StyleLoss, default_content_layers, default_style_layers};
+pub use style::StyleLoss;
 pub use texture::texture_sheet_layers;
 pub use transfer::{TransferRow, TransferTable, transfer};
 pub use visualize::{Canvas, Subject, VisualizePreset, stretched};

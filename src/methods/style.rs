@@ -3,9 +3,8 @@
 use std::str::FromStr;
 
 use crate::Error;
-use crate::net::Architecture;
 use crate::spec::terms::{Content, Style};
-use crate::spec::{Init, LayerWeight, MmdKernel, Picture, Recipe, StyleKind, TermKind, TermSpec};
+use crate::spec::{Init, MmdKernel, Picture, Recipe, StyleKind, TermKind, TermSpec};
 
 /// How styles are compared: a term, and its share of the style's weight.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -153,66 +152,9 @@ impl Recipe {
     }
 }
 
-/// The layers whose Gram matrices make the style, with the weights that look best with relative terms.
-#[must_use]
-pub fn default_style_layers(architecture: Architecture) -> Vec<LayerWeight> {
-    let layers: &[(&str, f64)] = match architecture {
-        Architecture::SqueezeNet1_0 | Architecture::SqueezeNet1_1 => &[
-            ("relu_conv1", 0.2),
-            ("fire2/concat", 0.2),
-            ("fire3/concat", 0.2),
-            ("fire4/concat", 0.2),
-            ("fire5/concat", 0.2),
-            ("fire7/concat", 0.2),
-        ],
-        Architecture::Vgg16 | Architecture::Vgg19 => &[
-            ("relu1_1", 4.0),
-            ("relu2_1", 1.0),
-            ("relu3_1", 1.0),
-            ("relu4_1", 2.0),
-        ],
-        Architecture::AlexNet => &[
-            ("relu1", 1.0),
-            ("relu2", 1.0),
-            ("relu3", 1.0),
-            ("relu4", 1.0),
-        ],
-        Architecture::GoogLeNetBvlc => &[
-            ("conv1/7x7_s2", 1.0),
-            ("conv2/3x3", 1.0),
-            ("inception_3a/output", 1.0),
-            ("inception_3b/output", 1.0),
-            ("inception_4a/output", 1.0),
-        ],
-    };
-    named(layers)
-}
-
-/// The layers that keep the content recognisable.
-#[must_use]
-pub fn default_content_layers(architecture: Architecture) -> Vec<LayerWeight> {
-    named(match architecture {
-        Architecture::SqueezeNet1_0 | Architecture::SqueezeNet1_1 => &[("fire3/concat", 0.08)],
-        Architecture::Vgg16 | Architecture::Vgg19 => &[("relu4_1", 0.25)],
-        Architecture::AlexNet => &[("relu4", 0.3)],
-        Architecture::GoogLeNetBvlc => &[("inception_3b/output", 0.3)],
-    })
-}
-
-fn named(layers: &[(&str, f64)]) -> Vec<LayerWeight> {
-    layers
-        .iter()
-        .map(|(layer, weight)| LayerWeight {
-            layer: (*layer).to_string(),
-            weight: *weight,
-        })
-        .collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::net::Network;
 
     #[test]
     fn masks_make_a_term_of_each_style() {
@@ -244,24 +186,6 @@ mod tests {
             assert!((term.weight - weight).abs() < 1e-12 && style.relative);
             assert_eq!(style.target_scale, [scale]);
             assert!(style.target_weights.is_empty());
-        }
-    }
-
-    #[test]
-    fn the_default_layers_exist() {
-        for name in crate::net::embedded() {
-            let network = Network::open(name).expect("an embedded network opens");
-            let layers = default_style_layers(network.architecture);
-            for layer in layers
-                .iter()
-                .chain(&default_content_layers(network.architecture))
-            {
-                assert!(
-                    network.find(&layer.layer).is_ok(),
-                    "{name} has no {}",
-                    layer.layer
-                );
-            }
         }
     }
 }

@@ -1,7 +1,8 @@
 //! Texture synthesis: the Gram matrices of a sample, from noise (Gatys, Ecker and Bethge 2015).
 
-use super::default_style_layers;
-use crate::net::Network as Graph;
+use crate::Error;
+use crate::compile::default_layers;
+use crate::net::{Network as Graph, Purpose};
 use crate::spec::{Init, LayerWeight, Picture, Recipe};
 
 impl Recipe {
@@ -24,9 +25,11 @@ impl Recipe {
 
 /// The layers of a sheet of textures, shallowest first: the usual style layers, and relu5_1 where a VGG has it, with which the
 /// style reconstructions of Gatys et al. 2015, "A Neural Algorithm of Artistic Style", figure 1, end.
-#[must_use]
-pub fn texture_sheet_layers(graph: &Graph) -> Vec<LayerWeight> {
-    let mut layers = default_style_layers(graph.architecture);
+///
+/// # Errors
+/// As [`Graph::default_layers`].
+pub fn texture_sheet_layers(graph: &Graph) -> Result<Vec<LayerWeight>, Error> {
+    let mut layers = default_layers(graph, Purpose::Style)?;
     let deepest = LayerWeight {
         layer: "relu5_1".to_string(),
         weight: 2.0,
@@ -34,5 +37,5 @@ pub fn texture_sheet_layers(graph: &Graph) -> Vec<LayerWeight> {
     if layers.iter().any(|l| l.layer == "relu4_1") && graph.find(&deepest.layer).is_ok() {
         layers.push(deepest);
     }
-    layers
+    Ok(layers)
 }

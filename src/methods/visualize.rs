@@ -243,7 +243,7 @@ mod tests {
             let network = Network::open(name).expect("an embedded network opens");
             for layer in layers {
                 let node = network.find(layer).expect("a layer");
-                let field = network.receptive_field(node).expect("a field");
+                let [field, _] = network.receptive_field(node).expect("a field");
                 let canvas = Canvas::of(field);
                 assert!(
                     canvas.first + canvas.size <= canvas.side,

@@ -1,8 +1,10 @@
 //! What can be wrong with a network, its weights file or a name in it.
 
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
 
 use super::arch::Architecture;
+use crate::layer::SizeError;
 
 /// Why a network cannot be opened or asked.
 #[derive(Debug, thiserror::Error)]
@@ -57,6 +59,13 @@ pub enum NetError {
         /// Side of the smallest square image that reaches the layer.
         minimum: u32,
     },
+    #[error(transparent)]
+    Graph(#[from] GraphError),
+    #[error(
+        "`{network}` has no {what} layers of its own, and no layer is rectified before a change of resolution: name \
+         the layers"
+    )]
+    NoDefaultLayers { network: String, what: &'static str },
     #[error(
         "`{network}` has no classifier: its last layer is `{last}`; of the networks here these have one: {classifiers}"
     )]
@@ -78,6 +87,92 @@ pub enum NetError {
     UnknownClass { class: String },
     #[error("`{class}` may be any of the classes {matches}; give a whole name or a number")]
     AmbiguousClass { class: String, matches: String },
+}
+
+/// What is wrong with a graph, and at which of its layers.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[error("layer `{layer}` {problem}")]
+pub struct GraphError {
+    /// The layer's name.
+    pub layer: String,
+    /// What is wrong with it.
+    #[source]
+    pub problem: GraphProblem,
+}
+
+/// What can be wrong with a layer of a graph. Each message continues "layer `x` ...".
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub enum GraphProblem {
+    #[error("is missing: a network has one, the image")]
+    Empty,
+    #[error(
+        "reads {}, which does not come before it",
+        .later.as_ref().map_or_else(|| format!("node {place}"), |name| format!("`{name}`"))
+    )]
+    UnknownInput {
+        place: usize,
+        /// The node's name, if there is such a node: the graph would have a cycle.
+        later: Option<String>,
+    },
+    #[error("of kind {kind} has {found} inputs where it takes {}", count(.expected))]
+    Inputs {
+        kind: &'static str,
+        expected: RangeInclusive<usize>,
+        found: usize,
+    },
+    #[error("{0}")]
+    Layer(String),
+    #[error("is called `{name}` like layer `{other}`")]
+    Name { name: String, other: String },
+    #[error(
+        "has the parameter `{parameter}` of shape {shape:?}, which layer `{other}` has with shape {expected:?}"
+    )]
+    Shared {
+        parameter: String,
+        shape: Vec<usize>,
+        other: String,
+        expected: Vec<usize>,
+    },
+    #[error("has no output for an image of {}x{} pixels: {error}", .image[1], .image[0])]
+    Size {
+        error: SizeError,
+        /// Height and width.
+        image: [u32; 2],
+    },
+    #[error("is one of {count} inputs; a network has one, the image")]
+    Images { count: usize },
+    #[error("has {channels} channels; an image has 3")]
+    ImageChannels { channels: u32 },
+    #[error("needs the parameter `{parameter}` of shape {expected:?}, which is not there")]
+    MissingParameter {
+        parameter: String,
+        expected: Vec<usize>,
+    },
+    #[error(
+        "needs the parameter `{parameter}` with shape {expected:?}, but has it with shape {found:?}"
+    )]
+    ParameterShape {
+        parameter: String,
+        expected: Vec<usize>,
+        found: Vec<usize>,
+    },
+    #[error(
+        "has the parameter `{parameter}` with {found} values where its shape {shape:?} says otherwise"
+    )]
+    ParameterValues {
+        parameter: String,
+        shape: Vec<usize>,
+        found: usize,
+    },
+}
+
+/// A number of inputs, for people.
+fn count(range: &RangeInclusive<usize>) -> String {
+    match (*range.start(), *range.end()) {
+        (least, most) if least == most => least.to_string(),
+        (least, usize::MAX) => format!("{least} or more"),
+        (least, most) => format!("{least} to {most}"),
+    }
 }
 
 /// What is wrong with the contents of a weights file. Each message continues "the weights file of `x` ...".
@@ -145,6 +240,12 @@ pub enum WeightsError {
         index: usize,
         /// As text, because a NaN equals nothing.
         value: String,
+    },
+    #[error("has the {key} `{found}` in its metadata: {reason}")]
+    DefaultLayers {
+        key: &'static str,
+        found: String,
+        reason: String,
     },
     #[error(
         "has the preprocessing `{found}` in its metadata, which {reason}; expected like `{expected}`"

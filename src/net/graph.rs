@@ -1,98 +1,37 @@
-//! The layer graph: nodes in topological order, their output sizes and their receptive fields.
+//! The graph of a network: layers that read layers, in an order in which all that a layer reads comes before it.
 
-use super::NetError;
+use std::collections::HashMap;
+use std::sync::Arc;
 
-/// A node's place in [`super::Network::nodes`].
+use super::builder::GraphBuilder;
+use super::error::{GraphError, GraphProblem};
+use super::{NetError, Preprocessing};
+use crate::layer::{Input, Layer, Normalize, ParameterShape, ReceptiveField, Shape, SizeError};
+
+/// A node's place in its graph.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct NodeId(pub usize);
 
-/// What a node computes from its inputs. Every tensor is a batch of `[channels, height, width]`.
-///
-/// Windows follow torch and Caffe: an output size is `(size + 2*pad - kernel) / stride + 1`, rounded down,
-/// or up where `ceil` is set, but a last window that would start beyond the image and its left padding is
-/// dropped. Pooling windows are clipped to the padded image.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Op {
-    /// The image: RGB in `[0,1]`, sRGB-encoded, 3 channels. Always node 0.
-    Input,
-    /// `x * scale + bias` per channel, made from the network's mean and standard deviation. Always node 1;
-    /// the first convolution pads its result, not the image.
-    Normalize {
-        scale: [f32; 3],
-        bias: [f32; 3],
-    },
-    /// Cross-correlation with zero padding, plus bias; no ReLU. `weights` indexes [`super::Network::convs`].
-    /// A linear layer is one too: over its whole input the first time, 1×1 afterwards.
-    Conv {
-        kernel: u32,
-        stride: u32,
-        pad: u32,
-        weights: usize,
-    },
-    Relu,
-    /// Maximum over a window; padding never wins.
-    MaxPool {
-        kernel: u32,
-        stride: u32,
-        pad: u32,
-        ceil: bool,
-    },
-    /// `scale` times the mean over a window; padding neither adds nor counts.
-    AvgPool {
-        kernel: u32,
-        stride: u32,
-        pad: u32,
-        ceil: bool,
-        scale: f32,
-    },
-    /// `before` positions more at the top and the left, `after` more at the bottom and the right, filled as `edge` says.
-    Pad {
-        before: u32,
-        after: u32,
-        edge: Edge,
-    },
-    /// Mean over `out`×`out` windows: output i averages the inputs from `floor(i*size/out)` up to, not
-    /// including, `ceil((i+1)*size/out)`. They overlap, or repeat, where `out` does not divide the size.
-    AdaptiveAvgPool {
-        out: u32,
-    },
-    /// Mean over all positions.
-    GlobalAvgPool,
-    /// Caffe's local response normalization across channels: `x / (k + alpha/size * sum x^2)^beta`, the sum
-    /// over `size` channels around x's own, fewer at the ends (Krizhevsky et al. 2012, section 3.3).
-    Lrn {
-        size: u32,
-        alpha: f32,
-        beta: f32,
-        k: f32,
-    },
-    /// The inputs' channels one after another, in input order.
-    Concat,
-    /// Over the channels, at each position.
-    Softmax,
-}
-
-/// What stands beyond the edges of a tensor.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Edge {
-    /// The outermost positions, repeated.
-    Replicate,
-    /// The positions of the opposite side.
-    Wrap,
-}
-
-/// One layer of a network.
-#[derive(Clone, Debug, PartialEq)]
+/// One layer of a network. Every tensor is a batch of `[channels, height, width]`.
+#[derive(Clone, Debug)]
 pub struct Node {
     /// The field's name, e.g. `relu4_2` or `fire2/concat`.
     pub name: String,
     /// Further names for the same values: torchvision's, Keras', Lucid's, and of identity layers after it.
     pub aliases: Vec<String>,
-    pub op: Op,
+    /// What it computes from its inputs.
+    pub layer: Arc<dyn Layer>,
     /// All have smaller ids.
     pub inputs: Vec<NodeId>,
     /// Output channels.
     pub channels: u32,
+}
+
+impl PartialEq for Node {
+    fn eq(&self, other: &Self) -> bool {
+        let names = self.name == other.name && self.aliases == other.aliases;
+        names && self.inputs == other.inputs && *self.layer == *other.layer
+    }
 }
 
 impl Node {
@@ -104,387 +43,324 @@ impl Node {
                 alias == layer || alias.contains('.') && alias.replace('.', "_") == layer
             })
     }
-}
 
-/// Size of a node's output.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Shape {
-    pub channels: u32,
-    pub height: u32,
-    pub width: u32,
-}
-
-/// Which pixels a unit sees: along either axis, unit i sees `size` pixels centred on `start + i*stride`.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct ReceptiveField {
-    /// Pixels, padding included.
-    pub size: u32,
-    /// Pixels from one unit to the next.
-    pub stride: u32,
-    /// Centre of unit 0 in pixel indices; a half where the field's size is even.
-    pub start: f64,
-}
-
-/// Kernel, stride and padding of a convolution or a pool, the same along both axes.
-#[derive(Clone, Copy)]
-pub(super) struct Window {
-    pub kernel: u32,
-    pub stride: u32,
-    pub pad: u32,
-}
-
-pub(super) const fn window(kernel: u32, stride: u32, pad: u32) -> Window {
-    Window {
-        kernel,
-        stride,
-        pad,
+    /// Whether the layer is of a certain kind.
+    pub fn is<L: Layer>(&self) -> bool {
+        self.layer.is::<L>()
     }
 }
 
-/// What a weights file must hold for one convolution.
-#[derive(Clone, Debug)]
-pub(super) struct ConvSpec {
-    /// Prefix of the tensors' names: `<tensor>.weight` and `<tensor>.bias`.
-    pub tensor: String,
-    pub out_channels: u32,
-    pub in_channels: u32,
-    pub kernel: u32,
-    /// Stored as a linear layer's matrix `[out, in*kernel*kernel]`.
-    pub linear: bool,
+/// A network without its numbers: what [`GraphBuilder::build`] found to be right.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Graph {
+    nodes: Vec<Node>,
 }
 
-impl ConvSpec {
-    pub fn weight_shape(&self) -> Vec<usize> {
-        let [out, input, k] =
-            [self.out_channels, self.in_channels, self.kernel].map(|n| n as usize);
-        if self.linear {
-            vec![out, input * k * k]
-        } else {
-            vec![out, input, k, k]
-        }
-    }
-}
-
-/// A network without its numbers, and the builder that the architectures use to make one.
-pub(super) struct Graph {
-    pub nodes: Vec<Node>,
-    pub convs: Vec<ConvSpec>,
-}
+/// A node's size, or the node that has none and why.
+type Sized = Result<Shape, (NodeId, SizeError)>;
 
 impl Graph {
-    /// A graph of the two nodes that every network starts with. What Normalize does is known only with the
-    /// weights; here it is the identity.
-    pub fn new() -> Self {
-        let mut graph = Graph {
-            nodes: Vec::new(),
-            convs: Vec::new(),
-        };
-        let input = graph.push("input", Op::Input, &[], 3);
-        let identity = Op::Normalize {
-            scale: [1.0; 3],
-            bias: [0.0; 3],
-        };
-        let normalized = graph.push("normalize", identity, &[input], 3);
-        // Caffe's data blob holds the preprocessed image.
-        graph.alias(normalized, ["data"]);
-        graph
+    /// An empty graph, to be filled.
+    #[must_use]
+    pub fn builder() -> GraphBuilder {
+        GraphBuilder::default()
     }
 
-    /// The normalized image, node 1.
-    pub fn normalized(&self) -> NodeId {
-        NodeId(1)
+    /// Of nodes that are known to be right.
+    pub(super) fn of_nodes(nodes: Vec<Node>) -> Self {
+        Self { nodes }
     }
 
-    pub fn push(&mut self, name: &str, op: Op, inputs: &[NodeId], channels: u32) -> NodeId {
-        self.nodes.push(Node {
-            name: name.to_owned(),
-            aliases: Vec::new(),
-            op,
-            inputs: inputs.to_vec(),
-            channels,
-        });
-        NodeId(self.nodes.len() - 1)
+    /// All nodes, each after those that it reads.
+    #[must_use]
+    pub fn nodes(&self) -> &[Node] {
+        &self.nodes
     }
 
-    pub fn alias<S: Into<String>>(&mut self, node: NodeId, names: impl IntoIterator<Item = S>) {
-        let names = names.into_iter().map(Into::into);
-        self.nodes[node.0].aliases.extend(names);
+    /// The node of that id. Panics on another graph's.
+    #[must_use]
+    pub fn node(&self, id: NodeId) -> &Node {
+        &self.nodes[id.0]
     }
 
-    /// A convolution whose tensors' prefix becomes an alias.
-    pub fn conv(
-        &mut self,
-        x: NodeId,
-        name: &str,
-        tensor: &str,
-        out_channels: u32,
-        at: Window,
-    ) -> NodeId {
-        self.weighted(x, name, tensor, out_channels, at, false)
+    /// The ids of the nodes, in their order.
+    pub fn ids(&self) -> impl DoubleEndedIterator<Item = NodeId> + use<> {
+        (0..self.nodes.len()).map(NodeId)
     }
 
-    /// A linear layer over `kernel`×`kernel` positions, as the convolution it is.
-    pub fn linear(
-        &mut self,
-        x: NodeId,
-        name: &str,
-        tensor: &str,
-        out_channels: u32,
-        kernel: u32,
-    ) -> NodeId {
-        self.weighted(x, name, tensor, out_channels, window(kernel, 1, 0), true)
+    /// The node of that name.
+    #[must_use]
+    pub fn find(&self, layer: &str) -> Option<NodeId> {
+        self.ids().find(|id| self.node(*id).answers_to(layer))
     }
 
-    fn weighted(
-        &mut self,
-        x: NodeId,
-        name: &str,
-        tensor: &str,
-        out_channels: u32,
-        at: Window,
-        linear: bool,
-    ) -> NodeId {
-        let op = Op::Conv {
-            kernel: at.kernel,
-            stride: at.stride,
-            pad: at.pad,
-            weights: self.convs.len(),
-        };
-        self.convs.push(ConvSpec {
-            tensor: tensor.to_owned(),
-            out_channels,
-            in_channels: self.nodes[x.0].channels,
-            kernel: at.kernel,
-            linear,
-        });
-        let node = self.push(name, op, &[x], out_channels);
-        self.alias(node, [tensor]);
-        node
+    /// What the graph is given.
+    pub fn inputs(&self) -> impl Iterator<Item = NodeId> {
+        self.ids().filter(|id| self.node(*id).is::<Input>())
     }
 
-    /// A node with as many channels as its input: everything but convolution and concatenation.
-    pub fn map(&mut self, x: NodeId, name: &str, op: Op) -> NodeId {
-        let channels = self.nodes[x.0].channels;
-        self.push(name, op, &[x], channels)
-    }
-
-    pub fn relu(&mut self, x: NodeId, name: &str) -> NodeId {
-        self.map(x, name, Op::Relu)
-    }
-
-    pub fn max_pool(&mut self, x: NodeId, name: &str, at: Window, ceil: bool) -> NodeId {
-        let Window {
-            kernel,
-            stride,
-            pad,
-        } = at;
-        let op = Op::MaxPool {
-            kernel,
-            stride,
-            pad,
-            ceil,
-        };
-        self.map(x, name, op)
-    }
-
-    pub fn concat(&mut self, inputs: &[NodeId], name: &str) -> NodeId {
-        let channels = inputs.iter().map(|x| self.nodes[x.0].channels).sum();
-        self.push(name, Op::Concat, inputs, channels)
-    }
-
-    /// Keeps the first `convs` convolutions and every node before the next one.
-    pub fn cut(&mut self, convs: usize) {
-        let first_without =
-            |node: &Node| matches!(node.op, Op::Conv { weights, .. } if weights >= convs);
-        if let Some(end) = self.nodes.iter().position(first_without) {
-            self.nodes.truncate(end);
+    /// The parameters of all layers in their order; those that layers share are there once.
+    #[must_use]
+    pub fn parameters(&self) -> Vec<ParameterShape> {
+        let mut all: Vec<ParameterShape> = Vec::new();
+        for shape in self.nodes.iter().flat_map(|node| node.layer.parameters()) {
+            if all.iter().all(|known| known.name != shape.name) {
+                all.push(shape);
+            }
         }
-        self.convs.truncate(convs);
+        all
     }
-}
 
-/// Every node's output size for an image of `height`×`width` pixels, in the nodes' order; none where the
-/// image is too small for the node or for one before it.
-pub(super) fn shapes(nodes: &[Node], height: u32, width: u32) -> Vec<Option<Shape>> {
-    let mut shapes: Vec<Option<Shape>> = Vec::with_capacity(nodes.len());
-    for node in nodes {
-        let size = match node.inputs.first() {
-            None => (height > 0 && width > 0).then_some((height, width)),
-            Some(input) => shapes[input.0].and_then(|x| output_size(&node.op, x.height, x.width)),
-        };
-        // All inputs of a concatenation are as large as the first, but the last may be missing.
-        let complete = node.inputs.iter().all(|input| shapes[input.0].is_some());
-        shapes.push(size.filter(|_| complete).map(|(height, width)| Shape {
-            channels: node.channels,
-            height,
-            width,
-        }));
+    /// The layers that have parameters.
+    pub(super) fn trained(&self) -> impl Iterator<Item = NodeId> {
+        self.ids()
+            .filter(|id| !self.node(*id).layer.parameters().is_empty())
     }
-    shapes
-}
 
-fn output_size(op: &Op, height: u32, width: u32) -> Option<(u32, u32)> {
-    let along = |size, at: Window, ceil| output_length(size, at, ceil);
-    let (at, ceil) = match *op {
-        Op::Input | Op::Normalize { .. } | Op::Relu | Op::Lrn { .. } | Op::Concat | Op::Softmax => {
-            return Some((height, width));
-        }
-        Op::GlobalAvgPool => return Some((1, 1)),
-        Op::AdaptiveAvgPool { out } => return Some((out, out)),
-        Op::Pad { before, after, .. } => {
-            return Some((height + before + after, width + before + after));
-        }
-        _ => window_of(op)?,
-    };
-    Some((along(height, at, ceil)?, along(width, at, ceil)?))
-}
-
-/// The window that an operation slides over its input, and whether its count is rounded up.
-pub(super) fn window_of(op: &Op) -> Option<(Window, bool)> {
-    match *op {
-        Op::Conv {
-            kernel,
-            stride,
-            pad,
-            ..
-        } => Some((window(kernel, stride, pad), false)),
-        Op::MaxPool {
-            kernel,
-            stride,
-            pad,
-            ceil,
-        }
-        | Op::AvgPool {
-            kernel,
-            stride,
-            pad,
-            ceil,
-            ..
-        } => Some((window(kernel, stride, pad), ceil)),
-        _ => None,
-    }
-}
-
-/// How many windows fit along one axis; none where not even one does.
-fn output_length(size: u32, at: Window, ceil: bool) -> Option<u32> {
-    let [size, kernel, stride, pad] = [size, at.kernel, at.stride, at.pad].map(i64::from);
-    let room = size + 2 * pad - kernel + if ceil { stride - 1 } else { 0 };
-    let mut length = room.div_euclid(stride) + 1;
-    if ceil && (length - 1) * stride >= size + pad {
-        length -= 1;
-    }
-    u32::try_from(length).ok().filter(|&length| length > 0)
-}
-
-/// The smallest side of a square image for which `node` has an output. Sizes only grow with the image, so
-/// that bisection finds it.
-pub(super) fn minimum_side(nodes: &[Node], node: NodeId) -> u32 {
-    let works = |side| shapes(&nodes[..=node.0], side, side)[node.0].is_some();
-    let (mut low, mut high) = (0, 1);
-    while !works(high) {
-        (low, high) = (high, high * 2);
-    }
-    while high - low > 1 {
-        let middle = low + (high - low) / 2;
-        if works(middle) {
-            high = middle;
-        } else {
-            low = middle;
+    /// Keeps the first `count` layers that have parameters, and every node before the next one.
+    pub(super) fn cut(&mut self, count: usize) {
+        let end = self.trained().nth(count);
+        if let Some(end) = end {
+            self.nodes.truncate(end.0);
         }
     }
-    high
-}
 
-/// Which pixels a unit of `node` sees; none behind a global pool, where each sees the whole image.
-///
-/// Layers behind an adaptive pool are given as at the size the network was trained at, where that pool
-/// changes nothing. A concatenation has the field of its widest branch.
-pub(super) fn receptive_field(nodes: &[Node], node: NodeId) -> Option<ReceptiveField> {
-    let mut fields: Vec<Option<ReceptiveField>> = Vec::with_capacity(node.0 + 1);
-    for node in &nodes[..=node.0] {
-        let widest = |a: ReceptiveField, b: ReceptiveField| if b.size > a.size { b } else { a };
-        let before = node.inputs.iter().map(|input| fields[input.0]);
-        let field = match node.op {
-            Op::Input => Some(ReceptiveField {
-                size: 1,
-                stride: 1,
-                start: 0.0,
-            }),
-            Op::GlobalAvgPool => None,
-            _ => before
-                .reduce(|a, b| Some(widest(a?, b?)))
-                .flatten()
-                .map(|field| match (node.op, window_of(&node.op)) {
-                    (Op::Pad { before, .. }, _) => ReceptiveField {
-                        start: field.start - f64::from(before * field.stride),
-                        ..field
+    /// Lets the image be normalized for a network that was trained with `preprocessing`.
+    pub(super) fn normalize(&mut self, preprocessing: &Preprocessing) {
+        let (scale, bias) = preprocessing.scale_and_bias();
+        for node in self.nodes.iter_mut().filter(|node| node.is::<Normalize>()) {
+            node.layer = Arc::new(Normalize { scale, bias });
+        }
+    }
+
+    /// Every node's output size for images of `height`×`width` pixels, in the nodes' order.
+    fn sizes(&self, height: u32, width: u32) -> Vec<Sized> {
+        let mut sizes: Vec<Sized> = Vec::with_capacity(self.nodes.len());
+        for (id, node) in self.ids().zip(&self.nodes) {
+            let inputs: Result<Vec<[u32; 2]>, _> = node
+                .inputs
+                .iter()
+                .map(|input| sizes[input.0].clone().map(|x| [x.height, x.width]))
+                .collect();
+            let size = inputs.and_then(|inputs| match inputs.is_empty() {
+                true if height == 0 || width == 0 => {
+                    let input = [height, width];
+                    Err((id, SizeError::TooSmall { input }))
+                }
+                true => Ok([height, width]),
+                false => node.layer.size(&inputs).map_err(|error| (id, error)),
+            });
+            sizes.push(size.map(|[height, width]| Shape {
+                channels: node.channels,
+                height,
+                width,
+            }));
+        }
+        sizes
+    }
+
+    /// Every node's output size for an image of `height`×`width` pixels, in the nodes' order; none where the image does
+    /// not suit the node or one before it.
+    #[must_use]
+    pub fn shapes(&self, height: u32, width: u32) -> Vec<Option<Shape>> {
+        self.sizes(height, width)
+            .into_iter()
+            .map(Result::ok)
+            .collect()
+    }
+
+    /// The output size of one node.
+    ///
+    /// # Errors
+    /// [`NetError::ImageTooSmall`], with the least size that would do; [`NetError::Graph`] where layers that go
+    /// together have different sizes.
+    pub fn shape(&self, id: NodeId, height: u32, width: u32) -> Result<Shape, NetError> {
+        self.sizes(height, width)
+            .swap_remove(id.0)
+            .map_err(|(at, error)| match error {
+                SizeError::TooSmall { .. } => NetError::ImageTooSmall {
+                    layer: self.node(id).name.clone(),
+                    height,
+                    width,
+                    minimum: self.minimum_side(id),
+                },
+                SizeError::Different { .. } => NetError::Graph(GraphError {
+                    layer: self.node(at).name.clone(),
+                    problem: GraphProblem::Size {
+                        error,
+                        image: [height, width],
                     },
-                    (_, Some((at, _))) => slide(field, at),
-                    (_, None) => field,
                 }),
+            })
+    }
+
+    /// The smallest side of a square image that is not too small for the node. Sizes only grow with the image, so that
+    /// bisection finds it.
+    pub(super) fn minimum_side(&self, id: NodeId) -> u32 {
+        let works = |side| {
+            let size = self.sizes(side, side).swap_remove(id.0);
+            !matches!(size, Err((_, SizeError::TooSmall { .. })))
         };
-        fields.push(field);
+        let (mut low, mut high) = (0, 1);
+        while !works(high) && high < 1 << 30 {
+            (low, high) = (high, high * 2);
+        }
+        while high - low > 1 {
+            let middle = low + (high - low) / 2;
+            if works(middle) {
+                high = middle;
+            } else {
+                low = middle;
+            }
+        }
+        high
     }
-    fields[node.0]
-}
 
-fn slide(field: ReceptiveField, at: Window) -> ReceptiveField {
-    let centre = f64::from(at.kernel - 1) / 2.0 - f64::from(at.pad);
-    ReceptiveField {
-        size: field.size + (at.kernel - 1) * field.stride,
-        stride: field.stride * at.stride,
-        start: field.start + centre * f64::from(field.stride),
+    /// Whether there is an image for which every node has an output: of the sides tried last, the node that has none
+    /// and why.
+    pub(super) fn check_sizes(&self) -> Result<(), GraphError> {
+        // Powers of two suit most networks; some only fit a size of their own.
+        let powers = (0..16).map(|log| 1 << log);
+        let mut found = None;
+        for side in powers.chain(1..=512) {
+            match self.sizes(side, side).into_iter().find_map(Result::err) {
+                None => return Ok(()),
+                Some(problem) => found = Some((side, problem)),
+            }
+        }
+        let Some((side, (at, error))) = found else {
+            return Ok(());
+        };
+        Err(GraphError {
+            layer: self.node(at).name.clone(),
+            problem: GraphProblem::Size {
+                error,
+                image: [side; 2],
+            },
+        })
     }
-}
 
-/// The output size of one node, or an error that says how large an image it needs.
-pub(super) fn shape(
-    nodes: &[Node],
-    node: NodeId,
-    height: u32,
-    width: u32,
-) -> Result<Shape, NetError> {
-    shapes(&nodes[..=node.0], height, width)[node.0].ok_or_else(|| NetError::ImageTooSmall {
-        layer: nodes[node.0].name.clone(),
-        height,
-        width,
-        minimum: minimum_side(nodes, node),
-    })
+    /// Which pixels a unit of the node sees along the rows' axis and along the columns'; none behind a global pool,
+    /// where each sees the whole image.
+    ///
+    /// Layers behind an adaptive pool are given as at the size the network was trained at, where that pool changes
+    /// nothing. What reads several layers sees all that they see, see [`ReceptiveField::union`]; it has no field if
+    /// their strides differ.
+    #[must_use]
+    pub fn receptive_field(&self, id: NodeId) -> Option<[ReceptiveField; 2]> {
+        let mut fields: Vec<Option<[ReceptiveField; 2]>> = Vec::with_capacity(id.0 + 1);
+        for node in &self.nodes[..=id.0] {
+            let along = |axis: usize| {
+                let mut inputs = node
+                    .inputs
+                    .iter()
+                    .map(|x| fields[x.0].map(|field| field[axis]));
+                let Some(first) = inputs.next() else {
+                    return Some(ReceptiveField::PIXEL);
+                };
+                let all = inputs.fold(first, |all, field| all?.union(field?));
+                node.layer.receptive_field(axis, all?)
+            };
+            fields.push(
+                along(0)
+                    .zip(along(1))
+                    .map(|(rows, columns)| [rows, columns]),
+            );
+        }
+        fields[id.0]
+    }
+
+    /// Whether what a unit of the node sees is the same wherever it is: no layer before it sees the whole image, or
+    /// beyond its edges.
+    #[must_use]
+    pub fn is_local(&self, id: NodeId) -> bool {
+        self.before(id).all(|id| self.node(id).layer.is_local())
+    }
+
+    /// Whether the node is behind a layer that sums up all positions, or is one.
+    #[must_use]
+    pub fn is_behind_global(&self, id: NodeId) -> bool {
+        self.before(id).any(|id| self.node(id).layer.is_global())
+    }
+
+    /// The node and all that it depends on.
+    pub(super) fn before(&self, id: NodeId) -> impl Iterator<Item = NodeId> {
+        let mut needed = vec![false; id.0 + 1];
+        needed[id.0] = true;
+        for index in (0..=id.0).rev() {
+            if needed[index] {
+                self.nodes[index]
+                    .inputs
+                    .iter()
+                    .for_each(|x| needed[x.0] = true);
+            }
+        }
+        self.ids().take(id.0 + 1).filter(move |id| needed[id.0])
+    }
+
+    /// Whether no unit of the node is ever negative: a ReLU, and what only pools, pads, joins, adds or divides (local
+    /// response normalization) such ones.
+    #[must_use]
+    pub fn is_rectified(&self, id: NodeId) -> bool {
+        let mut rectified: HashMap<NodeId, bool> = HashMap::new();
+        for id in self.before(id) {
+            let node = self.node(id);
+            let inputs = node.inputs.iter().all(|input| rectified[input]);
+            rectified.insert(id, node.layer.is_rectified(inputs));
+        }
+        rectified[&id]
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn window_counts_are_those_of_torch() {
-        let length = |size, (k, s, p), ceil| output_length(size, window(k, s, p), ceil);
-        assert_eq!(length(224, (11, 4, 2), false), Some(55));
-        assert_eq!(length(113, (3, 2, 0), false), Some(56));
-        assert_eq!(length(112, (3, 2, 0), false), Some(55));
-        assert_eq!(length(112, (3, 2, 0), true), Some(56));
-        // Rounded up, a window may stick out as long as it starts inside.
-        assert_eq!(length(2, (3, 2, 0), true), Some(1));
-        assert_eq!(length(1, (3, 2, 0), true), None);
-        assert_eq!(length(2, (3, 2, 0), false), None);
-        // Of 5 positions and a padding of 1, the fourth window of 2 would start at 5, behind the last position.
-        assert_eq!(length(5, (2, 2, 1), true), Some(3));
-        assert_eq!(length(4, (1, 3, 1), true), Some(2));
-        assert_eq!(length(7, (3, 1, 1), true), Some(7));
-    }
+    use crate::layer::Window;
 
     #[test]
     fn a_branch_that_does_not_fit_takes_its_concatenation_with_it() {
-        let mut graph = Graph::new();
-        let image = graph.normalized();
-        let relu = graph.relu(image, "relu");
-        let pool = graph.max_pool(image, "pool", window(3, 1, 0), false);
-        let concat = graph.concat(&[relu, pool], "concat");
-        let small = shapes(&graph.nodes, 2, 5);
-        assert!(small[relu.0].is_some());
+        let mut graph = Graph::builder();
+        let image = graph.input("image", 3);
+        let mean = graph.global_avg_pool("mean", image);
+        let pool = graph.max_pool("pool", image, Window::square(3, 1, 0));
+        let narrow = graph.global_avg_pool("narrow", pool);
+        let concat = graph.concat("concat", &[mean, narrow]);
+        let graph = graph.build().unwrap();
+        let small = graph.shapes(2, 5);
+        assert!(small[mean.0].is_some());
         assert_eq!(small[pool.0], None);
         assert_eq!(small[concat.0], None);
-        assert_eq!(minimum_side(&graph.nodes, concat), 3);
-        assert_eq!(minimum_side(&graph.nodes, relu), 1);
+        assert_eq!(graph.minimum_side(concat), 3);
+        assert_eq!(graph.minimum_side(mean), 1);
+    }
+
+    /// Pixels −1..=1 of one branch and −1..=3 of the other along the rows; −2..=2 and the pixel itself along the
+    /// columns.
+    #[test]
+    fn what_reads_several_layers_sees_all_that_they_see() {
+        let mut graph = Graph::builder();
+        let image = graph.input("image", 3);
+        let high = Window {
+            kernel: [3, 5],
+            before: [1, 2],
+            after: [1, 2],
+            ..Window::square(1, 1, 0)
+        };
+        let a = graph.conv("a", image, "a", 4, high);
+        let down = Window {
+            kernel: [5, 1],
+            before: [1, 0],
+            after: [3, 0],
+            ..Window::square(1, 1, 0)
+        };
+        let b = graph.conv("b", image, "b", 4, down);
+        let sum = graph.add("sum", &[a, b]);
+        let both = graph.concat("both", &[sum, image]);
+        let graph = graph.build().unwrap();
+        for id in [sum, both] {
+            let [rows, columns] = graph.receptive_field(id).unwrap();
+            assert_eq!((rows.size, rows.start), (5, 1.0));
+            assert_eq!((columns.size, columns.start), (5, 0.0));
+        }
     }
 }

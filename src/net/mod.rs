@@ -1,4 +1,5 @@
-//! Networks: a graph of layers and its weights, read from a safetensors file. Nothing here touches a device.
+//! Networks: a graph of layers and its weights, read from a safetensors file or made by anyone with a [`GraphBuilder`].
+//! Nothing here touches a device.
 //!
 //! # Layer names
 //!
@@ -17,9 +18,12 @@
 //! before it. A dotted name may be written with underscores, `features_21`.
 
 mod arch;
+mod builder;
+mod defaults;
 mod error;
 mod graph;
 mod labels;
+mod parameters;
 mod preprocessing;
 mod random;
 mod rewire;
@@ -29,40 +33,34 @@ mod tests;
 mod weights;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
+pub use crate::layer::{ReceptiveField, Shape};
 pub use arch::Architecture;
-pub use error::{NetError, WeightsError};
-pub use graph::{Edge, Node, NodeId, Op, ReceptiveField, Shape};
+pub use builder::GraphBuilder;
+pub use defaults::{Purpose, WeightedLayers};
+pub use error::{GraphError, GraphProblem, NetError, WeightsError};
+pub use graph::{Graph, Node, NodeId};
 pub use labels::imagenet_classes;
+pub use parameters::{Parameter, Parameters};
 pub use preprocessing::Preprocessing;
 pub use rewire::{Padding, Pooling};
 pub use store::{embedded, installed, models_dir};
 
-/// A convolution's numbers.
-#[derive(Clone, Debug)]
-pub struct ConvWeights {
-    /// Prefix of its tensors in the weights file, e.g. `features.0`.
-    pub name: String,
-    pub out_channels: u32,
-    pub in_channels: u32,
-    /// Side of the square kernel.
-    pub kernel: u32,
-    /// `[out_channels, in_channels, kernel, kernel]`.
-    pub weight: Vec<f32>,
-    /// `[out_channels]`.
-    pub bias: Vec<f32>,
-}
+use crate::layer::{Pad, Softmax};
 
 /// A trained network, whole or cut behind one of its layers.
 #[derive(Clone, Debug)]
 pub struct Network {
     /// As it was asked for: an embedded or installed name, or the file's without its extension.
     pub name: String,
-    pub architecture: Architecture,
-    /// In topological order: the image, its normalization, the layers.
-    pub nodes: Vec<Node>,
-    /// What the nodes' [`Op::Conv`] refer to.
-    pub convs: std::sync::Arc<[ConvWeights]>,
+    /// One of those known here, if it is.
+    pub architecture: Option<Architecture>,
+    graph: Graph,
+    /// Which node is the image.
+    input: NodeId,
+    parameters: Arc<Parameters>,
+    /// What the image becomes before the first layer sees it.
     pub preprocessing: Preprocessing,
     /// What the weights file says about itself, e.g. its `source` and `license`.
     pub metadata: BTreeMap<String, String>,
@@ -90,24 +88,80 @@ impl Network {
             network: name.to_owned(),
             problem,
         })?;
+        let mut network = Network::new(name, read.graph, read.parameters)?;
+        network.architecture = Some(read.architecture);
+        network.preprocessing = read.preprocessing;
+        network.metadata = read.metadata;
+        Ok(network)
+    }
+
+    /// A network of anyone's making: a graph with one input of 3 channels, the image, and a value for each of its
+    /// parameters. Its preprocessing is what its first [`Normalize`](crate::layer::Normalize) does.
+    ///
+    /// # Errors
+    ///
+    /// [`NetError::Graph`] names the layer that lacks a parameter or has one of another shape, or the input that is no
+    /// image.
+    pub fn new(name: &str, graph: Graph, parameters: Vec<Parameter>) -> Result<Network, NetError> {
+        let inputs: Vec<NodeId> = graph.inputs().collect();
+        let wrong = |id: NodeId, problem| GraphError {
+            layer: graph.node(id).name.clone(),
+            problem,
+        };
+        let Some(&input) = inputs.first() else {
+            return Err(GraphError {
+                layer: "input".to_owned(),
+                problem: GraphProblem::Empty,
+            }
+            .into());
+        };
+        if let Some(second) = inputs.get(1) {
+            let count = inputs.len();
+            return Err(wrong(*second, GraphProblem::Images { count }).into());
+        }
+        let channels = graph.node(input).channels;
+        if channels != 3 {
+            return Err(wrong(input, GraphProblem::ImageChannels { channels }).into());
+        }
         Ok(Network {
             name: name.to_owned(),
-            architecture: read.architecture,
-            nodes: read.graph.nodes,
-            convs: read.convs.into(),
-            preprocessing: read.preprocessing,
-            metadata: read.metadata,
+            architecture: None,
+            input,
+            parameters: Arc::new(Parameters::new(&graph, parameters)?),
+            preprocessing: Preprocessing::of(&graph),
+            graph,
+            metadata: BTreeMap::new(),
         })
+    }
+
+    /// The layers and what they read.
+    pub fn graph(&self) -> &Graph {
+        &self.graph
+    }
+
+    /// What the layers have learned.
+    pub fn parameters(&self) -> &Parameters {
+        &self.parameters
+    }
+
+    /// The node that is the image.
+    pub fn input(&self) -> NodeId {
+        self.input
     }
 
     /// The node of that id. Panics on another network's.
     pub fn node(&self, id: NodeId) -> &Node {
-        &self.nodes[id.0]
+        self.graph.node(id)
     }
 
-    /// All nodes, the image first.
+    /// All nodes, each after those that it reads.
+    pub fn nodes(&self) -> &[Node] {
+        self.graph.nodes()
+    }
+
+    /// All nodes, each after those that it reads.
     pub fn layers(&self) -> impl Iterator<Item = &Node> {
-        self.nodes.iter()
+        self.nodes().iter()
     }
 
     /// The layer of that name; see the module's table.
@@ -116,27 +170,28 @@ impl Network {
     ///
     /// Lists the network's layers where it has none of that name, or says that the weights end before it.
     pub fn find(&self, layer: &str) -> Result<NodeId, NetError> {
-        let place = |nodes: &[Node]| nodes.iter().position(|node| node.answers_to(layer));
-        if let Some(index) = place(&self.nodes) {
-            return Ok(NodeId(index));
+        if let Some(id) = self.graph.find(layer) {
+            return Ok(id);
         }
         let network = self.name.clone();
         let layer = layer.to_owned();
         // Names do not depend on the number of classes.
-        Err(if place(&self.architecture.graph(1).nodes).is_some() {
-            NetError::LayerCutOff {
+        let cut_off = |known: &Architecture| known.graph(1).find(&layer).is_some();
+        Err(match self.architecture.filter(cut_off) {
+            Some(architecture) => NetError::LayerCutOff {
                 network,
-                architecture: self.architecture,
+                architecture,
                 layer,
                 last: self.last().name.clone(),
-            }
-        } else {
-            let layers = self.layers().filter(|n| !matches!(n.op, Op::Pad { .. }));
-            let layers: Vec<&str> = layers.map(|node| node.name.as_str()).collect();
-            NetError::UnknownLayer {
-                network,
-                layer,
-                layers: layers.join(", "),
+            },
+            None => {
+                let layers = self.layers().filter(|node| !node.is::<Pad>());
+                let layers: Vec<&str> = layers.map(|node| node.name.as_str()).collect();
+                NetError::UnknownLayer {
+                    network,
+                    layer,
+                    layers: layers.join(", "),
+                }
             }
         })
     }
@@ -144,46 +199,31 @@ impl Network {
     /// Every node's output size for an image of `height`×`width` pixels; none where the image is too small for
     /// the node. [`Network::shape`] makes an error of that.
     pub fn shapes(&self, height: u32, width: u32) -> Vec<Option<Shape>> {
-        graph::shapes(&self.nodes, height, width)
+        self.graph.shapes(height, width)
     }
 
     /// One node's output size for an image of `height`×`width` pixels.
     ///
     /// # Errors
     ///
-    /// [`NetError::ImageTooSmall`], with the least size that would do.
+    /// As [`Graph::shape`].
     pub fn shape(&self, id: NodeId, height: u32, width: u32) -> Result<Shape, NetError> {
-        graph::shape(&self.nodes, id, height, width)
+        self.graph.shape(id, height, width)
     }
 
-    /// Whether no unit of the node is ever negative: a ReLU, and what only pools, pads, joins or divides (local response
-    /// normalization) such ones.
+    /// As [`Graph::is_rectified`].
     pub fn is_rectified(&self, id: NodeId) -> bool {
-        let node = self.node(id);
-        match node.op {
-            Op::Relu | Op::Softmax => true,
-            Op::Input | Op::Normalize { .. } | Op::Conv { .. } => false,
-            Op::AvgPool { scale, .. } if scale < 0.0 => false,
-            Op::Lrn { alpha, k, .. } if alpha < 0.0 || k < 0.0 => false,
-            Op::MaxPool { .. }
-            | Op::AvgPool { .. }
-            | Op::Pad { .. }
-            | Op::AdaptiveAvgPool { .. }
-            | Op::GlobalAvgPool
-            | Op::Lrn { .. }
-            | Op::Concat => node.inputs.iter().all(|input| self.is_rectified(*input)),
-        }
+        self.graph.is_rectified(id)
     }
 
-    /// Which pixels a unit of the node sees; none behind a global pool, where each sees them all. Behind an
-    /// adaptive pool it is that at the size the network was trained at.
-    pub fn receptive_field(&self, id: NodeId) -> Option<ReceptiveField> {
-        graph::receptive_field(&self.nodes, id)
+    /// As [`Graph::receptive_field`].
+    pub fn receptive_field(&self, id: NodeId) -> Option<[ReceptiveField; 2]> {
+        self.graph.receptive_field(id)
     }
 
     /// Whether the network goes all the way to its classes.
     pub fn has_classifier(&self) -> bool {
-        self.last().op == Op::Softmax
+        self.last().is::<Softmax>()
     }
 
     /// How many classes the network tells apart, if it has its classifier.
@@ -198,7 +238,7 @@ impl Network {
     /// [`NetError::NoClassifier`] on a network that is cut before them.
     pub fn logits(&self) -> Result<NodeId, NetError> {
         self.require_classifier()?;
-        self.find("logits")
+        Ok(self.last().inputs[0])
     }
 
     /// The classes' names, in the order of the scores: ImageNet's for a network of 1000 classes.
@@ -241,6 +281,6 @@ impl Network {
     }
 
     fn last(&self) -> &Node {
-        self.nodes.last().expect("the image is always there")
+        self.nodes().last().expect("the image is always there")
     }
 }

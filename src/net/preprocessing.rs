@@ -1,6 +1,8 @@
 //! What a network was trained to see, as its weights file's metadata say it.
 
 use super::error::WeightsError;
+use super::graph::Graph;
+use crate::layer::Normalize;
 
 /// The preprocessing of torchvision's ImageNet networks, which holds where a file says nothing.
 pub const DEFAULT: &str = "RGB/255 - mean(0.485,0.456,0.406), / std(0.229,0.224,0.225)";
@@ -47,6 +49,17 @@ impl Preprocessing {
             return Err("has a standard deviation that is not positive".to_owned());
         }
         Ok(read)
+    }
+
+    /// What the first layer of a graph that normalizes does; without one the image stays as it is.
+    pub(super) fn of(graph: &Graph) -> Preprocessing {
+        let mut nodes = graph.nodes().iter();
+        let normalize = nodes.find_map(|node| node.layer.of_kind::<Normalize>());
+        let Normalize { scale, bias } = *normalize.unwrap_or(&Normalize::IDENTITY);
+        Preprocessing {
+            mean: std::array::from_fn(|c| -f64::from(bias[c]) / f64::from(scale[c])),
+            std: scale.map(|scale| 1.0 / f64::from(scale)),
+        }
     }
 
     /// `x * scale + bias` per channel is `(x - mean) / std`.

@@ -1,9 +1,11 @@
 //! A network with other edges and other pools: what its convolutions see beyond an image, and how windows are summed up.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
-use super::graph::window_of;
-use super::{Edge, Network, Node, NodeId, Op};
+use super::{Graph, Network, Node, NodeId};
+use crate::layer::{AvgPool, Conv, Edge, MaxPool, Pad, Window};
 
 /// What a network sees beyond the edges of an image.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -59,23 +61,27 @@ impl Network {
     /// multiple of the deepest layer's stride moves every layer around, exactly, where the sizes are such multiples.
     #[must_use]
     pub fn rewired(&self, padding: Padding, pooling: Pooling) -> Network {
+        let count = self.nodes().len();
         let mut rewiring = Rewiring {
-            nodes: Vec::with_capacity(self.nodes.len()),
-            place: Vec::with_capacity(self.nodes.len()),
-            flat: Vec::with_capacity(self.nodes.len()),
+            nodes: Vec::with_capacity(count),
+            place: Vec::with_capacity(count),
+            flat: Vec::with_capacity(count),
             padding,
             scale: (!pooling.is_max()).then_some(AVERAGE_POOL_SCALE),
         };
-        self.nodes.iter().for_each(|node| rewiring.push(node));
+        self.layers().for_each(|node| rewiring.push(node));
         Network {
-            nodes: rewiring.nodes,
+            input: rewiring.place[self.input.0],
+            graph: Graph::of_nodes(rewiring.nodes),
             ..self.clone()
         }
     }
 
-    /// Pixels from one position of a layer to the next; none behind a global pool.
+    /// Pixels from one position of a layer to the next, of rows or of columns, whichever are more; none behind a global
+    /// pool.
     pub fn stride(&self, id: NodeId) -> Option<u32> {
-        self.receptive_field(id).map(|field| field.stride)
+        let [rows, columns] = self.receptive_field(id)?;
+        Some(rows.stride.max(columns.stride))
     }
 }
 
@@ -92,30 +98,14 @@ struct Rewiring {
 
 impl Rewiring {
     fn push(&mut self, node: &Node) {
-        let whole = matches!(node.op, Op::AdaptiveAvgPool { .. } | Op::GlobalAvgPool);
-        let flat = whole || node.inputs.iter().any(|input| self.flat[input.0]);
+        let flat = node.layer.is_global() || node.inputs.iter().any(|input| self.flat[input.0]);
         let inputs = node.inputs.iter().map(|input| self.place[input.0]);
         let mut node = Node {
             inputs: inputs.collect(),
             ..node.clone()
         };
-        if let (
-            Op::MaxPool {
-                kernel,
-                stride,
-                pad,
-                ceil,
-            },
-            Some(scale),
-        ) = (node.op, self.scale)
-        {
-            node.op = Op::AvgPool {
-                kernel,
-                stride,
-                pad,
-                ceil,
-                scale,
-            };
+        if let (Some(&MaxPool { window }), Some(scale)) = (node.layer.of_kind(), self.scale) {
+            node.layer = Arc::new(AvgPool { window, scale });
         }
         if !flat {
             self.pad(&mut node);
@@ -127,46 +117,55 @@ impl Rewiring {
 
     /// Puts a node before `node` that does its padding.
     fn pad(&mut self, node: &mut Node) {
-        let Some((at, _)) = window_of(&node.op) else {
+        let Some(window) = node.layer.window() else {
             return;
         };
-        let (edge, before, after) = match self.padding {
+        let (pad, bare) = match self.padding {
             Padding::Zero => return,
             Padding::Replicate | Padding::ReplicateFirst => {
-                if at.pad == 0 || !matches!(node.op, Op::Conv { .. }) {
+                if !window.is_padded() || !node.is::<Conv>() {
                     return;
                 }
                 if self.padding == Padding::ReplicateFirst {
                     self.padding = Padding::Zero;
                 }
-                (Edge::Replicate, at.pad, at.pad)
+                let pad = Pad {
+                    before: window.before,
+                    after: window.after,
+                    edge: Edge::Replicate,
+                };
+                (pad, window)
             }
             // One window for every `stride` positions, the first where it has always been.
             Padding::Wrap => {
-                let both = at.kernel.saturating_sub(at.stride);
-                let before = at.pad.min(both);
-                (Edge::Wrap, before, both - before)
+                let both = |axis: usize| window.kernel[axis].saturating_sub(window.stride[axis]);
+                let before = [0, 1].map(|axis| window.before[axis].min(both(axis)));
+                let pad = Pad {
+                    before,
+                    after: [0, 1].map(|axis| both(axis) - before[axis]),
+                    edge: Edge::Wrap,
+                };
+                let ceil = false;
+                (pad, Window { ceil, ..window })
             }
         };
-        match &mut node.op {
-            Op::Conv { pad, .. } => *pad = 0,
-            Op::MaxPool { pad, ceil, .. } | Op::AvgPool { pad, ceil, .. } => {
-                (*pad, *ceil) = (0, false);
-            }
-            _ => return,
-        }
-        if before + after == 0 {
+        let bare = Window {
+            before: [0; 2],
+            after: [0; 2],
+            ..bare
+        };
+        let Some(layer) = node.layer.with_window(bare) else {
+            return;
+        };
+        node.layer = layer;
+        if pad.before == [0; 2] && pad.after == [0; 2] {
             return;
         }
         let input = node.inputs[0];
         self.nodes.push(Node {
             name: format!("{}/pad", node.name),
             aliases: Vec::new(),
-            op: Op::Pad {
-                before,
-                after,
-                edge,
-            },
+            layer: Arc::new(pad),
             inputs: vec![input],
             channels: self.nodes[input.0].channels,
         });
@@ -177,13 +176,14 @@ impl Rewiring {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::layer::AdaptiveAvgPool;
     use crate::net::{Architecture, Shape};
 
     /// All layers of an architecture, without the numbers of most.
     fn network(architecture: Architecture) -> Network {
         let start = Network::random(architecture, 10, 1, 1).expect("a random network");
         Network {
-            nodes: architecture.graph(10).nodes,
+            graph: architecture.graph(10),
             ..start
         }
     }
@@ -202,7 +202,7 @@ mod tests {
         for architecture in ALL {
             let network = network(architecture);
             let same = network.rewired(Padding::Zero, Pooling::Max);
-            assert_eq!(same.nodes, network.nodes, "{architecture:?}");
+            assert_eq!(same.graph, network.graph, "{architecture:?}");
         }
     }
 
@@ -213,21 +213,23 @@ mod tests {
             for pooling in [Pooling::Max, Pooling::Average] {
                 let wrapped = plain.rewired(Padding::Wrap, pooling);
                 let shapes = wrapped.shapes(96, 224);
-                for (node, shape) in plain.nodes.iter().zip(plain.shapes(96, 224)) {
+                for (node, shape) in plain.layers().zip(plain.shapes(96, 224)) {
                     let id = wrapped.find(&node.name).expect("the same names");
                     assert_eq!(wrapped.node(id).aliases, node.aliases);
-                    let (Some(field), Some(Shape { channels, .. })) =
+                    let (Some(fields), Some(Shape { channels, .. })) =
                         (wrapped.receptive_field(id), shape)
                     else {
                         continue;
                     };
+                    let [field, across] = fields;
+                    assert_eq!(field, across);
                     let old = plain.find(&node.name).expect("a layer");
                     // Each unit looks where it has always looked.
-                    assert_eq!(Some(field), plain.receptive_field(old), "{}", node.name);
-                    if wrapped.nodes[..=id.0].iter().any(|n| {
-                        n.op == Op::AdaptiveAvgPool { out: 7 }
-                            || n.op == Op::AdaptiveAvgPool { out: 6 }
-                    }) {
+                    assert_eq!(Some(fields), plain.receptive_field(old), "{}", node.name);
+                    if wrapped.nodes()[..=id.0]
+                        .iter()
+                        .any(Node::is::<AdaptiveAvgPool>)
+                    {
                         assert_eq!(shapes[id.0], shape, "{}: behind the pool", node.name);
                         continue;
                     }
@@ -257,14 +259,14 @@ mod tests {
             let plain = network(architecture);
             for (padding, count) in [(Padding::ReplicateFirst, 1), (Padding::Replicate, every)] {
                 let padded = plain.rewired(padding, Pooling::Max);
-                assert_eq!(padded.nodes.len(), plain.nodes.len() + count);
+                assert_eq!(padded.nodes().len(), plain.nodes().len() + count);
                 let id = padded.find(first).expect("a layer");
                 let before = padded.node(id).inputs[0];
                 assert!(matches!(
-                    padded.node(before).op,
-                    Op::Pad { edge: Edge::Replicate, before: b, after: a } if a == b && a > 0
+                    padded.node(before).layer.of_kind(),
+                    Some(Pad { edge: Edge::Replicate, before: b, after: a }) if a == b && a[0] > 0
                 ));
-                for node in &plain.nodes {
+                for node in plain.layers() {
                     let old = plain.find(&node.name).expect("a layer");
                     let new = padded.find(&node.name).expect("the same names");
                     assert_eq!(plain.shapes(99, 70)[old.0], padded.shapes(99, 70)[new.0]);
@@ -277,15 +279,9 @@ mod tests {
     fn average_takes_every_pool() {
         let averaged = network(Architecture::Vgg19).rewired(Padding::Zero, Pooling::Average);
         let pools = averaged
-            .nodes
-            .iter()
-            .filter(|n| matches!(n.op, Op::AvgPool { scale: 2.0, .. }));
-        assert_eq!(pools.count(), 5);
-        assert!(
-            !averaged
-                .nodes
-                .iter()
-                .any(|n| matches!(n.op, Op::MaxPool { .. }))
-        );
+            .layers()
+            .filter_map(|n| n.layer.of_kind::<AvgPool>());
+        assert_eq!(pools.filter(|pool| pool.scale == 2.0).count(), 5);
+        assert!(!averaged.layers().any(Node::is::<MaxPool>));
     }
 }

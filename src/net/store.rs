@@ -144,11 +144,11 @@ mod tests {
     #[test]
     fn embedded_networks_open() {
         let squeezenet = open("squeezenet1_1", None).unwrap();
-        assert_eq!(squeezenet.architecture, Architecture::SqueezeNet1_1);
+        assert_eq!(squeezenet.architecture, Some(Architecture::SqueezeNet1_1));
         assert_eq!(squeezenet.class_names().unwrap().len(), 1000);
         let vgg = open("vgg19", None).unwrap();
-        assert_eq!(vgg.architecture, Architecture::Vgg19);
-        assert_eq!(vgg.nodes.last().unwrap().name, "relu4_1");
+        assert_eq!(vgg.architecture, Some(Architecture::Vgg19));
+        assert_eq!(vgg.nodes().last().unwrap().name, "relu4_1");
         assert!(!vgg.has_classifier());
     }
 

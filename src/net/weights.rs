@@ -8,10 +8,12 @@ use half::slice::HalfFloatSliceExt;
 use safetensors::{Dtype, SafeTensorError, SafeTensors, tensor::TensorView};
 
 use super::arch::Architecture;
+use super::defaults::{Purpose, named};
 use super::error::WeightsError;
-use super::graph::{ConvSpec, Graph};
+use super::graph::Graph;
+use super::parameters::Parameter;
 use super::preprocessing::{DEFAULT, Preprocessing};
-use super::{ConvWeights, Op};
+use crate::layer::{ParameterShape, Softmax};
 
 /// Outputs of a classifier that a file does not hold: those of ImageNet.
 const USUAL_CLASSES: u32 = 1000;
@@ -24,8 +26,8 @@ pub(super) struct Weights {
     pub architecture: Architecture,
     /// Cut where the weights end.
     pub graph: Graph,
-    /// One per entry of the graph's own list.
-    pub convs: Vec<ConvWeights>,
+    /// Those of the graph, in its order.
+    pub parameters: Vec<Parameter>,
     pub preprocessing: Preprocessing,
     pub metadata: BTreeMap<String, String>,
 }
@@ -47,25 +49,22 @@ pub(super) fn read(bytes: &[u8]) -> Result<Weights, WeightsError> {
         .get("preprocessing")
         .map_or(DEFAULT, String::as_str);
     let preprocessing = Preprocessing::parse(preprocessing)?;
-    let (scale, bias) = preprocessing.scale_and_bias();
-    let normalized = graph.normalized();
-    graph.nodes[normalized.0].op = Op::Normalize { scale, bias };
-
-    let convs = graph.convs.iter().map(|spec| {
-        Ok(ConvWeights {
-            name: spec.tensor.clone(),
-            out_channels: spec.out_channels,
-            in_channels: spec.in_channels,
-            kernel: spec.kernel,
-            weight: values(&views, &weight_name(spec))?,
-            bias: values(&views, &bias_name(spec))?,
+    graph.normalize(&preprocessing);
+    for purpose in Purpose::ALL {
+        named(purpose, &metadata, &graph)?;
+    }
+    let parameters = graph.parameters().into_iter().map(|expected| {
+        Ok(Parameter {
+            values: values(&views, &expected.name)?,
+            name: expected.name,
+            shape: expected.shape,
         })
     });
-    let convs = convs.collect::<Result<_, WeightsError>>()?;
+    let parameters = parameters.collect::<Result<_, WeightsError>>()?;
     Ok(Weights {
         architecture,
         graph,
-        convs,
+        parameters,
         preprocessing,
         metadata,
     })
@@ -101,18 +100,10 @@ pub(super) fn has_classifier(mut reader: impl Read) -> bool {
     };
     fitting.is_ok_and(|(_, graph)| {
         graph
-            .nodes
+            .nodes()
             .last()
-            .is_some_and(|node| node.op == Op::Softmax)
+            .is_some_and(|node| node.is::<Softmax>())
     })
-}
-
-fn weight_name(spec: &ConvSpec) -> String {
-    format!("{}.weight", spec.tensor)
-}
-
-fn bias_name(spec: &ConvSpec) -> String {
-    format!("{}.bias", spec.tensor)
 }
 
 /// The file's metadata and its tensors.
@@ -207,12 +198,10 @@ fn recognize(shapes: &Shapes) -> Result<(Architecture, Graph), WeightsError> {
     // The first layers of VGG-16 and VGG-19 are the same network, so that either name will do; that with the
     // fewest layers claims nothing that the other denies. Other networks that start with equal tensors differ
     // in strides or padding.
-    fitting.sort_by_key(|(_, graph)| graph.nodes.len());
+    fitting.sort_by_key(|(_, graph)| graph.nodes().len());
     let same = |a: &Graph, b: &Graph| {
-        a.nodes
-            .iter()
-            .zip(&b.nodes)
-            .all(|(a, b)| a.op == b.op && a.inputs == b.inputs)
+        let mut pairs = a.nodes().iter().zip(b.nodes());
+        pairs.all(|(a, b)| *a.layer == *b.layer && a.inputs == b.inputs)
     };
     let (_, shortest) = &fitting[0];
     if fitting.iter().all(|(_, graph)| same(shortest, graph)) {
@@ -245,8 +234,11 @@ fn closest_misfit(shapes: &Shapes) -> WeightsError {
 /// How many of the tensors an architecture has under the same name and with the same shape.
 fn belonging(architecture: Architecture, shapes: &Shapes) -> usize {
     let graph = architecture.graph(classes(architecture, shapes));
-    expected_tensors(&graph.convs)
-        .filter(|(name, shape)| shapes.get(name.as_str()) == Some(&shape.as_slice()))
+    let expected = graph.parameters().into_iter();
+    expected
+        .filter(|ParameterShape { name, shape, .. }| {
+            shapes.get(name.as_str()) == Some(&shape.as_slice())
+        })
         .count()
 }
 
@@ -260,37 +252,31 @@ fn examples(shapes: &Shapes) -> String {
 
 /// The number of classes of the classifier that a file holds, or would hold.
 fn classes(architecture: Architecture, shapes: &Shapes) -> u32 {
-    match shapes.get(architecture.classes_tensor()) {
+    match shapes.get(architecture.known().classes_tensor) {
         Some([count]) if *count > 0 => u32::try_from(*count).unwrap_or(USUAL_CLASSES),
         _ => USUAL_CLASSES,
     }
 }
 
-/// Every tensor's name and shape, in the graph's order.
-fn expected_tensors(convs: &[ConvSpec]) -> impl Iterator<Item = (String, Vec<usize>)> {
-    convs.iter().flat_map(|spec| {
-        let bias_shape = vec![spec.out_channels as usize];
-        [
-            (weight_name(spec), spec.weight_shape()),
-            (bias_name(spec), bias_shape),
-        ]
-    })
-}
-
-/// The architecture's graph, cut behind the last convolution that there is a tensor for. All tensors up to
+/// The architecture's graph, cut behind the last layer that there is a tensor for. All tensors up to
 /// there must be present in their right shapes, and no others.
 fn fit(architecture: Architecture, shapes: &Shapes) -> Result<Graph, WeightsError> {
     let mut graph = architecture.graph(classes(architecture, shapes));
-    let present = |spec: &ConvSpec| {
-        shapes.contains_key(weight_name(spec).as_str())
-            || shapes.contains_key(bias_name(spec).as_str())
-    };
+    let present = |parameter: &ParameterShape| shapes.contains_key(parameter.name.as_str());
+    let trained: Vec<_> = graph.trained().collect();
     // Without any tensor, the first one is missing.
-    let kept = graph.convs.iter().rposition(present).unwrap_or(0) + 1;
-    graph.cut(kept);
+    let kept = trained
+        .iter()
+        .rposition(|id| graph.node(*id).layer.parameters().iter().any(present));
+    graph.cut(kept.unwrap_or(0) + 1);
 
     let mut unexpected = shapes.clone();
-    for (tensor, expected) in expected_tensors(&graph.convs) {
+    for ParameterShape {
+        name: tensor,
+        shape: expected,
+        ..
+    } in graph.parameters()
+    {
         match unexpected.remove(tensor.as_str()) {
             None => {
                 return Err(WeightsError::MissingTensor {

@@ -11,7 +11,7 @@ use super::{Forward, Network, Placed, Program};
 use crate::Error;
 use crate::device::{Device, Recording};
 use crate::kernels::{CopyRows, Fill, Tensor, View};
-use crate::net::{self, Edge, NodeId, Op, ReceptiveField};
+use crate::net::{self, NodeId, ReceptiveField};
 use crate::objective::{Band, Gathered, Loss, Saved, Term};
 
 /// How an image is cut.
@@ -312,25 +312,10 @@ impl Bands {
     }
 }
 
-/// What a unit of the layer sees; `None` where that depends on the image's size.
+/// What a unit of the layer sees of the image's rows; `None` where that depends on the image's size.
 fn field(network: &net::Network, node: NodeId) -> Option<ReceptiveField> {
-    let mut needed = vec![node];
-    while let Some(id) = needed.pop() {
-        let node = network.node(id);
-        // The top of a tile sees its bottom.
-        let wraps = matches!(
-            node.op,
-            Op::Pad {
-                edge: Edge::Wrap,
-                ..
-            }
-        );
-        if wraps || matches!(node.op, Op::AdaptiveAvgPool { .. } | Op::GlobalAvgPool) {
-            return None;
-        }
-        needed.extend(&node.inputs);
-    }
-    network.receptive_field(node)
+    let [rows, _] = network.receptive_field(node)?;
+    network.graph().is_local(node).then_some(rows)
 }
 
 /// Numbers of bands that are tried, fewest first.

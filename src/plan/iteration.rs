@@ -17,7 +17,7 @@ pub const RING_ROWS: u32 = 64;
 /// A term at the layer that it reads.
 #[derive(Debug)]
 pub struct Placed {
-    /// The layer; node 0 is the image.
+    /// The layer; the network's input is the image.
     pub node: NodeId,
     /// The term.
     pub term: Box<dyn Term>,
@@ -193,7 +193,7 @@ impl Iteration {
     /// Plans one iteration: the image from its parameters, forward pass, losses, backward pass, filters of the gradient,
     /// optimizer step, projections, record of the losses.
     ///
-    /// Terms of node 0 read the image itself; all others what the network sees of it after the transformations.
+    /// Terms of the network's input read the image itself; all others what the network sees of it after the transformations.
     ///
     /// # Errors
     /// [`Error::Net`] where the image is too small for a layer; [`Error::Plan`] where no term depends on the image.
@@ -232,7 +232,7 @@ impl Iteration {
             .terms
             .iter()
             .zip((0..).map(loss))
-            .partition(|(placed, _)| placed.node == NodeId(0));
+            .partition(|(placed, _)| placed.node == problem.network.graph().input());
         let mut gradient = None;
         if !of_layers.is_empty() {
             let from_network = if problem.bands > 1 {

@@ -9,6 +9,7 @@ mod iteration;
 mod memory;
 mod network;
 mod passes;
+mod placed;
 mod precision;
 mod program;
 mod stored;

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use crate::Error;
 use crate::device::{Device, Given, Kind};
 use crate::kernels::View;
-use crate::kernels::conv::{pack_weights, pack_weights_backward};
+use crate::layer::{Arrange, ParameterBuffers, Role};
 use crate::net;
 
 use super::Precision;
@@ -21,18 +21,11 @@ struct Inner {
     device: Device,
     graph: Arc<net::Network>,
     precision: Precision,
-    weights: Weights,
+    arranged: Arranged,
 }
 
-/// The weights by convolution; networks that differ in padding, pools or precision only have them in common.
-type Weights = Arc<Mutex<HashMap<(usize, Part, Precision), Given>>>;
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-enum Part {
-    Forward,
-    Backward,
-    Bias,
-}
+/// The parameters on the device; networks that differ in padding, pools or precision only have them in common.
+type Arranged = Arc<Mutex<HashMap<(String, Role, Precision), Given>>>;
 
 impl std::fmt::Debug for Network {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -56,7 +49,7 @@ impl Network {
             device: device.clone(),
             graph: Arc::new(graph),
             precision: Precision::default(),
-            weights: Weights::default(),
+            arranged: Arranged::default(),
         }))
     }
 
@@ -65,7 +58,7 @@ impl Network {
         let mut inner = Inner {
             device: self.0.device.clone(),
             graph: Arc::clone(&self.0.graph),
-            weights: Arc::clone(&self.0.weights),
+            arranged: Arc::clone(&self.0.arranged),
             ..*self.0
         };
         change(&mut inner);
@@ -111,69 +104,47 @@ impl Network {
     pub fn device(&self) -> &Device {
         &self.0.device
     }
-
-    /// The packed weights and the bias of convolution `index`.
-    pub(super) fn forward(&self, index: usize) -> (Given, Given) {
-        (
-            self.part(index, Part::Forward),
-            self.part(index, Part::Bias),
-        )
-    }
-
-    /// The rotated, transposed weights of convolution `index`.
-    pub(super) fn backward(&self, index: usize) -> Given {
-        self.part(index, Part::Backward)
-    }
-
-    /// Packed and uploaded when a program that reads it gets its memory.
-    fn part(&self, index: usize, part: Part) -> Given {
-        let precision = match part {
-            Part::Forward | Part::Backward => self.0.precision,
-            Part::Bias => Precision::F32,
-        };
-        let mut weights = self
-            .0
-            .weights
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        let given = weights.entry((index, part, precision)).or_insert_with(|| {
-            let conv = &self.0.graph.convs[index];
-            let kind = match part {
-                Part::Bias => Kind::Real,
-                Part::Forward => precision.of_weights(&conv.weight),
-                Part::Backward => precision.of_weights_backward(&conv.weight),
-            };
-            let (rows, columns) = (
-                conv.in_channels.next_multiple_of(4),
-                conv.out_channels.next_multiple_of(4),
-            );
-            let len = match part {
-                Part::Forward | Part::Backward => conv.kernel * conv.kernel * rows * columns,
-                Part::Bias => columns,
-            };
-            let (device, convs) = (self.0.device.clone(), Arc::clone(&self.0.graph.convs));
-            Given::made_by(kind, len as usize, move || {
-                let conv = &convs[index];
-                let label = format!("{} {part:?}", conv.name);
-                device.buffer_of(&label, kind, &part.packed(conv))
-            })
-        });
-        given.clone()
-    }
 }
 
-impl Part {
-    /// The numbers of a convolution as kernels read them.
-    fn packed(self, conv: &net::ConvWeights) -> Vec<f32> {
-        let (out, input, kernel) = (conv.out_channels, conv.in_channels, conv.kernel);
-        match self {
-            Self::Forward => pack_weights(&conv.weight, out, input, kernel),
-            Self::Backward => pack_weights_backward(&conv.weight, out, input, kernel),
-            Self::Bias => {
-                let mut bias = conv.bias.clone();
-                bias.resize(out.next_multiple_of(4) as usize, 0.0);
-                bias
-            }
+impl ParameterBuffers for Network {
+    fn arranged(
+        &self,
+        name: &str,
+        role: Role,
+        len: usize,
+        arrange: Arrange,
+    ) -> Result<Given, Error> {
+        let precision = match role {
+            Role::Forward | Role::Backward => self.0.precision,
+            Role::Exact => Precision::F32,
+        };
+        let key = (name.to_owned(), role, precision);
+        let mut known = self
+            .0
+            .arranged
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        if let Some(given) = known.get(&key) {
+            return Ok(given.clone());
         }
+        let parameter = self.0.graph.parameters().get(name).ok_or_else(|| {
+            Error::Plan(format!(
+                "a layer asks for `{name}`, which is none of its parameters"
+            ))
+        })?;
+        let kind = match role {
+            Role::Exact => Kind::Real,
+            Role::Forward => precision.of_weights(&parameter.values),
+            Role::Backward => precision.of_weights_backward(&parameter.values),
+        };
+        let (device, graph) = (self.0.device.clone(), Arc::clone(&self.0.graph));
+        let name = name.to_owned();
+        let given = Given::made_by(kind, len, move || {
+            let parameter = graph.parameters().get(&name);
+            let values = parameter.map_or(&[][..], |parameter| &parameter.values);
+            device.buffer_of(&format!("{name} {role:?}"), kind, &arrange(values))
+        });
+        known.insert(key, given.clone());
+        Ok(given)
     }
 }

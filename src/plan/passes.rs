@@ -2,15 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
+use super::placed::Placement;
 use super::{Gradient, Network};
 use crate::Error;
 use crate::device::{Kind, Recording, ValueId};
-use crate::kernels::{
-    AdaptiveAvgPool, AdaptiveAvgPoolBackward, Affine, AvgPool, AvgPoolBackward, Conv, Lrn,
-    LrnBackward, MAX_SIDE, MaxPool, MaxPoolBackward, Pad, PadBackward, Relu, ReluBackward, Softmax,
-    SoftmaxBackward, Tensor, View, record_conv,
-};
-use crate::net::{Edge, Node, NodeId, Op, Shape};
+use crate::kernels::{MAX_SIDE, Tensor, View};
+use crate::layer::{BackwardPass, ForwardPass};
+use crate::net::{Node, NodeId, Shape};
 
 /// What the forward pass leaves behind: every layer's tensor, and what its backward pass needs.
 #[derive(Debug)]
@@ -19,11 +17,13 @@ pub struct Forward<'a> {
     /// Nodes on the way to a wanted one, in topological order.
     pub(super) needed: BTreeSet<NodeId>,
     pub(super) tensors: HashMap<NodeId, Tensor>,
+    /// Which layers are computed in their place in a concatenation.
+    pub(super) placement: Placement,
     /// Layers that the backward pass reads, where they are stored otherwise for it, and those that it computes once more.
     pub(super) stored: HashMap<NodeId, Tensor>,
     pub(super) repeated: BTreeSet<NodeId>,
     /// ReLU masks, pooling argmaxes and masks of maxima.
-    pub(super) words: HashMap<NodeId, ValueId>,
+    pub(super) saved: HashMap<NodeId, Vec<ValueId>>,
     /// Nodes computed by a convolution before them, and that convolution: ReLUs, and max pools behind these.
     pub(super) fused: BTreeMap<NodeId, NodeId>,
 }
@@ -46,6 +46,7 @@ impl<'a> Forward<'a> {
         mut visit: impl FnMut(&mut Recording, NodeId, Tensor),
     ) -> Result<Self, Error> {
         let graph = network.graph();
+        let input = graph.input();
         if image.view.h.max(image.view.w) > MAX_SIDE {
             return Err(Error::Plan(format!(
                 "an image of {}×{} pixels is too long: at most {MAX_SIDE} along either side",
@@ -56,25 +57,26 @@ impl<'a> Forward<'a> {
             graph.shape(*id, image.view.h, image.view.w)?;
         }
         let shapes = graph.shapes(image.view.h, image.view.w);
-        let mut needed: BTreeSet<NodeId> = wanted.iter().copied().chain([NodeId(0)]).collect();
-        for index in (0..graph.nodes.len()).rev() {
-            if needed.contains(&NodeId(index)) {
-                needed.extend(graph.nodes[index].inputs.iter().copied());
+        let mut needed: BTreeSet<NodeId> = wanted.iter().copied().chain([input]).collect();
+        for id in graph.graph().ids().rev() {
+            if needed.contains(&id) {
+                needed.extend(graph.node(id).inputs.iter().copied());
             }
         }
         let mut pass = Self {
             network,
+            placement: Placement::new(graph, &needed),
             needed,
             tensors: HashMap::new(),
             stored: HashMap::new(),
             repeated: BTreeSet::new(),
-            words: HashMap::new(),
+            saved: HashMap::new(),
             fused: BTreeMap::new(),
         };
-        pass.tensors.insert(NodeId(0), image);
-        pass.place_concatenations(recording, &shapes, image.view.n, keep);
+        pass.tensors.insert(input, image);
+        pass.place(recording, &shapes, image.view.n, keep);
         for id in pass.needed.clone() {
-            if id == NodeId(0) {
+            if id == input {
                 if wanted.contains(&id) {
                     visit(recording, id, image);
                 }
@@ -83,17 +85,9 @@ impl<'a> Forward<'a> {
             if pass.fused.contains_key(&id) {
                 continue;
             }
-            let node = graph.node(id);
-            // The ReLU behind a convolution that nobody else reads is computed by the convolution.
-            let relu = match node.op {
-                Op::Conv { .. } if !wanted.contains(&id) => pass.only_relu_after(id),
-                _ => None,
-            };
-            // And so is the pool behind that, where the kernel knows both.
-            let pool = relu
-                .filter(|relu| !wanted.contains(relu))
-                .and_then(|relu| pass.only_pool_after(id, relu, &shapes));
-            let out = pool.or(relu).unwrap_or(id);
+            let group = pass.group(id, wanted, &shapes);
+            let out = group.out();
+            let node = graph.node(out);
             let shape = shapes[out.0].ok_or_else(|| {
                 Error::Plan(format!(
                     "layer `{}` has no size at {}×{}",
@@ -103,18 +97,13 @@ impl<'a> Forward<'a> {
             let view = View::new(image.view.n, shape.height, shape.width, shape.channels);
             let y = match pass.tensors.get(&out) {
                 Some(placed) => *placed,
-                None if keep.contains(&out) => {
-                    Tensor::persistent(recording, &graph.node(out).name, view)
-                }
+                None if keep.contains(&out) => Tensor::persistent(recording, &node.name, view),
                 None => pass.layer(recording, out, view),
             };
             pass.tensors.insert(out, y);
-            pass.fused
-                .extend(relu.into_iter().chain(pool).map(|fused| (fused, id)));
-            match pool {
-                Some(pool) => pass.record_pooled(recording, node, pool, y)?,
-                None => pass.record_node(recording, id, node, relu, y)?,
-            }
+            let saved = pass.record_group(recording, &group, y)?;
+            pass.saved.insert(out, saved);
+            pass.fused.extend(group.behind().map(|fused| (fused, id)));
             if wanted.contains(&out) {
                 visit(recording, out, y);
             }
@@ -125,18 +114,8 @@ impl<'a> Forward<'a> {
         Ok(pass)
     }
 
-    /// What adds up to the gradient of a layer, in as many bits as the layer; that of the image always in f32.
-    fn gradient(&self, id: NodeId) -> Gradient {
-        let view = self.tensors[&id].view;
-        let kind = match id {
-            NodeId(0) => Kind::Real,
-            _ => self.network.precision().of_gradient(view),
-        };
-        Gradient::new(view, kind, &self.network.graph().node(id).name)
-    }
-
-    /// Gives every input of a concatenation its slice of the result, so that it is written in place.
-    fn place_concatenations(
+    /// Gives every concatenation its tensor, and those of its inputs that are computed in place their slices of it.
+    fn place(
         &mut self,
         recording: &mut Recording,
         shapes: &[Option<Shape>],
@@ -144,196 +123,64 @@ impl<'a> Forward<'a> {
         keep: &[NodeId],
     ) {
         let graph = self.network.graph();
-        for id in &self.needed {
-            let node = graph.node(*id);
-            let (Op::Concat, Some(shape)) = (node.op, shapes[id.0]) else {
+        for (whole, parts) in self.placement.wholes() {
+            let Some(shape) = shapes[whole.0] else {
                 continue;
             };
             let view = View::new(n, shape.height, shape.width, shape.channels);
-            let whole = if keep.contains(id) || node.inputs.iter().any(|i| keep.contains(i)) {
-                Tensor::persistent(recording, &node.name, view)
+            let name = &graph.node(whole).name;
+            let is_kept = |id: NodeId| keep.contains(&id);
+            let y = if is_kept(whole) || parts.iter().any(|part| is_kept(part.node)) {
+                Tensor::persistent(recording, name, view)
+            } else if self.placement.is_read_in_parts(graph, &self.needed, whole) {
+                Tensor::transient(recording, name, view)
             } else {
-                self.layer(recording, *id, view)
+                self.layer(recording, whole, view)
             };
-            self.tensors.insert(*id, whole);
-            let mut first = 0;
-            for input in &node.inputs {
-                let channels = graph.node(*input).channels;
-                self.tensors.insert(*input, whole.slice(first, channels));
-                first += channels;
+            self.tensors.insert(whole, y);
+            for part in parts {
+                let channels = graph.node(part.node).channels;
+                self.tensors
+                    .insert(part.node, y.slice(part.first, channels));
             }
         }
     }
 
-    fn record_node(
-        &mut self,
-        recording: &mut Recording,
-        id: NodeId,
-        node: &Node,
-        relu: Option<NodeId>,
-        y: Tensor,
-    ) -> Result<(), Error> {
-        let label = node.name.as_str();
-        let x = node.inputs.first().map(|i| self.tensors[i]);
-        let Some(x) = x else { return Ok(()) };
-        match node.op {
-            Op::Input | Op::Concat => {}
-            Op::Normalize { scale, bias } => {
-                let [r, g, b] = scale;
-                let [br, bg, bb] = bias;
-                let affine = Affine {
-                    x: x.view,
-                    y: y.view,
-                    scale: [r, g, b, 0.0],
-                    bias: [br, bg, bb, 0.0],
-                    accumulate: false,
-                };
-                recording.call(label, affine, &[x.value, y.value]);
-            }
-            Op::Conv { .. } => {
-                let mask = relu.map(|relu| self.mask(recording, relu, y.view.mask_len()));
-                self.record_conv(recording, node, mask, y)?;
-            }
-            Op::Relu => {
-                let mask = self.mask(recording, id, y.view.mask_len());
-                recording.call(
-                    label,
-                    Relu {
-                        x: x.view,
-                        y: y.view,
-                    },
-                    &[x.value, y.value, mask],
-                );
-            }
-            Op::MaxPool {
-                kernel,
-                stride,
-                pad,
-                ..
-            } => {
-                let pool = MaxPool {
-                    x: x.view,
-                    y: y.view,
-                    kernel,
-                    stride,
-                    pad,
-                };
-                let argmax = self.mask(recording, id, pool.argmax_len());
-                recording.call(label, pool, &[x.value, y.value, argmax]);
-            }
-            Op::Pad { before, edge, .. } => {
-                let pad = Pad {
-                    x: x.view,
-                    y: y.view,
-                    before,
-                    wrap: edge == Edge::Wrap,
-                };
-                recording.call(label, pad, &[x.value, y.value]);
-            }
-            Op::AvgPool {
-                kernel,
-                stride,
-                pad,
-                scale,
-                ..
-            } => {
-                recording.call(
-                    label,
-                    AvgPool {
-                        x: x.view,
-                        y: y.view,
-                        kernel,
-                        stride,
-                        pad,
-                        scale,
-                    },
-                    &[x.value, y.value],
-                );
-            }
-            Op::AdaptiveAvgPool { .. } | Op::GlobalAvgPool => {
-                recording.call(
-                    label,
-                    AdaptiveAvgPool {
-                        x: x.view,
-                        y: y.view,
-                    },
-                    &[x.value, y.value],
-                );
-            }
-            Op::Lrn {
-                size,
-                alpha,
-                beta,
-                k,
-            } => {
-                recording.call(
-                    label,
-                    Lrn {
-                        x: x.view,
-                        y: y.view,
-                        size,
-                        alpha,
-                        beta,
-                        k,
-                    },
-                    &[x.value, y.value],
-                );
-            }
-            Op::Softmax => recording.call(
-                label,
-                Softmax {
-                    x: x.view,
-                    y: y.view,
-                },
-                &[x.value, y.value],
-            ),
-        }
-        Ok(())
+    /// The inputs of a node, as the layers behind them read them.
+    fn inputs(&self, node: &Node) -> Vec<Tensor> {
+        node.inputs
+            .iter()
+            .map(|input| self.tensors[input])
+            .collect()
     }
 
-    /// Records a convolution, with its ReLU where there is the mask of one to be written.
-    pub(super) fn record_conv(
+    /// Lets a layer record its forward pass with `record`.
+    pub(super) fn forward_pass<T>(
         &self,
         recording: &mut Recording,
         node: &Node,
-        mask: Option<ValueId>,
+        label: &str,
         y: Tensor,
-    ) -> Result<(), Error> {
-        let Op::Conv {
-            kernel,
-            stride,
-            pad,
-            weights,
-        } = node.op
-        else {
-            return Ok(());
-        };
-        let label = node.name.as_str();
-        let x = self.tensors[&node.inputs[0]];
-        let (w, bias) = self.network.forward(weights);
-        let (w, bias) = (recording.given(label, w), recording.given(label, bias));
-        let conv = Conv {
-            stride,
-            pad,
-            bias: true,
-            relu: mask.is_some(),
-            ..Conv::new(x.view, y.view, kernel)
-        };
-        let values = [x.value, w, y.value, bias].into_iter();
-        record_conv(
+        record: impl FnOnce(&mut ForwardPass<'_>) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        record(&mut ForwardPass {
             recording,
             label,
-            conv,
-            &values.chain(mask).collect::<Vec<_>>(),
-        );
-        Ok(())
+            x: &self.inputs(node),
+            y,
+            parameters: self.network,
+        })
     }
 
-    pub(super) fn mask(&mut self, recording: &mut Recording, id: NodeId, len: usize) -> ValueId {
-        let name = &self.network.graph().node(id).name;
-        let value = recording.transient(format!("{name} mask"), Kind::Word, len);
-        self.words.insert(id, value);
-        value
+    /// What adds up to the gradient of a layer, in as many bits as the layer; that of the image always in f32.
+    fn gradient(&self, id: NodeId) -> Gradient {
+        let view = self.tensors[&id].view;
+        let kind = if id == self.network.graph().input() {
+            Kind::Real
+        } else {
+            self.network.precision().of_gradient(view)
+        };
+        Gradient::new(view, kind, &self.network.graph().node(id).name)
     }
 
     /// Records the backward pass down to the image. `inject` is called for every layer once all gradients from the
@@ -351,7 +198,6 @@ impl<'a> Forward<'a> {
         let graph = self.network.graph();
         let mut gradients: HashMap<NodeId, Gradient> = HashMap::new();
         for id in self.needed.iter().rev().copied() {
-            let node = graph.node(id);
             if !self.tensors.contains_key(&id) {
                 // Inside fused nodes: the last one's turn has recorded the backward pass of all.
                 continue;
@@ -367,180 +213,70 @@ impl<'a> Forward<'a> {
                 // Nothing above depends on it, such as a layer that only the forward pass of a term reads.
                 continue;
             };
-            if id == NodeId(0) {
+            if id == graph.input() {
                 return Ok(dy);
             }
-            if node.op == Op::Concat {
-                let mut first = 0;
-                for input in &node.inputs {
-                    let channels = graph.node(*input).channels;
-                    let slice = Gradient::written(dy.slice(first, channels));
-                    let taken = gradients.insert(*input, slice).is_some();
-                    debug_assert!(!taken, "a concatenation's input has one consumer");
-                    first += channels;
+            // The inputs of fused nodes are the convolution's.
+            let first = self.conv_of(id);
+            let mut offset = 0;
+            for (place, input) in graph.node(first).inputs.iter().copied().enumerate() {
+                let (own, channels) = (offset, graph.node(input).channels);
+                offset += channels;
+                if self.placement.whole(input) == Some(id) && !gradients.contains_key(&input) {
+                    // Nobody needs the whole gradient any more: what else adds to the input's adds to its slice.
+                    gradients.insert(input, Gradient::written(dy.slice(own, channels)));
+                    continue;
                 }
-                continue;
-            }
-            // The input of fused nodes is the convolution's.
-            let conv = self.fused.get(&id).map(|conv| graph.node(*conv));
-            let mask = conv.map(|_| self.words[&id]);
-            let Some(input) = conv.unwrap_or(node).inputs.first().copied() else {
-                continue;
-            };
-            let below = gradients
-                .entry(input)
-                .or_insert_with(|| self.gradient(input));
-            let (dx, accumulate) = below.target(recording);
-            match (conv, node.op) {
-                (Some(conv), Op::MaxPool { .. }) => {
-                    self.record_unpooled(recording, conv, id, dy, dx, accumulate)?;
-                }
-                _ => {
-                    let node = conv.unwrap_or(node);
-                    self.record_node_backward(recording, id, node, mask, dy, dx, accumulate)?;
-                }
+                let below = gradients
+                    .entry(input)
+                    .or_insert_with(|| self.gradient(input));
+                let target = below.target(recording);
+                self.record_node_backward(recording, id, place, dy, target)?;
             }
         }
         Err(Error::Plan("no term depends on the image".to_string()))
     }
 
-    #[expect(
-        clippy::too_many_arguments,
-        reason = "one node of the pass with everything its kernel binds"
-    )]
+    /// Records the gradient with respect to input number `place` of a node, or of the convolution that computes it.
     fn record_node_backward(
         &self,
         recording: &mut Recording,
         id: NodeId,
-        node: &Node,
-        masked: Option<ValueId>,
+        place: usize,
         dy: Tensor,
-        dx: Tensor,
-        accumulate: bool,
+        (dx, accumulate): (Tensor, bool),
     ) -> Result<(), Error> {
-        let label = format!("backward {}", node.name);
-        let (gy, gx) = (dy.view, dx.view);
-        match node.op {
-            Op::Input | Op::Concat => {}
-            Op::Normalize {
-                scale: [r, g, b], ..
-            } => {
-                let affine = Affine {
-                    x: gy,
-                    y: gx,
-                    scale: [r, g, b, 0.0],
-                    bias: [0.0; 4],
-                    accumulate,
-                };
-                recording.call(label, affine, &[dy.value, dx.value]);
-            }
-            Op::Conv {
-                kernel,
-                stride,
-                pad,
-                weights,
-            } => {
-                let w = recording.given(&label, self.network.backward(weights));
-                let conv = Conv {
-                    pad: kernel - 1 - pad,
-                    input_dilation: stride,
-                    masked: masked.is_some(),
-                    accumulate,
-                    ..Conv::new(gy, gx, kernel)
-                };
-                let values: Vec<_> = [dy.value, w, dx.value].into_iter().chain(masked).collect();
-                record_conv(recording, label, conv, &values);
-            }
-            Op::Relu => {
-                let relu = ReluBackward {
-                    dy: gy,
-                    dx: gx,
-                    accumulate,
-                };
-                recording.call(label, relu, &[dy.value, self.words[&id], dx.value]);
-            }
-            Op::MaxPool {
-                kernel,
-                stride,
-                pad,
-                ..
-            } => {
-                let pool = MaxPoolBackward {
-                    dy: gy,
-                    dx: gx,
-                    kernel,
-                    stride,
-                    pad,
-                    accumulate,
-                };
-                recording.call(label, pool, &[dy.value, self.words[&id], dx.value]);
-            }
-            Op::Pad { before, edge, .. } => {
-                let pad = PadBackward {
-                    dy: gy,
-                    dx: gx,
-                    before,
-                    wrap: edge == Edge::Wrap,
-                    accumulate,
-                };
-                recording.call(label, pad, &[dy.value, dx.value]);
-            }
-            Op::AvgPool {
-                kernel,
-                stride,
-                pad,
-                scale,
-                ..
-            } => {
-                let pool = AvgPoolBackward {
-                    dy: gy,
-                    dx: gx,
-                    kernel,
-                    stride,
-                    pad,
-                    scale,
-                    accumulate,
-                };
-                recording.call(label, pool, &[dy.value, dx.value]);
-            }
-            Op::AdaptiveAvgPool { .. } | Op::GlobalAvgPool => {
-                let pool = AdaptiveAvgPoolBackward {
-                    dy: gy,
-                    dx: gx,
-                    accumulate,
-                };
-                recording.call(label, pool, &[dy.value, dx.value]);
-            }
-            Op::Lrn {
-                size,
-                alpha,
-                beta,
-                k,
-            } => {
-                let x = self.tensor(node.inputs[0]);
-                let lrn = LrnBackward {
-                    x: x.view,
-                    dy: gy,
-                    dx: gx,
-                    size,
-                    alpha,
-                    beta,
-                    k,
-                    accumulate,
-                };
-                recording.call(label, lrn, &[x.value, dy.value, dx.value]);
-            }
-            Op::Softmax => {
-                let y = self.tensor(id);
-                let softmax = SoftmaxBackward {
-                    y: y.view,
-                    dy: gy,
-                    dx: gx,
-                    accumulate,
-                };
-                recording.call(label, softmax, &[y.value, dy.value, dx.value]);
-            }
+        let graph = self.network.graph();
+        let node = graph.node(self.conv_of(id));
+        let channels: Vec<u32> = node
+            .inputs
+            .iter()
+            .map(|x| graph.node(*x).channels)
+            .collect();
+        let x: Vec<Tensor> = if node.layer.reads_input() {
+            node.inputs
+                .iter()
+                .map(|input| self.tensor(*input))
+                .collect()
+        } else {
+            Vec::new()
+        };
+        let mut pass = BackwardPass {
+            recording,
+            label: &format!("backward {}", node.name),
+            dy,
+            dx,
+            accumulate,
+            channels: &channels,
+            saved: &self.saved[&id],
+            parameters: self.network,
+            x: &x,
+            y: node.layer.reads_output().then(|| self.tensor(id)),
+        };
+        if self.fused.contains_key(&id) {
+            self.record_fused_backward(&mut pass, id)
+        } else {
+            node.layer.backward(&mut pass, place)
         }
-        Ok(())
     }
 }

@@ -2,9 +2,10 @@
 
 use crate::Error;
 use crate::device::{Device, Home, Recording, ValueId};
-use crate::kernels::{MAX_TENSOR_BYTES, Tensor};
+use crate::kernels::{MAX_TENSOR_BYTES, Tensor, View};
+use crate::net::NodeId;
 
-use super::Layout;
+use super::{Forward, Layout, Network};
 
 /// Kernel calls that run one after the other, once or again and again.
 #[derive(Debug)]
@@ -58,6 +59,23 @@ impl Program {
             layout,
             outputs,
         }
+    }
+
+    /// The forward pass of a network, for reading layers back: the program, the image, to be filled, and the `wanted` layers.
+    ///
+    /// # Errors
+    /// [`Error::Net`] where the image is too small for a layer.
+    pub fn forward(
+        network: &Network,
+        image: View,
+        wanted: &[NodeId],
+    ) -> Result<(Self, Tensor, Vec<Tensor>), Error> {
+        let mut recording = Recording::new();
+        let image = Tensor::persistent(&mut recording, "image", image);
+        let forward =
+            Forward::record(&mut recording, network, image, wanted, wanted, |_, _, _| ())?;
+        let layers = wanted.iter().map(|node| forward.tensor(*node)).collect();
+        Ok((Self::new(recording, []), image, layers))
     }
 
     /// The output of that name.

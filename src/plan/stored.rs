@@ -8,7 +8,7 @@ use super::Forward;
 use crate::Error;
 use crate::device::{Kind, Recording};
 use crate::kernels::{CopyRows, Tensor, View};
-use crate::net::{NodeId, Op};
+use crate::net::NodeId;
 
 /// Channels of the picture, and of what is made of it alone.
 const FEW: u32 = 4;
@@ -44,8 +44,8 @@ impl Forward<'_> {
     pub(super) fn store(&mut self, recording: &mut Recording, id: NodeId, wanted: bool) {
         let graph = self.network.graph();
         let node = graph.node(id);
-        let is_lrn = |consumer| matches!(graph.node(consumer).op, Op::Lrn { .. });
-        let is_read = node.op == Op::Softmax || self.consumers(id).any(is_lrn);
+        let reads = |consumer| graph.node(consumer).layer.reads_input();
+        let is_read = node.layer.reads_output() || self.consumers(id).any(reads);
         let x = self.tensors[&id];
         let view = whole(x.view);
         let kind = self.network.kind_of(id, view);
@@ -71,33 +71,20 @@ impl Forward<'_> {
 
     /// Whether a layer has as many pixels as the picture, where memory is needed most, and is a convolution of few channels.
     fn is_little_work(&self, id: NodeId) -> bool {
-        let (image, y) = (self.tensors[&NodeId(0)].view, self.tensors[&id].view);
-        let conv = self.network.graph().node(self.conv_of(id));
-        let few = |input: &NodeId| self.tensors[input].view.c <= FEW;
-        matches!(conv.op, Op::Conv { .. })
-            && conv.inputs.iter().all(few)
+        let image = self.tensors[&self.network.graph().input()].view;
+        let y = self.tensors[&id].view;
+        self.is_narrow_conv(id, FEW)
             && u64::from(y.h) * u64::from(y.w) >= u64::from(image.h) * u64::from(image.w)
-    }
-
-    /// The convolution that computes a layer, if one does; else the layer.
-    fn conv_of(&self, id: NodeId) -> NodeId {
-        *self.fused.get(&id).unwrap_or(&id)
     }
 
     /// Records a layer of [`Forward::repeated`] once more, stored for the backward pass. The units that pass a gradient stay those of the
     /// forward pass: another kernel may round some sums near 0 to the other side.
     pub(super) fn repeat(&self, recording: &mut Recording, id: NodeId) -> Result<Tensor, Error> {
         let view = whole(self.tensors[&id].view);
-        let conv = self.conv_of(id);
-        let (node, relu) = (self.network.graph().node(conv), (conv != id).then_some(id));
         let kind = self.network.kind_of(id, view);
-        let label = format!("{} again", node.name);
-        let y = Tensor::stored(recording, &label, view, kind);
-        let mask = relu.map(|_| {
-            let label = format!("{label} mask");
-            recording.transient(label, Kind::Word, view.mask_len())
-        });
-        self.record_conv(recording, node, mask, y)?;
+        let name = &self.network.graph().node(self.conv_of(id)).name;
+        let y = Tensor::stored(recording, format!("{name} again"), view, kind);
+        self.record_again(recording, id, y)?;
         Ok(y)
     }
 }

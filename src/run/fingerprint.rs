@@ -17,11 +17,12 @@ impl Fingerprint {
 
     /// Of a network's architecture, preprocessing and weights.
     pub fn of_network(graph: &net::Network) -> Self {
-        let kind = format!("{} {:?}", graph.architecture, graph.preprocessing);
-        let numbers = graph
-            .convs
-            .iter()
-            .flat_map(|c| c.weight.iter().chain(&c.bias));
+        let layers = match graph.architecture {
+            Some(architecture) => architecture.name().to_owned(),
+            None => format!("{:?}", graph.graph()),
+        };
+        let kind = format!("{layers} {:?}", graph.preprocessing);
+        let numbers = graph.parameters().iter().flat_map(|p| &p.values);
         Self::of(
             kind.bytes()
                 .map(u32::from)

@@ -13,7 +13,7 @@ const EXACT_TOLERANCE: f64 = 1e-5;
 pub(super) fn test(gpu: &Gpu, tile: u32, exact: bool) -> Result<bool, DeviceError> {
     let (x, y) = (View::new(1, 11, 21, 508), View::new(1, 11, 21, 36));
     let conv = Conv {
-        pad: 1,
+        pad: [1; 2],
         ..Conv::new(x, y, 3)
     };
     let (factors, tolerance) = if exact {

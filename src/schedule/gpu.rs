@@ -293,7 +293,7 @@ pub(super) fn measured_gflops(gpu: &Gpu) -> Result<f64, DeviceError> {
     gpu.rate_or_measure(|| {
         let view = View::new(1, 64, 64, 64);
         let conv = Conv {
-            pad: 1,
+            pad: [1; 2],
             ..Conv::new(view, view, 3)
         };
         let Some(kernel) = Conv3x3::serve(conv) else {

@@ -12,16 +12,17 @@
 // instead of two, where their number is odd. BROADCAST is the adapter's: subgroups of 8, in which a load costs as much as
 // many multiply-adds; all 8 must then reach every load of weights.
 //
-// w: [k·k·4·x.quads, y.quads] vec4s, row (ky·k + kx)·4·x.quads + ci; image n's begin n·image_weights vec4s further on
-// (0: all images share them); bias: [y.quads] vec4s.
+// w: [kh·kw·4·x.quads, y.quads] vec4s, row (ky·kw + kx)·4·x.quads + ci; image n's begin n·image_weights vec4s further
+// on (0: all images share them); bias: [y.quads] vec4s.
 struct Params {
     origin: vec4<u32>,
     x: View,
     y: View,
-    kernel: u32,
-    stride: u32,
-    pad: u32,
-    input_dilation: u32,
+    // Of rows and of columns; so the next three.
+    kernel: vec2<u32>,
+    stride: vec2<u32>,
+    pad: vec2<u32>,
+    input_dilation: vec2<u32>,
     alpha: f32,
     image_weights: u32,
 }

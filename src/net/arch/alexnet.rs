@@ -3,8 +3,25 @@
 //!
 //! `convN` is before its ReLU, `reluN` after it; pools are `pool1`, `pool2` and `pool5`.
 
-use super::super::Op;
-use super::super::graph::{Graph, Window, window};
+use super::super::{GraphBuilder, NodeId};
+use super::{Defaults, Known};
+use crate::layer::Window;
+
+pub(super) const ALEXNET: Known = Known {
+    name: "alexnet",
+    build,
+    classes_tensor: "classifier.6.bias",
+    defaults: Defaults {
+        style: &[
+            ("relu1", 1.0),
+            ("relu2", 1.0),
+            ("relu3", 1.0),
+            ("relu4", 1.0),
+        ],
+        content: &[("relu4", 0.3)],
+        dream: &[("relu5", 1.0)],
+    },
+};
 
 struct Block {
     number: u32,
@@ -26,35 +43,29 @@ const fn block(number: u32, index: u32, channels: u32, window: Window, pool: boo
 }
 
 const BLOCKS: [Block; 5] = [
-    block(1, 0, 64, window(11, 4, 2), true),
-    block(2, 3, 192, window(5, 1, 2), true),
-    block(3, 6, 384, window(3, 1, 1), false),
-    block(4, 8, 256, window(3, 1, 1), false),
-    block(5, 10, 256, window(3, 1, 1), true),
+    block(1, 0, 64, Window::square(11, 4, 2), true),
+    block(2, 3, 192, Window::square(5, 1, 2), true),
+    block(3, 6, 384, Window::square(3, 1, 1), false),
+    block(4, 8, 256, Window::square(3, 1, 1), false),
+    block(5, 10, 256, Window::square(3, 1, 1), true),
 ];
 
-pub(super) fn alexnet(classes: u32) -> Graph {
-    let mut graph = Graph::new();
-    let mut x = graph.normalized();
+fn build(graph: &mut GraphBuilder, image: NodeId, classes: u32) {
+    let mut x = image;
     for block in BLOCKS {
         let n = block.number;
         let place = |offset| format!("features.{}", block.index + offset);
-        x = graph.conv(
-            x,
-            &format!("conv{n}"),
-            &place(0),
-            block.channels,
-            block.window,
-        );
-        x = graph.relu(x, &format!("relu{n}"));
+        let name = format!("conv{n}");
+        x = graph.conv(&name, x, &place(0), block.channels, block.window);
+        x = graph.relu(&format!("relu{n}"), x);
         graph.alias(x, [place(1)]);
         if block.pool {
-            x = graph.max_pool(x, &format!("pool{n}"), window(3, 2, 0), false);
+            x = graph.max_pool(&format!("pool{n}"), x, Window::square(3, 2, 0));
             graph.alias(x, [place(2)]);
         }
     }
-    x = graph.map(x, "avgpool", Op::AdaptiveAvgPool { out: 6 });
+    x = graph.adaptive_avg_pool("avgpool", x, [6; 2]);
     // The dropout before the first linear layer, which does nothing here.
     graph.alias(x, ["classifier.0"]);
-    super::linear_head(graph, x, 6, [1, 4, 6], classes)
+    super::linear_head(graph, x, 6, [1, 4, 6], classes);
 }

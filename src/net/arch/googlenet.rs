@@ -7,8 +7,26 @@
 //! `mixed4c_5x5_bottleneck_pre_relu`. Torchvision's `inception4c.branch3.0` is after the ReLU,
 //! `inception4c.branch3.0.conv` the convolution alone; its `conv1`, `conv2` and `conv3` are after the ReLU.
 
-use super::super::Op;
-use super::super::graph::{Graph, NodeId, window};
+use super::super::{GraphBuilder, NodeId};
+use super::{Defaults, Known};
+use crate::layer::{Lrn, Window};
+
+pub(super) const BVLC: Known = Known {
+    name: "googlenet_bvlc",
+    build,
+    classes_tensor: "fc.bias",
+    defaults: Defaults {
+        style: &[
+            ("conv1/7x7_s2", 1.0),
+            ("conv2/3x3", 1.0),
+            ("inception_3a/output", 1.0),
+            ("inception_3b/output", 1.0),
+            ("inception_4a/output", 1.0),
+        ],
+        content: &[("inception_3b/output", 0.3)],
+        dream: &[("inception_4c/output", 1.0)],
+    },
+};
 
 /// Channels of an inception module's convolutions, in the columns of the paper's table 1.
 struct Inception {
@@ -53,44 +71,36 @@ const STAGE_5: &[Inception] = &[
 ];
 
 /// Caffe divides alpha by the window's size, as the operation does.
-const LRN: Op = Op::Lrn {
+const LRN: Lrn = Lrn {
     size: 5,
     alpha: 1e-4,
     beta: 0.75,
     k: 1.0,
 };
 
-pub(super) fn bvlc(classes: u32) -> Graph {
-    let mut graph = Graph::new();
-    let mut x = graph.normalized();
-
-    x = stem(&mut graph, x, ["conv1/7x7_s2", "conv1", "conv2d0"], 64, 7);
+fn build(graph: &mut GraphBuilder, image: NodeId, classes: u32) {
+    let mut x = image;
+    x = stem(graph, x, ["conv1/7x7_s2", "conv1", "conv2d0"], 64, 7);
     graph.alias(x, ["conv1/relu_7x7"]);
-    x = pool(&mut graph, x, 1);
-    x = graph.map(x, "pool1/norm1", LRN);
+    x = pool(graph, x, 1);
+    x = graph.push("pool1/norm1", LRN, &[x]);
     graph.alias(x, ["norm1", "localresponsenorm0"]);
-    x = stem(
-        &mut graph,
-        x,
-        ["conv2/3x3_reduce", "conv2", "conv2d1"],
-        64,
-        1,
-    );
+    x = stem(graph, x, ["conv2/3x3_reduce", "conv2", "conv2d1"], 64, 1);
     graph.alias(x, ["conv2/relu_3x3_reduce"]);
-    x = stem(&mut graph, x, ["conv2/3x3", "conv3", "conv2d2"], 192, 3);
+    x = stem(graph, x, ["conv2/3x3", "conv3", "conv2d2"], 192, 3);
     graph.alias(x, ["conv2/relu_3x3"]);
-    x = graph.map(x, "conv2/norm2", LRN);
+    x = graph.push("conv2/norm2", LRN, &[x]);
     graph.alias(x, ["norm2", "localresponsenorm1"]);
 
     for (number, stage) in (2..).zip([STAGE_3, STAGE_4, STAGE_5]) {
-        x = pool(&mut graph, x, number);
+        x = pool(graph, x, number);
         for module in stage {
-            x = inception_module(&mut graph, x, module);
+            x = inception_module(graph, x, module);
         }
     }
 
     // 7×7 windows at the training size: all of it.
-    x = graph.map(x, "pool5/7x7_s1", Op::GlobalAvgPool);
+    x = graph.global_avg_pool("pool5/7x7_s1", x);
     graph.alias(
         x,
         [
@@ -101,44 +111,50 @@ pub(super) fn bvlc(classes: u32) -> Graph {
             "avgpool0",
         ],
     );
-    x = graph.linear(x, "loss3/classifier", "fc", classes, 1);
-    super::finish(graph, x)
+    x = graph.linear("loss3/classifier", x, "fc", classes, [1; 2]);
+    super::finish(graph, x);
 }
 
 /// A convolution and its ReLU before the first module, under Caffe's, torchvision's and Lucid's names. Only
 /// the 7×7 has a stride.
-fn stem(graph: &mut Graph, x: NodeId, names: [&str; 3], channels: u32, kernel: u32) -> NodeId {
+fn stem(
+    graph: &mut GraphBuilder,
+    x: NodeId,
+    names: [&str; 3],
+    channels: u32,
+    kernel: u32,
+) -> NodeId {
     let [caffe, torch, lucid] = names;
-    let at = window(kernel, if kernel == 7 { 2 } else { 1 }, kernel / 2);
+    let window = Window::square(kernel, if kernel == 7 { 2 } else { 1 }, kernel / 2);
     let tensor = format!("{torch}.conv");
-    let conv = graph.conv(x, &format!("{caffe}_pre_relu"), &tensor, channels, at);
+    let conv = graph.conv(&format!("{caffe}_pre_relu"), x, &tensor, channels, window);
     graph.alias(conv, [format!("{lucid}_pre_relu")]);
-    let relu = graph.relu(conv, caffe);
+    let relu = graph.relu(caffe, conv);
     graph.alias(relu, [torch, lucid]);
     relu
 }
 
-fn pool(graph: &mut Graph, x: NodeId, number: u32) -> NodeId {
+fn pool(graph: &mut GraphBuilder, x: NodeId, number: u32) -> NodeId {
     let name = format!("pool{number}/3x3_s2");
-    let pool = graph.max_pool(x, &name, window(3, 2, 0), true);
+    let pool = graph.max_pool(&name, x, Window::square(3, 2, 0).ceil());
     graph.alias(pool, [format!("pool{number}"), format!("maxpool{number}")]);
     pool
 }
 
-fn inception_module(graph: &mut Graph, x: NodeId, module: &Inception) -> NodeId {
+fn inception_module(graph: &mut GraphBuilder, x: NodeId, module: &Inception) -> NodeId {
     let name = module.name;
     let [caffe, lucid, torch] = ["inception_", "mixed", "inception"].map(|s| format!("{s}{name}"));
-    let branch = |graph: &mut Graph, x, names: [&str; 3], channels, kernel| {
+    let branch = |graph: &mut GraphBuilder, x, names: [&str; 3], channels, kernel| {
         let [in_caffe, in_lucid, in_torch] = names;
         let conv = graph.conv(
-            x,
             &format!("{caffe}/{in_caffe}_pre_relu"),
+            x,
             &format!("{torch}.{in_torch}.conv"),
             channels,
-            window(kernel, 1, kernel / 2),
+            Window::square(kernel, 1, kernel / 2),
         );
         graph.alias(conv, [format!("{lucid}_{in_lucid}_pre_relu")]);
-        let relu = graph.relu(conv, &format!("{caffe}/{in_caffe}"));
+        let relu = graph.relu(&format!("{caffe}/{in_caffe}"), conv);
         let aliases = [
             format!("{caffe}/relu_{in_caffe}"),
             format!("{lucid}_{in_lucid}"),
@@ -161,7 +177,7 @@ fn inception_module(graph: &mut Graph, x: NodeId, module: &Inception) -> NodeId 
     let reduced = branch(graph, x, names, module.reduce5x5, 1);
     let names = ["5x5", "5x5", "branch3.1"];
     let five = branch(graph, reduced, names, module.conv5x5, 5);
-    let pooled = graph.max_pool(x, &format!("{caffe}/pool"), window(3, 1, 1), true);
+    let pooled = graph.max_pool(&format!("{caffe}/pool"), x, Window::square(3, 1, 1).ceil());
     graph.alias(
         pooled,
         [format!("{lucid}_pool"), format!("{torch}.branch4.0")],
@@ -169,7 +185,7 @@ fn inception_module(graph: &mut Graph, x: NodeId, module: &Inception) -> NodeId 
     let names = ["pool_proj", "pool_reduce", "branch4.1"];
     let projected = branch(graph, pooled, names, module.pool_proj, 1);
 
-    let output = graph.concat(&[one, three, five, projected], &format!("{caffe}/output"));
+    let output = graph.concat(&format!("{caffe}/output"), &[one, three, five, projected]);
     graph.alias(output, [caffe, lucid, torch]);
     output
 }

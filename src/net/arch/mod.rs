@@ -6,7 +6,20 @@ mod googlenet;
 mod squeezenet;
 mod vgg;
 
-use super::graph::{Graph, NodeId};
+use super::defaults::Defaults;
+use super::{Graph, GraphBuilder, NodeId};
+
+/// All that is known of an architecture.
+pub(super) struct Known {
+    /// As in a weights file's metadata.
+    pub name: &'static str,
+    /// Adds all layers behind the normalized image, with a classifier for so many classes.
+    build: fn(&mut GraphBuilder, NodeId, u32),
+    /// The tensor whose length is the number of classes.
+    pub classes_tensor: &'static str,
+    /// The layers that methods look at.
+    pub defaults: Defaults,
+}
 
 /// A known network.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -29,16 +42,20 @@ impl Architecture {
         Architecture::GoogLeNetBvlc,
     ];
 
+    pub(super) fn known(self) -> &'static Known {
+        match self {
+            Architecture::SqueezeNet1_0 => &squeezenet::V1_0,
+            Architecture::SqueezeNet1_1 => &squeezenet::V1_1,
+            Architecture::Vgg16 => &vgg::VGG16,
+            Architecture::Vgg19 => &vgg::VGG19,
+            Architecture::AlexNet => &alexnet::ALEXNET,
+            Architecture::GoogLeNetBvlc => &googlenet::BVLC,
+        }
+    }
+
     /// As in a weights file's metadata, e.g. `squeezenet1_1`.
     pub fn name(self) -> &'static str {
-        match self {
-            Architecture::SqueezeNet1_0 => "squeezenet1_0",
-            Architecture::SqueezeNet1_1 => "squeezenet1_1",
-            Architecture::Vgg16 => "vgg16",
-            Architecture::Vgg19 => "vgg19",
-            Architecture::AlexNet => "alexnet",
-            Architecture::GoogLeNetBvlc => "googlenet_bvlc",
-        }
+        self.known().name
     }
 
     pub fn from_name(name: &str) -> Option<Architecture> {
@@ -50,27 +67,16 @@ impl Architecture {
         Self::ALL.map(Architecture::name).join(", ")
     }
 
-    /// The whole network with a classifier for `classes` classes.
-    pub(super) fn graph(self, classes: u32) -> Graph {
-        match self {
-            Architecture::SqueezeNet1_0 => squeezenet::v1_0(classes),
-            Architecture::SqueezeNet1_1 => squeezenet::v1_1(classes),
-            Architecture::Vgg16 => vgg::vgg16(classes),
-            Architecture::Vgg19 => vgg::vgg19(classes),
-            Architecture::AlexNet => alexnet::alexnet(classes),
-            Architecture::GoogLeNetBvlc => googlenet::bvlc(classes),
-        }
-    }
-
-    /// The tensor whose length is the number of classes.
-    pub(super) fn classes_tensor(self) -> &'static str {
-        match self {
-            Architecture::SqueezeNet1_0 | Architecture::SqueezeNet1_1 => "classifier.1.bias",
-            Architecture::Vgg16 | Architecture::Vgg19 | Architecture::AlexNet => {
-                "classifier.6.bias"
-            }
-            Architecture::GoogLeNetBvlc => "fc.bias",
-        }
+    /// The whole network with a classifier for `classes` classes. What its `normalize` does is known only with the
+    /// weights; here it is the identity.
+    pub fn graph(self, classes: u32) -> Graph {
+        let mut graph = Graph::builder();
+        let image = graph.input("input", 3);
+        let normalized = graph.normalize("normalize", image, [1.0; 3], [0.0; 3]);
+        // Caffe's data blob holds the preprocessed image.
+        graph.alias(normalized, ["data"]);
+        (self.known().build)(&mut graph, normalized, classes);
+        graph.build().expect("a known network is right")
     }
 }
 
@@ -81,22 +87,21 @@ impl std::fmt::Display for Architecture {
 }
 
 /// What ends every classifier: `logits` becomes the scores' name, and `prob` is their softmax.
-fn finish(mut graph: Graph, scores: NodeId) -> Graph {
+fn finish(graph: &mut GraphBuilder, scores: NodeId) {
     graph.alias(scores, ["logits"]);
-    graph.map(scores, "prob", super::Op::Softmax);
-    graph
+    graph.softmax("prob", scores);
 }
 
 /// The three linear layers of VGG and AlexNet, as convolutions, on [_, size, size]. `places` are their indices
 /// in torchvision's `classifier`; a ReLU and, before or after it, a dropout stand in between. Keras has the
 /// ReLU inside its `fc1` and `fc2`.
 fn linear_head(
-    mut graph: Graph,
+    graph: &mut GraphBuilder,
     features: NodeId,
     size: u32,
     places: [u32; 3],
     classes: u32,
-) -> Graph {
+) {
     let place = |index: u32| format!("classifier.{index}");
     let hidden = [
         (6, places[0], places[1], size),
@@ -104,11 +109,11 @@ fn linear_head(
     ];
     let mut x = features;
     for (layer, index, next, kernel) in hidden {
-        x = graph.linear(x, &format!("fc{layer}"), &place(index), 4096, kernel);
-        x = graph.relu(x, &format!("relu{layer}"));
+        x = graph.linear(&format!("fc{layer}"), x, &place(index), 4096, [kernel; 2]);
+        x = graph.relu(&format!("relu{layer}"), x);
         graph.alias(x, (index + 1..next).map(place));
         graph.alias(x, [format!("drop{layer}"), format!("fc{}", layer - 5)]);
     }
-    let scores = graph.linear(x, "fc8", &place(places[2]), classes, 1);
-    finish(graph, scores)
+    let scores = graph.linear("fc8", x, &place(places[2]), classes, [1; 2]);
+    finish(graph, scores);
 }

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashSet};
 
 use safetensors::{Dtype, tensor::TensorView};
 
+use crate::layer::{Conv, Normalize};
 use crate::net::*;
 
 /// One tensor of a weights file to be.
@@ -27,17 +28,10 @@ fn tensors(architecture: Architecture, classes: u32, convs: usize) -> Tensors {
             shape,
         }
     };
-    let specs = architecture.graph(classes).convs;
-    let both = specs.iter().take(convs).flat_map(|spec| {
-        [
-            (format!("{}.weight", spec.tensor), f16(spec.weight_shape())),
-            (
-                format!("{}.bias", spec.tensor),
-                f16(vec![spec.out_channels as usize]),
-            ),
-        ]
-    });
-    both.collect()
+    // A weight and a bias of each convolution.
+    let parameters = architecture.graph(classes).parameters().into_iter();
+    let first = parameters.take(convs.saturating_mul(2));
+    first.map(|p| (p.name, f16(p.shape))).collect()
 }
 
 fn squeezenet() -> Tensors {
@@ -70,19 +64,19 @@ fn problem(bytes: &[u8]) -> (WeightsError, String) {
                 other => panic!("{other:?}"),
             }
         }
-        Ok(network) => panic!("opened as {}", network.architecture),
+        Ok(network) => panic!("opened as {:?}", network.architecture),
     }
 }
 
 #[test]
 fn a_file_needs_no_metadata() {
     let network = open(&squeezenet(), &[]);
-    assert_eq!(network.architecture, Architecture::SqueezeNet1_1);
+    assert_eq!(network.architecture, Some(Architecture::SqueezeNet1_1));
     assert_eq!(network.preprocessing.mean, [0.485, 0.456, 0.406]);
     let alexnet = open(&tensors(Architecture::AlexNet, 10, 5), &[]);
-    assert_eq!(alexnet.architecture, Architecture::AlexNet);
+    assert_eq!(alexnet.architecture, Some(Architecture::AlexNet));
     let googlenet = open(&tensors(Architecture::GoogLeNetBvlc, 10, 20), &[]);
-    assert_eq!(googlenet.architecture, Architecture::GoogLeNetBvlc);
+    assert_eq!(googlenet.architecture, Some(Architecture::GoogLeNetBvlc));
 }
 
 #[test]
@@ -104,29 +98,56 @@ fn the_common_start_of_the_vggs_is_either_of_them() {
             assert!(open(&start, &[]).find("relu1_2").is_ok());
         }
         let named = open(&start, &[("architecture", "vgg16")]);
-        assert_eq!(named.architecture, Architecture::Vgg16);
+        assert_eq!(named.architecture, Some(Architecture::Vgg16));
     }
     // After seven convolutions VGG-16 has a pool and VGG-19 another convolution.
     let seven = open(&tensors(Architecture::Vgg16, 10, 7), &[]);
     assert!(seven.find("relu3_3").is_ok());
     assert!(seven.find("pool3").is_err());
     let eight = open(&tensors(Architecture::Vgg16, 10, 8), &[]);
-    assert_eq!(eight.architecture, Architecture::Vgg16);
+    assert_eq!(eight.architecture, Some(Architecture::Vgg16));
 }
 
 #[test]
 fn preprocessing_comes_from_the_metadata() {
     let text = "RGB/255 - mean(0.5,0.25,0), / std(0.5,1,2)";
     let network = open(&squeezenet(), &[("preprocessing", text)]);
-    let expected = Op::Normalize {
+    let expected = Normalize {
         scale: [2.0, 1.0, 0.5],
         bias: [-1.0, -0.25, 0.0],
     };
-    assert_eq!(network.nodes[1].op, expected);
-    assert_eq!(network.nodes[0].op, Op::Input);
+    let node = network.node(network.find("data").unwrap());
+    assert_eq!(node.layer.of_kind(), Some(&expected));
+    assert_eq!(node.inputs, [network.input()]);
     assert_eq!(network.metadata["preprocessing"], text);
     let (problem, _) = problem(&file(&squeezenet(), &[("preprocessing", "BGR")]));
     assert!(matches!(problem, WeightsError::Preprocessing { .. }));
+}
+
+/// What methods look at where they are not told.
+#[test]
+fn the_metadata_may_name_the_layers_to_look_at() {
+    let metadata = [
+        ("style_layers", "relu_conv1:0.5, fire2"),
+        ("dream_layers", "features_7"),
+    ];
+    let network = open(&squeezenet(), &metadata);
+    let layers = |purpose| network.default_layers(purpose).unwrap();
+    let named = |layer: &str, weight| (layer.to_owned(), weight);
+    assert_eq!(
+        layers(Purpose::Style),
+        [named("relu_conv1", 0.5), named("fire2", 1.0)]
+    );
+    assert_eq!(layers(Purpose::Dream), [named("features_7", 1.0)]);
+    // The architecture's own where they say nothing.
+    assert_eq!(layers(Purpose::Content), [named("fire3/concat", 0.08)]);
+    for (text, part) in [("relu_conv1, fire20", "`fire20`"), ("fire2:much", "`much`")] {
+        let (_, message) = problem(&file(&squeezenet(), &[("content_layers", text)]));
+        assert!(
+            message.contains(part) && message.contains("content_layers"),
+            "{message}"
+        );
+    }
 }
 
 #[test]
@@ -153,10 +174,12 @@ fn all_dtypes_become_the_same_f32() {
     });
     for tensors in [&f16, &f32s, &bf16s] {
         let network = open(tensors, &[]);
-        for conv in network.convs.iter() {
-            let weight = &f16[&format!("{}.weight", conv.name)];
-            assert_eq!(conv.weight, values(weight), "{}", conv.name);
-            assert_eq!(conv.bias, values(&f16[&format!("{}.bias", conv.name)]));
+        assert_eq!(network.parameters().iter().len(), f16.len());
+        for Parameter {
+            name, values: v, ..
+        } in network.parameters().iter()
+        {
+            assert_eq!(*v, values(&f16[name]), "{name}");
         }
     }
 }
@@ -166,32 +189,32 @@ fn every_convolution_finds_its_own_weights() {
     let network = open(&squeezenet(), &[]);
     let mut used = HashSet::new();
     for node in network.layers() {
-        let Op::Conv {
-            kernel, weights, ..
-        } = node.op
-        else {
+        let Some(conv) = node.layer.of_kind::<Conv>() else {
             continue;
         };
-        let conv = &network.convs[weights];
-        assert!(node.answers_to(&conv.name), "{} {}", node.name, conv.name);
-        assert_eq!((conv.out_channels, conv.kernel), (node.channels, kernel));
+        assert!(node.answers_to(&conv.tensor), "{}", node.name);
+        assert_eq!(conv.out_channels, node.channels);
         assert_eq!(conv.in_channels, network.node(node.inputs[0]).channels);
-        let size = conv.out_channels * conv.in_channels * kernel * kernel;
-        assert_eq!(conv.weight.len(), size as usize);
-        assert!(used.insert(weights));
+        let size = conv.out_channels * conv.in_channels * conv.window.taps();
+        let [weight, bias] = ["weight", "bias"].map(|part| {
+            let name = format!("{}.{part}", conv.tensor);
+            assert!(used.insert(name.clone()));
+            network.parameters().get(&name).unwrap().values.len()
+        });
+        assert_eq!((weight, bias), (size as usize, conv.out_channels as usize));
     }
-    assert_eq!(used.len(), network.convs.len());
+    assert_eq!(used.len(), network.parameters().iter().len());
 }
 
 #[test]
 fn a_file_may_end_after_any_convolution() {
-    let whole = Architecture::SqueezeNet1_1.graph(10).convs.len();
+    let whole = Architecture::SqueezeNet1_1.graph(10).trained().count();
     for convs in 1..=whole {
         let network = open(
             &tensors(Architecture::SqueezeNet1_1, 10, convs),
             &[("architecture", "squeezenet1_1")],
         );
-        assert_eq!(network.convs.len(), convs);
+        assert_eq!(network.parameters().iter().len(), 2 * convs);
         assert_eq!(network.has_classifier(), convs == whole);
         assert!(network.find("relu_conv1").is_ok());
     }
@@ -434,13 +457,12 @@ fn real_weights_fit_their_graphs() {
     let on_disk = on_disk.into_iter().filter(|_| dir.is_dir());
     for (spec, architecture, last) in on_disk.chain(embedded) {
         let network = Network::open(&spec).unwrap();
-        assert_eq!(network.architecture, architecture, "{spec}");
-        assert_eq!(network.nodes.last().unwrap().name, last, "{spec}");
+        assert_eq!(network.architecture, Some(architecture), "{spec}");
+        assert_eq!(network.nodes().last().unwrap().name, last, "{spec}");
         assert_eq!(network.preprocessing.std, [0.229, 0.224, 0.225]);
-        for conv in network.convs.iter() {
-            let inputs = (conv.in_channels * conv.kernel * conv.kernel) as usize;
-            assert_eq!(conv.weight.len(), inputs * conv.out_channels as usize);
-            assert_eq!(conv.bias.len(), conv.out_channels as usize);
+        for parameter in network.parameters().iter() {
+            let count: usize = parameter.shape.iter().product();
+            assert_eq!(parameter.values.len(), count, "{}", parameter.name);
         }
         assert!(network.shapes(224, 224).iter().all(Option::is_some));
     }

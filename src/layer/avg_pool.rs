@@ -1,0 +1,69 @@
+//! The mean of windows.
+
+use std::sync::Arc;
+
+use super::{BackwardPass, ForwardPass, Layer, Window};
+use crate::Error;
+use crate::device::ValueId;
+use crate::kernels;
+
+/// `scale` times the mean over a window, clipped to the padded image; padding neither adds nor counts.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct AvgPool {
+    pub window: Window,
+    /// 1 for the mean itself.
+    pub scale: f32,
+}
+
+impl Layer for AvgPool {
+    fn kind(&self) -> &'static str {
+        "avg_pool"
+    }
+
+    fn channels(&self, inputs: &[u32]) -> Result<u32, String> {
+        self.window.check()?;
+        Ok(inputs[0])
+    }
+
+    fn window(&self) -> Option<Window> {
+        Some(self.window)
+    }
+
+    fn with_window(&self, window: Window) -> Option<Arc<dyn Layer>> {
+        let scale = self.scale;
+        Some(Arc::new(Self { window, scale }))
+    }
+
+    fn is_rectified(&self, inputs: bool) -> bool {
+        inputs && self.scale >= 0.0
+    }
+
+    fn forward(&self, pass: &mut ForwardPass<'_>) -> Result<Vec<ValueId>, Error> {
+        let (x, y) = (pass.x[0], pass.y);
+        let pool = kernels::AvgPool {
+            x: x.view,
+            y: y.view,
+            kernel: self.window.kernel,
+            stride: self.window.stride,
+            pad: self.window.before,
+            scale: self.scale,
+        };
+        pass.call(pool, &[x.value, y.value]);
+        Ok(Vec::new())
+    }
+
+    fn backward(&self, pass: &mut BackwardPass<'_>, _: usize) -> Result<(), Error> {
+        let (dy, dx) = (pass.dy, pass.dx);
+        let pool = kernels::AvgPoolBackward {
+            dy: dy.view,
+            dx: dx.view,
+            kernel: self.window.kernel,
+            stride: self.window.stride,
+            pad: self.window.before,
+            scale: self.scale,
+            accumulate: pass.accumulate,
+        };
+        pass.call(pool, &[dy.value, dx.value]);
+        Ok(())
+    }
+}

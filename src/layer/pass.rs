@@ -1,0 +1,86 @@
+//! What a layer is given to record its forward and its backward pass.
+
+use super::ParameterBuffers;
+use crate::Error;
+use crate::device::{Kernel, Kind, Recording, ValueId};
+use crate::kernels::Tensor;
+
+/// The forward pass of one layer.
+pub struct ForwardPass<'a> {
+    /// Where kernels are recorded.
+    pub recording: &'a mut Recording,
+    /// The layer's name.
+    pub label: &'a str,
+    /// Its inputs.
+    pub x: &'a [Tensor],
+    /// Its output, to be written.
+    pub y: Tensor,
+    /// The network's parameters.
+    pub parameters: &'a dyn ParameterBuffers,
+}
+
+impl ForwardPass<'_> {
+    /// Records a kernel.
+    pub fn call(&mut self, kernel: impl Kernel, values: &[ValueId]) {
+        self.recording.call(self.label, kernel, values);
+    }
+
+    /// Memory for `len` words that the backward pass reads.
+    pub fn words(&mut self, len: usize) -> ValueId {
+        let label = format!("{} mask", self.label);
+        self.recording.transient(label, Kind::Word, len)
+    }
+}
+
+/// The backward pass of one layer to one of its inputs.
+pub struct BackwardPass<'a> {
+    /// Where kernels are recorded.
+    pub recording: &'a mut Recording,
+    /// What the calls are named.
+    pub label: &'a str,
+    /// The gradient with respect to the output.
+    pub dy: Tensor,
+    /// The gradient with respect to the input.
+    pub dx: Tensor,
+    /// Whether `dx` is to be added to; else every element is to be written.
+    pub accumulate: bool,
+    /// Channels of each input.
+    pub channels: &'a [u32],
+    /// What the forward pass returned.
+    pub saved: &'a [ValueId],
+    /// The network's parameters.
+    pub parameters: &'a dyn ParameterBuffers,
+    /// Where the layer says that it reads them.
+    pub(crate) x: &'a [Tensor],
+    pub(crate) y: Option<Tensor>,
+}
+
+impl BackwardPass<'_> {
+    /// Records a kernel.
+    pub fn call(&mut self, kernel: impl Kernel, values: &[ValueId]) {
+        self.recording.call(self.label, kernel, values);
+    }
+
+    /// An input of the forward pass, for layers that say [`reads_input`](super::Layer::reads_input).
+    ///
+    /// # Errors
+    /// [`Error::Plan`] where the layer does not say so: a bug in it.
+    pub fn input(&self, input: usize) -> Result<Tensor, Error> {
+        self.x
+            .get(input)
+            .copied()
+            .ok_or_else(|| self.unsaid("its input"))
+    }
+
+    /// The output of the forward pass, for layers that say [`reads_output`](super::Layer::reads_output).
+    ///
+    /// # Errors
+    /// [`Error::Plan`] where the layer does not say so: a bug in it.
+    pub fn output(&self) -> Result<Tensor, Error> {
+        self.y.ok_or_else(|| self.unsaid("its output"))
+    }
+
+    fn unsaid(&self, what: &str) -> Error {
+        Error::Plan(format!("{} reads {what} but does not say so", self.label))
+    }
+}

@@ -1,0 +1,165 @@
+//! Which layers a method looks at where it is not told.
+//!
+//! A weights file can name them in its metadata (`style_layers = "relu1_1:4, relu2_1"`, likewise `content_layers` and
+//! `dream_layers`), an architecture that is known here has its own, and for any other network there is a rule.
+
+use std::collections::BTreeMap;
+
+use super::error::WeightsError;
+use super::graph::{Graph, NodeId};
+use super::{NetError, Network};
+use crate::layer::{AvgPool, MaxPool, Pad};
+
+/// Layers with their weights.
+pub type WeightedLayers = Vec<(String, f64)>;
+
+/// What layers are looked at for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Purpose {
+    /// Their statistics make the style.
+    Style,
+    /// Their activations keep the content recognisable.
+    Content,
+    /// What they see is exaggerated.
+    Dream,
+}
+
+impl Purpose {
+    pub(super) const ALL: [Self; 3] = [Self::Style, Self::Content, Self::Dream];
+
+    /// The key of a weights file's metadata.
+    fn key(self) -> &'static str {
+        match self {
+            Self::Style => "style_layers",
+            Self::Content => "content_layers",
+            Self::Dream => "dream_layers",
+        }
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Style => "style",
+            Self::Content => "content",
+            Self::Dream => "dream",
+        }
+    }
+}
+
+/// The layers of a known architecture, by purpose.
+pub(super) struct Defaults {
+    pub style: &'static [(&'static str, f64)],
+    pub content: &'static [(&'static str, f64)],
+    pub dream: &'static [(&'static str, f64)],
+}
+
+impl Defaults {
+    fn of(&self, purpose: Purpose) -> WeightedLayers {
+        let layers = match purpose {
+            Purpose::Style => self.style,
+            Purpose::Content => self.content,
+            Purpose::Dream => self.dream,
+        };
+        let named = layers
+            .iter()
+            .map(|(layer, weight)| ((*layer).to_owned(), *weight));
+        named.collect()
+    }
+}
+
+/// The weight of a content layer among style layers of weight 1.
+const CONTENT_WEIGHT: f64 = 0.3;
+
+impl Network {
+    /// The layers that a method looks at where it is not told: what the weights file's metadata say, else what is known
+    /// of the architecture, else by a rule.
+    ///
+    /// The rule: styles are seen at the last rectified layer before each change of resolution, the end of the network
+    /// being one; contents and dreams at the last but one of these.
+    ///
+    /// # Errors
+    /// [`NetError::NoDefaultLayers`] where the network has no rectified layer that knows places.
+    pub fn default_layers(&self, purpose: Purpose) -> Result<WeightedLayers, NetError> {
+        let network = || self.name.clone();
+        let named = named(purpose, &self.metadata, self.graph());
+        if let Some(layers) = named.map_err(|problem| NetError::Weights {
+            network: network(),
+            problem,
+        })? {
+            return Ok(layers);
+        }
+        if let Some(architecture) = self.architecture {
+            return Ok(architecture.known().defaults.of(purpose));
+        }
+        let layers = by_rule(self.graph());
+        let deep = layers.len().checked_sub(2).unwrap_or_default();
+        let chosen = match purpose {
+            Purpose::Style => &layers[..],
+            Purpose::Content | Purpose::Dream => layers.get(deep..=deep).unwrap_or_default(),
+        };
+        if chosen.is_empty() {
+            return Err(NetError::NoDefaultLayers {
+                network: network(),
+                what: purpose.name(),
+            });
+        }
+        let weight = match purpose {
+            Purpose::Content => CONTENT_WEIGHT,
+            Purpose::Style | Purpose::Dream => 1.0,
+        };
+        let name = |id: &NodeId| (self.node(*id).name.clone(), weight);
+        Ok(chosen.iter().map(name).collect())
+    }
+}
+
+/// The last rectified layer before each change of resolution, shallowest first. Pools and borders do not count: they
+/// only carry on what is before them.
+fn by_rule(graph: &Graph) -> Vec<NodeId> {
+    let mut last: BTreeMap<u32, NodeId> = BTreeMap::new();
+    for id in graph.ids() {
+        let node = graph.node(id);
+        let carries_on = node.is::<MaxPool>() || node.is::<AvgPool>() || node.is::<Pad>();
+        if carries_on || graph.is_behind_global(id) || !graph.is_rectified(id) {
+            continue;
+        }
+        if let Some([rows, columns]) = graph.receptive_field(id) {
+            last.insert(rows.stride.max(columns.stride), id);
+        }
+    }
+    last.into_values().collect()
+}
+
+/// The layers that the metadata name, if they do.
+pub(super) fn named(
+    purpose: Purpose,
+    metadata: &BTreeMap<String, String>,
+    graph: &Graph,
+) -> Result<Option<WeightedLayers>, WeightsError> {
+    let key = purpose.key();
+    let Some(text) = metadata.get(key) else {
+        return Ok(None);
+    };
+    let wrong = |reason: String| WeightsError::DefaultLayers {
+        key,
+        found: text.clone(),
+        reason,
+    };
+    let layer = |part: &str| {
+        let (layer, weight) = match part.rsplit_once(':') {
+            None => (part, 1.0),
+            Some((layer, weight)) => {
+                let number = weight.trim().parse().ok().filter(|w: &f64| w.is_finite());
+                let weight = number.ok_or_else(|| wrong(format!("`{weight}` is no weight")))?;
+                (layer, weight)
+            }
+        };
+        let layer = layer.trim();
+        match graph.find(layer) {
+            Some(_) => Ok((layer.to_owned(), weight)),
+            None => Err(wrong(format!("there is no layer `{layer}`"))),
+        }
+    };
+    text.split(',')
+        .map(layer)
+        .collect::<Result<_, _>>()
+        .map(Some)
+}
