@@ -62,13 +62,17 @@ fn report_adapters() -> Result<bool, String> {
 
 /// `apt-get` without questions, through sudo for those who are not root and have it.
 fn apt_get(root: bool, args: &[&str]) -> Result<(), String> {
-    let mut command = Command::new(if root { "env" } else { "sudo" });
-    if !root {
-        command.arg("env");
-    }
+    let mut command = if root {
+        Command::new("apt-get")
+    } else {
+        // sudo passes no variables on.
+        let mut sudo = Command::new("sudo");
+        sudo.args(["env", "DEBIAN_FRONTEND=noninteractive", "apt-get"]);
+        sudo
+    };
     command
-        .args(["DEBIAN_FRONTEND=noninteractive", "apt-get"])
         .args(args)
+        .env("DEBIAN_FRONTEND", "noninteractive")
         .stdin(Stdio::null());
     paths::run(&mut command)
         .map_err(|error| format!("`apt-get {}` failed ({error})", args.join(" ")))
