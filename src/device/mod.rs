@@ -11,7 +11,6 @@ mod error;
 mod fingerprint;
 mod gpu;
 mod kernel;
-mod lock;
 mod packed;
 mod packing;
 mod pipeline;

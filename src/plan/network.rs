@@ -1,7 +1,9 @@
 //! A network on a device: its layer graph, and its weights packed for the kernels.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
+
+use parking_lot::Mutex;
 
 use crate::Error;
 use crate::device::{Buffer, Device, Kind};
@@ -139,11 +141,7 @@ impl Network {
     }
 
     fn part(&self, index: usize, part: Part) -> Result<Buffer, Error> {
-        let mut buffers = self
-            .0
-            .buffers
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+        let mut buffers = self.0.buffers.lock();
         let precision = match part {
             Part::Forward | Part::Backward => self.0.precision,
             Part::Bias => Precision::F32,

@@ -1,6 +1,8 @@
 //! A recipe with everything resolved that needs no device memory: what runs, dry runs and gradients begin with.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
+
+use parking_lot::Mutex;
 
 use super::answers::packed;
 use super::handover::bytes_beside;
@@ -283,7 +285,7 @@ impl Prepared {
 
     /// The pictures for a scale: a large one is brought to its size once, and not for every use.
     fn pictures_at(&self, size: (u32, u32)) -> Result<Arc<Pictures>, Error> {
-        let mut scaled = self.scaled.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut scaled = self.scaled.lock();
         if let Some((_, pictures)) = scaled.as_ref().filter(|(of, _)| *of == size) {
             return Ok(Arc::clone(pictures));
         }
