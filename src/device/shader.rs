@@ -71,11 +71,11 @@ impl Shader {
 
     /// A number that changes with the shader's text, and that of all that it may import.
     #[must_use]
-    pub fn fingerprint(&self) -> u64 {
+    pub fn fingerprint(&self) -> u128 {
         let texts = std::iter::once(self.source.text)
             .chain(self.definitions().iter().copied())
             .chain(SHARED.iter().map(|file| file.text));
-        fingerprint(texts.flat_map(|text| text.bytes().map(u32::from)))
+        fingerprint(texts.map(str::as_bytes))
     }
 
     /// File and definitions, as messages name it.
