@@ -58,13 +58,15 @@
 //! | [`plan`] | network, terms and size as a list of kernel calls with memory for every value |
 //! | [`schedule`] | runs a plan in slices that keep the desktop alive |
 //! | [`recipe`] | the methods: a recipe's parts, sizes from coarse to fine, the run |
-//! | [`bench`](mod@bench) | measures a device: ceilings, kernels, whole iterations |
+//! | `bench` | with the feature of that name: measures a device: ceilings, kernels, whole iterations |
 //!
 //! # Features
 //!
-//! `cli` (on by default) builds the command line tool; a program that embeds the library turns it off. `gl` adds OpenGL ES
-//! adapters.
+//! `cli` (on by default) builds the command line tool, with both networks in it; a program that embeds the library turns it off.
+//! `embed-squeezenet1_1` (2.5 MB) and `embed-vgg19` (7 MB) put the networks of these names into the program: without them networks
+//! are files. `bench` (on by default) is the module of that name, and the command of the tool. `gl` adds OpenGL ES adapters.
 
+#[cfg(feature = "bench")]
 pub mod bench;
 pub mod device;
 mod error;

@@ -2,6 +2,7 @@
 
 mod attack;
 mod batch;
+#[cfg(feature = "bench")]
 mod bench;
 mod cache;
 mod checkpoint;
@@ -138,6 +139,7 @@ enum Command {
     Grad(grad::GradArgs),
     Run(run::RunArgs),
     Plan(plan::PlanArgs),
+    #[cfg(feature = "bench")]
     Bench(bench::BenchArgs),
     Devices(devices::DevicesArgs),
     Models(models::ModelsArgs),
@@ -172,6 +174,7 @@ pub fn main() -> ExitCode {
         Command::Grad(args) => grad::run(args, &global),
         Command::Run(args) => run::run(args, &global),
         Command::Plan(args) => plan::run(args, &global),
+        #[cfg(feature = "bench")]
         Command::Bench(args) => bench::run(args, &global),
         Command::Devices(args) => devices::run(args, &global),
         Command::Models(args) => models::run(args, &global),

@@ -19,14 +19,14 @@ const STEPS: [Step; 5] = [
         run: fmt,
     },
     Step {
-        name: "adapter",
-        what: "a graphics adapter for the shaders",
-        run: adapter::ensure,
-    },
-    Step {
         name: "clippy",
         what: "cargo clippy, warnings are errors",
         run: clippy,
+    },
+    Step {
+        name: "adapter",
+        what: "the tests built, and a graphics adapter for the shaders",
+        run: adapter::ensure,
     },
     Step {
         name: "test",
