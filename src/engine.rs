@@ -4,6 +4,7 @@
 //! A room uses only those after it: bench, methods, run, compile, spec, schedule, plan, param, optim, objective, net, layer,
 //! kernels, image, device. `docs/architecture.md` says what lives in each.
 
+#[cfg(feature = "bench")]
 #[path = "bench/mod.rs"]
 pub mod bench;
 #[path = "compile/mod.rs"]

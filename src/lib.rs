@@ -48,7 +48,11 @@
 //!
 //! # Features
 //!
-//! - `cli` (on by default) builds the command line tool; a program that embeds the library turns it off.
+//! - `cli` (on by default) builds the command line tool, with both networks in it; a program that embeds the library turns it
+//!   off.
+//! - `embed-squeezenet1_1` (2.5 MB) and `embed-vgg19` (7 MB) put the networks of these names into the program. Without them
+//!   networks are files.
+//! - `bench` (on by default) measures devices.
 //! - `gl` adds OpenGL ES adapters.
 
 #[doc(hidden)]

@@ -134,23 +134,10 @@ fn shares_of_a_folder_are_its_whole() {
 #[test]
 fn ctrl_c_leaves_whole_pictures_only() {
     let desk = folder();
-    let mut child = desk
-        .command(&FOLDER.replace("-i 3", "-i 1000000 --json"))
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .expect("the tool starts");
-    let mut lines = BufReader::new(child.stderr.take().expect("a pipe")).lines();
-    let begun = lines.any(|line| line.expect("text").starts_with("iteration "));
-    assert!(begun, "no iteration was told of");
-    let kill = Command::new("kill")
-        .args(["-INT", &child.id().to_string()])
-        .status();
-    assert!(kill.expect("kill").success());
-    for line in lines {
-        drop(line);
-    }
-    let output = child.wait_with_output().expect("it ends");
+    let mut run = desk.start(&FOLDER.replace("-i 3", "-i 1000000 --json"));
+    run.until_stderr_begins("iteration ");
+    run.signal(Signal::SIGINT);
+    let output = run.output();
     assert_eq!(output.status.code(), Some(130));
     let report: Value = serde_json::from_slice(&output.stdout).expect("JSON");
     assert_eq!(statuses(&report), ["stopped"; 3]);

@@ -1,5 +1,8 @@
 //! Checkpoints: a run that was ended anywhere goes on as if nothing had happened; what cannot be gone on from is refused.
 
+#[cfg(unix)]
+use std::process::Output;
+
 use super::*;
 
 /// Three scales of 32, 45 and 64 pixels, 4 iterations each.
@@ -23,28 +26,18 @@ fn losses(desk: &Desk, name: &str) -> Vec<(u64, Value, f64)> {
 
 /// Ends a run of `line` at its first iterations by `signal`, once its checkpoint is there.
 #[cfg(unix)]
-fn end(desk: &Desk, line: &str, checkpoint: &str, signal: &str) -> Output {
-    let mut child = desk
-        .command(line)
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .expect("the tool starts");
+fn end(desk: &Desk, line: &str, checkpoint: &str, signal: Signal) -> Output {
+    let mut run = desk.start(line);
     let begun = std::time::Instant::now();
     while !desk.path(checkpoint).exists() {
-        let ended = child.try_wait().expect("a process");
         assert!(
-            ended.is_none() && begun.elapsed().as_secs() < 60,
+            !run.has_ended() && begun.elapsed().as_secs() < 60,
             "{line}: no checkpoint"
         );
         std::thread::sleep(std::time::Duration::from_millis(2));
     }
-    let kill = Command::new("kill")
-        .args([signal, &child.id().to_string()])
-        .status()
-        .expect("kill");
-    assert!(kill.success());
-    child.wait_with_output().expect("it ends")
+    run.signal(signal);
+    run.output()
 }
 
 /// What a checkpoint's metadata say under a key, as JSON.
@@ -73,7 +66,7 @@ fn a_killed_run_goes_on_bit_for_bit() {
             &desk,
             &format!("{style} -o out.png {keep}"),
             "c.pixgrad",
-            "-KILL",
+            Signal::SIGKILL,
         );
         assert_eq!(
             killed.status.code(),
@@ -108,7 +101,7 @@ fn ctrl_c_writes_a_checkpoint() {
     let style = "style content.png style.png --size 64 --min-size 64 -i 30";
     desk.done(&format!("{style} -o whole.png"));
     let line = format!("{style} -o out.png --checkpoint c.pixgrad --checkpoint-every 0.01 --json");
-    let stopped = end(&desk, &line, "c.pixgrad", "-INT");
+    let stopped = end(&desk, &line, "c.pixgrad", Signal::SIGINT);
     let report: Value = serde_json::from_slice(&stopped.stdout).expect("JSON");
     let done = metadata(&desk, "c.pixgrad", "progress")["iteration"].clone();
     assert_eq!(

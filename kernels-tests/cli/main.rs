@@ -5,6 +5,7 @@ mod batch;
 mod bench;
 mod checkpoint;
 mod control;
+mod desk;
 mod examples;
 mod losses;
 mod methods;
@@ -13,126 +14,16 @@ mod refusals;
 mod search;
 
 use std::fs;
-use std::io::{BufRead, BufReader};
-use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::path::Path;
 
 use pixgrad::Image;
-use pixgrad::engine::image::{self, Filter, SaveOptions};
+use pixgrad::engine::image;
 use safetensors::SafeTensors;
 use serde_json::Value;
-use tempfile::TempDir;
 
-/// A folder of small pictures to run the tool in.
-struct Desk {
-    folder: TempDir,
-}
-
-impl Desk {
-    /// `content.png`, 64x48, and `style.png`, 64x64.
-    fn new() -> Self {
-        let desk = Self {
-            folder: tempfile::tempdir().expect("a temporary folder"),
-        };
-        desk.picture("content.png", &sample("chelsea.png", 64, 48));
-        desk.picture("style.png", &sample("starry_night.jpg", 64, 64));
-        desk
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
-    }
-
-    fn picture(&self, name: &str, image: &Image) {
-        image::save(self.path(name), image, SaveOptions::default()).expect("a picture is written");
-    }
-
-    fn load(&self, name: &str) -> Image {
-        image::load(self.path(name)).expect("a valid picture")
-    }
-
-    /// Every file here, hidden ones too.
-    fn files(&self) -> Vec<String> {
-        let entries = fs::read_dir(self.folder.path()).expect("a folder");
-        let mut names: Vec<String> = entries
-            .map(|e| {
-                e.expect("an entry")
-                    .file_name()
-                    .to_string_lossy()
-                    .into_owned()
-            })
-            .collect();
-        names.sort();
-        names
-    }
-
-    fn command(&self, line: &str) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_pixgrad"));
-        command
-            .current_dir(self.folder.path())
-            .args(line.split_whitespace());
-        command
-            .env("PIXGRAD_DEVICE", "cpu")
-            .env("PIXGRAD_MODELS", self.path("no models"));
-        command
-    }
-
-    fn run(&self, line: &str) -> Output {
-        self.command(line).output().expect("the tool starts")
-    }
-
-    /// Runs what must succeed; its stdout.
-    fn done(&self, line: &str) -> String {
-        let output = self.run(line);
-        assert_eq!(
-            output.status.code(),
-            Some(0),
-            "{line}: {}",
-            text(&output.stderr)
-        );
-        text(&output.stdout)
-    }
-
-    fn json(&self, line: &str) -> Value {
-        let stdout = self.done(line);
-        serde_json::from_str(&stdout).unwrap_or_else(|e| panic!("{line}: {e}: {stdout}"))
-    }
-
-    /// Runs what must fail: with this exit code, every one of `words` on stderr, nothing on stdout, no panic, and no
-    /// file written.
-    fn refused(&self, line: &str, code: i32, words: &[&str]) {
-        let before = self.files();
-        let output = self.run(line);
-        let (stdout, stderr) = (text(&output.stdout), text(&output.stderr));
-        assert_eq!(output.status.code(), Some(code), "{line}: {stderr}");
-        assert_eq!(stdout, "", "{line}");
-        assert!(
-            stderr.starts_with("error: ") || stderr.contains("\nerror: "),
-            "{line}: {stderr}"
-        );
-        assert!(!stderr.contains("panicked"), "{line}: {stderr}");
-        for word in words {
-            assert!(stderr.contains(word), "{line}: no `{word}` in: {stderr}");
-        }
-        assert_eq!(self.files(), before, "{line}");
-    }
-}
-
-fn text(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(bytes).into_owned()
-}
-
-fn samples() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("samples")
-}
-
-fn sample(name: &str, width: u32, height: u32) -> Image {
-    let image = image::load(samples().join("images").join(name)).expect("a sample picture");
-    image
-        .resize(width, height, Filter::Bicubic)
-        .expect("a smaller one")
-        .clamp()
-}
+use desk::{Desk, sample, samples, text};
+#[cfg(unix)]
+use nix::sys::signal::Signal;
 
 const SHORT: &str = "--size 64 --min-size 64 -i 5";
 
@@ -507,24 +398,11 @@ fn the_exif_orientation_is_honoured() {
 #[test]
 fn ctrl_c_ends_the_iteration_and_writes_the_image() {
     let desk = Desk::new();
-    let mut child = desk
-        .command("style content.png style.png -o out.png --size 64 --min-size 64 -i 1000000 --trace t.json --json")
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .expect("the tool starts");
-    let mut lines = BufReader::new(child.stderr.take().expect("a pipe")).lines();
-    let begun = lines.any(|line| line.expect("text").starts_with("iteration "));
-    assert!(begun, "no iteration was told of");
-    let kill = Command::new("kill")
-        .args(["-INT", &child.id().to_string()])
-        .status()
-        .expect("kill");
-    assert!(kill.success());
-    for line in lines {
-        drop(line);
-    }
-    let output = child.wait_with_output().expect("it ends");
+    let line = "style content.png style.png -o out.png --size 64 --min-size 64 -i 1000000 --trace t.json --json";
+    let mut run = desk.start(line);
+    run.until_stderr_begins("iteration ");
+    run.signal(Signal::SIGINT);
+    let output = run.output();
     assert_eq!(output.status.code(), Some(130));
     assert_eq!(desk.load("out.png").size(), (64, 48));
     let report: Value = serde_json::from_slice(&output.stdout).expect("JSON");
@@ -542,14 +420,9 @@ fn ctrl_c_ends_the_iteration_and_writes_the_image() {
 #[test]
 fn nobody_reading_stdout_is_no_failure() {
     let desk = Desk::new();
-    let mut child = desk
-        .command("models show vgg19")
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .expect("it starts");
-    drop(child.stdout.take());
-    let output = child.wait_with_output().expect("it ends");
+    let mut run = desk.start("models show vgg19");
+    run.close_stdout();
+    let output = run.output();
     assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
     assert_eq!(text(&output.stderr), "");
 }

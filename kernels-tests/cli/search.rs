@@ -1,5 +1,7 @@
 //! `pixgrad search` as a user meets it.
 
+use pixgrad::engine::image::{Filter, SaveOptions};
+
 use super::*;
 
 const CACHE: &str = "album/.pixgrad-squeezenet1_1-fire8-concat.safetensors";

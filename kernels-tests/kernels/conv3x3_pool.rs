@@ -5,7 +5,7 @@ use pixgrad::engine::device::Device;
 use pixgrad::engine::kernels::conv::{pack_weights, pack_weights_backward};
 use pixgrad::engine::kernels::{
     Conv, Conv3x3Form, Conv3x3Narrow, Conv3x3Pool, Conv3x3Tile, Conv3x3Unpool, Conv3x3Winograd,
-    ConvNaive, MaxPool, MaxPoolBackward, View, WinogradTile, pack, unpack,
+    MaxPool, MaxPoolBackward, View, WinogradTile, pack, unpack,
 };
 
 use crate::common::{Data, Output, check, random, run_on, same, tensor, uniform};
@@ -218,7 +218,7 @@ fn one_kernel_does_what_three_do() {
             bias,
             Data::PoisonedWords(between.mask_len()),
         ];
-        let convolved = run_on(device, &ConvNaive(conv), &data);
+        let convolved = run_on(device, &conv, &data);
         let narrow = |v: &Output| v.reals().iter().map(|v| *v as f32).collect::<Vec<_>>();
         let max_pool = MaxPool {
             x: between,
@@ -267,7 +267,7 @@ fn one_kernel_does_what_three_do() {
                 dx,
                 Data::Words(convolved[1].words().to_vec()),
             ];
-            let plain = run_on(device, &ConvNaive(conv), &data);
+            let plain = run_on(device, &conv, &data);
             same(&fused[0], &plain[0], 1e-14).unwrap_or_else(|e| panic!("{layer:?}: {e}"));
         }
     }

@@ -2,6 +2,7 @@
 
 mod attack;
 mod batch;
+#[cfg(feature = "bench")]
 mod bench;
 mod cache;
 mod checkpoint;
@@ -141,6 +142,7 @@ enum Command {
     Grad(grad::GradArgs),
     Run(run::RunArgs),
     Plan(plan::PlanArgs),
+    #[cfg(feature = "bench")]
     Bench(bench::BenchArgs),
     Devices(devices::DevicesArgs),
     Models(models::ModelsArgs),
@@ -175,6 +177,7 @@ pub fn main() -> ExitCode {
         Command::Grad(args) => grad::run(args, &global),
         Command::Run(args) => run::run(args, &global),
         Command::Plan(args) => plan::run(args, &global),
+        #[cfg(feature = "bench")]
         Command::Bench(args) => bench::run(args, &global),
         Command::Devices(args) => devices::run(args, &global),
         Command::Models(args) => models::run(args, &global),

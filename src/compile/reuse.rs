@@ -1,7 +1,9 @@
 //! What one run of a series leaves for the next.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
+
+use parking_lot::Mutex;
 
 use super::targets::StyleStatistic;
 use crate::Error;
@@ -49,12 +51,11 @@ impl TargetCache {
     ) -> Result<Arc<Vec<StyleStatistic>>, Error> {
         let place = |(picture, size)| (Arc::as_ptr(picture) as usize, size);
         let key = (term, pictures.map(place).collect());
-        let lock = || self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(known) = lock().get(&key) {
+        if let Some(known) = self.0.lock().get(&key) {
             return Ok(Arc::clone(known));
         }
         let found = Arc::new(find()?);
-        let mut all = lock();
+        let mut all = self.0.lock();
         if all.len() >= MOST {
             all.clear();
         }

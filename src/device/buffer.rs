@@ -1,7 +1,9 @@
 //! Buffers of reals and of words, on either kind of device.
 
 use std::num::NonZeroU64;
-use std::sync::{Arc, LazyLock, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{Arc, LazyLock};
+
+use parking_lot::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use super::packed::{Words, decode, encode};
 use super::tally::Share;
@@ -216,19 +218,12 @@ impl Buffer {
         })
     }
 
-    // A twin that panics is a bug in this crate, reported as such; the poison it leaves on a lock says nothing more.
     pub(super) fn read(&self) -> RwLockReadGuard<'_, Vec<u64>> {
-        let bytes = &self.cpu().bytes;
-        bytes
-            .read()
-            .unwrap_or_else(std::sync::PoisonError::into_inner)
+        self.cpu().bytes.read()
     }
 
     pub(super) fn write(&self) -> RwLockWriteGuard<'_, Vec<u64>> {
-        let bytes = &self.cpu().bytes;
-        bytes
-            .write()
-            .unwrap_or_else(std::sync::PoisonError::into_inner)
+        self.cpu().bytes.write()
     }
 
     fn cpu(&self) -> &CpuMemory {

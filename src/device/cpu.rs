@@ -1,8 +1,9 @@
 //! The processor as a device: runs each kernel's twin.
 
 use std::collections::HashMap;
-use std::sync::{Arc, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::Arc;
 
+use parking_lot::{RwLockReadGuard, RwLockWriteGuard};
 use rayon::prelude::*;
 
 use super::buffer::{CpuMemory, Memory, typed, typed_mut};

@@ -1,11 +1,12 @@
 //! A GPU through `wgpu`: buffers, read-back, counters; its kernels are in `pipeline.rs`.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
+
+use parking_lot::Mutex;
 
 use super::buffer::Memory;
-use super::lock::lock;
 use super::pipeline::{PipelineKey, Pipelines};
 use super::timing::Timer;
 use super::tuning::Tuned;
@@ -161,12 +162,14 @@ impl Gpu {
         let failure = Arc::new(Mutex::new(None));
         let first = Arc::clone(&failure);
         device.on_uncaptured_error(Arc::new(move |error: wgpu::Error| {
-            lock(&first).get_or_insert(error.to_string());
+            first.lock().get_or_insert(error.to_string());
         }));
         let first = Arc::clone(&failure);
         device.set_device_lost_callback(move |reason, message| {
             if reason != wgpu::DeviceLostReason::Destroyed {
-                lock(&first).get_or_insert(format!("device lost: {message}"));
+                first
+                    .lock()
+                    .get_or_insert(format!("device lost: {message}"));
             }
         });
         let info = adapters::describe(0, &info, &device.limits(), device.features());
@@ -288,12 +291,12 @@ impl Gpu {
     /// How long a kernel takes relative to what the rate predicts, where a plan has found that out.
     #[must_use]
     pub fn pace(&self, kernel: &PipelineKey) -> Option<f64> {
-        lock(&self.paces).get(kernel).copied()
+        self.paces.lock().get(kernel).copied()
     }
 
     /// Notes how long a kernel takes relative to what the rate predicts.
     pub fn set_pace(&self, kernel: PipelineKey, pace: f64) {
-        lock(&self.paces).insert(kernel, pace);
+        self.paces.lock().insert(kernel, pace);
     }
 
     /// Counts how long a submission of a plan ran.
@@ -310,7 +313,7 @@ impl Gpu {
     /// # Errors
     /// [`DeviceError::Lost`] with the driver's message.
     pub fn check(&self) -> Result<(), DeviceError> {
-        match &*lock(&self.failure) {
+        match &*self.failure.lock() {
             Some(message) => Err(DeviceError::Lost(message.clone())),
             None => Ok(()),
         }

@@ -4,7 +4,6 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::lock::lock;
 use super::{Access, Buffer, DeviceError, Gpu, Operation, Shader, Slot, compose, packing, shader};
 
 /// Where the parameters of one dispatch stand in a buffer of many: WebGPU's alignment of uniform offsets.
@@ -81,11 +80,11 @@ impl Gpu {
         buffers: &[&Buffer],
     ) -> Result<Arc<Pipeline>, DeviceError> {
         let key = (operation.shader(), slots(operation, buffers));
-        if let Some(pipeline) = lock(&self.pipelines).get(&key) {
+        if let Some(pipeline) = self.pipelines.lock().get(&key) {
             return Ok(Arc::clone(pipeline));
         }
         let pipeline = Arc::new(self.compile(key.0, &key.1)?);
-        lock(&self.pipelines).insert(key, Arc::clone(&pipeline));
+        self.pipelines.lock().insert(key, Arc::clone(&pipeline));
         Ok(pipeline)
     }
 

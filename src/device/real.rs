@@ -116,7 +116,7 @@ impl<T> Gemm<'_, T> {
 }
 
 macro_rules! real {
-    ($t:ty, $oracle:literal) => {
+    ($t:ty, $oracle:literal, $gemm:path) => {
         impl Real for $t {
             const ZERO: Self = 0.0;
             const ONE: Self = 1.0;
@@ -147,31 +147,45 @@ macro_rules! real {
                 // SAFETY: `in_bounds` has checked every index the product touches, and `dst` is borrowed mutably,
                 // so that it overlaps neither factor. All strides are positive.
                 unsafe {
-                    gemm::gemm(
-                        job.m,
-                        job.n,
-                        job.k,
-                        job.dst.as_mut_ptr(),
-                        1,
-                        job.dst_stride as isize,
-                        job.accumulate,
+                    let lhs = (
                         job.lhs.as_ptr(),
                         job.lhs_step as isize,
                         job.lhs_stride as isize,
-                        job.rhs.as_ptr(),
-                        1,
-                        job.rhs_stride as isize,
+                    );
+                    let rhs = (job.rhs.as_ptr(), 1, job.rhs_stride as isize);
+                    let dst_stride = job.dst_stride as isize;
+                    // The library's kernels write columns: rows are those of the transposed product.
+                    let (m, n, [column, row], lhs, rhs) = if dst_stride > 1 {
+                        let turned = |(data, step, stride)| (data, stride, step);
+                        (job.n, job.m, [dst_stride, 1], turned(rhs), turned(lhs))
+                    } else {
+                        (job.m, job.n, [1, dst_stride], lhs, rhs)
+                    };
+                    $gemm()(
+                        m,
+                        n,
+                        job.k,
+                        job.dst.as_mut_ptr(),
+                        column,
+                        row,
+                        job.accumulate,
+                        lhs.0,
+                        lhs.1,
+                        lhs.2,
+                        rhs.0,
+                        rhs.1,
+                        rhs.2,
                         1.0,
                         1.0,
                         false,
                         false,
                         false,
-                        gemm::Parallelism::None,
+                        gemm_common::Parallelism::None,
                     );
                 }
             }
         }
     };
 }
-real!(f32, false);
-real!(f64, true);
+real!(f32, false, gemm_f32::gemm::f32::get_gemm_fn);
+real!(f64, true, gemm_f64::gemm::f64::get_gemm_fn);

@@ -1,12 +1,12 @@
 //! WGSL sources, and how imports and definitions make a shader of them.
 
-use std::collections::HashMap;
+use std::error::Error;
 
-use naga_oil::compose::{
-    ComposableModuleDescriptor, Composer, NagaModuleDescriptor, ShaderDefValue,
-};
+use naga::compact::{KeepUnused, compact};
+use naga::front::wgsl;
+use naga::valid::{Capabilities, ValidationFlags, Validator};
 
-use super::flatten::flatten;
+use super::preprocess::{File, Flat};
 use super::{DeviceError, fingerprint};
 
 /// A file of `wgsl/` with the variants that the kernels use.
@@ -71,11 +71,11 @@ impl Shader {
 
     /// A number that changes with the shader's text, and that of all that it may import.
     #[must_use]
-    pub fn fingerprint(&self) -> u64 {
+    pub fn fingerprint(&self) -> u128 {
         let texts = std::iter::once(self.source.text)
             .chain(self.definitions().iter().copied())
-            .chain(SHARED.iter().map(|(_, text)| *text));
-        fingerprint(texts.flat_map(|text| text.bytes().map(u32::from)))
+            .chain(SHARED.iter().map(|file| file.text));
+        fingerprint(texts.map(str::as_bytes))
     }
 
     /// File and definitions, as messages name it.
@@ -88,56 +88,28 @@ impl Shader {
     }
 }
 
-/// The importable files of `wgsl/shared/`, dependencies first.
-const SHARED: &[(&str, &str)] = &[
-    (
-        "wgsl/shared/tensor.wgsl",
-        include_str!("../../wgsl/shared/tensor.wgsl"),
-    ),
-    (
-        "wgsl/shared/divide.wgsl",
-        include_str!("../../wgsl/shared/divide.wgsl"),
-    ),
-    (
-        "wgsl/shared/strip.wgsl",
-        include_str!("../../wgsl/shared/strip.wgsl"),
-    ),
-    (
-        "wgsl/shared/conv.wgsl",
-        include_str!("../../wgsl/shared/conv.wgsl"),
-    ),
-    (
-        "wgsl/shared/convolved.wgsl",
-        include_str!("../../wgsl/shared/convolved.wgsl"),
-    ),
-    (
-        "wgsl/shared/coop.wgsl",
-        include_str!("../../wgsl/shared/coop.wgsl"),
-    ),
-    (
-        "wgsl/shared/pool.wgsl",
-        include_str!("../../wgsl/shared/pool.wgsl"),
-    ),
-    (
-        "wgsl/shared/flat.wgsl",
-        include_str!("../../wgsl/shared/flat.wgsl"),
-    ),
-    (
-        "wgsl/shared/reduce.wgsl",
-        include_str!("../../wgsl/shared/reduce.wgsl"),
-    ),
-    (
-        "wgsl/shared/power.wgsl",
-        include_str!("../../wgsl/shared/power.wgsl"),
-    ),
-    (
-        "wgsl/shared/bounds.wgsl",
-        include_str!("../../wgsl/shared/bounds.wgsl"),
-    ),
-    (
-        "wgsl/shared/random.wgsl",
-        include_str!("../../wgsl/shared/random.wgsl"),
-    ),
+/// The importable files of `wgsl/shared/`.
+macro_rules! shared {
+    ($($name:literal),*) => {
+        &[$(File {
+            path: concat!("wgsl/shared/", $name, ".wgsl"),
+            text: include_str!(concat!("../../wgsl/shared/", $name, ".wgsl")),
+        }),*]
+    };
+}
+const SHARED: &[File] = shared![
+    "tensor",
+    "divide",
+    "strip",
+    "conv",
+    "convolved",
+    "coop",
+    "pool",
+    "flat",
+    "reduce",
+    "power",
+    "bounds",
+    "random"
 ];
 
 /// The definition of an adapter with subgroups of 8 for which loads are dear, see `wgsl/shared/conv.wgsl`; it takes the
@@ -180,63 +152,51 @@ pub const LANES_64: &str = "LANES_64";
 /// # Errors
 /// [`DeviceError::Shader`] with the compiler's message.
 pub fn compose(shader: Shader, adapter: &[&str]) -> Result<naga::Module, DeviceError> {
-    let fail = |reason: String| DeviceError::Shader {
+    module(shader, adapter).map_err(|reason| DeviceError::Shader {
         name: shader.label(),
         reason,
+    })
+}
+
+fn module(shader: Shader, adapter: &[&str]) -> Result<naga::Module, String> {
+    let own = shader.definitions();
+    let definitions: Vec<&str> = own.iter().chain(adapter).copied().collect();
+    let directives = if own.contains(&COOP) {
+        "enable f16, wgpu_cooperative_matrix;"
+    } else if own.contains(&HALF) {
+        "enable f16;"
+    } else {
+        ""
     };
-    let mut capabilities = naga::valid::Capabilities::default();
-    if adapter.contains(&BROADCAST) {
-        capabilities |= naga::valid::Capabilities::SUBGROUP;
+    let file = File {
+        path: shader.source.name,
+        text: shader.source.text,
+    };
+    let flat = Flat::of(file, SHARED, &definitions, directives)?;
+    let mut module =
+        wgsl::parse_str(&flat.text).map_err(|e| flat.locate(e.message(), e.labels()))?;
+    // Shared files bring more than is used.
+    compact(&mut module, KeepUnused::No);
+    // Here the places of errors are known. Whether the adapter has what the shader takes is asked when the pipeline is made.
+    Validator::new(ValidationFlags::all(), Capabilities::all())
+        .validate(&module)
+        .map_err(|e| {
+            let places = e.spans().map(|(span, note)| (*span, note.as_str()));
+            flat.locate(&causes(e.as_inner()), places)
+        })?;
+    rename_reserved(&mut module);
+    Ok(module)
+}
+
+/// An error and what led to it.
+fn causes(error: &dyn Error) -> String {
+    let mut all = error.to_string();
+    let mut source = error.source();
+    while let Some(error) = source {
+        all.push_str(&format!(": {error}"));
+        source = error.source();
     }
-    if shader.definitions().contains(&COOP) {
-        let definitions: Vec<&str> = shader
-            .definitions()
-            .iter()
-            .chain(adapter)
-            .copied()
-            .collect();
-        let text = flatten(shader.source.text, SHARED, &definitions);
-        let text = format!("enable f16, wgpu_cooperative_matrix;\n{text}");
-        return naga::front::wgsl::Frontend::new()
-            .parse(&text)
-            .map_err(|e| fail(e.emit_to_string(&text)));
-    }
-    // The composer takes directives from a file's beginning only, whatever is defined. Lines keep their numbers.
-    let mut directives = "";
-    if shader.definitions().contains(&HALF) {
-        capabilities |= naga::valid::Capabilities::SHADER_FLOAT16;
-        directives = "enable f16; ";
-    }
-    let source = format!("{directives}{}", shader.source.text);
-    let mut composer = Composer::default().with_capabilities(capabilities);
-    for (file_path, source) in SHARED {
-        composer
-            .add_composable_module(ComposableModuleDescriptor {
-                source,
-                file_path,
-                ..Default::default()
-            })
-            .map_err(|e| fail(e.emit_to_string(&composer_for_message())))?;
-    }
-    let shader_defs: HashMap<String, ShaderDefValue> = shader
-        .definitions()
-        .iter()
-        .chain(adapter)
-        .map(|d| ((*d).to_string(), ShaderDefValue::Bool(true)))
-        .collect();
-    let result = composer.make_naga_module(NagaModuleDescriptor {
-        source: &source,
-        file_path: shader.source.name,
-        shader_defs,
-        ..Default::default()
-    });
-    match result {
-        Ok(mut module) => {
-            rename_reserved(&mut module);
-            Ok(module)
-        }
-        Err(e) => Err(fail(e.emit_to_string(&composer))),
-    }
+    all
 }
 
 /// Gives variables other names whose own only the next compiler takes for something else: naga knows the words of the languages that it
@@ -247,11 +207,6 @@ fn rename_reserved(module: &mut naga::Module) {
             variable.name = Some("d_x".to_string());
         }
     }
-}
-
-/// An error in a shared file itself is told against an empty composer: its own text is in the error.
-fn composer_for_message() -> Composer {
-    Composer::default()
 }
 
 /// Moves a module's parameters from a uniform buffer into read-only storage; their layout suits both.

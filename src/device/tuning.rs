@@ -2,11 +2,10 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
 
+use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 
-use super::lock::lock;
 use super::{Device, Gpu};
 
 /// Which kernels run where several compute the same.
@@ -73,17 +72,17 @@ impl Gpu {
     /// What has been chosen so far in this process; `None` before the first time.
     #[must_use]
     pub fn choices(&self) -> Option<Choices> {
-        lock(&self.tuned().choices).clone()
+        self.tuned().choices.lock().clone()
     }
 
     /// Remembers what has been chosen.
     pub fn set_choices(&self, choices: Choices) {
-        *lock(&self.tuned().choices) = Some(choices);
+        *self.tuned().choices.lock() = Some(choices);
     }
 
     /// Something that is not as it should be and that no result depends on.
     pub fn warn(&self, warning: String) {
-        lock(&self.tuned().warnings).push(warning);
+        self.tuned().warnings.lock().push(warning);
     }
 }
 
@@ -93,7 +92,7 @@ impl Device {
     pub fn take_warnings(&self) -> Vec<String> {
         let gpu = self.gpu();
         gpu.map_or_else(Vec::new, |gpu| {
-            std::mem::take(&mut lock(&gpu.tuned().warnings))
+            std::mem::take(&mut gpu.tuned().warnings.lock())
         })
     }
 }

@@ -1,9 +1,10 @@
 //! Files that appear whole or not at all.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU32, Ordering};
+
+use tempfile::NamedTempFile;
 
 /// Writes a file of any kind whole or not at all: `write` fills a temporary file in the directory
 /// of `path`, which is then renamed to `path`. Whatever fails, the temporary file is removed and an
@@ -18,59 +19,31 @@ pub fn write_atomically<E: From<io::Error>>(
 ) -> Result<(), E> {
     let path = path.as_ref();
     let target = resolve(path);
-    let temporary = Temporary::beside(&target)?;
-    let mut writer = BufWriter::new(&temporary.file);
+    let temporary = beside(&target)?;
+    let mut writer = BufWriter::new(temporary.as_file());
     write(&mut writer)?;
     writer.flush()?;
     drop(writer);
     // Before the rename, or a power cut could leave the new name with no content behind it.
-    temporary.file.sync_all()?;
-    Ok(temporary.rename(&target)?)
+    temporary.as_file().sync_all()?;
+    temporary.persist(&target).map_err(|e| e.error)?;
+    Ok(())
 }
 
-/// A file that is removed when dropped, unless it was renamed.
-struct Temporary {
-    file: File,
-    path: PathBuf,
-}
-
-impl Temporary {
-    /// A new file in the directory of `target`: a rename only stays whole within one file system.
-    fn beside(target: &Path) -> io::Result<Self> {
-        static NEXT: AtomicU32 = AtomicU32::new(0);
-        loop {
-            let number = NEXT.fetch_add(1, Ordering::Relaxed);
-            let name = format!(".pixgrad-{}-{number}.tmp", std::process::id());
-            let path = directory_of(target).join(name);
-            match OpenOptions::new().write(true).create_new(true).open(&path) {
-                Ok(file) => return Ok(Temporary { file, path }),
-                // Left by a process of the same number that was killed.
-                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => continue,
-                Err(error) => return Err(error),
-            }
-        }
-    }
-
-    fn rename(mut self, target: &Path) -> io::Result<()> {
-        fs::rename(&self.path, target)?;
-        self.path = PathBuf::new();
-        Ok(())
-    }
-}
-
-impl Drop for Temporary {
-    fn drop(&mut self) {
-        if !self.path.as_os_str().is_empty() {
-            // Nothing can be done about a failure, and the error that led here is the one to tell.
-            let _ = fs::remove_file(&self.path);
-        }
-    }
+/// A new file in the directory of `target`: a rename only stays whole within one file system. It is removed when dropped,
+/// unless it was renamed.
+fn beside(target: &Path) -> io::Result<NamedTempFile> {
+    // Opened here and not by `tempfile`, which would let nobody else read it: the user's umask decides that.
+    tempfile::Builder::new()
+        .prefix(".pixgrad-")
+        .suffix(".tmp")
+        .make_in(directory_of(target), |path| File::create_new(path))
 }
 
 /// Checks that the directory which [`write_atomically`] would use for `path` takes new files.
 pub(super) fn check_directory(path: &Path) -> io::Result<()> {
     // The one sure way to know is to make one; it is removed at once.
-    Temporary::beside(&resolve(path)).map(drop)
+    beside(&resolve(path)).map(drop)
 }
 
 /// The directory a file lies in; `.` for a bare file name.
@@ -125,9 +98,24 @@ mod tests {
         let target = directory.path().join("a directory");
         fs::create_dir(&target).unwrap();
         fs::write(target.join("inside"), b"").unwrap();
-        let result: io::Result<()> = Temporary::beside(&target).and_then(|t| t.rename(&target));
+        let result: io::Result<()> = write_atomically(&target, |file| file.write_all(b"new"));
         assert!(result.is_err());
         assert_eq!(names(directory.path()), ["a directory"]);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_new_file_has_the_permissions_of_any_other() {
+        use std::os::unix::fs::PermissionsExt;
+        let directory = tempfile::tempdir().unwrap();
+        let (ours, plain) = (
+            directory.path().join("ours"),
+            directory.path().join("plain"),
+        );
+        write_atomically(&ours, |file| file.write_all(b"new")).unwrap();
+        fs::write(&plain, b"new").unwrap();
+        let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode();
+        assert_eq!(mode(&ours), mode(&plain));
     }
 
     #[cfg(unix)]

@@ -1,6 +1,7 @@
 //! Resampling, cropping and the sizes for both.
 
 use fast_image_resize as fir;
+use fir::pixels::{F32, F32x3};
 
 use super::{Image, ImageError, pixel_count};
 
@@ -40,13 +41,12 @@ impl Image {
         self.check()?;
         pixel_count(u64::from(width), u64::from(height))?;
         let target = (width, height);
-        let plane =
-            |values: &[f32], channels| resample(values, channels, self.size(), target, filter);
+        let alpha = self.alpha.as_deref();
         Ok(Image {
             width,
             height,
-            rgb: plane(&self.rgb, 3),
-            alpha: self.alpha.as_ref().map(|alpha| plane(alpha, 1)),
+            rgb: resample::<F32x3>(&self.rgb, self.size(), target, filter),
+            alpha: alpha.map(|alpha| resample::<F32>(alpha, self.size(), target, filter)),
         })
     }
 
@@ -82,33 +82,31 @@ impl Image {
     }
 }
 
-/// `values`, of shape `[size.1][size.0][channels]` with 1 or 3 channels, resampled to `target`.
-fn resample(
+/// `values`, pixels of `size`, resampled to `target`.
+///
+/// The kind of the pixels is a type here: where the library is told at run time, its code for every kind that there is becomes
+/// part of the program.
+fn resample<P: fir::PixelTrait>(
     values: &[f32],
-    channels: usize,
     size: (u32, u32),
     target: (u32, u32),
     filter: Filter,
 ) -> Vec<f32> {
-    let kind = if channels == 1 {
-        fir::PixelType::F32
-    } else {
-        fir::PixelType::F32x3
-    };
+    let channels = std::mem::size_of::<P>() / std::mem::size_of::<f32>();
     let mut result = vec![0f32; target.0 as usize * target.1 as usize * channels];
     let options = fir::ResizeOptions::new()
         .resize_alg(fir::ResizeAlg::Convolution(filter.into()))
         .use_alpha(false);
     // The caller has checked the sizes, and f32 slices are aligned: neither call can fail.
     let bytes = bytemuck::cast_slice(values);
-    let source = fir::images::ImageRef::new(size.0, size.1, bytes, kind)
+    let source = fir::images::TypedImageRef::<P>::from_buffer(size.0, size.1, bytes)
         .expect("as many values as the size asks for");
     let bytes = bytemuck::cast_slice_mut(&mut result);
-    let mut destination = fir::images::Image::from_slice_u8(target.0, target.1, bytes, kind)
+    let mut destination = fir::images::TypedImage::<P>::from_buffer(target.0, target.1, bytes)
         .expect("as many values as the size asks for");
     fir::Resizer::new()
-        .resize(&source, &mut destination, &options)
-        .expect("equal pixel types, whole image");
+        .resize_typed(&source, &mut destination, &options)
+        .expect("the whole image");
     result
 }
 

@@ -9,47 +9,45 @@ use crate::device::{Bindings, Kernel, Real, Shader, Slot, Source, Work};
 pub const SOURCE: Source = Source {
     name: "conv_naive",
     text: include_str!("../../wgsl/conv_naive.wgsl"),
-    variants: &[
-        &[],
-        &["ACCUMULATE"],
-        &["MASKED"],
-        &["MASKED", "ACCUMULATE"],
-        &["BIAS"],
-        &["BIAS", "RELU"],
-        &["FLAT"],
-        &["FLAT", "ACCUMULATE"],
-        &["FLAT", "MASKED"],
-        &["FLAT", "MASKED", "ACCUMULATE"],
-        &["FLAT", "BIAS"],
-        &["FLAT", "BIAS", "RELU"],
-    ],
+    variants: &[&["FLAT"]],
 };
 
-/// Any [`Conv`], by the plain kernel.
+/// A [`Conv`] by the plain kernel, which knows nothing of bias, ReLU, masks and adding to y: what the convolution asks for of these
+/// is left out. Bindings: `x`, `w`, `y`.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct ConvNaive(pub Conv);
+
+impl ConvNaive {
+    fn plain(&self) -> Conv {
+        Conv {
+            bias: false,
+            relu: false,
+            masked: false,
+            accumulate: false,
+            ..self.0
+        }
+    }
+}
 
 impl Kernel for ConvNaive {
     type Params = Params;
 
     fn shader(&self) -> Shader {
-        let items = Items::narrow(self.0.y);
-        let definitions = self.0.operands().chain(items.definitions());
-        SOURCE.with(&definitions.collect::<Vec<_>>())
+        SOURCE.with(&["FLAT"])
     }
     fn bindings(&self) -> Vec<Slot> {
-        Kernel::bindings(&self.0)
+        Kernel::bindings(&self.plain())
     }
     fn params(&self) -> Params {
         Kernel::params(&self.0)
     }
     fn grid(&self) -> [u32; 3] {
-        Items::narrow(self.0.y).grid()
+        Items::narrow(self.0.y).flat_grid()
     }
     fn work(&self) -> Work {
-        Kernel::work(&self.0)
+        Kernel::work(&self.plain())
     }
     fn twin<T: Real>(&self, bindings: Bindings<'_, T>) {
-        self.0.twin(bindings);
+        self.plain().twin(bindings);
     }
 }

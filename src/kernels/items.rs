@@ -72,9 +72,15 @@ impl Items {
 
     /// Workgroups of 64 invocations.
     pub(super) fn grid(self) -> [u32; 3] {
-        if !self.flat() {
-            return [self.pieces.div_ceil(64), self.columns, self.images];
+        if self.flat() {
+            self.flat_grid()
+        } else {
+            [self.pieces.div_ceil(64), self.columns, self.images]
         }
+    }
+
+    /// The workgroups of a shader with the definition FLAT.
+    pub(super) fn flat_grid(self) -> [u32; 3] {
         let groups = (self.pieces.next_multiple_of(8) * self.columns).div_ceil(64);
         [groups.min(32768), groups.div_ceil(32768), self.images]
     }

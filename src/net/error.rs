@@ -18,6 +18,11 @@ pub enum NetError {
         embedded: String,
         installed: String,
     },
+    #[error(
+        "the network `{name}` is not in this program, which was built without the feature `embed-{name}`; \
+         the path of a .safetensors file works too"
+    )]
+    NotEmbedded { name: String },
     #[error("there is no weights file {}", .path.display())]
     NoSuchFile { path: PathBuf },
     #[error("{} is a directory; a network is one .safetensors file", .path.display())]

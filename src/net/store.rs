@@ -7,17 +7,23 @@ use super::{NetError, Network, weights};
 
 const EXTENSION: &str = "safetensors";
 
-/// The networks in the program itself: name and weights file.
-const EMBEDDED: [(&str, &[u8]); 2] = [
+/// The networks in the program itself: name and weights file. A static, since every use of a constant may put another copy of the
+/// weights into the program.
+static EMBEDDED: &[(&str, &[u8])] = &[
+    #[cfg(feature = "embed-squeezenet1_1")]
     (
         "squeezenet1_1",
         include_bytes!("../../samples/models/squeezenet1_1.safetensors"),
     ),
+    #[cfg(feature = "embed-vgg19")]
     (
         "vgg19",
         include_bytes!("../../samples/models/vgg19.safetensors"),
     ),
 ];
+
+/// The networks that a program may embed, each by a feature `embed-NAME`.
+const EMBEDDABLE: [&str; 2] = ["squeezenet1_1", "vgg19"];
 
 /// Names of the networks that need no file.
 pub fn embedded() -> impl Iterator<Item = &'static str> {
@@ -27,19 +33,10 @@ pub fn embedded() -> impl Iterator<Item = &'static str> {
 /// Where a user's own networks are looked for: `PIXGRAD_MODELS` or, without it, `pixgrad/models` in the
 /// platform's directory for a user's data. It need not exist.
 pub fn models_dir() -> Option<PathBuf> {
-    let set = |name| std::env::var_os(name).filter(|value| !value.is_empty());
-    if let Some(dir) = set("PIXGRAD_MODELS") {
-        return Some(dir.into());
-    }
-    let data = if cfg!(windows) {
-        set("LOCALAPPDATA").map(PathBuf::from)
-    } else if cfg!(target_os = "macos") {
-        std::env::home_dir().map(|home| home.join("Library/Application Support"))
-    } else {
-        let in_home = || Some(std::env::home_dir()?.join(".local/share"));
-        set("XDG_DATA_HOME").map(PathBuf::from).or_else(in_home)
-    };
-    Some(data?.join("pixgrad").join("models"))
+    let given = std::env::var_os("PIXGRAD_MODELS").filter(|dir| !dir.is_empty());
+    given
+        .map(PathBuf::from)
+        .or_else(|| Some(dirs::data_local_dir()?.join("pixgrad").join("models")))
 }
 
 /// Names of the networks in [`models_dir`], sorted.
@@ -116,6 +113,11 @@ fn open_file(path: &Path) -> Result<Network, NetError> {
 }
 
 fn unknown(name: &str, dir: Option<&Path>) -> NetError {
+    if EMBEDDABLE.contains(&name) {
+        return NetError::NotEmbedded {
+            name: name.to_owned(),
+        };
+    }
     let installed = dir.map_or_else(Vec::new, installed_in);
     let place = dir.map_or_else(
         || "no directory for them is known".to_owned(),
@@ -123,7 +125,11 @@ fn unknown(name: &str, dir: Option<&Path>) -> NetError {
     );
     NetError::UnknownNetwork {
         name: name.to_owned(),
-        embedded: embedded().collect::<Vec<_>>().join(", "),
+        embedded: if EMBEDDED.is_empty() {
+            "none".to_owned()
+        } else {
+            embedded().collect::<Vec<_>>().join(", ")
+        },
         installed: if installed.is_empty() {
             format!("none ({place})")
         } else {
@@ -132,7 +138,7 @@ fn unknown(name: &str, dir: Option<&Path>) -> NetError {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "embed-squeezenet1_1", feature = "embed-vgg19"))]
 mod tests {
     use super::*;
     use crate::net::Architecture;

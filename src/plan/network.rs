@@ -1,7 +1,9 @@
 //! A network on a device: its layer graph, and its weights packed for the kernels.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
+
+use parking_lot::Mutex;
 
 use crate::Error;
 use crate::device::{Device, Given, Kind};
@@ -119,11 +121,7 @@ impl ParameterBuffers for Network {
             Role::Exact => Precision::F32,
         };
         let key = (name.to_owned(), role, precision);
-        let mut known = self
-            .0
-            .arranged
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+        let mut known = self.0.arranged.lock();
         if let Some(given) = known.get(&key) {
             return Ok(given.clone());
         }

@@ -90,10 +90,9 @@ pub fn tune(
 fn key(operation: &dyn Operation, alternatives: &Alternatives) -> String {
     let all =
         std::iter::once(operation.shader()).chain(alternatives.kernels.iter().map(|k| k.shader()));
-    let print = all.fold(0u64, |sum, shader| {
-        sum.rotate_left(1) ^ shader.fingerprint()
-    });
-    format!("{} #{print:016x}", alternatives.shape)
+    let prints: Vec<_> = all.map(|s| s.fingerprint().to_le_bytes()).collect();
+    let print = fingerprint(prints.iter().map(|bytes| &bytes[..]));
+    format!("{} #{print:032x}", alternatives.shape)
 }
 
 fn choose(
@@ -212,11 +211,11 @@ fn keep(gpu: &Gpu, choices: &Choices) {
 fn path(gpu: &Gpu) -> Option<PathBuf> {
     let info = gpu.info();
     let texts = [&info.name, &info.driver, &info.backend];
-    let print = fingerprint(texts.iter().flat_map(|t| t.bytes().map(u32::from)));
+    let print = fingerprint(texts.iter().map(|text| text.as_bytes()));
     let plain = |c: char| if c.is_ascii_alphanumeric() { c } else { '-' };
     let name: String = info.name.chars().map(plain).take(40).collect();
     Some(
         gpu.tuning_folder()?
-            .join(format!("{name}-{print:016x}.json")),
+            .join(format!("{name}-{print:032x}.json")),
     )
 }

@@ -10,7 +10,13 @@ const PACKAGE: &str = "mesa-vulkan-drivers";
 
 /// Makes sure that pixgrad finds a graphics adapter, hardware or software; else an error that says what to install.
 pub fn ensure() -> Result<(), String> {
-    paths::build_pixgrad()?;
+    // Together with the tests, which come next: they have a few more features of the libraries, and would build all of it again.
+    paths::run(&mut paths::cargo(&[
+        "test",
+        "--release",
+        "--workspace",
+        "--no-run",
+    ]))?;
     if report_adapters()? {
         return Ok(());
     }
@@ -62,13 +68,17 @@ fn report_adapters() -> Result<bool, String> {
 
 /// `apt-get` without questions, through sudo for those who are not root and have it.
 fn apt_get(root: bool, args: &[&str]) -> Result<(), String> {
-    let mut command = Command::new(if root { "env" } else { "sudo" });
-    if !root {
-        command.arg("env");
-    }
+    let mut command = if root {
+        Command::new("apt-get")
+    } else {
+        // sudo passes no variables on.
+        let mut sudo = Command::new("sudo");
+        sudo.args(["env", "DEBIAN_FRONTEND=noninteractive", "apt-get"]);
+        sudo
+    };
     command
-        .args(["DEBIAN_FRONTEND=noninteractive", "apt-get"])
         .args(args)
+        .env("DEBIAN_FRONTEND", "noninteractive")
         .stdin(Stdio::null());
     paths::run(&mut command)
         .map_err(|error| format!("`apt-get {}` failed ({error})", args.join(" ")))

@@ -1,6 +1,6 @@
 //! `cargo xtask test`: every check, in order, until the first that fails.
 
-use std::process::{Command, ExitCode};
+use std::process::{Command, ExitCode, Stdio};
 use std::time::Instant;
 
 use crate::{adapter, paths};
@@ -19,14 +19,14 @@ const STEPS: [Step; 5] = [
         run: fmt,
     },
     Step {
-        name: "adapter",
-        what: "a graphics adapter for the shaders",
-        run: adapter::ensure,
-    },
-    Step {
         name: "clippy",
         what: "cargo clippy, warnings are errors",
         run: clippy,
+    },
+    Step {
+        name: "adapter",
+        what: "the tests built, and a graphics adapter for the shaders",
+        run: adapter::ensure,
     },
     Step {
         name: "test",
@@ -40,11 +40,27 @@ const STEPS: [Step; 5] = [
     },
 ];
 
+/// Makes sure of a part of Rust that a minimal installation leaves out, such as that of Rust's own container images.
+fn ensure(subcommand: &str, component: &str) -> Result<(), String> {
+    let found = paths::cargo(&[subcommand, "--version"])
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status();
+    if found.is_ok_and(|status| status.success()) {
+        return Ok(());
+    }
+    eprintln!("`cargo {subcommand}` is not there: installing {component}");
+    paths::run(Command::new("rustup").args(["component", "add", component]))
+        .map_err(|error| format!("`cargo {subcommand}` is not there, and {error}"))
+}
+
 fn fmt() -> Result<(), String> {
+    ensure("fmt", "rustfmt")?;
     paths::run(&mut paths::cargo(&["fmt", "--all", "--check"]))
 }
 
 fn clippy() -> Result<(), String> {
+    ensure("clippy", "clippy")?;
     let args = [
         "clippy",
         "--release",

@@ -15,7 +15,7 @@ use crate::net;
 use crate::run::fingerprint::Fingerprint;
 
 /// Counts the changes of the file's contents.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 
 /// The metadata's one key.
 const KEY: &str = "pixgrad";

@@ -1,12 +1,13 @@
 //! Checkpoints as files: safetensors, written and read one tensor after the other, so that no more than one is in main
 //! memory at a time.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
 use std::io::{self, ErrorKind, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
-use serde::{Deserialize, Serialize};
+use safetensors::Dtype;
+use safetensors::tensor::{Metadata, TensorInfo};
 
 use crate::Error;
 use crate::device::{Buffer, Device, Kind};
@@ -15,25 +16,13 @@ use crate::image::write_atomically;
 /// No header that the format allows is longer.
 const MAX_HEADER: u64 = 100_000_000;
 
-/// The key of the header's metadata.
-const METADATA: &str = "__metadata__";
-
 /// The metadata that tells a checkpoint from other files: the version of its format.
 pub(super) const VERSION_KEY: &str = "checkpoint";
 
-/// What the header says of a tensor.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-struct Entry {
-    dtype: String,
-    shape: Vec<usize>,
-    /// First byte and end, counted from the end of the header.
-    data_offsets: (u64, u64),
-}
-
-fn dtype(kind: Kind) -> &'static str {
+fn dtype(kind: Kind) -> Dtype {
     match kind {
-        Kind::Word => "U32",
-        _ => "F32",
+        Kind::Word => Dtype::U32,
+        _ => Dtype::F32,
     }
 }
 
@@ -51,22 +40,11 @@ pub(super) fn write(
     tensors: &[(String, &Buffer)],
     device: &Device,
 ) -> Result<(), Error> {
-    let mut header = serde_json::Map::new();
-    header.insert(METADATA.to_string(), serde_json::json!(metadata));
-    let mut end = 0;
-    for (name, buffer) in tensors {
-        let begin = end;
-        end += buffer.len() as u64 * 4;
-        let entry = Entry {
-            dtype: dtype(buffer.kind()).to_string(),
-            shape: vec![buffer.len()],
-            data_offsets: (begin, end),
-        };
-        header.insert(name.clone(), serde_json::json!(entry));
-    }
-    let mut header = serde_json::Value::Object(header).to_string().into_bytes();
+    let unwritten = |error: io::Error| fail(path, format!("it cannot be written: {error}"));
+    let mut header = header(metadata, tensors).map_err(unwritten)?;
     // The tensors begin at a multiple of 8 bytes.
     header.resize(header.len().next_multiple_of(8), b' ');
+    // `safetensors` itself writes to files, too, but neither waits for the disk nor can it be told that a device has failed.
     write_atomically(path, |file| {
         file.write_all(&(header.len() as u64).to_le_bytes())?;
         file.write_all(&header)?;
@@ -75,7 +53,28 @@ pub(super) fn write(
         }
         Ok(())
     })
-    .map_err(|error: io::Error| fail(path, format!("it cannot be written: {error}")))
+    .map_err(unwritten)
+}
+
+/// The header of a file with these tensors, one after the other.
+fn header(metadata: &BTreeMap<&str, String>, tensors: &[(String, &Buffer)]) -> io::Result<Vec<u8>> {
+    let mut end = 0;
+    let infos = tensors.iter().map(|(name, buffer)| {
+        let begin = end;
+        end += buffer.len() * 4;
+        let info = TensorInfo {
+            dtype: dtype(buffer.kind()),
+            shape: vec![buffer.len()],
+            data_offsets: (begin, end),
+        };
+        (name.clone(), info)
+    });
+    let metadata = metadata
+        .iter()
+        .map(|(key, value)| (key.to_string(), value.clone()));
+    let header =
+        Metadata::new(Some(metadata.collect()), infos.collect()).map_err(io::Error::other)?;
+    Ok(serde_json::to_vec(&header)?)
 }
 
 /// A buffer's elements, little-endian as is every platform with a GPU interface that we use.
@@ -96,8 +95,8 @@ fn bytes(device: &Device, buffer: &Buffer) -> io::Result<Vec<u8>> {
 #[derive(Debug)]
 pub(super) struct Stored {
     pub path: PathBuf,
-    pub metadata: BTreeMap<String, String>,
-    entries: BTreeMap<String, Entry>,
+    pub metadata: HashMap<String, String>,
+    header: Metadata,
     /// Where the tensors begin.
     data: u64,
 }
@@ -142,37 +141,18 @@ impl Stored {
         let mut header = vec![0; length as usize];
         file.seek(SeekFrom::Start(8)).map_err(unreadable)?;
         file.read_exact(&mut header).map_err(unreadable)?;
-        let mut header: serde_json::Map<String, serde_json::Value> =
-            serde_json::from_slice(&header).map_err(|_| not())?;
-        let metadata = header.remove(METADATA).ok_or_else(not)?;
-        let metadata: BTreeMap<String, String> =
-            serde_json::from_value(metadata).map_err(|_| not())?;
+        let header: Metadata = serde_json::from_slice(&header).map_err(|error| {
+            if error.is_data() {
+                fail(path, format!("it is damaged: {error}"))
+            } else {
+                not()
+            }
+        })?;
+        let metadata = header.metadata().clone().ok_or_else(not)?;
         if !metadata.contains_key(VERSION_KEY) {
             return Err(not());
         }
-        let entries = serde_json::Value::Object(header);
-        let entries: BTreeMap<String, Entry> =
-            serde_json::from_value(entries).map_err(|_| not())?;
-        let consistent = entries.values().all(|e| {
-            let (begin, end) = e.data_offsets;
-            let elements = e
-                .shape
-                .iter()
-                .try_fold(4, |n: u64, side| n.checked_mul(*side as u64));
-            begin <= end && elements == Some(end - begin) && end <= u64::MAX / 2
-        });
-        if !consistent {
-            return Err(fail(
-                path,
-                "it is damaged: a tensor's size and place do not agree",
-            ));
-        }
-        let expected = data
-            + entries
-                .values()
-                .map(|e| e.data_offsets.1)
-                .max()
-                .unwrap_or(0);
+        let expected = data + header.data_len() as u64;
         if found < expected {
             return Err(cut(expected, found));
         }
@@ -187,7 +167,7 @@ impl Stored {
         Ok(Self {
             path: path.to_path_buf(),
             metadata,
-            entries,
+            header,
             data,
         })
     }
@@ -199,7 +179,7 @@ impl Stored {
     /// Fills the buffers with the tensors of their names. They must be the very ones that the file holds.
     pub fn load(&self, device: &Device, tensors: &[(String, &Buffer)]) -> Result<(), Error> {
         let fits = |(name, buffer): &(String, &Buffer)| {
-            self.entries.get(name).is_some_and(|e| {
+            self.header.info(name).is_some_and(|e| {
                 e.dtype == dtype(buffer.kind()) && e.shape == [buffer.len()].as_slice()
             })
         };
@@ -208,18 +188,18 @@ impl Stored {
                 "its state is not what this version of pixgrad keeps of such a run (`{name}`); go on with the version that wrote it"
             )));
         }
-        if tensors.len() != self.entries.len() {
+        let count = self.header.tensors().len();
+        if tensors.len() != count {
             return Err(self.fail(format!(
-                "it holds {} tensors where this version of pixgrad keeps {} of such a run; go on with the version that wrote it",
-                self.entries.len(),
+                "it holds {count} tensors where this version of pixgrad keeps {} of such a run; go on with the version that wrote it",
                 tensors.len()
             )));
         }
         let mut file = File::open(&self.path).map_err(|e| self.fail(e.to_string()))?;
         for (name, buffer) in tensors {
-            let (begin, end) = self.entries[name].data_offsets;
-            let mut bytes = vec![0; (end - begin) as usize];
-            file.seek(SeekFrom::Start(self.data + begin))
+            let (begin, end) = self.header.info(name).map_or((0, 0), |e| e.data_offsets);
+            let mut bytes = vec![0; end - begin];
+            file.seek(SeekFrom::Start(self.data + begin as u64))
                 .and_then(|_| file.read_exact(&mut bytes))
                 .map_err(|e| self.fail(format!("it cannot be read: {e}")))?;
             match buffer.kind() {

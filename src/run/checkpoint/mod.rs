@@ -213,7 +213,7 @@ impl Checkpoint {
     fn check(&self, recipe: &Recipe, network: &Network) -> Result<(), Error> {
         let (model, weights) = (self.metadata("model"), self.metadata("weights"));
         let graph = network.graph();
-        if Fingerprint::of_network(graph).to_string() != weights {
+        if !Fingerprint::is_of_network(weights, graph) {
             let other = if graph.name == model {
                 "there are other weights under that name now".to_string()
             } else {
@@ -232,13 +232,9 @@ impl Checkpoint {
     }
 
     fn check_pictures(&self, compiled: &CompiledRecipe) -> Result<(), Error> {
-        let found = stamps(compiled);
-        let Some((expected, _)) = self
-            .pictures
-            .iter()
-            .zip(&found)
-            .find(|(a, b)| a.hash != b.hash)
-        else {
+        let mut pictures = self.pictures.iter().zip(compiled.pictures.all());
+        let changed = pictures.find(|(stamp, image)| !Fingerprint::is_of_image(&stamp.hash, image));
+        let Some((expected, _)) = changed else {
             return Ok(());
         };
         Err(self.stored.fail(match &expected.path {
