@@ -10,7 +10,7 @@
 // and both results are clamped to [0, 1]. q = 1/(η + 1) of the crossing, r that of the mutation. All other genes are a's.
 // All choices compare integers, so that every device makes the same. One invocation per pixel. Grid: shared/flat.wgsl.
 //
-// JUDGE: best[c] = the largest of answers[i, c] over the images i and best[c], which counts as −MAX in generation 0;
+// JUDGE: best[c] = the largest of scores[i, c] over the images i and best[c], which counts as −MAX in generation 0;
 // winner[c] = the first image that has it, n where it was there before. A NaN never wins. One invocation per niche. Grid
 // (⌈niches/256⌉).
 //
@@ -102,13 +102,13 @@ fn main(@builtin(workgroup_id) id: vec3<u32>, @builtin(local_invocation_index) l
 struct Params {
     origin: vec4<u32>,
     // n images of 1×1 pixel, a channel for each niche.
-    answers: View,
+    scores: View,
 }
 
 const MAX: f32 = 0x1.fffffep+127f;
 
 @group(0) @binding(0) var<uniform> p: Params;
-@group(0) @binding(1) var<storage, read> answers: array<f32>;
+@group(0) @binding(1) var<storage, read> scores: array<f32>;
 @group(0) @binding(2) var<storage, read> step: array<u32>;
 @group(0) @binding(3) var<storage, read_write> best: array<f32>;
 @group(0) @binding(4) var<storage, read_write> winner: array<u32>;
@@ -116,15 +116,15 @@ const MAX: f32 = 0x1.fffffep+127f;
 @compute @workgroup_size(256)
 fn main(@builtin(workgroup_id) id: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
     let niche = (id.x + p.origin.x) * 256u + lane;
-    if niche >= p.answers.c { return; }
+    if niche >= p.scores.c { return; }
     var most = select(best[niche], -MAX, step[0] == 0u);
-    var first = p.answers.n;
-    for (var i = 0u; i < p.answers.n; i++) {
-        let answer = answers[4u * place(p.answers, i, 0u) + niche];
+    var first = p.scores.n;
+    for (var i = 0u; i < p.scores.n; i++) {
+        let score = scores[4u * place(p.scores, i, 0u) + niche];
         // A shader's compiler may take for granted that no float is NaN, so NaNs are told by their bits.
-        let number = (bitcast<u32>(answer) & 0x7fffffffu) <= 0x7f800000u;
-        if number && answer > most {
-            most = answer;
+        let number = (bitcast<u32>(score) & 0x7fffffffu) <= 0x7f800000u;
+        if number && score > most {
+            most = score;
             first = i;
         }
     }

@@ -1,6 +1,6 @@
 //! A backward pass against central differences of its forward pass, in f64.
 
-use pixgrad::engine::kernels::{View, unpack};
+use pixgrad::engine::kernels::{View, from_quads};
 
 /// Half the distance between the two points of a difference.
 const STEP: f32 = 1.0 / 512.0;
@@ -17,16 +17,16 @@ pub fn assert_derivative(
     dx: &[f64],
     forward: impl Fn(&[f32]) -> Vec<f64>,
 ) {
-    let gradient = unpack(y, gradient);
+    let gradient = from_quads(y, gradient);
     let objective = |input: &[f32]| -> f64 {
-        let values = unpack(y, &forward(input));
+        let values = from_quads(y, &forward(input));
         values
             .iter()
             .zip(&gradient)
             .map(|(v, g)| v * f64::from(*g))
             .sum()
     };
-    let places: Vec<usize> = unpack(x, &(0..x.len()).collect::<Vec<_>>());
+    let places: Vec<usize> = from_quads(x, &(0..x.len()).collect::<Vec<_>>());
     // A step that shares no factor with the usual shapes reaches every channel, row and column.
     let count = places.len().min(80);
     let (mut error, mut norm) = (0.0, 0.0);

@@ -1,7 +1,7 @@
 //! The value of the `gram` term for two given sets of feature vectors, as the engine computes it.
 
 use pixgrad::engine::device::{Buffer, Device, Kind, Recording};
-use pixgrad::engine::kernels::{Tensor, View, pack};
+use pixgrad::engine::kernels::{Tensor, View, to_quads};
 use pixgrad::engine::objective::{Gram, Loss, record_gram, record_value};
 use pixgrad::engine::plan::Program;
 use pixgrad::engine::schedule::Loaded;
@@ -39,7 +39,7 @@ fn planes(vectors: &[Vec<f64>]) -> (View, Vec<f64>) {
     let planes: Vec<f64> = (0..vectors[0].len())
         .flat_map(|c| vectors.iter().map(move |vector| vector[c]))
         .collect();
-    (view, pack(view, &planes))
+    (view, to_quads(view, &planes))
 }
 
 fn run(device: &Device, program: Program, x: Tensor, pixels: &[f64]) -> Loaded {

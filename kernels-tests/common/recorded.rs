@@ -1,7 +1,7 @@
 //! A recording run call by call, on any device: what the parts of a plan record, without the plan.
 
 use pixgrad::engine::device::{Buffer, Device, Home, Kind, Recording, ValueId};
-use pixgrad::engine::kernels::{Tensor, View, unpack};
+use pixgrad::engine::kernels::{Tensor, View, from_quads};
 use pixgrad::engine::optim::Site;
 
 use crate::common::GPU;
@@ -120,7 +120,7 @@ pub fn site(recording: &mut Recording, view: View, slots: u32) -> Site {
 /// The images of a batch as `[c,h,w]` each, from the engine's layout.
 pub fn images(view: View, packed: &[f64]) -> Vec<Vec<f64>> {
     let each = view.elements() / view.n as usize;
-    let all = unpack(view, packed);
+    let all = from_quads(view, packed);
     all.chunks(each).map(<[f64]>::to_vec).collect()
 }
 

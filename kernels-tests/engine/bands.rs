@@ -3,7 +3,7 @@
 use std::ops::ControlFlow;
 
 use pixgrad::engine::device::{Buffer, Device, DeviceOptions};
-use pixgrad::engine::kernels::{VectorKernel, View, pack};
+use pixgrad::engine::kernels::{VectorKernel, View, to_quads};
 use pixgrad::engine::net::{self, Architecture, NodeId, Padding, Pooling};
 use pixgrad::engine::objective::{
     Activation, ChannelStatistics, Content, Direction, Energy, Gram, Guide, Masked, Mmd, MmdTarget,
@@ -85,7 +85,7 @@ impl Case {
             .shape(node, self.size.0, self.size.1)
             .expect("a shape");
         let view = View::new(1, shape.height, shape.width, shape.channels);
-        let target = pack(view, &uniform(&mut rng, view.elements()));
+        let target = to_quads(view, &uniform(&mut rng, view.elements()));
         let target = device.buffer_from("content", &target).expect("a buffer");
         let placed = |node, term, group| Placed {
             node,
@@ -168,7 +168,7 @@ fn evaluate(
         ..Problem::new(network, view, terms)
     };
     let mut executor = Executor::new(device, Iteration::new(&problem)?)?;
-    let image = pack(view, image);
+    let image = to_quads(view, image);
     device.upload(executor.buffer(executor.handles().image.value), &image)?;
     let mut losses = Vec::new();
     let _ = executor.run(1, &mut |step| {
@@ -213,7 +213,7 @@ fn bands_change_nothing() {
 fn bands_change_nothing_in_sixteen_bits() {
     for case in CASES {
         for device in [&Device::cpu(), &*GPU] {
-            let network = case.network(device).stored(Precision::F16);
+            let network = case.network(device).with_precision(Precision::F16);
             let terms = case.objective(&network);
             let len = View::new(1, case.size.0, case.size.1, 3).elements();
             let image = uniform(&mut random(3), len);
@@ -315,7 +315,7 @@ const SUMS: [(&str, Make); 9] = [
         let view = View::new(1, 5, 7, layer.c);
         let target = uniform(&mut random(2), view.elements());
         Box::new(Guide::new(
-            upload(device, &pack(view, &target)),
+            upload(device, &to_quads(view, &target)),
             view,
             -0.25,
         ))

@@ -3,7 +3,7 @@
 
 use pixgrad::Network;
 use pixgrad::engine::device::Device;
-use pixgrad::engine::kernels::{View, pack, unpack};
+use pixgrad::engine::kernels::{View, from_quads, to_quads};
 use pixgrad::engine::layer::{Concat, Lrn, Window};
 use pixgrad::engine::net::{self, Architecture, Graph, GraphBuilder, NodeId, Padding, Pooling};
 use pixgrad::engine::objective::Content;
@@ -236,7 +236,7 @@ impl Case {
             let node = graph.find(layer).expect("a layer");
             let shape = graph.shape(node, SIZE.0, SIZE.1).expect("a shape");
             let view = View::new(1, shape.height, shape.width, shape.channels);
-            let target = pack(view, &uniform(&mut rng, view.elements()));
+            let target = to_quads(view, &uniform(&mut rng, view.elements()));
             let target = device.buffer_from("target", &target).expect("a buffer");
             Placed {
                 node,
@@ -266,7 +266,7 @@ impl Case {
 fn image() -> Vec<f64> {
     let pixels = uniform(&mut random(3), view().elements());
     let pixels: Vec<f64> = pixels.iter().map(|v| 0.5 + 0.5 * f64::from(*v)).collect();
-    pack(view(), &pixels)
+    to_quads(view(), &pixels)
 }
 
 #[test]
@@ -294,12 +294,12 @@ fn forward_passes_are_the_layers_definitions() {
                 device.upload_f64(input, &image()).expect("the image fits");
                 loaded.run_once().expect("a forward pass");
                 for (node, tensor) in nodes.iter().zip(tensors) {
-                    let pixels = unpack(view(), &image());
+                    let pixels = from_quads(view(), &image());
                     let expected = plain::run(&graph, plain::image(SIZE, &pixels), *node);
                     let packed = device
                         .download_f64(loaded.buffer(tensor.value))
                         .expect("read back");
-                    let error = distance(&unpack(tensor.view, &packed), &expected.v);
+                    let error = distance(&from_quads(tensor.view, &packed), &expected.v);
                     let name = &graph.node(*node).name;
                     assert!(error < 1e-12, "{}, {name}: off by {error:.1e}", case.name);
                 }
@@ -316,7 +316,7 @@ fn gradients_are_central_differences() {
         let (_, gradient) = evaluate(&mut executor, &image);
         for seed in 0..2 {
             let direction = uniform(&mut random(90 + seed), view().elements());
-            let direction: Vec<f64> = pack(view(), &direction)
+            let direction: Vec<f64> = to_quads(view(), &direction)
                 .iter()
                 .map(|v| f64::from(*v))
                 .collect();
@@ -349,7 +349,7 @@ fn gpu_and_cpu_agree_with_the_oracle() {
             evaluate(&mut case.executor(&case.on(&Device::oracle()), 1), &image());
         for device in [&Device::cpu(), &*GPU] {
             for (precision, tolerance) in [(Precision::F32, 1e-5), (Precision::F16, 2e-3)] {
-                let network = case.on(device).stored(precision);
+                let network = case.on(device).with_precision(precision);
                 let (loss, actual) = evaluate(&mut case.executor(&network, 1), &image());
                 let error = distance(&actual, &gradient);
                 assert!(

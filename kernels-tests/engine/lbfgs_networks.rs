@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 use pixgrad::Network;
 use pixgrad::engine::device::{Device, Recording};
 use pixgrad::engine::image::{Filter, load};
-use pixgrad::engine::kernels::{Tensor, View, pack, unpack};
+use pixgrad::engine::kernels::{Tensor, View, from_quads, to_quads};
 use pixgrad::engine::net::NodeId;
 use pixgrad::engine::objective::{Content, Gram, Tv, record_gram};
 use pixgrad::engine::optim::{Adam, Lbfgs, Optimizer};
@@ -34,7 +34,7 @@ fn picture(name: &str, side: u32) -> Vec<f32> {
 fn run(device: &Device, program: Program, x: Tensor, pixels: &[f32]) -> Loaded {
     let mut loaded = Loaded::new(device, program).expect("a program in memory");
     loaded
-        .upload(x.value, &pack(x.view, pixels))
+        .upload(x.value, &to_quads(x.view, pixels))
         .expect("the picture fits");
     loaded.run_once().expect("a forward pass");
     loaded
@@ -55,7 +55,7 @@ fn content(network: &Network, layer: &str, pixels: &[f32], view: View, weight: f
     let features = forward.tensor(node);
     let loaded = run(network.device(), Program::new(recording, []), x, pixels);
     let target = loaded.read(features).expect("features");
-    let packed = pack(features.view, &target);
+    let packed = to_quads(features.view, &target);
     let buffer = network.device().buffer_from("target", &packed);
     let weight = weight / (squares(&target) / target.len() as f64);
     Placed {
@@ -121,7 +121,7 @@ fn optimize(
     let parameter = executor.buffer(executor.handles().parameter.value).clone();
     network
         .device()
-        .upload(&parameter, &pack(view, start))
+        .upload(&parameter, &to_quads(view, start))
         .expect("the start fits");
     let mut totals = Vec::new();
     let _ = executor
@@ -139,7 +139,7 @@ fn evaluate(executor: &mut Executor, x: &[f64]) -> (f64, Vec<f64>) {
     let plan = executor.handles();
     let (image, gradient, ring, slots) = (plan.image, plan.gradient, plan.ring, plan.groups.len());
     device
-        .upload_f64(executor.buffer(image.value), &pack(image.view, x))
+        .upload_f64(executor.buffer(image.value), &to_quads(image.view, x))
         .expect("the image fits");
     let row = executor.done() as usize % RING_ROWS as usize * slots;
     let _ = executor
@@ -147,7 +147,7 @@ fn evaluate(executor: &mut Executor, x: &[f64]) -> (f64, Vec<f64>) {
         .expect("an iteration");
     let read = |id| device.download_f64(executor.buffer(id)).expect("reals");
     let total = read(ring)[row..row + slots].iter().sum();
-    (total, unpack(gradient.view, &read(gradient.value)))
+    (total, from_quads(gradient.view, &read(gradient.value)))
 }
 
 fn least(values: &[f64]) -> f64 {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use pixgrad::Network;
 use pixgrad::engine::device::{Device, Kind, Recording};
-use pixgrad::engine::kernels::{Tensor, View, pack, unpack};
+use pixgrad::engine::kernels::{Tensor, View, from_quads, to_quads};
 use pixgrad::engine::net::{self, Architecture, NodeId};
 use pixgrad::engine::objective::{Content, Tv};
 use pixgrad::engine::param::{Chain, Colour, Fourier, Jitter, Map, Round, Tanh, Warp};
@@ -249,7 +249,7 @@ fn preimages_lead_back() {
         // Not too near to 0 and 1, where a sigmoid is not inverted.
         let picture = uniform(&mut random(5), image.elements());
         let picture: Vec<f32> = picture.iter().map(|v| 0.5 + 0.49 * v).collect();
-        let picture = pack(image, &picture);
+        let picture = to_quads(image, &picture);
         // All but jitter, which begins at the picture itself.
         for map in fixed_maps(w).iter().skip(1) {
             let x = map.preimage(image, &picture);
@@ -269,7 +269,7 @@ fn preimages_lead_back() {
         }
         // Black and white have preimages too.
         let ends: Vec<f32> = (0..image.elements()).map(|i| (i % 2) as f32).collect();
-        let ends = pack(image, &ends);
+        let ends = to_quads(image, &ends);
         for (map, near) in [
             (&Tanh as &dyn Map, 1e-6),
             (
@@ -306,8 +306,8 @@ fn fourier_is_numpys() {
         let values: Vec<f64> = (0..x.elements())
             .map(|i| (7 * i * i % 17) as f64 / 16.0)
             .collect();
-        let got = forward(&Device::oracle(), &map, x, 0, &pack(x, &values));
-        for (got, expected) in unpack(image, &got).iter().zip(expected) {
+        let got = forward(&Device::oracle(), &map, x, 0, &to_quads(x, &values));
+        for (got, expected) in from_quads(image, &got).iter().zip(expected) {
             assert!((got - expected).abs() < 1e-7, "{got} should be {expected}");
         }
     }
@@ -342,7 +342,7 @@ fn starts_are_small_and_repeat() {
     assert_whole(&map, view, &wide(&start));
     assert_eq!(start, map.start(image, 7));
     assert_ne!(start, map.start(image, 8));
-    let values = unpack(view, &wide(&start));
+    let values = from_quads(view, &wide(&start));
     let count = values.len() as f64;
     let mean = values.iter().sum::<f64>() / count;
     let deviation = (values.iter().map(|v| v * v).sum::<f64>() / count).sqrt();
@@ -437,7 +437,7 @@ impl Plotted {
         let node = graph.find("relu1_2").expect("a layer");
         let shape = graph.shape(node, image.h, image.w).expect("a shape");
         let view = View::new(1, shape.height, shape.width, shape.channels);
-        let target = pack(view, &uniform(&mut random(11), view.elements()));
+        let target = to_quads(view, &uniform(&mut random(11), view.elements()));
         let target = device.buffer_from("target", &target).expect("it fits");
         let terms = [
             Placed {

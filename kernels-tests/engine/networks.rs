@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 
 use pixgrad::Network;
 use pixgrad::engine::device::{Device, Kind};
-use pixgrad::engine::kernels::{View, pack, unpack};
+use pixgrad::engine::kernels::{View, from_quads, to_quads};
 use pixgrad::engine::net::{self, Architecture, NodeId};
 use pixgrad::engine::objective::{Content, Gram, Tv};
 use pixgrad::engine::plan::{Iteration, Placed, Problem, Program};
@@ -91,7 +91,7 @@ impl Case {
             .shape(node, self.size.0, self.size.1)
             .expect("a shape");
         let view = View::new(1, shape.height, shape.width, shape.channels);
-        let target = pack(view, &uniform(&mut rng, view.elements()));
+        let target = to_quads(view, &uniform(&mut rng, view.elements()));
         let target = device
             .buffer_from("content target", &target)
             .expect("a buffer");
@@ -145,7 +145,7 @@ impl Case {
             .iter()
             .map(|v| 0.5 + 0.5 * f64::from(*v))
             .collect();
-        pack(view, &image)
+        to_quads(view, &image)
     }
 }
 
@@ -183,7 +183,7 @@ fn gradients_are_central_differences() {
         let (_, gradient) = evaluate(&mut executor, &image);
         for seed in 0..2 {
             let direction = uniform(&mut random(90 + seed), case.view(1).elements());
-            let direction: Vec<f64> = pack(case.view(1), &direction)
+            let direction: Vec<f64> = to_quads(case.view(1), &direction)
                 .iter()
                 .map(|v| f64::from(*v))
                 .collect();
@@ -314,7 +314,7 @@ fn forward_passes_are_the_layers_definitions() {
         let input = loaded.buffer(image.value).clone();
         assert_eq!(input.kind(), Kind::Real);
         device
-            .upload_f64(&input, &pack(view, &pixels))
+            .upload_f64(&input, &to_quads(view, &pixels))
             .expect("the image fits");
         loaded.run_once().expect("a forward pass");
         for ((layer, node), tensor) in layers.iter().zip(&nodes).zip(tensors) {
@@ -323,7 +323,7 @@ fn forward_passes_are_the_layers_definitions() {
             let packed = device
                 .download_f64(loaded.buffer(tensor.value))
                 .expect("read back");
-            let error = distance(&unpack(tensor.view, &packed), &expected.v);
+            let error = distance(&from_quads(tensor.view, &packed), &expected.v);
             assert!(error < 1e-12, "{architecture} {layer}: off by {error:.1e}");
             assert_eq!(expected.v.len(), tensor.view.elements());
         }

@@ -231,7 +231,7 @@ fn what_is_kept_is_packed() {
     let layers = ["fire2/concat", "fire3/concat", "fire5/concat"];
     let (whole, half) = (
         planned(&network, &layers),
-        planned(&network.stored(Precision::F16), &layers),
+        planned(&network.with_precision(Precision::F16), &layers),
     );
     assert_eq!(kinds(&half, "relu_conv1"), [Kind::Real]);
     assert_eq!(kinds(&half, "fire2/concat"), [Kind::Real, Kind::Rectified]);
@@ -265,7 +265,7 @@ fn what_is_kept_is_packed() {
 #[test]
 fn what_others_left_does_not_count() {
     let network = Network::load(&GPU, "squeezenet1_1").expect("embedded");
-    let plan = planned(&network.stored(Precision::F16), &["fire5/concat"]);
+    let plan = planned(&network.with_precision(Precision::F16), &["fire5/concat"]);
     let mut executor = Executor::new(&GPU, plan).expect("memory");
     let values = executor.program().recording.values().iter();
     let last = values.clone().position(|v| v.label == "fire5/concat");
@@ -288,7 +288,7 @@ fn what_others_left_does_not_count() {
 fn the_largest_layer_is_made_again() {
     let network = Network::load(&Device::cpu(), "vgg19").expect("embedded");
     let layers = ["relu1_1", "relu2_1"];
-    let half = planned(&network.stored(Precision::F16), &layers);
+    let half = planned(&network.with_precision(Precision::F16), &layers);
     assert_eq!(kinds(&half, "relu1_1"), [Kind::Real]);
     assert_eq!(kinds(&half, "conv1_1 again"), [Kind::Rectified]);
     assert_eq!(

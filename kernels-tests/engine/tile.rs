@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 
 use pixgrad::engine::device::Device;
 use pixgrad::engine::image::{Filter, Image, load, psnr};
-use pixgrad::engine::kernels::{View, pack, unpack};
+use pixgrad::engine::kernels::{View, from_quads, to_quads};
 use pixgrad::engine::net::{self, Architecture, NodeId, Padding, Pooling};
 use pixgrad::engine::objective::{Gram, Tv};
 use pixgrad::engine::plan::{Iteration, Placed, Problem};
@@ -83,7 +83,7 @@ fn gradient(
     let mut executor = Executor::new(device, plan).expect("an executor");
     let (input, output) = (executor.handles().image, executor.handles().gradient);
     device
-        .upload_f64(executor.buffer(input.value), &pack(view, image))
+        .upload_f64(executor.buffer(input.value), &to_quads(view, image))
         .expect("it fits");
     let _ = executor
         .run(1, &mut |_| ControlFlow::Continue(()))
@@ -91,7 +91,7 @@ fn gradient(
     let gradient = device
         .download_f64(executor.buffer(output.value))
         .expect("a gradient");
-    unpack(output.view, &gradient[..output.view.len()])
+    from_quads(output.view, &gradient[..output.view.len()])
 }
 
 /// `[3,h,w]` moved around by dy rows and dx columns.

@@ -1,7 +1,7 @@
 //! about_mean: by hand, by the definition, and as the projections `Norm` and `Decay`.
 
 use pixgrad::engine::device::Recording;
-use pixgrad::engine::kernels::{AboutMean, Stretch, View, pack, unpack};
+use pixgrad::engine::kernels::{AboutMean, Stretch, View, from_quads, to_quads};
 use pixgrad::engine::optim::{Decay, Norm, Projection};
 
 use crate::common::oracle::wide;
@@ -38,14 +38,14 @@ fn by_hand() {
         stretch,
     };
     let run = |stretch| {
-        let mut data = vec![Data::Reals(pack(x, &values))];
+        let mut data = vec![Data::Reals(to_quads(x, &values))];
         if !matches!(stretch, Stretch::By(_)) {
             data.insert(
                 0,
                 Data::Reals(vec![0.0, 0.0, 0.25, 0.0, 0.0, 0.0, 0.0, 0.0]),
             );
         }
-        unpack(x, check(&kernel(stretch), &data)[0].reals())
+        from_quads(x, check(&kernel(stretch), &data)[0].reals())
     };
     for (stretch, s) in [
         (Stretch::By(0.5), 0.5),

@@ -1,6 +1,6 @@
 //! affine: the twin by hand, the shader against the twin.
 
-use pixgrad::engine::kernels::{Affine, View, pack, unpack};
+use pixgrad::engine::kernels::{Affine, View, from_quads, to_quads};
 
 use crate::common::{Data, check, random, tensor};
 
@@ -17,15 +17,15 @@ fn a_case_by_hand() {
         bias: BIAS,
         accumulate,
     };
-    let x = Data::Reals(pack(view, &[1.0, 2.0, 3.0, 4.0, 5.0, 6.0]));
+    let x = Data::Reals(to_quads(view, &[1.0, 2.0, 3.0, 4.0, 5.0, 6.0]));
     let mut data = [x, Data::Poisoned(view)];
     // `check` sees to the fourth channel being zero.
     let y = check(&affine(false), &data).remove(0);
     let expected = [3.0, 5.0, -8.75, -11.75, 1.5, 2.0];
-    assert_eq!(unpack(view, y.reals()), expected);
-    data[1] = Data::Reals(pack(view, &[100.0; 6]));
+    assert_eq!(from_quads(view, y.reals()), expected);
+    data[1] = Data::Reals(to_quads(view, &[100.0; 6]));
     let y = check(&affine(true), &data).remove(0);
-    assert_eq!(unpack(view, y.reals()), expected.map(|v| v + 100.0));
+    assert_eq!(from_quads(view, y.reals()), expected.map(|v| v + 100.0));
 }
 
 #[test]

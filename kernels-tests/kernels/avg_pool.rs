@@ -3,7 +3,7 @@
 
 use pixgrad::engine::device::{Device, Kernel};
 use pixgrad::engine::kernels::{
-    AdaptiveAvgPool, AdaptiveAvgPoolBackward, AvgPool, AvgPoolBackward, View, pack, unpack,
+    AdaptiveAvgPool, AdaptiveAvgPoolBackward, AvgPool, AvgPoolBackward, View, from_quads, to_quads,
 };
 
 use crate::common::{Data, check, check_within, random, run_on, tensor};
@@ -119,13 +119,18 @@ fn the_twins_are_the_definitions() {
         let pool = avg(layer);
         let [k, s, p] = [pool.kernel, pool.stride, pool.pad].map(|both| both.map(i64::from));
         let x = tensor(&mut random(i as u64), pool.x);
-        let expected = plain(pool.x, pool.y, &unpack(pool.x, &x), |axis, o, i, _, _| {
-            let first = o * s[axis] - p[axis];
-            (first..first + k[axis]).contains(&i)
-        });
+        let expected = plain(
+            pool.x,
+            pool.y,
+            &from_quads(pool.x, &x),
+            |axis, o, i, _, _| {
+                let first = o * s[axis] - p[axis];
+                (first..first + k[axis]).contains(&i)
+            },
+        );
         assert_close(
             &format!("{layer:?}"),
-            &unpack(pool.y, &forward(&pool, &x, pool.y)),
+            &from_quads(pool.y, &forward(&pool, &x, pool.y)),
             &expected,
         );
     }
@@ -136,12 +141,12 @@ fn the_twins_are_the_definitions() {
         let expected = plain(
             pool.x,
             pool.y,
-            &unpack(pool.x, &x),
+            &from_quads(pool.x, &x),
             |_, o, i, size, count| o * size < (i + 1) * count && i * count < (o + 1) * size,
         );
         assert_close(
             &format!("{shape:?}"),
-            &unpack(pool.y, &forward(&pool, &x, pool.y)),
+            &from_quads(pool.y, &forward(&pool, &x, pool.y)),
             &expected,
         );
     }
@@ -160,12 +165,12 @@ fn padding_does_not_count() {
         scale: 1.0,
     };
     let data = [
-        Data::Reals(pack(view, &[1.0, 2.0, 3.0, 6.0])),
+        Data::Reals(to_quads(view, &[1.0, 2.0, 3.0, 6.0])),
         Data::Poisoned(view),
     ];
-    assert_eq!(unpack(view, check(&pool, &data)[0].reals()), [3.0; 4]);
+    assert_eq!(from_quads(view, check(&pool, &data)[0].reals()), [3.0; 4]);
     let twice = AvgPool { scale: 2.5, ..pool };
-    assert_eq!(unpack(view, check(&twice, &data)[0].reals()), [7.5; 4]);
+    assert_eq!(from_quads(view, check(&twice, &data)[0].reals()), [7.5; 4]);
 }
 
 /// ⟨pool(x), g⟩ = ⟨x, backward(g)⟩ for random x and g.

@@ -1,7 +1,7 @@
 //! ball: by hand, by the definition, and as projections of a plan.
 
 use pixgrad::engine::device::Recording;
-use pixgrad::engine::kernels::{Ball, BallNorm, View, pack, unpack};
+use pixgrad::engine::kernels::{Ball, BallNorm, View, from_quads, to_quads};
 use pixgrad::engine::optim::{self, Projection};
 
 use crate::common::oracle::wide;
@@ -56,20 +56,20 @@ fn by_hand() {
     };
     // Differences (0.3, −0.4), norm 0.5, beyond the ball; and (0.125, −0.0625) within.
     let x = [0.5 + 0.3, 0.1 - 0.4, 0.625, 0.1 - 0.0625];
-    let c = Data::Reals(pack(View::new(1, 1, 2, 1), &[0.5, 0.1]));
-    let x = Data::Reals(pack(view, &x));
+    let c = Data::Reals(to_quads(View::new(1, 1, 2, 1), &[0.5, 0.1]));
+    let x = Data::Reals(to_quads(view, &x));
     let near = |got: &[f64], expected: [f64; 4]| {
         for (got, expected) in got.iter().zip(expected) {
             assert!((got - expected).abs() < 1e-7, "{got} should be {expected}");
         }
     };
     let data = [c, x];
-    let linf = unpack(view, check(&kernel(BallNorm::Linf), &data)[0].reals());
+    let linf = from_quads(view, check(&kernel(BallNorm::Linf), &data)[0].reals());
     near(&linf, [0.75, 0.0, 0.625, 0.0375]);
     let [c, x] = data;
     let sums = [0.0, 0.0, 0.25, 0.0, 0.0, 0.0, 0.01953125, 0.0];
     let data = [c, x, Data::Reals(sums.to_vec())];
-    let l2 = unpack(view, check(&kernel(BallNorm::L2), &data)[0].reals());
+    let l2 = from_quads(view, check(&kernel(BallNorm::L2), &data)[0].reals());
     near(&l2, [0.65, 0.0, 0.625, 0.0375]);
 }
 

@@ -1,7 +1,7 @@
 //! blur: against scipy's numbers and a plain convolution with mirrored edges, and as a projection.
 
 use pixgrad::engine::device::Recording;
-use pixgrad::engine::kernels::{Axis, Blur, View, pack, unpack};
+use pixgrad::engine::kernels::{Axis, Blur, View, from_quads, to_quads};
 use pixgrad::engine::optim::{self, Projection};
 
 use crate::common::oracle::wide;
@@ -71,14 +71,14 @@ fn blurred(kernel: &Blur, x: Vec<f32>, step: u32) -> Vec<f64> {
         Data::Words(vec![step]),
         Data::Poisoned(kernel.y),
     ];
-    unpack(kernel.y, check(kernel, &data)[0].reals())
+    from_quads(kernel.y, check(kernel, &data)[0].reals())
 }
 
 #[test]
 fn by_hand() {
     // exp(−½) either side of 1, cut off at ⌊4·0.25 + ½⌋ = 1: σ = ¼ has weights e⁻⁸, 1, e⁻⁸.
     let kernel = row_blur(3, 0.25);
-    let got = blurred(&kernel, pack(kernel.x, &[1.0, 0.0, 0.0]), 0);
+    let got = blurred(&kernel, to_quads(kernel.x, &[1.0, 0.0, 0.0]), 0);
     let edge = (-8f64).exp();
     let total = 1.0 + 2.0 * edge;
     // The edge pixel counts twice: once in its own place, once mirrored.
@@ -114,7 +114,7 @@ fn a_plain_convolution_everywhere() {
                     wrap,
                 };
                 let xv = tensor(&mut random(seed as u64), x);
-                let before = unpack(x, &wide(&xv));
+                let before = from_quads(x, &wide(&xv));
                 let (h, w) = (x.h as usize, x.w as usize);
                 let got = blurred(&kernel, xv, 6);
                 for (got, plane) in got.chunks(h * w).zip(before.chunks(h * w)) {
@@ -227,9 +227,9 @@ fn scipy_agrees() {
             }
             .record(&mut recording, site);
             let run = Recorded::new(device, recording);
-            run.set(site.x.value, &pack(view, &picture()));
+            run.set(site.x.value, &to_quads(view, &picture()));
             run.iterate();
-            let got = unpack(view, &run.get(site.x.value));
+            let got = from_quads(view, &run.get(site.x.value));
             for (got, expected) in got.iter().zip(expected) {
                 assert!(
                     (got - expected).abs() < 2e-7,

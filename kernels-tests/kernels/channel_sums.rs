@@ -1,8 +1,8 @@
 //! channel_sums, channel_affine, channel_distance: by hand, against plain loops, the shaders against the twins.
 
 use pixgrad::engine::kernels::{
-    ChannelAffine, ChannelCentre, ChannelDistance, ChannelSums, ChannelSumsReduce, View, pack,
-    unpack,
+    ChannelAffine, ChannelCentre, ChannelDistance, ChannelSums, ChannelSumsReduce, View,
+    from_quads, to_quads,
 };
 
 use crate::common::oracle::{run_f64, wide};
@@ -55,7 +55,7 @@ fn the_twins_are_the_definition() {
             };
             run_f64(&reduce, &[&partials, &vec![f64::NAN; len]]).remove(1)
         };
-        let planes = unpack(x, &data);
+        let planes = from_quads(x, &data);
         let means = sums(false, &zeros);
         for (got, square) in [(means.clone(), 1), (sums(true, &means), 2)] {
             let centre = if square == 2 { &means } else { &zeros };
@@ -151,7 +151,7 @@ fn variances_about_the_mean_keep_their_digits() {
         .iter()
         .map(|v| 100.0 + 0.01 * v)
         .collect();
-    let means = plain(x, &unpack(x, &wide(&data)), &[0.0; 4], 1, 1.0 / 3600.0);
+    let means = plain(x, &from_quads(x, &wide(&data)), &[0.0; 4], 1, 1.0 / 3600.0);
     let means: Vec<f32> = means.iter().map(|v| *v as f32).collect();
     let square = ChannelSums { x, square: true };
     let empty = Data::PoisonedReals(square.partials_len());
@@ -162,7 +162,7 @@ fn variances_about_the_mean_keep_their_digits() {
 fn by_hand() {
     // Two channels of two pixels: (1, 3) and (2, 2); targets of mean 1 and 0, deviation 2 and 1.
     let x = View::new(1, 1, 2, 2);
-    let data = pack(x, &[1.0, 3.0, 2.0, 2.0]);
+    let data = to_quads(x, &[1.0, 3.0, 2.0, 2.0]);
     let distance = ChannelDistance {
         n: 1,
         quads: 1,
@@ -183,5 +183,5 @@ fn by_hand() {
         accumulate: false,
     };
     let y = run_f64(&affine, &[&data, &means, &all[4], &nan]).remove(3);
-    assert_eq!(unpack(x, &y), [1.0, 0.0, 1.0, 1.0]);
+    assert_eq!(from_quads(x, &y), [1.0, 0.0, 1.0, 1.0]);
 }

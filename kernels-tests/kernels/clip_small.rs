@@ -1,7 +1,9 @@
 //! clip_small: scores by hand and by their definitions, and the two projections against a sort.
 
 use pixgrad::engine::device::Recording;
-use pixgrad::engine::kernels::{ClipSmall, PixelContribution, PixelNorm, View, pack, unpack};
+use pixgrad::engine::kernels::{
+    ClipSmall, PixelContribution, PixelNorm, View, from_quads, to_quads,
+};
 use pixgrad::engine::optim::{ClipSmallContribution, ClipSmallNorm, Projection};
 
 use crate::common::oracle::wide;
@@ -21,7 +23,7 @@ fn by_hand() {
         0.8, 0.5, 0.5,  0.25, -0.25, 0.25,  1.15, 0.75, 0.75,
         0.25, 0.5, 0.5,  0.25, 1.25, 0.25,  0.75, 0.75, 2.75,
     ];
-    let values = || Data::Reals(pack(x, &values));
+    let values = || Data::Reals(to_quads(x, &values));
     let near = |got: &[f64], expected: [f64; 6]| {
         for (got, expected) in got.iter().zip(expected) {
             assert!((got - expected).abs() < 1e-7, "{got} should be {expected}");
@@ -45,7 +47,7 @@ fn by_hand() {
             mean: PADDED,
             absolute,
         };
-        let gradient = Data::Reals(pack(x, &gradient));
+        let gradient = Data::Reals(to_quads(x, &gradient));
         let scores = check(&contribution, &[values(), gradient, Data::PoisonedReals(6)]);
         near(scores[0].reals(), expected);
     }
@@ -53,7 +55,7 @@ fn by_hand() {
     let thresholds = [0.0, 1.0];
     let clip = ClipSmall { x, mean: PADDED };
     let [scores, thresholds] = [scores.to_vec(), thresholds.to_vec()].map(Data::Reals);
-    let clipped = unpack(x, check(&clip, &[scores, thresholds, values()])[0].reals());
+    let clipped = from_quads(x, check(&clip, &[scores, thresholds, values()])[0].reals());
     // The second pixel of the first image and the first of the second; a score at the threshold stays.
     #[rustfmt::skip]
     let expected = [

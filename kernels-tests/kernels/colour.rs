@@ -1,6 +1,6 @@
 //! colour: by hand, against the definition, and its gradient.
 
-use pixgrad::engine::kernels::{Colour, ColourBackward, View, pack, unpack};
+use pixgrad::engine::kernels::{Colour, ColourBackward, View, from_quads, to_quads};
 
 use crate::common::oracle::{assert_derivative, dot, run_f64, wide};
 use crate::common::{Data, check, random, tensor};
@@ -34,10 +34,10 @@ fn shapes() -> Vec<[View; 3]> {
 #[test]
 fn by_hand() {
     let view = View::new(1, 1, 1, 3);
-    let data = |x: [f32; 3]| [Data::Reals(pack(view, &x)), Data::Poisoned(view)];
+    let data = |x: [f32; 3]| [Data::Reals(to_quads(view, &x)), Data::Poisoned(view)];
     let kernel = colour(view, view, false);
     let y = check(&kernel, &data([1.0, 2.0, 4.0])).remove(0);
-    assert_eq!(unpack(view, y.reals()), [1.0, 3.75, 2.25]);
+    assert_eq!(from_quads(view, y.reals()), [1.0, 3.75, 2.25]);
     // Far out the sigmoid is 0 or 1, and a number.
     let kernel = Colour {
         matrix: [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]],
@@ -46,11 +46,11 @@ fn by_hand() {
         ..kernel
     };
     let y = check(&kernel, &data([0.0, 500.0, -500.0])).remove(0);
-    let y = unpack(view, y.reals());
+    let y = from_quads(view, y.reals());
     assert_eq!(y[..2], [0.5, 1.0]);
     assert!(y[2].abs() < 1e-40, "{}", y[2]);
     let y = check(&kernel, &data([3.0f32.ln(), -(3.0f32.ln()), 0.0])).remove(0);
-    let y = unpack(view, y.reals());
+    let y = from_quads(view, y.reals());
     assert!((y[0] - 0.75).abs() < 1e-7 && (y[1] - 0.25).abs() < 1e-7);
 }
 
@@ -61,7 +61,7 @@ fn every_pixel_is_the_definition() {
             let kernel = colour(x, y, sigmoid);
             let values = tensor(&mut random(seed as u64), x);
             let out = check(&kernel, &[Data::Reals(values.clone()), Data::Poisoned(y)]);
-            let (from, to) = (unpack(x, &wide(&values)), unpack(y, out[0].reals()));
+            let (from, to) = (from_quads(x, &wide(&values)), from_quads(y, out[0].reals()));
             let plane = (x.h * x.w) as usize;
             for (at, got) in to.iter().enumerate() {
                 let (n, i, pixel) = (at / plane / 3, at / plane % 3, at % plane);
@@ -95,7 +95,7 @@ fn the_gradient_is_the_derivative_of_the_value() {
                     .collect();
                 run_f64(&forward, &[&moved, &vec![f64::NAN; y.len()]]).remove(1)
             };
-            let weighted = |t: f64| dot(&unpack(dy, &wide(&upstream)), &unpack(y, &at(t)));
+            let weighted = |t: f64| dot(&from_quads(dy, &wide(&upstream)), &from_quads(y, &at(t)));
             // Of fourth order, so that its error is that of f64.
             let h = 3e-4;
             let numeric = (8.0 * (weighted(h) - weighted(-h)) - weighted(2.0 * h)
@@ -108,7 +108,7 @@ fn the_gradient_is_the_derivative_of_the_value() {
             } else {
                 run_f64(&backward, &[&wide(&upstream), &blank]).remove(1)
             };
-            let analytic = dot(&unpack(x, &gradient), &unpack(x, &direction));
+            let analytic = dot(&from_quads(x, &gradient), &from_quads(x, &direction));
             assert_derivative(&backward, numeric, analytic);
             let narrow: Vec<f32> = at(0.0)
                 .iter()

@@ -1,10 +1,10 @@
 //! conv, conv1x1, conv3x3, conv3x3_tile, conv3x3_winograd, conv3x3_winograd4, conv_naive: the twin against plain loops, the shaders against the twin.
 
 use pixgrad::engine::device::Device;
-use pixgrad::engine::kernels::conv::{pack_weights, pack_weights_backward};
+use pixgrad::engine::kernels::conv::{arrange_weights, arrange_weights_backward};
 use pixgrad::engine::kernels::{
     Conv, Conv1x1, Conv3x3, Conv3x3Form, Conv3x3Narrow, Conv3x3Tile, Conv3x3Winograd, ConvNaive,
-    View, WinogradTile, pack, unpack,
+    View, WinogradTile, from_quads, to_quads,
 };
 
 use crate::common::{Data, check, mask, random, run_on, same, tensor, uniform};
@@ -127,19 +127,19 @@ fn the_twin_is_the_definition() {
         let mut bias = uniform(&mut rng, conv.y.c as usize);
         let expected = plain(
             layer,
-            &unpack(conv.x, &wide(&x)),
+            &from_quads(conv.x, &wide(&x)),
             &wide(&weight),
             &wide(&bias),
         );
         bias.resize(conv.y.padded(), 0.0);
-        let packed = pack_weights(&weight, conv.y.c, conv.x.c, conv.kernel);
+        let packed = arrange_weights(&weight, conv.y.c, conv.x.c, conv.kernel);
         let data = [
             Data::Reals(x),
             Data::Reals(packed),
             Data::Poisoned(conv.y),
             Data::Reals(bias),
         ];
-        let y = unpack(conv.y, run_on(&Device::oracle(), &conv, &data)[0].reals());
+        let y = from_quads(conv.y, run_on(&Device::oracle(), &conv, &data)[0].reals());
         for (a, b) in y.iter().zip(&expected) {
             assert!(
                 (a - b).abs() <= 1e-12 * (1.0 + b.abs()),
@@ -168,11 +168,11 @@ fn the_backward_pass_is_the_adjoint() {
                 .reals()
                 .to_vec()
         };
-        let y = run(&f, &x, pack_weights(&weight, f.y.c, f.x.c, f.kernel));
+        let y = run(&f, &x, arrange_weights(&weight, f.y.c, f.x.c, f.kernel));
         let dx = run(
             &b,
             &g,
-            pack_weights_backward(&weight, f.y.c, f.x.c, f.kernel),
+            arrange_weights_backward(&weight, f.y.c, f.x.c, f.kernel),
         );
         let dot =
             |a: &[f64], b: &[f32]| a.iter().zip(b).map(|(a, b)| a * f64::from(*b)).sum::<f64>();
@@ -342,5 +342,5 @@ fn weights_per_image() {
 fn packing_round_trips() {
     let view = View::new(2, 3, 5, 6);
     let nchw: Vec<f32> = (0..view.elements()).map(|i| i as f32).collect();
-    assert_eq!(unpack(view, &pack(view, &nchw)), nchw);
+    assert_eq!(from_quads(view, &to_quads(view, &nchw)), nchw);
 }

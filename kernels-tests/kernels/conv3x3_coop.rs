@@ -2,7 +2,7 @@
 //! it where not.
 
 use pixgrad::engine::device::{Kernel, Kind, SPLIT, SPLIT_WEIGHTS, Stored};
-use pixgrad::engine::kernels::conv::{pack_weights, pack_weights_backward};
+use pixgrad::engine::kernels::conv::{arrange_weights, arrange_weights_backward};
 use pixgrad::engine::kernels::{
     Conv, Conv3x3, Conv3x3Coop, Conv3x3Form, Conv3x3Pool, Conv3x3Unpool, Factors, View,
 };
@@ -123,7 +123,7 @@ fn forward() {
                 bias[cout as usize..].fill(0.0);
                 let mut data = vec![
                     Data::Reals(spread(rng, x, magnitude)),
-                    Data::Reals(pack_weights(&weight, cout, cin, [3; 2])),
+                    Data::Reals(arrange_weights(&weight, cout, cin, [3; 2])),
                     Data::Poisoned(y),
                     Data::Reals(bias),
                 ];
@@ -158,7 +158,7 @@ fn small_weights_and_one_sign() {
             pixels.iter_mut().for_each(|v| *v = v.abs());
             let data = [
                 Data::Reals(pixels),
-                Data::Reals(pack_weights(&weight, 20, 260, [3; 2])),
+                Data::Reals(arrange_weights(&weight, 20, 260, [3; 2])),
                 Data::Poisoned(y),
                 Data::Reals(vec![0.0; y.padded()]),
             ];
@@ -184,7 +184,7 @@ fn backward() {
                 let weight = weights(rng, cin * cout * 9, way.1);
                 let mut data = vec![
                     Data::Reals(spread(rng, dy, 1e-6)),
-                    Data::Reals(pack_weights_backward(&weight, cout, cin, [3; 2])),
+                    Data::Reals(arrange_weights_backward(&weight, cout, cin, [3; 2])),
                     if accumulate {
                         Data::Reals(spread(rng, dx, 1e-6))
                     } else {
@@ -213,7 +213,7 @@ fn forward_through_a_pool() {
             bias[cout as usize..].fill(0.0);
             let data = [
                 Data::Reals(spread(rng, pool.x, 1.0)),
-                Data::Reals(pack_weights(&weight, cout, cin, [3; 2])),
+                Data::Reals(arrange_weights(&weight, cout, cin, [3; 2])),
                 Data::Poisoned(pool.y),
                 Data::Reals(bias),
                 Data::PoisonedWords(pool.y.maxima_len()),
@@ -238,7 +238,7 @@ fn backward_through_a_pool() {
                 let maxima = uniform(rng, unpool.dy.maxima_len());
                 let data = [
                     Data::Reals(spread(rng, unpool.dy, 1e-3)),
-                    Data::Reals(pack_weights_backward(&weight, cout, cin, [3; 2])),
+                    Data::Reals(arrange_weights_backward(&weight, cout, cin, [3; 2])),
                     if accumulate {
                         Data::Reals(spread(rng, unpool.dx, 1e-3))
                     } else {

@@ -2,10 +2,10 @@
 //! made of, the shaders against the twins.
 
 use pixgrad::engine::device::Device;
-use pixgrad::engine::kernels::conv::{pack_weights, pack_weights_backward};
+use pixgrad::engine::kernels::conv::{arrange_weights, arrange_weights_backward};
 use pixgrad::engine::kernels::{
     Conv, Conv3x3Form, Conv3x3Narrow, Conv3x3Pool, Conv3x3Tile, Conv3x3Unpool, Conv3x3Winograd,
-    MaxPool, MaxPoolBackward, View, WinogradTile, pack, unpack,
+    MaxPool, MaxPoolBackward, View, WinogradTile, from_quads, to_quads,
 };
 
 use crate::common::{Data, Output, check, random, run_on, same, tensor, uniform};
@@ -76,7 +76,7 @@ impl Operands {
     fn forward(&self, pool: Conv3x3Pool) -> [Data; 5] {
         [
             Data::Reals(self.x.clone()),
-            Data::Reals(pack_weights(&self.weight, pool.y.c, pool.x.c, [3; 2])),
+            Data::Reals(arrange_weights(&self.weight, pool.y.c, pool.x.c, [3; 2])),
             Data::Poisoned(pool.y),
             Data::Reals(self.bias.clone()),
             Data::PoisonedWords(pool.y.maxima_len()),
@@ -94,7 +94,7 @@ impl Operands {
     fn backward(&self, pool: Conv3x3Pool, accumulate: bool, maxima: &Output) -> [Data; 4] {
         [
             Data::Reals(self.dy.clone()),
-            Data::Reals(pack_weights_backward(
+            Data::Reals(arrange_weights_backward(
                 &self.weight,
                 pool.y.c,
                 pool.x.c,
@@ -171,26 +171,26 @@ fn a_case_by_hand() {
     };
     let identity = [0.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 0.0];
     let data = [
-        Data::Reals(pack(pool.x, &x)),
-        Data::Reals(pack_weights(&identity, 1, 1, [3; 2])),
+        Data::Reals(to_quads(pool.x, &x)),
+        Data::Reals(arrange_weights(&identity, 1, 1, [3; 2])),
         Data::Poisoned(pool.y),
         Data::Reals(vec![0.0; 4]),
         Data::PoisonedWords(2),
     ];
     let out = check(&pool, &data);
-    assert_eq!(unpack(pool.y, out[0].reals()), [5.0, 2.0, 0.0, 0.0]);
+    assert_eq!(from_quads(pool.y, out[0].reals()), [5.0, 2.0, 0.0, 0.0]);
     // Row 0, pixels 1 and 3.
     assert_eq!(out[1].words(), [1 << 4 | 1 << 12, 0]);
     let data = [
-        Data::Reals(pack(pool.y, &[1.0f32, 20.0, 300.0, 4000.0])),
-        Data::Reals(pack_weights_backward(&identity, 1, 1, [3; 2])),
+        Data::Reals(to_quads(pool.y, &[1.0f32, 20.0, 300.0, 4000.0])),
+        Data::Reals(arrange_weights_backward(&identity, 1, 1, [3; 2])),
         Data::Poisoned(pool.x),
         Data::Words(out[1].words().to_vec()),
     ];
     let dx = check(&backward(pool, false), &data);
     let mut expected = [0.0; 25];
     (expected[1], expected[3]) = (1.0, 20.0);
-    assert_eq!(unpack(pool.x, dx[0].reals()), expected);
+    assert_eq!(from_quads(pool.x, dx[0].reals()), expected);
 }
 
 /// Convolution, ReLU, pool, and back, by the kernels for each.
@@ -235,7 +235,7 @@ fn one_kernel_does_what_three_do() {
         let pooled = run_on(device, &max_pool, &data);
         let rounded = Output::Reals(narrow(&out[0]).iter().map(|v| f64::from(*v)).collect());
         same(&rounded, &pooled[0], 1e-15).unwrap_or_else(|e| panic!("{layer:?}: {e}"));
-        let values = unpack(pool.y, pooled[0].reals());
+        let values = from_quads(pool.y, pooled[0].reals());
         none += values.iter().filter(|v| **v == 0.0).count();
 
         let gradient = MaxPoolBackward {

@@ -1,6 +1,6 @@
 //! copy_channels: by hand, against plain indexing, and what it must leave alone.
 
-use pixgrad::engine::kernels::{CopyChannels, View, pack, unpack};
+use pixgrad::engine::kernels::{CopyChannels, View, from_quads, to_quads};
 
 use crate::common::{Data, check_within, random, tensor};
 
@@ -21,21 +21,21 @@ fn by_hand() {
     let data = || {
         let before = [10.0, 20.0, 30.0, 40.0, 50.0, 60.0, 70.0, 80.0];
         [
-            Data::Reals(pack(x, &[1.0, 2.0, 3.0, 4.0, 5.0])),
+            Data::Reals(to_quads(x, &[1.0, 2.0, 3.0, 4.0, 5.0])),
             Data::Reals(before.to_vec()),
         ]
     };
     // Channels before the first stay, those behind the last one in its vec4 become zero.
     let copied = check_within(&copy, &data(), EXACT).remove(0);
     let expected = [10.0, 20.0, 2.0, 3.0, 4.0, 0.0, 0.0, 0.0];
-    assert_eq!(unpack(y, copied.reals()), expected);
+    assert_eq!(from_quads(y, copied.reals()), expected);
     let add = CopyChannels {
         accumulate: true,
         ..copy
     };
     let added = check_within(&add, &data(), EXACT).remove(0);
     let expected = [10.0, 20.0, 32.0, 43.0, 54.0, 60.0, 70.0, 80.0];
-    assert_eq!(unpack(y, added.reals()), expected);
+    assert_eq!(from_quads(y, added.reals()), expected);
 }
 
 /// Every place that a vec4 can begin at, on both sides.

@@ -1,6 +1,6 @@
 //! copy_rows: by hand, against plain indexing, and what it must leave alone.
 
-use pixgrad::engine::kernels::{CopyRows, View, pack, unpack};
+use pixgrad::engine::kernels::{CopyRows, View, from_quads, to_quads};
 
 use crate::common::{Data, check_within, random, tensor};
 
@@ -20,14 +20,14 @@ fn by_hand() {
     };
     let data = |y: &[f32]| {
         [
-            Data::Reals(pack(x, &[1.0, 2.0, 3.0, 4.0, 5.0, 6.0])),
-            Data::Reals(pack(View::new(1, 4, 2, 1), y)),
+            Data::Reals(to_quads(x, &[1.0, 2.0, 3.0, 4.0, 5.0, 6.0])),
+            Data::Reals(to_quads(View::new(1, 4, 2, 1), y)),
         ]
     };
     let before = [10.0, 20.0, 30.0, 40.0, 50.0, 60.0, 70.0, 80.0];
     let copied = check_within(&copy, &data(&before), EXACT).remove(0);
     let expected = [3.0, 4.0, 5.0, 6.0, 50.0, 60.0, 70.0, 80.0];
-    assert_eq!(unpack(y, copied.reals()), expected);
+    assert_eq!(from_quads(y, copied.reals()), expected);
     let add = CopyRows {
         to: 2,
         accumulate: true,
@@ -35,7 +35,7 @@ fn by_hand() {
     };
     let added = check_within(&add, &data(&before), EXACT).remove(0);
     let expected = [10.0, 20.0, 30.0, 40.0, 53.0, 64.0, 75.0, 86.0];
-    assert_eq!(unpack(y, added.reals()), expected);
+    assert_eq!(from_quads(y, added.reals()), expected);
 }
 
 #[test]

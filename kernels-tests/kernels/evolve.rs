@@ -3,7 +3,7 @@
 
 use pixgrad::engine::device::{Device, Kind, Recording};
 use pixgrad::engine::kernels::random::{random, uniform};
-use pixgrad::engine::kernels::{Breed, Judge, Replace, Tensor, View, unpack};
+use pixgrad::engine::kernels::{Breed, Judge, Replace, Tensor, View, from_quads};
 use pixgrad::engine::optim::{Elites, Evolve};
 use rand::Rng;
 
@@ -37,7 +37,7 @@ fn bred(kernel: Breed, step: u32, elites: &[u32]) -> Vec<f64> {
         Data::Words(elites.to_vec()),
         Data::Poisoned(kernel.x),
     ];
-    unpack(kernel.x, check(&kernel, &data)[0].reals())
+    from_quads(kernel.x, check(&kernel, &data)[0].reals())
 }
 
 /// Shapes with the number of niches.
@@ -157,7 +157,7 @@ fn shares_are_those_asked_for() {
             Data::Poisoned(x),
         ];
         let out = run_on(&Device::oracle(), kernel, &data);
-        let changes: Vec<f64> = unpack(x, out[0].reals())
+        let changes: Vec<f64> = from_quads(x, out[0].reals())
             .iter()
             .map(|v| v - 128.0 / 255.0)
             .collect();
@@ -190,7 +190,7 @@ fn shares_are_those_asked_for() {
     let two = [vec![0x40_4040; 256], vec![0xc0_c0c0; 256]].concat();
     let data = [Data::Words(vec![1]), Data::Words(two), Data::Poisoned(x)];
     let out = run_on(&Device::oracle(), &kernel, &data);
-    let values = unpack(x, out[0].reals());
+    let values = from_quads(x, out[0].reals());
     let mut crossed = 0;
     for (image, values) in (0..).zip(values.chunks(768)) {
         let parents = random(7, 1, image, 768);
@@ -216,17 +216,17 @@ fn the_best_answer_wins_each_niche() {
     // By hand: three images, four niches.
     let nan = f32::NAN;
     #[rustfmt::skip]
-    let answers = [
+    let scores = [
         0.1, 0.5, nan, nan,
         0.3, 0.5, -1.0, nan,
         0.3, 0.2, -2.0, nan,
     ];
     let kernel = Judge {
-        answers: View::new(3, 1, 1, 4),
+        scores: View::new(3, 1, 1, 4),
     };
     let judged = |step, best: [f32; 4]| {
         let data = [
-            Data::Reals(answers.to_vec()),
+            Data::Reals(scores.to_vec()),
             Data::Words(vec![step]),
             Data::Reals(best.to_vec()),
             Data::PoisonedWords(4),
@@ -239,7 +239,7 @@ fn the_best_answer_wins_each_niche() {
     assert_eq!(best[0], f64::from(0.3f32));
     assert_eq!(best[1..], [0.5, -1.0, f64::from(-f32::MAX)]);
     let (best, winner) = judged(5, [0.3, 0.25, -1.5, 0.0]);
-    assert_eq!(winner, [3, 0, 1, 3], "an equal answer does not replace");
+    assert_eq!(winner, [3, 0, 1, 3], "an equal score does not replace");
     assert_eq!(best, [f64::from(0.3f32), 0.5, -1.0, 0.0]);
 
     for (n, niches) in [(1, 1), (7, 255), (20, 257), (3, 1000)] {
@@ -248,15 +248,15 @@ fn the_best_answer_wins_each_niche() {
             View::new(n, 1, 1, niches + 24).slice(8, niches),
         ] {
             let mut rng = crate::common::random(u64::from(n));
-            let (answers, before) = (tensor(&mut rng, view), reals(&mut rng, niches as usize));
+            let (scores, before) = (tensor(&mut rng, view), reals(&mut rng, niches as usize));
             let data = [
-                Data::Reals(answers.clone()),
+                Data::Reals(scores.clone()),
                 Data::Words(vec![3]),
                 Data::Reals(before.clone()),
                 Data::PoisonedWords(niches as usize),
             ];
-            let out = check(&Judge { answers: view }, &data);
-            let of = |i: u32, niche: usize| answers[view.at(i as usize, 0, 0) + niche];
+            let out = check(&Judge { scores: view }, &data);
+            let of = |i: u32, niche: usize| scores[view.at(i as usize, 0, 0) + niche];
             for (niche, before) in before.iter().enumerate() {
                 let all = (0..n).map(|i| of(i, niche));
                 let most = all.fold(*before, f32::max);
@@ -300,8 +300,8 @@ fn winners_replace_elites() {
     }
 }
 
-/// Generations on every device, judged by the images' own means: each niche's answer never falls and grows much, and it is
-/// the answer of the elite that is kept.
+/// Generations on every device, judged by the images' own means: each niche's score never falls and grows much, and it is
+/// the score of the elite that is kept.
 #[test]
 fn generations_improve_every_niche() {
     let view = View::new(24, 6, 5, 3);

@@ -1,7 +1,7 @@
 //! Filters of the gradient as they are recorded: norms, momentum, the Laplacian pyramid, and filters after filters.
 
 use pixgrad::engine::device::Recording;
-use pixgrad::engine::kernels::{Normalization, View, pack, unpack};
+use pixgrad::engine::kernels::{Normalization, View, from_quads, to_quads};
 use pixgrad::engine::optim::{Filter, Laplacian, Momentum, Normalize};
 
 use crate::common::oracle::wide;
@@ -200,7 +200,7 @@ fn laplacian() {
 fn the_laplacian_of_a_tile() {
     let (h, w) = (24, 40);
     let view = View::new(1, h, w, 3);
-    let planes = unpack(view, &gradient(9, view));
+    let planes = from_quads(view, &gradient(9, view));
     let rolled = |planes: &[f64]| -> Vec<f64> {
         let from = |i: usize| {
             let (plane, row, column) = (i / 960, i / 40 % 24, i % 40);
@@ -214,9 +214,9 @@ fn the_laplacian_of_a_tile() {
         let out = Laplacian { levels: 3, wrap }.record(&mut recording, site);
         let oracle = devices().into_iter().find(|device| is_oracle(device));
         let run = Recorded::new(oracle.expect("an oracle"), recording);
-        run.set(site.gradient.value, &pack(view, planes));
+        run.set(site.gradient.value, &to_quads(view, planes));
         run.iterate();
-        unpack(view, &run.get(out.value)[..view.len()])
+        from_quads(view, &run.get(out.value)[..view.len()])
     };
     let off = |wrap: bool| {
         let (moved, still) = (
@@ -236,7 +236,7 @@ fn zero_gradients() {
     let view = View::new(3, 12, 9, 3);
     let mut planes = vec![0.0; view.elements()];
     planes[200] = 1.0;
-    let g = pack(view, &planes);
+    let g = to_quads(view, &planes);
     for filter in [
         &Laplacian {
             levels: 4,

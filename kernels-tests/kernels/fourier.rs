@@ -4,7 +4,7 @@ use std::f64::consts::TAU;
 
 use pixgrad::engine::kernels::fourier::spectrum_of;
 use pixgrad::engine::kernels::{
-    FourierColumns, FourierRows, Spectrum, SpectrumScale, Twiddles, View, pack, unpack,
+    FourierColumns, FourierRows, Spectrum, SpectrumScale, Twiddles, View, from_quads, to_quads,
 };
 
 use crate::common::oracle::{dot, run_f64, wide};
@@ -109,7 +109,7 @@ fn image(spectrum: Spectrum, packed: &[f64]) -> Vec<f64> {
 fn both_passes_are_the_double_sum() {
     for (seed, spectrum) in spectra().enumerate().filter(|(_, s)| s.h * s.w < 1_000) {
         let x = wide(&tensor(&mut random(seed as u64), spectrum.view()));
-        let got = unpack(spectrum.image(), &image(spectrum, &x));
+        let got = from_quads(spectrum.image(), &image(spectrum, &x));
         for (got, expected) in got.iter().zip(plain(spectrum, &x)) {
             assert!(
                 (got - expected).abs() < 1e-10,
@@ -196,7 +196,7 @@ fn the_adjoint_is_the_transpose() {
 #[test]
 fn scales_are_powers_of_the_frequency() {
     let spectrum = Spectrum::of(View::new(1, 4, 6, 1));
-    let ones = pack(spectrum.view(), &vec![1.0; spectrum.view().elements()]);
+    let ones = to_quads(spectrum.view(), &vec![1.0; spectrum.view().elements()]);
     let scale = SpectrumScale {
         spectrum,
         gain: 0.5,
@@ -206,7 +206,7 @@ fn scales_are_powers_of_the_frequency() {
         &scale,
         &[Data::Reals(ones), Data::Poisoned(spectrum.view())],
     );
-    let got = unpack(spectrum.view(), out[0].reals());
+    let got = from_quads(spectrum.view(), out[0].reals());
     for (j, fy) in [0.0, 0.25, 0.5, 0.25f64].into_iter().enumerate() {
         for k in 0..4 {
             let f: f64 = (fy * fy + f64::from(k) * f64::from(k) / 36.0)

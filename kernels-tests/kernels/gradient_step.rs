@@ -1,7 +1,7 @@
 //! gradient_step: the rates by hand and by their definitions, and what the optimizer records.
 
 use pixgrad::engine::device::Recording;
-use pixgrad::engine::kernels::{GradientStep, StepSize, View, pack, unpack};
+use pixgrad::engine::kernels::{GradientStep, StepSize, View, from_quads, to_quads};
 use pixgrad::engine::optim::{self, Optimizer};
 
 use crate::common::oracle::wide;
@@ -39,8 +39,8 @@ fn stepped(kernel: &GradientStep, gradient: [f32; 6], losses: [f32; 6]) -> Vec<f
         .map(|v| v as f32)
         .collect();
     let mut data = vec![
-        Data::Reals(pack(LINE, &gradient)),
-        Data::Reals(pack(LINE, &[1.0; 6])),
+        Data::Reals(to_quads(LINE, &gradient)),
+        Data::Reals(to_quads(LINE, &[1.0; 6])),
     ];
     match kernel.rate {
         StepSize::Constant { .. } => data.push(Data::Words(vec![7])),
@@ -49,7 +49,7 @@ fn stepped(kernel: &GradientStep, gradient: [f32; 6], losses: [f32; 6]) -> Vec<f
             data.extend([Data::Reals(moments), Data::Reals(losses.to_vec())]);
         }
     }
-    unpack(LINE, check(kernel, &data)[0].reals())
+    from_quads(LINE, check(kernel, &data)[0].reals())
 }
 
 #[test]

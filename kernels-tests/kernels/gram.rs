@@ -1,6 +1,6 @@
 //! gram, gram_reduce: against plain loops, the shaders against the twins, accuracy, and the gradient as a convolution.
 
-use pixgrad::engine::kernels::{Conv, Conv1x1, Gram, GramReduce, View, pack, unpack};
+use pixgrad::engine::kernels::{Conv, Conv1x1, Gram, GramReduce, View, from_quads, to_quads};
 use rand::Rng;
 
 use crate::common::oracle::{assert_derivative, derivative, dot, run_f64, wide};
@@ -57,7 +57,7 @@ fn gram_f64(gram: Gram, scale: f32, f: &[f64]) -> Vec<f64> {
 fn by_hand() {
     let view = View::new(1, 1, 2, 2);
     let gram = Gram { f: view, splits: 2 };
-    let f = pack(view, &[1.0, 2.0, 3.0, 4.0]); // channel 0 is (1, 2), channel 1 (3, 4)
+    let f = to_quads(view, &[1.0, 2.0, 3.0, 4.0]); // channel 0 is (1, 2), channel 1 (3, 4)
     let g = gram_f64(gram, 0.5, &f);
     assert_eq!(g[0..2], [2.5, 5.5]);
     assert_eq!(g[4..6], [5.5, 12.5]);
@@ -70,7 +70,7 @@ fn the_twins_are_the_definition() {
         let gram = Gram { f, splits };
         let data = wide(&tensor(&mut random(seed as u64), f));
         let got = gram_f64(gram, 0.25, &data);
-        let expected = plain(f, &unpack(f, &data), 0.25);
+        let expected = plain(f, &from_quads(f, &data), 0.25);
         let side = f.padded();
         for n in 0..f.n as usize {
             for i in 0..side {
@@ -132,7 +132,7 @@ fn accurate_over_many_pixels() {
         .map(|_| rng.random_range(-1.0f32..1.0).max(0.0))
         .collect();
     let data = [
-        Data::Reals(pack(f, &values)),
+        Data::Reals(to_quads(f, &values)),
         Data::PoisonedReals(gram.partial_len()),
     ];
     let partial = check_within(&gram, &data, 1e-6)[0].reals().to_vec();
@@ -168,7 +168,7 @@ fn the_gradient_is_a_convolution() {
         };
         let conv = Conv1x1::serve(conv).expect("a 1×1 convolution");
         let gradient = run_f64(&conv, &[&data, &m, &vec![f64::NAN; df.len()]]).remove(2);
-        let analytic = dot(&unpack(df, &gradient), &unpack(f, &direction));
+        let analytic = dot(&from_quads(df, &gradient), &from_quads(f, &direction));
         assert_derivative(&gram, numeric, analytic);
     }
 }

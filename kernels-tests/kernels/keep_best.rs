@@ -1,7 +1,7 @@
 //! keep_best: the decision and the copy by hand and against plain loops; whole attacks over several iterations.
 
 use pixgrad::engine::device::Recording;
-use pixgrad::engine::kernels::{DecideBest, KeepBest, Tensor, View, pack, unpack};
+use pixgrad::engine::kernels::{DecideBest, KeepBest, Tensor, View, from_quads, to_quads};
 use pixgrad::engine::optim::record_keep_best;
 use rand::Rng;
 
@@ -176,20 +176,20 @@ fn an_attack_keeps_the_nearest_success_of_each_image() {
             let run = Recorded::new(device, recording);
             let start = wide(&tensor(&mut random(1), origin_view));
             run.set(origin.value, &start);
-            let start = unpack(origin_view, &start);
+            let start = from_quads(origin_view, &start);
             let each = view.elements() / 4;
             // What an earlier scale might have left.
             run.set(kept.distance, &[0.0; 4]);
 
             let mut evaluated: Vec<Vec<Vec<f64>>> = Vec::new();
             for (t, (deciding, sizes)) in iterations.iter().enumerate() {
-                let noise = unpack(view, &wide(&tensor(&mut random(10 + t as u64), view)));
+                let noise = from_quads(view, &wide(&tensor(&mut random(10 + t as u64), view)));
                 let x: Vec<f64> = (0..view.elements())
                     // f32 on every device, so that what is kept can be compared bit for bit.
                     .map(|e| start[e % start.len()] + 0.01 * sizes[e / each] * noise[e].signum())
                     .map(|v| f64::from(v as f32))
                     .collect();
-                run.set(image.value, &pack(view, &x));
+                run.set(image.value, &to_quads(view, &x));
                 // The other slots would decide the other way.
                 let mut all: Vec<f64> = deciding.iter().flat_map(|l| [-l; 3]).collect();
                 for (i, l) in deciding.iter().enumerate() {

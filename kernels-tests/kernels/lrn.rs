@@ -1,7 +1,7 @@
 //! lrn, lrn_backward: the twins against the definition and finite differences, the shaders against the twins.
 
 use pixgrad::engine::device::Device;
-use pixgrad::engine::kernels::{Lrn, LrnBackward, View, pack, unpack};
+use pixgrad::engine::kernels::{Lrn, LrnBackward, View, from_quads, to_quads};
 
 use crate::common::finite::assert_derivative;
 use crate::common::{Data, check, random, run_on, tensor};
@@ -81,8 +81,8 @@ fn a_case_by_hand() {
     let view = View::new(1, 1, 1, 5);
     let kernel = lrn((view, view), (3, 3.0, 0.5, 1.0));
     let x = [2.0, 2.0, 4.0, 2.0, 2.0];
-    let data = [Data::Reals(pack(view, &x)), Data::Poisoned(view)];
-    let y = unpack(view, check(&kernel, &data)[0].reals());
+    let data = [Data::Reals(to_quads(view, &x)), Data::Poisoned(view)];
+    let y = from_quads(view, check(&kernel, &data)[0].reals());
     let expected = [2.0 / 3.0, 2.0 / 5.0, 4.0 / 5.0, 2.0 / 5.0, 2.0 / 3.0];
     for (y, expected) in y.iter().zip(expected) {
         assert!((y - expected).abs() < 1e-14, "{y} should be {expected}");
@@ -94,11 +94,11 @@ fn the_twin_is_the_definition() {
     for (seed, kernel) in cases() {
         let input = tensor(&mut random(seed), kernel.x);
         let data = [Data::Reals(input.clone()), Data::Poisoned(kernel.y)];
-        let y = unpack(
+        let y = from_quads(
             kernel.y,
             run_on(&Device::oracle(), &kernel, &data)[0].reals(),
         );
-        let input = unpack(kernel.x, &input);
+        let input = from_quads(kernel.x, &input);
         let (pixels, channels) = ((kernel.x.h * kernel.x.w) as usize, kernel.x.c as usize);
         for (at, value) in y.iter().enumerate() {
             let c = at / pixels % channels;

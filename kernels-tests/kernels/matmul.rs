@@ -201,7 +201,7 @@ fn bands_are_the_whole() {
     let whole = Matmul {
         a: a.matrix,
         b: b.matrix,
-        c: Matrix::packed(50, 6),
+        c: Matrix::dense(50, 6),
         batch: 3,
         rows: 50,
         columns: 21,
@@ -218,7 +218,7 @@ fn bands_are_the_whole() {
     let band = Matmul {
         a: whole.a.from(1, 20),
         b: whole.b.from(1, 0),
-        c: Matrix::packed(30, 6),
+        c: Matrix::dense(30, 6),
         batch: 1,
         rows: 30,
         ..whole

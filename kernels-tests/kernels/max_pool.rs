@@ -1,7 +1,7 @@
 //! max_pool, max_pool_backward: the twins against plain loops and finite differences, the shaders against the twins.
 
 use pixgrad::engine::device::Device;
-use pixgrad::engine::kernels::{MaxPool, MaxPoolBackward, View, pack, unpack};
+use pixgrad::engine::kernels::{MaxPool, MaxPoolBackward, View, from_quads, to_quads};
 use rand::seq::SliceRandom;
 
 use crate::common::{Data, check, random, run_on, tensor};
@@ -92,12 +92,12 @@ fn a_case_by_hand() {
     };
     assert_eq!(pool.argmax_len(), 2);
     let [y, argmax] = outputs(&pool);
-    let out = check(&pool, &[Data::Reals(pack(x_view, &x)), y, argmax]);
-    assert_eq!(unpack(y_view, out[0].reals()), [5.0, 9.0, 9.0, 9.0]);
+    let out = check(&pool, &[Data::Reals(to_quads(x_view, &x)), y, argmax]);
+    assert_eq!(from_quads(y_view, out[0].reals()), [5.0, 9.0, 9.0, 9.0]);
     // Per pixel 8 bits, channel 0 in the lowest two: taps 1, 3 in the first row and 3, 1 in the second. Channels 1 to
     // 3 are padding: all zero, so that the first tap wins.
     assert_eq!(out[1].words(), [0x0000_0301, 0x0000_0103]);
-    let dy = pack(y_view, &[1.0f32, 20.0, 300.0, 4000.0]);
+    let dy = to_quads(y_view, &[1.0f32, 20.0, 300.0, 4000.0]);
     let words = out[1].words().to_vec();
     let data = [Data::Reals(dy), Data::Words(words), Data::Poisoned(x_view)];
     let dx = check(&backward(pool, false), &data);
@@ -107,7 +107,7 @@ fn a_case_by_hand() {
         0.0, 0.0, 4020.0,
         0.0, 300.0, 0.0,
     ];
-    assert_eq!(unpack(x_view, dx[0].reals()), expected);
+    assert_eq!(from_quads(x_view, dx[0].reals()), expected);
 }
 
 #[test]
@@ -117,7 +117,7 @@ fn the_twin_is_the_definition() {
         let mut rng = random(i as u64);
         // Negative throughout, so that a padding of zeros would win; quantised, so that there are ties.
         let x: Vec<f32> = tensor(&mut rng, View::new(pool.x.n, pool.x.h, pool.x.w, pool.x.c));
-        let x: Vec<f32> = unpack(pool.x, &x)
+        let x: Vec<f32> = from_quads(pool.x, &x)
             .iter()
             .map(|v| (v * 4.0).floor() - 9.0)
             .collect();
@@ -125,14 +125,14 @@ fn the_twin_is_the_definition() {
         let out = run_on(
             &Device::oracle(),
             &pool,
-            &[Data::Reals(pack(pool.x, &x)), y, argmax],
+            &[Data::Reals(to_quads(pool.x, &x)), y, argmax],
         );
         let (values, places) = plain(pool, &x);
-        assert_eq!(unpack(pool.y, out[0].reals()), values, "{layer:?}");
+        assert_eq!(from_quads(pool.y, out[0].reals()), values, "{layer:?}");
 
-        let dy = unpack(pool.y, &tensor(&mut rng, pool.y));
+        let dy = from_quads(pool.y, &tensor(&mut rng, pool.y));
         let data = [
-            Data::Reals(pack(pool.y, &dy)),
+            Data::Reals(to_quads(pool.y, &dy)),
             Data::Words(out[1].words().to_vec()),
             Data::Poisoned(pool.x),
         ];
@@ -141,7 +141,7 @@ fn the_twin_is_the_definition() {
         for (place, dy) in places.iter().zip(&dy) {
             expected[*place] += f64::from(*dy);
         }
-        for (a, b) in unpack(pool.x, dx[0].reals()).iter().zip(&expected) {
+        for (a, b) in from_quads(pool.x, dx[0].reals()).iter().zip(&expected) {
             assert!((a - b).abs() <= 1e-14, "{layer:?}: {a} should be {b}");
         }
     }
@@ -162,7 +162,7 @@ fn the_backward_pass_is_the_derivative() {
             let out = run_on(
                 &Device::oracle(),
                 &pool,
-                &[Data::Reals(pack(pool.x, x)), y, argmax],
+                &[Data::Reals(to_quads(pool.x, x)), y, argmax],
             );
             let value = out[0]
                 .reals()
@@ -177,7 +177,7 @@ fn the_backward_pass_is_the_derivative() {
             Data::Words(objective(&x).1),
             Data::Poisoned(pool.x),
         ];
-        let dx = unpack(
+        let dx = from_quads(
             pool.x,
             run_on(&Device::oracle(), &backward(pool, false), &data)[0].reals(),
         );

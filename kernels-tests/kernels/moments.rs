@@ -2,8 +2,8 @@
 
 use pixgrad::engine::device::Recording;
 use pixgrad::engine::kernels::{
-    Moments, MomentsDifference, MomentsReduce, Tensor, View, pack, record_moments,
-    record_moments_difference, unpack,
+    Moments, MomentsDifference, MomentsReduce, Tensor, View, from_quads, record_moments,
+    record_moments_difference, to_quads,
 };
 
 use crate::common::oracle::{run_f64, wide};
@@ -62,7 +62,7 @@ fn by_hand() {
         centre: [0.0; 4],
     };
     assert_eq!(kernel.parts(), 1);
-    let data = [Data::Reals(pack(a, &values)), Data::PoisonedReals(8)];
+    let data = [Data::Reals(to_quads(a, &values)), Data::PoisonedReals(8)];
     let partials = check(&kernel, &data)[0].reals().to_vec();
     assert_eq!(partials, [11.0, -3.0, 39.0, 5.0, 0.5, 0.5, 0.25, 0.5]);
     // About (1, 3): 0 −3 | 0 −8 and −1 −1 | −3 −2.5.
@@ -75,7 +75,7 @@ fn by_hand() {
     // The same as a difference to one pixel.
     let b = View::new(1, 1, 1, 2);
     let [values, partials] = data;
-    let data = [values, Data::Reals(pack(b, &[1.0, 3.0])), partials];
+    let data = [values, Data::Reals(to_quads(b, &[1.0, 3.0])), partials];
     assert_eq!(check(&MomentsDifference { a, b }, &data)[0].reals(), about);
     // Parts of one image, and of the next.
     let parts = [
@@ -96,7 +96,7 @@ fn plain_sums_everywhere() {
     for (seed, (a, b)) in shapes().into_iter().enumerate() {
         let mut rng = random(seed as u64);
         let (av, bv) = (tensor(&mut rng, a), tensor(&mut rng, b));
-        let (an, bn) = (unpack(a, &wide(&av)), unpack(b, &wide(&bv)));
+        let (an, bn) = (from_quads(a, &wide(&av)), from_quads(b, &wide(&bv)));
         let planes = (a.h * a.w) as usize;
         let each = planes * a.c as usize;
         let of_b = |i: usize| {
@@ -167,7 +167,7 @@ fn recorded() {
     let (a, b) = (View::new(3, 41, 67, 3), View::new(1, 41, 67, 3));
     let mut rng = random(11);
     let (av, bv) = (wide(&tensor(&mut rng, a)), wide(&tensor(&mut rng, b)));
-    let (an, bn) = (unpack(a, &av), unpack(b, &bv));
+    let (an, bn) = (from_quads(a, &av), from_quads(b, &bv));
     let each = bn.len();
     for device in devices() {
         let mut recording = Recording::new();

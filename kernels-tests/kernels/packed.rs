@@ -4,7 +4,7 @@
 use pixgrad::engine::device::{
     Buffer, Device, Kernel, Kind, Operation, Stored, pack, pack_rectified, unpack, unpack_rectified,
 };
-use pixgrad::engine::kernels::conv::{pack_weights, pack_weights_backward};
+use pixgrad::engine::kernels::conv::{arrange_weights, arrange_weights_backward};
 use pixgrad::engine::kernels::{
     Affine, AvgPool, AvgPoolBackward, Conv, Conv1x1, Conv3x3, Conv3x3Form, Conv3x3Pool,
     Conv3x3Tile, Conv3x3Unpool, Conv3x3Winograd, CopyChannels, CopyRows, Fill, Lrn, LrnBackward,
@@ -110,9 +110,9 @@ fn weights(rng: &mut ChaCha8Rng, conv: Conv, backward: bool) -> Stand {
     );
     let stand = if backward { Stand::Packed } else { Stand::Half };
     stand(if backward {
-        pack_weights_backward(&plain, input, out, conv.kernel)
+        arrange_weights_backward(&plain, input, out, conv.kernel)
     } else {
-        pack_weights(&plain, out, input, conv.kernel)
+        arrange_weights(&plain, out, input, conv.kernel)
     })
 }
 

@@ -1,7 +1,7 @@
 //! pad: by hand, against plain indexing, and the backward pass as the adjoint.
 
 use pixgrad::engine::device::Device;
-use pixgrad::engine::kernels::{Pad, PadBackward, View, pack, unpack};
+use pixgrad::engine::kernels::{Pad, PadBackward, View, from_quads, to_quads};
 
 use crate::common::oracle::{dot, wide};
 use crate::common::{Data, check, check_within, random, run_on, tensor};
@@ -12,7 +12,7 @@ const EXACT: f64 = 0.0;
 #[test]
 fn by_hand() {
     let (x, y) = (View::new(1, 2, 3, 1), View::new(1, 4, 5, 1));
-    let values = pack(x, &[1.0, 2.0, 3.0, 4.0, 5.0, 6.0]);
+    let values = to_quads(x, &[1.0, 2.0, 3.0, 4.0, 5.0, 6.0]);
     #[rustfmt::skip]
     let cases = [
         (true, [
@@ -37,7 +37,7 @@ fn by_hand() {
         };
         let data = [Data::Reals(values.clone()), Data::Poisoned(y)];
         let out = check_within(&pad, &data, EXACT).remove(0);
-        assert_eq!(unpack(y, out.reals()), expected, "{pad:?}");
+        assert_eq!(from_quads(y, out.reals()), expected, "{pad:?}");
         // A gradient of ones counts how often each pixel is shown.
         let backward = PadBackward {
             dy: y,
@@ -46,9 +46,9 @@ fn by_hand() {
             wrap,
             accumulate: false,
         };
-        let ones = Data::Reals(pack(y, &[1.0; 20]));
+        let ones = Data::Reals(to_quads(y, &[1.0; 20]));
         let out = check(&backward, &[ones, Data::Poisoned(x)]).remove(0);
-        assert_eq!(unpack(x, out.reals()), shown, "{backward:?}");
+        assert_eq!(from_quads(x, out.reals()), shown, "{backward:?}");
     }
 }
 
@@ -87,7 +87,7 @@ fn every_place_shows_what_it_should() {
             let values = tensor(&mut random(seed as u64), x);
             let data = [Data::Reals(values.clone()), Data::Poisoned(y)];
             let out = check_within(&pad, &data, EXACT).remove(0);
-            let (from, to) = (unpack(x, &values), unpack(y, out.reals()));
+            let (from, to) = (from_quads(x, &values), from_quads(y, out.reals()));
             let source = |axis: usize, o: usize, size: u32| {
                 // Step by step instead of by a formula.
                 let (mut i, size) = (o as i64 - i64::from(before[axis]), i64::from(size));
@@ -121,7 +121,7 @@ fn the_backward_pass_is_the_adjoint() {
             let pad = Pad { x, y, before, wrap };
             let forward = [Data::Reals(a.clone()), Data::Poisoned(y)];
             let padded = run_on(&Device::oracle(), &pad, &forward).remove(0);
-            let left = dot(&unpack(y, padded.reals()), &unpack(y, &wide(&g)));
+            let left = dot(&from_quads(y, padded.reals()), &from_quads(y, &wide(&g)));
             for accumulate in [false, true] {
                 let backward = PadBackward {
                     dy: y,
@@ -137,10 +137,10 @@ fn the_backward_pass_is_the_adjoint() {
                     Data::Poisoned(x)
                 };
                 let out = check(&backward, &[Data::Reals(g.clone()), dx]).remove(0);
-                let (dx, a) = (unpack(x, out.reals()), unpack(x, &wide(&a)));
+                let (dx, a) = (from_quads(x, out.reals()), from_quads(x, &wide(&a)));
                 let mut right = dot(&dx, &a);
                 if accumulate {
-                    right -= dot(&unpack(x, &wide(&start)), &a);
+                    right -= dot(&from_quads(x, &wide(&start)), &a);
                 }
                 assert!(
                     (left - right).abs() <= 1e-12 * (1.0 + left.abs()),

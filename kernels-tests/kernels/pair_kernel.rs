@@ -1,7 +1,7 @@
 //! pair_kernel and shuffle: against their definitions, the shaders against the twins.
 
 use pixgrad::engine::kernels::{
-    PairKernel, PairSums, SEGMENT_WORDS, Shuffle, Unshuffle, VectorKernel, View, unpack,
+    PairKernel, PairSums, SEGMENT_WORDS, Shuffle, Unshuffle, VectorKernel, View, from_quads,
 };
 use rand::Rng;
 
@@ -204,7 +204,7 @@ fn a_shuffle_is_a_permutation_that_changes_with_step_image_and_seed() {
             let segments = words(&[(0, pixels, 1.0)]);
             let nan = vec![f64::NAN; x.len()];
             let y = run_f64_with_words(&shuffle, &[&numbered(x), &nan], &[&[step], &segments]);
-            unpack(x, &y[1])
+            from_quads(x, &y[1])
         };
         let first = order(1, 0);
         for (n, image) in first.chunks(pixels as usize).enumerate() {
@@ -244,7 +244,7 @@ fn segments_get_their_share_and_all_their_pixels() {
     assert_eq!(segments.len(), 2 * SEGMENT_WORDS);
     let nan = vec![f64::NAN; y.len()];
     let drawn = run_f64_with_words(&shuffle, &[&numbered(x), &nan], &[&[5], &segments]).remove(1);
-    let drawn: Vec<usize> = unpack(y, &drawn).iter().map(|v| *v as usize).collect();
+    let drawn: Vec<usize> = from_quads(y, &drawn).iter().map(|v| *v as usize).collect();
     let first = drawn.iter().filter(|i| **i < 100).count();
     assert!(
         (14_700..15_300).contains(&first),
@@ -276,7 +276,7 @@ fn unshuffling_takes_a_shuffle_back() {
         accumulate: false,
     };
     let after = run_f64_with_words(&back, &[&y, &nan], &[&[2], &segments]).remove(1);
-    let (after, data) = (unpack(x, &after), unpack(x, &data));
+    let (after, data) = (from_quads(x, &after), from_quads(x, &data));
     let mut zeros = 0;
     for (a, b) in after.iter().zip(&data) {
         assert!(*a == *b || *a == 0.0);

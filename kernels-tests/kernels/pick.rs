@@ -1,6 +1,6 @@
 //! pick: by hand, and against plain indexing.
 
-use pixgrad::engine::kernels::{Pick, View, pack, unpack};
+use pixgrad::engine::kernels::{Pick, View, from_quads, to_quads};
 
 use crate::common::{Data, check_within, random, tensor};
 
@@ -12,12 +12,12 @@ fn by_hand() {
     let (x, y) = (View::new(1, 2, 2, 2), View::new(1, 1, 3, 2));
     let data = [
         Data::Words(vec![3, 0, 3]),
-        Data::Reals(pack(x, &[1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0])),
+        Data::Reals(to_quads(x, &[1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0])),
         Data::PoisonedReals(y.len()),
     ];
     let picked = check_within(&Pick { x, y }, &data, EXACT).remove(0);
     let expected = [4.0, 1.0, 4.0, 8.0, 5.0, 8.0];
-    assert_eq!(unpack(y, picked.reals()), expected);
+    assert_eq!(from_quads(y, picked.reals()), expected);
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! pixels: rounding by hand, both orders, rows longer than the image.
 
-use pixgrad::engine::kernels::{Pixels, View, pack};
+use pixgrad::engine::kernels::{Pixels, View, to_quads};
 
 use crate::common::{Data, check, random, uniform};
 
@@ -20,7 +20,7 @@ fn by_hand() {
         (false, [0xff00_0001u32, 0xff80_ffff]),
         (true, [0xff01_0000, 0xffff_ff80]),
     ] {
-        let data = [Data::Reals(pack(x, &planes)), Data::Words(vec![7; 3])];
+        let data = [Data::Reals(to_quads(x, &planes)), Data::Words(vec![7; 3])];
         let words = check(&Pixels { x, pitch: 3, bgra }, &data);
         assert_eq!(
             words[0].words(),
@@ -44,7 +44,7 @@ fn shaders() {
             .map(|v| ((v * 255.0).round() + 0.2) / 255.0)
             .collect();
         let data = [
-            Data::Reals(pack(x, &pixels)),
+            Data::Reals(to_quads(x, &pixels)),
             Data::Words(vec![0; (h * pitch) as usize]),
         ];
         check(

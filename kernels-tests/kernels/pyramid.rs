@@ -1,6 +1,6 @@
 //! pyramid: down and up by hand, against plain loops, as a pair of transposes, and the shaders against the twins.
 
-use pixgrad::engine::kernels::{PyramidDown, PyramidUp, View, pack, unpack};
+use pixgrad::engine::kernels::{PyramidDown, PyramidUp, View, from_quads, to_quads};
 
 use crate::common::oracle::{dot, run_f64, wide};
 use crate::common::{Data, check, random, tensor};
@@ -113,10 +113,10 @@ fn by_hand() {
         wrap: false,
     };
     let data = [
-        Data::Reals(pack(fine, &[1.0, 2.0, 3.0, 4.0])),
+        Data::Reals(to_quads(fine, &[1.0, 2.0, 3.0, 4.0])),
         Data::Poisoned(coarse),
     ];
-    let got = unpack(coarse, check(&down, &data)[0].reals());
+    let got = from_quads(coarse, check(&down, &data)[0].reals());
     assert_eq!(got, [32.0 * 6.0 / 256.0, 38.0 * 6.0 / 256.0]);
     // A row of three: two zeros before. Windows 0 0 1 2 3 and 1 2 3 0 0.
     let fine = View::new(1, 1, 3, 1);
@@ -127,10 +127,10 @@ fn by_hand() {
         wrap: false,
     };
     let data = [
-        Data::Reals(pack(fine, &[1.0, 2.0, 3.0])),
+        Data::Reals(to_quads(fine, &[1.0, 2.0, 3.0])),
         Data::Poisoned(coarse),
     ];
-    let got = unpack(coarse, check(&down, &data)[0].reals());
+    let got = from_quads(coarse, check(&down, &data)[0].reals());
     assert_eq!(got, [17.0 * 6.0 / 256.0, 27.0 * 6.0 / 256.0]);
     // And up again: 6·c₀ + c₁, 4·c₀ + 4·c₁, c₀ + 6·c₁ by 4·6/256, half of which is added to 10.
     let up = PyramidUp {
@@ -140,10 +140,10 @@ fn by_hand() {
         wrap: false,
     };
     let data = [
-        Data::Reals(pack(coarse, &[1.0, 2.0])),
-        Data::Reals(pack(fine, &[10.0; 3])),
+        Data::Reals(to_quads(coarse, &[1.0, 2.0])),
+        Data::Reals(to_quads(fine, &[10.0; 3])),
     ];
-    let got = unpack(fine, check(&up, &data)[0].reals());
+    let got = from_quads(fine, check(&up, &data)[0].reals());
     let expected = [8.0, 12.0, 13.0].map(|v| 10.0 + 0.5 * v * 24.0 / 256.0);
     assert_eq!(got, expected);
 }
@@ -160,10 +160,10 @@ fn a_tile_by_hand() {
     };
     let row = [1.0, 2.0, 3.0, 4.0];
     let data = [
-        Data::Reals(pack(fine, &[row, row].concat())),
+        Data::Reals(to_quads(fine, &[row, row].concat())),
         Data::Poisoned(coarse),
     ];
-    let got = unpack(coarse, check(&kernel, &data)[0].reals());
+    let got = from_quads(coarse, check(&kernel, &data)[0].reals());
     // 4·1 + 1·4 + 2·6 + 3·4 + 4·1 and 2·1 + 3·4 + 4·6 + 1·4 + 2·1, ÷16.
     assert_eq!(got, [36.0 / 16.0, 44.0 / 16.0]);
 }
@@ -175,11 +175,11 @@ fn the_definition_everywhere() {
         let (f, c) = (tensor(&mut rng, fine), tensor(&mut rng, coarse));
         let (h, w) = (fine.h as usize, fine.w as usize);
         let (below, each) = (h.div_ceil(2) * w.div_ceil(2), h * w);
-        let (f64s, c64s) = (unpack(fine, &wide(&f)), unpack(coarse, &wide(&c)));
+        let (f64s, c64s) = (from_quads(fine, &wide(&f)), from_quads(coarse, &wide(&c)));
 
         let kernel = PyramidDown { fine, coarse, wrap };
         let out = check(&kernel, &[Data::Reals(f.clone()), Data::Poisoned(coarse)]);
-        let got = unpack(coarse, out[0].reals());
+        let got = from_quads(coarse, out[0].reals());
         let expected: Vec<f64> = f64s
             .chunks(each)
             .flat_map(|f| down(f, h, w, wrap))
@@ -193,7 +193,7 @@ fn the_definition_everywhere() {
             wrap,
         };
         let out = check(&kernel, &[Data::Reals(c), Data::Reals(f)]);
-        let got = unpack(fine, out[0].reals());
+        let got = from_quads(fine, out[0].reals());
         let raised = c64s.chunks(below).flat_map(|c| up(c, h, w, wrap));
         let expected: Vec<f64> = f64s.iter().zip(raised).map(|(f, u)| f - 0.75 * u).collect();
         assert_close(&kernel, &got, &expected);
@@ -227,8 +227,8 @@ fn up_is_four_times_the_transpose_of_down() {
         };
         let below = run_f64(&kernel, &[&f, &vec![f64::NAN; coarse.len()]]).remove(1);
         let above = run_f64(&up, &[&c, &vec![0.0; fine.len()]]).remove(1);
-        let left = dot(&unpack(fine, &above), &unpack(fine, &f));
-        let right = 4.0 * dot(&unpack(coarse, &c), &unpack(coarse, &below));
+        let left = dot(&from_quads(fine, &above), &from_quads(fine, &f));
+        let right = 4.0 * dot(&from_quads(coarse, &c), &from_quads(coarse, &below));
         assert!(
             (left - right).abs() <= 1e-12 * right.abs().max(1.0),
             "{up:?}: {left} should be {right}"

@@ -2,7 +2,7 @@
 
 use pixgrad::engine::device::Device;
 use pixgrad::engine::kernels::random::{random, uniform, uniform_below};
-use pixgrad::engine::kernels::{Uniform, View, unpack};
+use pixgrad::engine::kernels::{Uniform, View, from_quads};
 
 use crate::common::{Data, GPU, check, run_on};
 
@@ -60,7 +60,7 @@ fn noise_is_the_same_number_on_every_device() {
             };
             let data = [Data::Words(vec![step]), Data::Poisoned(y)];
             let expected = check(&kernel, &data);
-            let values = unpack(y, expected[0].reals());
+            let values = from_quads(y, expected[0].reals());
             for (i, value) in values.iter().enumerate() {
                 let (h, w, c) = (y.h as usize, y.w as usize, y.c as usize);
                 let (pixel, channel) = (i % (h * w), i / (h * w) % c);
@@ -72,7 +72,7 @@ fn noise_is_the_same_number_on_every_device() {
             // Not near: the same bits.
             for device in [&Device::cpu(), &*GPU] {
                 let actual = run_on(device, &kernel, &data);
-                assert_eq!(unpack(y, actual[0].reals()), values, "{device:?}");
+                assert_eq!(from_quads(y, actual[0].reals()), values, "{device:?}");
             }
         }
     }
@@ -83,7 +83,7 @@ fn noise_is_the_same_number_on_every_device() {
         high: 0.5,
     };
     let out = check(&range, &[Data::Words(vec![3]), Data::Poisoned(range.y)]);
-    let values = unpack(range.y, out[0].reals());
+    let values = from_quads(range.y, out[0].reals());
     assert!(values.iter().all(|v| (-0.25..0.5).contains(v)));
     let mean = values.iter().sum::<f64>() / values.len() as f64;
     assert!((mean - 0.125).abs() < 0.01, "{mean}");

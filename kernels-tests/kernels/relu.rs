@@ -1,7 +1,7 @@
 //! relu, relu_backward: the twins against the definition, the shaders against the twins.
 
 use pixgrad::engine::device::Device;
-use pixgrad::engine::kernels::{Relu, ReluBackward, View, pack, unpack};
+use pixgrad::engine::kernels::{Relu, ReluBackward, View, from_quads, to_quads};
 
 use crate::common::{Data, check, mask, random, run_on, tensor};
 
@@ -29,14 +29,14 @@ fn the_twin_is_the_definition() {
     // Channel 4 of pixel 2 and channel 1 of pixel 8; +0, −0 and NaN are not positive.
     (x[4 * 9 + 2], x[9 + 8], x[0], x[1], x[2]) = (3.0, 0.5, 0.0, -0.0, f32::NAN);
     let data = [
-        Data::Reals(pack(view, &x)),
+        Data::Reals(to_quads(view, &x)),
         Data::Poisoned(view),
         Data::PoisonedWords(view.mask_len()),
     ];
     let outputs = check(&Relu { x: view, y: view }, &data);
     let mut expected = vec![0.0; view.elements()];
     (expected[4 * 9 + 2], expected[9 + 8]) = (3.0, 0.5);
-    assert_eq!(unpack(view, outputs[0].reals()), expected);
+    assert_eq!(from_quads(view, outputs[0].reals()), expected);
     // Words: strip 0 quad 0, strip 0 quad 1, strip 1 quad 0, strip 1 quad 1.
     assert_eq!(outputs[1].words(), [0, 1 << 8, 1 << 1, 0]);
 }
@@ -63,8 +63,8 @@ fn the_backward_pass_lets_through_what_was_positive() {
             Data::Words(bits.words().to_vec()),
             Data::Poisoned(x),
         ];
-        let dx = unpack(x, run_on(&Device::oracle(), &backward, &data)[0].reals());
-        let (input, gradient) = (unpack(x, &input), unpack(y, &gradient));
+        let dx = from_quads(x, run_on(&Device::oracle(), &backward, &data)[0].reals());
+        let (input, gradient) = (from_quads(x, &input), from_quads(y, &gradient));
         assert!(input.iter().any(|v| *v > 0.0) || input.len() == 1);
         for ((dx, x), g) in dx.iter().zip(&input).zip(&gradient) {
             let expected = if *x > 0.0 { f64::from(*g) } else { 0.0 };

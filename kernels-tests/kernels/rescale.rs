@@ -1,6 +1,6 @@
 //! rescale: every norm by hand and by its definition, image by image; gradients that have no direction.
 
-use pixgrad::engine::kernels::{Normalization, Rescale, View, pack, unpack};
+use pixgrad::engine::kernels::{Normalization, Rescale, View, from_quads, to_quads};
 
 use crate::common::oracle::wide;
 use crate::common::{Data, check, random, tensor};
@@ -45,7 +45,7 @@ pub fn divisor(mode: Normalization, epsilon: f64, image: &[f64]) -> f64 {
 
 /// The bindings: moments of each image, rounded to f32 (unless it is a sign), and the tensor.
 fn data(kernel: &Rescale, x: &[f32]) -> Vec<Data> {
-    let x64 = unpack(kernel.x, &wide(x));
+    let x64 = from_quads(kernel.x, &wide(x));
     let each = x64.len() / kernel.x.n as usize;
     let moments: Vec<f32> = x64.chunks(each).flat_map(plain).map(|v| v as f32).collect();
     let x = Data::Reals(x.to_vec());
@@ -58,7 +58,7 @@ fn data(kernel: &Rescale, x: &[f32]) -> Vec<Data> {
 
 fn rescaled(kernel: &Rescale, x: &[f32]) -> Vec<f64> {
     let out = check(kernel, &data(kernel, x));
-    unpack(kernel.x, out[0].reals())
+    from_quads(kernel.x, out[0].reals())
 }
 
 #[test]
@@ -84,7 +84,7 @@ fn by_hand() {
             mode,
             epsilon: 0.0,
         };
-        let got = rescaled(&kernel, &pack(x, &both));
+        let got = rescaled(&kernel, &to_quads(x, &both));
         for (i, got) in got.iter().enumerate() {
             let expected = f64::from(image[i % 4]) / divisor;
             assert!((got - expected).abs() < 1e-12, "{mode:?}: {got} {expected}");
@@ -95,7 +95,7 @@ fn by_hand() {
         mode: Normalization::Sign,
         epsilon: 0.0,
     };
-    let got = rescaled(&sign, &pack(sign.x, &[2.0, -0.25, 0.0, -0.0, 1e-30]));
+    let got = rescaled(&sign, &to_quads(sign.x, &[2.0, -0.25, 0.0, -0.0, 1e-30]));
     assert_eq!(got, [1.0, -1.0, 0.0, 0.0, 1.0]);
 }
 
@@ -107,7 +107,7 @@ fn the_definition_everywhere() {
                 let kernel = Rescale { x, mode, epsilon };
                 let values = tensor(&mut random(seed as u64), x);
                 let got = rescaled(&kernel, &values);
-                let before = unpack(x, &wide(&values));
+                let before = from_quads(x, &wide(&values));
                 let each = before.len() / x.n as usize;
                 for (i, image) in before.chunks(each).enumerate() {
                     for (got, v) in got[i * each..].iter().zip(image) {
@@ -145,7 +145,7 @@ fn no_direction_is_zero_and_never_nan() {
                 // Squares of 1e-30 are no number of f32.
                 moments[2 * 4 + 2] = 0.0;
             }
-            let got = unpack(x, check(&kernel, &data)[0].reals());
+            let got = from_quads(x, check(&kernel, &data)[0].reals());
             let each = got.len() / 3;
             assert!(got[..each].iter().any(|v| v.abs() > 1e-3), "{kernel:?}");
             assert!(got[each..2 * each].iter().all(|v| *v == 0.0), "{kernel:?}");

@@ -2,7 +2,7 @@
 
 use pixgrad::engine::device::{Device, Home, Recording};
 use pixgrad::engine::kernels::{
-    Axis, Resize, ResizeFilter, Tensor, View, pack, record_resize, unpack,
+    Axis, Resize, ResizeFilter, Tensor, View, from_quads, record_resize, to_quads,
 };
 
 use crate::common::oracle::{run_f64, wide};
@@ -123,9 +123,9 @@ fn pillow_agrees() {
     ] {
         for &(filter, h, w, expected) in PILLOW {
             let to = View::new(1, h, w, 1);
-            let got = unpack(
+            let got = from_quads(
                 to,
-                &resized(device, from, to, filter, &pack(from, &picture())),
+                &resized(device, from, to, filter, &to_quads(from, &picture())),
             );
             assert_eq!(got.len(), expected.len());
             for (i, (got, expected)) in got.iter().zip(expected).enumerate() {
@@ -185,7 +185,7 @@ fn the_twin_is_the_definition() {
     for (seed, &(size_in, size_out)) in SIZES.iter().enumerate() {
         for (filter, wrap) in FILTERS.into_iter().flat_map(|f| [(f, false), (f, true)]) {
             let (x, y) = (View::new(1, 1, size_in, 1), View::new(1, 1, size_out, 1));
-            let row = unpack(x, &wide(&tensor(&mut random(seed as u64), x)));
+            let row = from_quads(x, &wide(&tensor(&mut random(seed as u64), x)));
             let expected = plain(filter, &row, size_out as usize, wrap);
             let kernel = Resize {
                 x,
@@ -194,8 +194,8 @@ fn the_twin_is_the_definition() {
                 axis: Axis::Horizontal,
                 wrap,
             };
-            let out = run_f64(&kernel, &[&pack(x, &row), &vec![f64::NAN; y.len()]]).remove(1);
-            for (got, expected) in unpack(y, &out).iter().zip(&expected) {
+            let out = run_f64(&kernel, &[&to_quads(x, &row), &vec![f64::NAN; y.len()]]).remove(1);
+            for (got, expected) in from_quads(y, &out).iter().zip(&expected) {
                 assert!(
                     (got - expected).abs() <= 1e-12,
                     "{kernel:?}: {got} should be {expected}"
@@ -258,8 +258,18 @@ fn a_constant_stays_and_an_equal_size_is_a_copy() {
     for filter in FILTERS {
         let (from, to) = (View::new(1, 9, 13, 3), View::new(1, 4, 31, 3));
         let constant = vec![0.375; from.elements()];
-        let out = resized(&Device::oracle(), from, to, filter, &pack(from, &constant));
-        assert!(unpack(to, &out).iter().all(|v| (v - 0.375).abs() <= 1e-12));
+        let out = resized(
+            &Device::oracle(),
+            from,
+            to,
+            filter,
+            &to_quads(from, &constant),
+        );
+        assert!(
+            from_quads(to, &out)
+                .iter()
+                .all(|v| (v - 0.375).abs() <= 1e-12)
+        );
         let x = wide(&tensor(&mut random(3), from));
         let copy = resized(&Device::oracle(), from, from, filter, &x);
         same(&Output::Reals(copy), &Output::Reals(x), 1e-15).expect("a copy");

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use pixgrad::engine::kernels::{Roll, View, pack, unpack};
+use pixgrad::engine::kernels::{Roll, View, from_quads, to_quads};
 
 use crate::common::{Data, check_within, random, tensor};
 
@@ -24,7 +24,7 @@ fn roll(x: View, y: View, seed: u32, reach: u32) -> Roll {
 #[test]
 fn by_hand() {
     let view = View::new(1, 2, 3, 1);
-    let x = pack(view, &[1.0, 2.0, 3.0, 4.0, 5.0, 6.0]);
+    let x = to_quads(view, &[1.0, 2.0, 3.0, 4.0, 5.0, 6.0]);
     let one_right = Roll {
         fixed: [1, 0],
         ..roll(view, view, 0, 0)
@@ -52,7 +52,7 @@ fn by_hand() {
             Data::Poisoned(view),
         ];
         let y = check_within(&kernel, &data, EXACT).remove(0);
-        assert_eq!(unpack(view, y.reals()), expected, "{kernel:?}");
+        assert_eq!(from_quads(view, y.reals()), expected, "{kernel:?}");
     }
 }
 
@@ -90,7 +90,7 @@ fn every_pixel_comes_from_where_it_should() {
                 Data::Poisoned(y),
             ];
             let out = check_within(&kernel, &data, EXACT).remove(0);
-            let (from, to) = (unpack(x, &values), unpack(y, out.reals()));
+            let (from, to) = (from_quads(x, &values), from_quads(y, out.reals()));
             let (h, w, c) = (x.h as usize, x.w as usize, x.c as usize);
             for (at, got) in to.iter().enumerate() {
                 let (plane, row, col) = (at / (h * w), at / w % h, at % w);

@@ -1,7 +1,7 @@
 //! softmax, softmax_backward: the twins against the definition and finite differences, the shaders against the twins.
 
 use pixgrad::engine::device::Device;
-use pixgrad::engine::kernels::{Softmax, SoftmaxBackward, View, pack, unpack};
+use pixgrad::engine::kernels::{Softmax, SoftmaxBackward, View, from_quads, to_quads};
 
 use crate::common::finite::assert_derivative;
 use crate::common::{Data, check, random, run_on, tensor};
@@ -40,8 +40,8 @@ fn the_twin_is_the_definition() {
         let input = logits(i as u64, x);
         let kernel = Softmax { x, y };
         let data = [Data::Reals(input.clone()), Data::Poisoned(y)];
-        let out = unpack(y, run_on(&Device::oracle(), &kernel, &data)[0].reals());
-        let input = unpack(x, &input);
+        let out = from_quads(y, run_on(&Device::oracle(), &kernel, &data)[0].reals());
+        let input = from_quads(x, &input);
         let pixels = (x.h * x.w) as usize;
         for (at, value) in out.iter().enumerate() {
             let (image, pixel) = (at / (pixels * x.c as usize), at % pixels);
@@ -64,8 +64,8 @@ fn a_case_by_hand_with_large_logits() {
     let ln = |v: f32| v.ln();
     for shift in [1000.0, -1000.0] {
         let x = [shift, shift + ln(2.0), shift + ln(5.0)];
-        let data = [Data::Reals(pack(view, &x)), Data::Poisoned(view)];
-        let y = unpack(view, check(&Softmax { x: view, y: view }, &data)[0].reals());
+        let data = [Data::Reals(to_quads(view, &x)), Data::Poisoned(view)];
+        let y = from_quads(view, check(&Softmax { x: view, y: view }, &data)[0].reals());
         for (y, expected) in y.iter().zip([0.125, 0.25, 0.625]) {
             // The logits are rounded to f32 at 1000.
             assert!((y - expected).abs() < 1e-4, "{y} should be {expected}");

@@ -1,6 +1,8 @@
 //! squared_difference: value and gradient against plain loops, finite differences and the shaders.
 
-use pixgrad::engine::kernels::{SquaredDifference, SquaredDifferenceBackward, View, pack, unpack};
+use pixgrad::engine::kernels::{
+    SquaredDifference, SquaredDifferenceBackward, View, from_quads, to_quads,
+};
 
 use crate::common::oracle::{assert_derivative, derivative, dot, run_f64, wide};
 use crate::common::{Data, check, check_within, random, tensor};
@@ -37,8 +39,8 @@ fn plain(a: &[f64], b: &[f64]) -> f64 {
 #[test]
 fn by_hand() {
     let view = View::new(1, 1, 2, 2);
-    let a = pack(view, &[1.0, 2.0, 3.0, 4.0]);
-    let b = pack(view, &[1.0, 1.0, 1.0, 1.0]);
+    let a = to_quads(view, &[1.0, 2.0, 3.0, 4.0]);
+    let b = to_quads(view, &[1.0, 1.0, 1.0, 1.0]);
     let kernel = SquaredDifference { a: view, b: view };
     assert_eq!(kernel.parts(), 1);
     let data = [
@@ -55,7 +57,7 @@ fn by_hand() {
         accumulate: false,
     };
     let data = [Data::Reals(a), Data::Reals(b), Data::Poisoned(view)];
-    let da = unpack(view, check(&kernel, &data)[0].reals());
+    let da = from_quads(view, check(&kernel, &data)[0].reals());
     assert_eq!(da, [0.0, 2.0, 4.0, 6.0]);
 }
 
@@ -65,7 +67,7 @@ fn the_value_is_the_definition_everywhere() {
         let mut rng = random(seed as u64);
         let kernel = SquaredDifference { a, b };
         let (av, bv) = (tensor(&mut rng, a), tensor(&mut rng, b));
-        let expected = plain(&unpack(a, &wide(&av)), &unpack(b, &wide(&bv)));
+        let expected = plain(&from_quads(a, &wide(&av)), &from_quads(b, &wide(&bv)));
         let partials = Data::PoisonedReals((a.n * kernel.parts()) as usize);
         let out = check_within(
             &kernel,
@@ -78,7 +80,7 @@ fn the_value_is_the_definition_everywhere() {
             "{kernel:?}: {value} should be {expected}"
         );
         // The parts of each image are its own.
-        let (an, bn) = (unpack(a, &wide(&av)), unpack(b, &wide(&bv)));
+        let (an, bn) = (from_quads(a, &wide(&av)), from_quads(b, &wide(&bv)));
         let each = a.elements() / a.n as usize;
         for (i, parts) in out[0].reals().chunks(kernel.parts() as usize).enumerate() {
             let target = if b.n == 1 {
@@ -107,15 +109,15 @@ fn the_gradient_everywhere() {
             };
             let (av, bv) = (tensor(&mut rng, a), tensor(&mut rng, b));
             let before = tensor(&mut rng, da);
-            let (an, bn) = (unpack(a, &wide(&av)), unpack(b, &wide(&bv)));
-            let base = unpack(da, &wide(&before));
+            let (an, bn) = (from_quads(a, &wide(&av)), from_quads(b, &wide(&bv)));
+            let base = from_quads(da, &wide(&before));
             let target = if accumulate {
                 Data::Reals(before)
             } else {
                 Data::Poisoned(da)
             };
             let out = check(&kernel, &[Data::Reals(av), Data::Reals(bv), target]);
-            for (i, got) in unpack(da, out[0].reals()).iter().enumerate() {
+            for (i, got) in from_quads(da, out[0].reals()).iter().enumerate() {
                 let expected =
                     -0.75 * (an[i] - bn[i % bn.len()]) + if accumulate { base[i] } else { 0.0 };
                 assert!(
@@ -151,7 +153,7 @@ fn the_gradient_is_the_derivative_of_the_value() {
             accumulate: false,
         };
         let gradient = run_f64(&backward, &[&av, &bv, &vec![f64::NAN; da.len()]]).remove(2);
-        let analytic = dot(&unpack(da, &gradient), &unpack(a, &direction));
+        let analytic = dot(&from_quads(da, &gradient), &from_quads(a, &direction));
         assert_derivative(&backward, numeric, analytic);
     }
 }

@@ -1,6 +1,6 @@
 //! tv: value and gradient against plain loops, finite differences and the shaders.
 
-use pixgrad::engine::kernels::{Tv, TvBackward, View, pack, unpack};
+use pixgrad::engine::kernels::{Tv, TvBackward, View, from_quads, to_quads};
 
 use crate::common::oracle::{assert_derivative, derivative, dot, run_f64, wide};
 use crate::common::{Data, check, check_within, random, tensor};
@@ -59,7 +59,7 @@ fn plain(view: View, wrap: bool, x: &[f64]) -> f64 {
 fn by_hand() {
     let x = View::new(1, 2, 2, 1);
     // dx: 2, 1; dy: 3, 2; the means of their squares: 2.5 and 6.5.
-    let values = pack(x, &[1.0, 3.0, 4.0, 5.0]);
+    let values = to_quads(x, &[1.0, 3.0, 4.0, 5.0]);
     let data = [Data::Reals(values.clone()), Data::PoisonedReals(1)];
     let tv = |wrap| Tv { x, wrap };
     assert_eq!(check(&tv(false), &data)[0].reals(), [9.0]);
@@ -73,7 +73,7 @@ fn by_hand() {
         accumulate: false,
     };
     let out = check(&backward, &[Data::Reals(values), Data::Poisoned(x)]);
-    assert_eq!(unpack(x, out[0].reals()), [-5.0, 0.0, 2.0, 3.0]);
+    assert_eq!(from_quads(x, out[0].reals()), [-5.0, 0.0, 2.0, 3.0]);
 }
 
 #[test]
@@ -85,7 +85,7 @@ fn the_value_is_the_definition_everywhere() {
     {
         let kernel = Tv { x, wrap };
         let values = tensor(&mut random(seed as u64), x);
-        let expected = plain(x, wrap, &unpack(x, &wide(&values)));
+        let expected = plain(x, wrap, &from_quads(x, &wide(&values)));
         let partials = Data::PoisonedReals((x.n * kernel.parts()) as usize);
         let out = check_within(&kernel, &[Data::Reals(values), partials], 1e-6);
         let value: f64 = out[0].reals().iter().sum();
@@ -120,11 +120,11 @@ fn the_gradient_is_the_derivative_of_the_value() {
             accumulate: false,
         };
         let gradient = run_f64(&backward, &[&values, &vec![f64::NAN; dx.len()]]).remove(1);
-        let analytic = dot(&unpack(dx, &gradient), &unpack(x, &direction));
+        let analytic = dot(&from_quads(dx, &gradient), &from_quads(x, &direction));
         assert_derivative(&backward, numeric, analytic);
         // The gradient of every element, not only along one direction: it is linear in x and its own adjoint.
         let along = run_f64(&backward, &[&direction, &vec![f64::NAN; dx.len()]]).remove(1);
-        let turned = dot(&unpack(dx, &along), &unpack(x, &values));
+        let turned = dot(&from_quads(dx, &along), &from_quads(x, &values));
         assert!((turned - analytic).abs() <= 1e-10 * analytic.abs().max(1.0));
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use pixgrad::engine::device::Device;
-use pixgrad::engine::kernels::{View, Warp, WarpBackward, WarpDraw, pack, unpack};
+use pixgrad::engine::kernels::{View, Warp, WarpBackward, WarpDraw, from_quads, to_quads};
 
 use crate::common::oracle::{dot, wide};
 use crate::common::{Data, Output, check, random, run_on, tensor};
@@ -46,7 +46,7 @@ fn warped(x: View, y: View, placements: &[u32], values: &[f32]) -> Vec<f64> {
         Data::Poisoned(y),
     ];
     let kernel = Warp { x, y, fill: 0.5 };
-    unpack(y, check(&kernel, &data)[0].reals())
+    from_quads(y, check(&kernel, &data)[0].reals())
 }
 
 const ONE: [[f64; 2]; 2] = [[1.0, 0.0], [0.0, 1.0]];
@@ -54,7 +54,7 @@ const ONE: [[f64; 2]; 2] = [[1.0, 0.0], [0.0, 1.0]];
 #[test]
 fn by_hand() {
     let view = View::new(1, 2, 3, 1);
-    let x = pack(view, &[1.0, 2.0, 3.0, 4.0, 5.0, 6.0]);
+    let x = to_quads(view, &[1.0, 2.0, 3.0, 4.0, 5.0, 6.0]);
     let run = |y: View, a, shift| warped(view, y, &placement(a, shift), &x);
     assert_eq!(run(view, ONE, [0.0, 0.0]), [1.0, 2.0, 3.0, 4.0, 5.0, 6.0]);
     // What lies one pixel to the right and half a pixel below.
@@ -89,7 +89,7 @@ fn what_changes_nothing_changes_nothing() {
     let view = View::new(3, 11, 18, 6);
     let x = tensor(&mut random(1), view);
     let y = warped(view, view, &draw(&still, 3, 9), &x);
-    assert_eq!(y, unpack(view, &wide(&x)));
+    assert_eq!(y, from_quads(view, &wide(&x)));
 }
 
 /// The affine map and the shift that a draw's words stand for, in pixels.
@@ -220,7 +220,7 @@ fn resampling_is_the_definition() {
             let words = draw(&kernel, x.n, step);
             let values = tensor(&mut random(i as u64), x);
             let got = warped(x, y, &words, &values);
-            let expected = plain(x, y, &words, &unpack(x, &wide(&values)));
+            let expected = plain(x, y, &words, &from_quads(x, &wide(&values)));
             for (got, expected) in got.iter().zip(&expected) {
                 assert!(
                     (got - expected).abs() < 1e-12,
@@ -244,7 +244,7 @@ fn oracle<K: pixgrad::engine::device::Kernel>(
         Data::Poisoned(out),
     ];
     match run_on(&Device::oracle(), kernel, &data).remove(0) {
-        Output::Reals(reals) => unpack(out, &reals),
+        Output::Reals(reals) => from_quads(out, &reals),
         Output::Words(_) => panic!("words"),
     }
 }
@@ -277,8 +277,8 @@ fn backward_is_the_transpose() {
             let at_zero = oracle(&forward, &words, &vec![0.0; x.len()], y);
             let back = oracle(&WarpBackward { x, y }, &words, &vs, x);
             let linear: Vec<f64> = at_x.iter().zip(&at_zero).map(|(a, b)| a - b).collect();
-            let left = dot(&linear, &unpack(y, &wide(&vs)));
-            let right = dot(&unpack(x, &wide(&xs)), &back);
+            let left = dot(&linear, &from_quads(y, &wide(&vs)));
+            let right = dot(&from_quads(x, &wide(&xs)), &back);
             assert!(
                 (left - right).abs() < 1e-11 * (1.0 + left.abs()),
                 "{x:?} at step {step}: {left} and {right}"
@@ -327,10 +327,10 @@ fn the_longest_sides() {
                 ]
             };
             let (x, y) = (view, view);
-            let at_x = unpack(y, check(&Warp { x, y, fill: 0.0 }, &data(&xs))[0].reals());
-            let back = unpack(x, check(&WarpBackward { x, y }, &data(&vs))[0].reals());
-            let left = dot(&at_x, &unpack(y, &wide(&vs)));
-            let right = dot(&unpack(x, &wide(&xs)), &back);
+            let at_x = from_quads(y, check(&Warp { x, y, fill: 0.0 }, &data(&xs))[0].reals());
+            let back = from_quads(x, check(&WarpBackward { x, y }, &data(&vs))[0].reals());
+            let left = dot(&at_x, &from_quads(y, &wide(&vs)));
+            let right = dot(&from_quads(x, &wide(&xs)), &back);
             assert!(left != 0.0, "nothing of the image is seen");
             assert!(
                 (left - right).abs() < 1e-10 * (1.0 + left.abs()),

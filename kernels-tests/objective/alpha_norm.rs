@@ -1,6 +1,6 @@
 //! alpha_norm: kernels by hand and on awkward shapes, the term against its definition and differences.
 
-use pixgrad::engine::kernels::{AlphaNorm, AlphaNormBackward, View, pack, unpack};
+use pixgrad::engine::kernels::{AlphaNorm, AlphaNormBackward, View, from_quads, to_quads};
 use pixgrad::engine::objective::{self, Term};
 
 use crate::common::oracle::wide;
@@ -32,7 +32,7 @@ const EXPONENTS: [f32; 8] = [1.0, 1.5, 2.0, 2.3, 3.0, 6.0, 6.5, 11.0];
 fn by_hand() {
     let x = View::new(1, 1, 2, 3);
     // Distances from the mean: 0, −1, 2 and −3, 1, ½.
-    let values = pack(x, &[0.5, -2.5, -0.75, 1.25, 1.875, 0.375]);
+    let values = to_quads(x, &[0.5, -2.5, -0.75, 1.25, 1.875, 0.375]);
     for (exponent, value, gradient) in [
         // |d|⁶, 6·d⁵
         (
@@ -57,7 +57,7 @@ fn by_hand() {
             accumulate: false,
         };
         let data = [Data::Reals(values.clone()), Data::Poisoned(x)];
-        assert_eq!(unpack(x, check(&backward, &data)[0].reals()), gradient);
+        assert_eq!(from_quads(x, check(&backward, &data)[0].reals()), gradient);
     }
 }
 
@@ -71,7 +71,7 @@ fn at_the_mean_there_is_neither_value_nor_gradient() {
             mean: MEAN,
             exponent,
         };
-        let values = pack(x, &values);
+        let values = to_quads(x, &values);
         let data = [Data::Reals(values.clone()), Data::PoisonedReals(1)];
         assert_eq!(check(&norm, &data)[0].reals(), [0.0]);
         let backward = AlphaNormBackward {

@@ -1,7 +1,7 @@
 //! content, l2, inversion: each scale of the squared distance against its definition.
 
 use pixgrad::engine::device::{Buffer, Device, Kind, Later};
-use pixgrad::engine::kernels::{View, unpack};
+use pixgrad::engine::kernels::{View, from_quads};
 use pixgrad::engine::objective::{Content, Term};
 
 use crate::common::oracle::wide;
@@ -40,7 +40,7 @@ fn value_and_gradient() {
         let mut rng = random(seed as u64);
         let input = tensor(&mut rng, x);
         let values = tensor(&mut rng, target);
-        let planes = unpack(target, &wide(&values));
+        let planes = from_quads(target, &wide(&values));
         let of_one = View { n: 1, ..x }.elements();
         let own = |i: usize| &planes[i % target.n as usize * of_one..][..of_one];
         let sum = |i: usize, x: &[f64]| -> f64 {

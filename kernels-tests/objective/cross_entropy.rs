@@ -1,7 +1,7 @@
 //! cross_entropy: value and gradient against the definition, finite differences and the shaders; the term.
 
 use pixgrad::engine::device::Device;
-use pixgrad::engine::kernels::{CrossEntropy, CrossEntropyBackward, View, pack, unpack};
+use pixgrad::engine::kernels::{CrossEntropy, CrossEntropyBackward, View, from_quads, to_quads};
 use pixgrad::engine::objective::{self, Labels, Term};
 
 use crate::common::{Data, check, random, run_on, tensor};
@@ -53,7 +53,7 @@ fn plain(z: &[f64], label: u32) -> f64 {
 fn by_hand() {
     // Two equal scores: p = 1/2. Scores ln 1, ln 3 and label 1: p = 3/4.
     let z = View::new(2, 1, 1, 2);
-    let values = pack(z, &[5.0, 5.0, 0.0, 3.0_f32.ln()]);
+    let values = to_quads(z, &[5.0, 5.0, 0.0, 3.0_f32.ln()]);
     let data = |last| {
         [
             Data::Reals(values.clone()),
@@ -73,7 +73,7 @@ fn by_hand() {
         alpha: 1.0,
         accumulate: false,
     };
-    let dz = unpack(z, check(&backward, &data(Data::Poisoned(z)))[0].reals());
+    let dz = from_quads(z, check(&backward, &data(Data::Poisoned(z)))[0].reals());
     for (got, expected) in dz.iter().zip([-0.5, 0.5, 0.5, -0.5]) {
         assert!((got - expected).abs() <= 1e-7);
     }
@@ -84,7 +84,7 @@ fn the_twin_is_the_definition_and_the_shader_the_twin() {
     for (seed, (z, dz)) in shapes().into_iter().enumerate() {
         let input = scores(seed as u64, z);
         let (labels, weights) = labels(z);
-        let planes: Vec<f64> = unpack(z, &input).into_iter().map(f64::from).collect();
+        let planes: Vec<f64> = from_quads(z, &input).into_iter().map(f64::from).collect();
         let data = |last| {
             [
                 Data::Reals(input.clone()),
@@ -116,8 +116,8 @@ fn the_twin_is_the_definition_and_the_shader_the_twin() {
             } else {
                 Data::Poisoned(dz)
             };
-            let out = unpack(dz, check(&kernel, &data(target))[0].reals());
-            let before = unpack(dz, &before);
+            let out = from_quads(dz, check(&kernel, &data(target))[0].reals());
+            let before = from_quads(dz, &before);
             for (at, got) in out.iter().enumerate() {
                 let (i, class) = (at / z.c as usize, at % z.c as usize);
                 let own = &planes[i * z.c as usize..][..z.c as usize];
@@ -155,7 +155,7 @@ fn great_scores_and_a_sure_network() {
     let labels = vec![0, 1, 3, 0];
     let data = |last| {
         [
-            Data::Reals(pack(z, &scores)),
+            Data::Reals(to_quads(z, &scores)),
             Data::Words(labels.clone()),
             Data::Reals(vec![1.0; 4]),
             last,
@@ -179,7 +179,7 @@ fn great_scores_and_a_sure_network() {
     for device in [&Device::oracle(), &Device::cpu(), &*crate::common::GPU] {
         let out = run_on(device, &kernel, &data(Data::PoisonedReals(4)));
         let dz = run_on(device, &backward, &data(Data::Poisoned(z)));
-        let dz = unpack(z, dz[0].reals());
+        let dz = from_quads(z, dz[0].reals());
         for i in 0..4 {
             let got = out[0].reals()[i];
             assert!(

@@ -1,7 +1,7 @@
 //! direction: value and gradient against the definition, finite differences and the shaders; the term.
 
 use pixgrad::engine::device::Device;
-use pixgrad::engine::kernels::{Direction, DirectionBackward, View, pack, unpack};
+use pixgrad::engine::kernels::{Direction, DirectionBackward, View, from_quads, to_quads};
 use pixgrad::engine::objective::{self, Term};
 
 use crate::common::oracle::{run_f64, wide};
@@ -37,7 +37,7 @@ fn directions(seed: u64, view: View, count: u32) -> Vec<f32> {
 fn padded(view: View, directions: &[f32]) -> Vec<f32> {
     let rows = directions.len() as u32 / view.c;
     let rows = View::new(rows, 1, 1, view.c);
-    pack(rows, directions)
+    to_quads(rows, directions)
 }
 
 /// Activations half of which point the direction's way, so that cosines lie on both sides of 0.1.
@@ -89,7 +89,7 @@ fn own(directions: &[f32], c: u32, image: usize) -> &[f32] {
 fn by_hand() {
     // φ = (3, 4) and (−3, 4), v = (1, 0): d = 3 and −3, the cosines 0.6 and −0.6.
     let x = View::new(1, 1, 2, 2);
-    let values = pack(x, &[3.0, -3.0, 4.0, 4.0]);
+    let values = to_quads(x, &[3.0, -3.0, 4.0, 4.0]);
     let v = vec![1.0, 0.0, 0.0, 0.0];
     let kernel = Direction {
         x,
@@ -118,7 +118,7 @@ fn by_hand() {
         Data::Reals(slopes.iter().map(|s| *s as f32).collect()),
         Data::Poisoned(x),
     ];
-    let dx = unpack(x, check(&backward, &data)[0].reals());
+    let dx = from_quads(x, check(&backward, &data)[0].reals());
     // At the first 2·cos·v − cos²·φ/‖φ‖, at the other v/10.
     let cosine = 3.0 / 5.0001;
     let expected = [
@@ -173,7 +173,7 @@ fn the_definition_everywhere() {
                 Data::PoisonedReals((x.n * kernel.parts()) as usize),
             ];
             let out = check(&kernel, &data);
-            let planes = unpack(x, &wide(&input));
+            let planes = from_quads(x, &wide(&input));
             let each = planes.len() / x.n as usize;
             for (i, parts) in out[1].reals().chunks(kernel.parts() as usize).enumerate() {
                 let image = &planes[i * each..][..each];

@@ -1,7 +1,7 @@
 //! guide: matches against all pairs, sums and gradient, the term against its definition and differences.
 
 use pixgrad::engine::device::{Buffer, Device, Kind};
-use pixgrad::engine::kernels::{Guide, GuideBackward, GuideMatch, View, pack, unpack};
+use pixgrad::engine::kernels::{Guide, GuideBackward, GuideMatch, View, from_quads, to_quads};
 use pixgrad::engine::objective;
 use rand::Rng;
 
@@ -60,8 +60,8 @@ fn matches(x: View, xs: Vec<f32>, y: View, ys: Vec<f32>) -> Vec<u32> {
 fn by_hand() {
     let (x, y) = (View::new(1, 1, 3, 2), View::new(1, 1, 2, 2));
     // x: (1, 0), (0, 2), (−1, −1); y: (3, 1), (2, 4).
-    let xs = pack(x, &[1.0, 0.0, -1.0, 0.0, 2.0, -1.0]);
-    let ys = pack(y, &[3.0, 2.0, 1.0, 4.0]);
+    let xs = to_quads(x, &[1.0, 0.0, -1.0, 0.0, 2.0, -1.0]);
+    let ys = to_quads(y, &[3.0, 2.0, 1.0, 4.0]);
     let best = matches(x, xs.clone(), y, ys.clone());
     assert_eq!(best, [0, 1, 0]);
     let data = [
@@ -79,7 +79,7 @@ fn by_hand() {
         accumulate: false,
     };
     let data = [Data::Reals(ys), Data::Words(best), Data::Poisoned(x)];
-    let gradient = unpack(x, check(&backward, &data)[0].reals());
+    let gradient = from_quads(x, check(&backward, &data)[0].reals());
     assert_eq!(gradient, [6.0, 4.0, 6.0, 2.0, 8.0, 2.0]);
 }
 
@@ -89,7 +89,7 @@ fn the_match_is_the_best_of_all_pairs() {
         let mut rng = random(seed as u64);
         let (xs, ys) = (tensor(&mut rng, x), tensor(&mut rng, y));
         let best = matches(x, xs.clone(), y, ys.clone());
-        let (xs, ys) = (unpack(x, &wide(&xs)), unpack(y, &wide(&ys)));
+        let (xs, ys) = (from_quads(x, &wide(&xs)), from_quads(y, &wide(&ys)));
         let pixels = (x.h * x.w) as usize;
         for (at, &j) in best.iter().enumerate() {
             let all = products(x, &xs, at / pixels, at % pixels, y, &ys);
@@ -107,11 +107,11 @@ fn the_first_of_equals_wins() {
             let values: Vec<f32> = (0..view.elements())
                 .map(|_| rng.random_range(-1..=1) as f32)
                 .collect();
-            pack(view, &values)
+            to_quads(view, &values)
         };
         let (xs, ys) = (whole(x), whole(y));
         let best = matches(x, xs.clone(), y, ys.clone());
-        let (xs, ys) = (unpack(x, &wide(&xs)), unpack(y, &wide(&ys)));
+        let (xs, ys) = (from_quads(x, &wide(&xs)), from_quads(y, &wide(&ys)));
         let pixels = (x.h * x.w) as usize;
         let mut ties = 0;
         for (at, &j) in best.iter().enumerate() {
@@ -180,7 +180,7 @@ fn value_and_gradient_of_the_term() {
     for (seed, (x, y, dx)) in shapes().into_iter().enumerate() {
         let mut rng = random(90 + seed as u64);
         let (input, guide) = (tensor(&mut rng, x), tensor(&mut rng, y));
-        let ys = unpack(y, &wide(&guide));
+        let ys = from_quads(y, &wide(&guide));
         let one = View { n: 1, ..x };
         let plain = |_: usize, image: &[f64]| -> f64 {
             let largest = |i| {

@@ -1,7 +1,7 @@
 //! margin: value and gradient against the definition, ties, the clamp, finite differences and the shaders; the term.
 
 use pixgrad::engine::device::Device;
-use pixgrad::engine::kernels::{Margin, MarginBackward, View, pack, unpack};
+use pixgrad::engine::kernels::{Margin, MarginBackward, View, from_quads, to_quads};
 use pixgrad::engine::objective::{self, Labels, Term};
 
 use crate::common::{Data, check, random, tensor};
@@ -25,7 +25,7 @@ fn plain(z: &[f64], label: usize, targeted: bool) -> (usize, f64) {
 fn check_against_plain(margin: Margin, dz: View, input: &[f32], labels: &[u32], weights: &[f32]) {
     let z = margin.z;
     let classes = z.c as usize;
-    let planes: Vec<f64> = unpack(z, input).into_iter().map(f64::from).collect();
+    let planes: Vec<f64> = from_quads(z, input).into_iter().map(f64::from).collect();
     let data = |last| {
         [
             Data::Reals(input.to_vec()),
@@ -62,8 +62,8 @@ fn check_against_plain(margin: Margin, dz: View, input: &[f32], labels: &[u32], 
         } else {
             Data::Poisoned(dz)
         };
-        let out = unpack(dz, check(&kernel, &data(target))[0].reals());
-        let before = unpack(dz, &before);
+        let out = from_quads(dz, check(&kernel, &data(target))[0].reals());
+        let before = from_quads(dz, &before);
         for (at, got) in out.iter().enumerate() {
             let (i, class) = (at / classes, at % classes);
             let (other, m) = answers[i];
@@ -91,7 +91,7 @@ fn check_against_plain(margin: Margin, dz: View, input: &[f32], labels: &[u32], 
 fn by_hand() {
     // The best class but 1 is 2, the first of two equals; 1 is 3 below it.
     let z = View::new(1, 1, 1, 5);
-    let values = pack(z, &[1.0, 4.0, 7.0, -2.0, 7.0]);
+    let values = to_quads(z, &[1.0, 4.0, 7.0, -2.0, 7.0]);
     for (targeted, confidence, expected, slope) in [
         (true, 0.0, 3.0, 1.0),
         (false, 0.0, 0.0, 0.0),
@@ -120,7 +120,7 @@ fn by_hand() {
             alpha: 1.0,
             accumulate: false,
         };
-        let dz = unpack(z, check(&backward, &data(Data::Poisoned(z)))[0].reals());
+        let dz = from_quads(z, check(&backward, &data(Data::Poisoned(z)))[0].reals());
         let slope = 2.0 * slope;
         assert_eq!(dz, [0.0, -slope, slope, 0.0, 0.0], "{margin:?}");
     }
@@ -159,7 +159,7 @@ fn ties() {
             .map(|v| (v * 2.0).round())
             .collect();
         check_against_plain(margin, dz, &input, &labels, &weights);
-        let all_equal: Vec<f32> = pack(z, &vec![-3.0; z.elements()]);
+        let all_equal: Vec<f32> = to_quads(z, &vec![-3.0; z.elements()]);
         check_against_plain(margin, dz, &all_equal, &labels, &weights);
     }
 }

@@ -1,7 +1,7 @@
 //! The term `mmd`: value and gradient against all pairs; blocks against the pairs of the same shuffle; equal to `gram`.
 
 use pixgrad::engine::device::{Device, Recording, Scalar};
-use pixgrad::engine::kernels::{Shuffle, Tensor, VectorKernel, View, pack, unpack};
+use pixgrad::engine::kernels::{Shuffle, Tensor, VectorKernel, View, from_quads, to_quads};
 use pixgrad::engine::objective::{
     Gram, Mmd, MmdTarget, VectorSet, evenly_spread, record_similarity, record_similarity_to_zero,
 };
@@ -61,7 +61,7 @@ impl Target {
 
     fn vectors(&self) -> Vec<Vec<f64>> {
         let view = self.set.view;
-        vectors_of(&unpack(view, &wide(&self.packed)), view.c as usize)
+        vectors_of(&from_quads(view, &wide(&self.packed)), view.c as usize)
     }
 
     fn weights(&self) -> Vec<f64> {
@@ -168,7 +168,7 @@ fn shuffled(
     };
     let nan = vec![f64::NAN; y.len()];
     let shuffled = run_f64_with_words(&shuffle, &[data, &nan], &[&[0], segments]).remove(1);
-    vectors_of(&unpack(y, &shuffled), x.c as usize)
+    vectors_of(&from_quads(y, &shuffled), x.c as usize)
 }
 
 /// Too many columns for all pairs: those of the blocks, as Zaremba et al. have it.
@@ -189,7 +189,7 @@ fn value_and_gradient_in_blocks() {
         &target.set.segments,
     );
     let plain = |_: usize, image: &[f64]| -> f64 {
-        let packed = pack(x, image);
+        let packed = to_quads(x, image);
         let f = shuffled(11, 0, x, &packed, 128, &[0, 135, u32::MAX]);
         let omega = f64::from((1.0 / (BLOCK as f64 - 1.0)) as f32);
         let mut sum = 0.0;
@@ -234,7 +234,7 @@ fn the_square_kernel_is_gram() {
     let scale = Mmd::scale(&square, 7);
     assert_eq!(scale, 1.0 / (4.0 * 49.0));
     let device = Device::oracle();
-    let vectors = vectors_of(&unpack(x, &input), c);
+    let vectors = vectors_of(&from_quads(x, &input), c);
     let expected = gram_value::value(&device, &vectors, &s);
     let gram: Vec<f32> = {
         let side = 8;

@@ -1,7 +1,7 @@
 //! select: the mean of what is selected and its gradient; the terms `activation` and `energy`.
 
 use pixgrad::engine::device::Device;
-use pixgrad::engine::kernels::{Select, SelectBackward, View, pack, unpack};
+use pixgrad::engine::kernels::{Select, SelectBackward, View, from_quads, to_quads};
 use pixgrad::engine::objective::{Activation, Energy, Selection, Term};
 
 use crate::common::oracle::{assert_derivative, derivative, dot, run_f64_with_words, wide};
@@ -83,7 +83,7 @@ fn of(selections: &[Selection], image: usize) -> &Selection {
 fn by_hand() {
     // Two images of one row of two pixels of two channels; the second channel of the first, the last pixel of the other.
     let x = View::new(2, 1, 2, 2);
-    let values = pack(x, &[1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0]);
+    let values = to_quads(x, &[1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0]);
     let chosen = [1, 2, 0, 1, 0, 2, 0, 2, 0, 1, 1, 2].to_vec();
     let kernel = Select {
         x,
@@ -106,7 +106,7 @@ fn by_hand() {
         accumulate: false,
     };
     let data = [Data::Reals(values), Data::Words(chosen), Data::Poisoned(x)];
-    let dx = unpack(x, check(&backward, &data)[0].reals());
+    let dx = from_quads(x, check(&backward, &data)[0].reals());
     assert_eq!(dx, [0.0, 0.0, 13.0, 17.0, 0.0, 25.0, 0.0, 33.0]);
 }
 
@@ -132,7 +132,7 @@ fn the_value_is_the_definition_everywhere() {
                 Data::PoisonedReals((x.n * kernel.parts()) as usize),
             ];
             let out = check_within(&kernel, &data, 1e-6);
-            let planes = unpack(x, &wide(&values));
+            let planes = from_quads(x, &wide(&values));
             let each = planes.len() / x.n as usize;
             for (i, parts) in out[0].reals().chunks(kernel.parts() as usize).enumerate() {
                 let expected = plain(
@@ -179,7 +179,7 @@ fn the_gradient_is_the_derivative_of_the_value() {
         };
         let poison = vec![f64::NAN; dx.len()];
         let gradient = run_f64_with_words(&backward, &[&values, &poison], &[&chosen]).remove(1);
-        let analytic = dot(&unpack(dx, &gradient), &unpack(x, &direction));
+        let analytic = dot(&from_quads(dx, &gradient), &from_quads(x, &direction));
         assert_derivative(&backward, numeric, analytic);
     }
 }
@@ -209,9 +209,9 @@ fn shaders_of_the_gradient() {
                 Data::Poisoned(dx)
             };
             let data = [Data::Reals(values), Data::Words(words(&selections)), target];
-            let out = unpack(dx, check(&kernel, &data)[0].reals());
+            let out = from_quads(dx, check(&kernel, &data)[0].reals());
             // What is not selected has no gradient.
-            let base = unpack(dx, &wide(&before));
+            let base = from_quads(dx, &wide(&before));
             let each = out.len() / x.n as usize;
             for (at, got) in out.iter().enumerate() {
                 let (i, at_c) = (at / each, (at % each) as u32);

@@ -4,7 +4,7 @@
 use std::ops::Range;
 
 use pixgrad::engine::device::{Device, Kind, Recording};
-use pixgrad::engine::kernels::{CopyRows, Tensor, View, pack, unpack};
+use pixgrad::engine::kernels::{CopyRows, Tensor, View, from_quads, to_quads};
 use pixgrad::engine::objective::{
     Band, Content, Gathered, Loss, Saved, Term, record_gradient, record_value,
 };
@@ -159,7 +159,7 @@ impl Case<'_> {
 
         // The value is the definition, up to factors that are f32 parameters.
         let each = self.x.elements() / self.x.n as usize;
-        let planes = unpack(self.x, &x);
+        let planes = from_quads(self.x, &x);
         for (i, value) in values.iter().enumerate() {
             let expected = (self.plain)(i, &planes[i * each..][..each]);
             assert!(
@@ -169,13 +169,13 @@ impl Case<'_> {
         }
 
         // The gradient is the derivative of the value, image by image; no image moves another.
-        let slopes = unpack(self.dx, &gradient);
+        let slopes = from_quads(self.dx, &gradient);
         assert!(slopes.iter().all(|v| v.is_finite()), "{name}: not written");
         let mut rng = random(4711);
         for trial in 0..3 {
             for i in 0..self.x.n as usize {
                 let mut direction = vec![0.0; planes.len()];
-                let all = unpack(self.x, &wide(&tensor(&mut rng, self.x)));
+                let all = from_quads(self.x, &wide(&tensor(&mut rng, self.x)));
                 direction[i * each..][..each].copy_from_slice(&all[i * each..][..each]);
                 let moved = |t: f64| {
                     let there: Vec<f64> = planes
@@ -185,8 +185,8 @@ impl Case<'_> {
                         .collect();
                     let mut packed = x.clone();
                     // Other slices of the buffer stay as they are.
-                    let mine = pack(self.x, &vec![1.0; planes.len()]);
-                    for (at, value) in pack(self.x, &there).into_iter().enumerate() {
+                    let mine = to_quads(self.x, &vec![1.0; planes.len()]);
+                    for (at, value) in to_quads(self.x, &there).into_iter().enumerate() {
                         if mine[at] == 1.0 {
                             packed[at] = value;
                         }
@@ -218,8 +218,8 @@ impl Case<'_> {
         let before = wide(&tensor(&mut rng, self.dx));
         let (again, sum) = self.evaluate(&oracle, &x, &before, true);
         assert_eq!(again, values, "{name}");
-        let base = unpack(self.dx, &before);
-        for ((sum, base), slope) in unpack(self.dx, &sum).iter().zip(base).zip(&slopes) {
+        let base = from_quads(self.dx, &before);
+        for ((sum, base), slope) in from_quads(self.dx, &sum).iter().zip(base).zip(&slopes) {
             assert!(
                 (sum - base - slope).abs() <= 1e-12 * (base.abs() + slope.abs()),
                 "{name}: {base} + {slope} became {sum}"
@@ -261,7 +261,7 @@ impl Case<'_> {
             ("gpu", &*GPU, TOLERANCE),
         ] {
             let (v, dx) = self.evaluate_bands(device, x, &zeros, &bands);
-            let dx = unpack(self.dx, &dx);
+            let dx = from_quads(self.dx, &dx);
             for (what, got, expected) in [("value", v, values), ("gradient", dx, slopes)] {
                 let expected = Output::Reals(expected.to_vec());
                 same(&Output::Reals(got), &expected, tolerance).unwrap_or_else(|why| {

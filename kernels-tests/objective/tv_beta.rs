@@ -1,6 +1,6 @@
 //! tv_beta: kernels by hand and on awkward shapes, the term against its definition and differences.
 
-use pixgrad::engine::kernels::{TvBeta, TvBetaBackward, View, pack, unpack};
+use pixgrad::engine::kernels::{TvBeta, TvBetaBackward, View, from_quads, to_quads};
 use pixgrad::engine::objective::{self, Term};
 
 use crate::common::{Data, check, check_within, random, tensor};
@@ -51,7 +51,7 @@ fn plain(view: View, beta: f64, wrap: bool, x: &[f64]) -> f64 {
 fn by_hand() {
     let x = View::new(1, 2, 2, 1);
     // (dx, dy): (3, 4), (0, 2) above; (1, 0), (0, 0) below.
-    let values = pack(x, &[1.0, 4.0, 5.0, 6.0]);
+    let values = to_quads(x, &[1.0, 4.0, 5.0, 6.0]);
     for (beta, value, gradient) in [
         // Roots 5, 2, 1, 0; their gradients (0.6, 0.8), (0, 1), (1, 0).
         (1.0, 8.0, [-1.4, -0.4, -0.2, 2.0]),
@@ -75,7 +75,7 @@ fn by_hand() {
             accumulate: false,
         };
         let out = check(&backward, &[Data::Reals(values.clone()), Data::Poisoned(x)]);
-        for (got, expected) in unpack(x, out[0].reals()).iter().zip(gradient) {
+        for (got, expected) in from_quads(x, out[0].reals()).iter().zip(gradient) {
             assert!((got - expected).abs() < 1e-12, "{beta}: {got}, {expected}");
         }
     }
@@ -90,7 +90,7 @@ fn a_tile_by_hand() {
         beta: 1.0,
         wrap: true,
     };
-    let values = pack(x, &[1.0, 4.0, 5.0]);
+    let values = to_quads(x, &[1.0, 4.0, 5.0]);
     let data = [Data::Reals(values.clone()), Data::PoisonedReals(1)];
     assert_eq!(check(&tv, &data)[0].reals(), [8.0]);
     let backward = TvBetaBackward {
@@ -101,14 +101,14 @@ fn a_tile_by_hand() {
         accumulate: false,
     };
     let out = check(&backward, &[Data::Reals(values), Data::Poisoned(x)]);
-    assert_eq!(unpack(x, out[0].reals()), [-2.0, 0.0, 2.0]);
+    assert_eq!(from_quads(x, out[0].reals()), [-2.0, 0.0, 2.0]);
 }
 
 #[test]
 fn the_floor_holds_below_two_only() {
     let x = View::new(1, 1, 2, 1);
     // dx = 1/8, v = 1/64 below a floor of 1: the slope is β·dx instead of β·v^(β/2−1)·dx.
-    let values = pack(x, &[0.0, 0.125]);
+    let values = to_quads(x, &[0.0, 0.125]);
     for (beta, expected) in [(1.0, 0.125), (2.0, 0.25), (4.0, 4.0 / 512.0)] {
         let backward = TvBetaBackward {
             tv: TvBeta {
@@ -122,14 +122,18 @@ fn the_floor_holds_below_two_only() {
             accumulate: false,
         };
         let out = check(&backward, &[Data::Reals(values.clone()), Data::Poisoned(x)]);
-        assert_eq!(unpack(x, out[0].reals()), [-expected, expected], "{beta}");
+        assert_eq!(
+            from_quads(x, out[0].reals()),
+            [-expected, expected],
+            "{beta}"
+        );
     }
 }
 
 #[test]
 fn flat_images_have_neither_value_nor_gradient() {
     let x = View::new(1, 3, 3, 3);
-    let values = pack(x, &[0.3; 27]);
+    let values = to_quads(x, &[0.3; 27]);
     for beta in BETAS {
         let tv = TvBeta {
             x,
@@ -146,7 +150,7 @@ fn flat_images_have_neither_value_nor_gradient() {
             accumulate: false,
         };
         let out = check(&backward, &[Data::Reals(values.clone()), Data::Poisoned(x)]);
-        assert_eq!(unpack(x, out[0].reals()), [0.0; 27]);
+        assert_eq!(from_quads(x, out[0].reals()), [0.0; 27]);
     }
 }
 

@@ -2,7 +2,7 @@
 //! are not: more channels than pixels.
 
 use pixgrad::engine::device::{Device, Recording};
-use pixgrad::engine::kernels::{Ridge, Tensor, TraceDistance, TraceSlope, View, unpack};
+use pixgrad::engine::kernels::{Ridge, Tensor, TraceDistance, TraceSlope, View, from_quads};
 use pixgrad::engine::objective::{Term, Wasserstein, record_root};
 use pixgrad::engine::plan::Program;
 use pixgrad::engine::schedule::Loaded;
@@ -198,7 +198,7 @@ impl Target {
 
 fn planes(seed: u64, view: View) -> (Vec<f32>, Vec<f64>) {
     let data = tensor(&mut random(seed), view);
-    let planes = unpack(view, &wide(&data));
+    let planes = from_quads(view, &wide(&data));
     (data, planes)
 }
 
@@ -238,7 +238,7 @@ fn value_and_gradient() {
             &vec![0.0; dx.len()],
             false,
         );
-        let gradient = unpack(dx, &gradient);
+        let gradient = from_quads(dx, &gradient);
         for (image, got) in all.chunks(each).zip(gradient.chunks(each)) {
             let expected = target.reference(image).1;
             let error: f64 = got
@@ -295,7 +295,7 @@ fn more_channels_than_pixels() {
         let image = relu(&planes(2, x).1);
         let (value, gradient) = target.reference(&image);
         let zero = target.reference(&vec![0.0; image.len()]).0;
-        let input: Vec<f32> = pixgrad::engine::kernels::pack(x, &image)
+        let input: Vec<f32> = pixgrad::engine::kernels::to_quads(x, &image)
             .iter()
             .map(|v| *v as f32)
             .collect();
@@ -318,7 +318,7 @@ fn more_channels_than_pixels() {
                 "{} should be {value}, {zero} at 0",
                 got[0]
             );
-            let slopes = unpack(x, &slopes);
+            let slopes = from_quads(x, &slopes);
             let error: f64 = slopes
                 .iter()
                 .zip(&gradient)
@@ -350,7 +350,7 @@ fn as_deep_as_vgg_goes() {
         root: narrow(&root),
     };
     let at_zero = at_zero(&means, &ridged, &target.root, c);
-    let input: Vec<f32> = narrow(&pixgrad::engine::kernels::pack(x, &image));
+    let input: Vec<f32> = narrow(&pixgrad::engine::kernels::to_quads(x, &image));
     let make = |device: &Device| target.term(device, 1.0);
     let case = Case {
         name: "wasserstein",
@@ -383,7 +383,7 @@ fn as_deep_as_vgg_goes() {
     let after = at(&moved).0[0];
     assert!(after < 0.95 * value[0], "{} became {after}", value[0]);
     // At the target itself nothing is left but rounding.
-    let itself = at(&pixgrad::engine::kernels::pack(x, &goal)).0[0];
+    let itself = at(&pixgrad::engine::kernels::to_quads(x, &goal)).0[0];
     assert!(itself.abs() < 0.01 * at_zero, "{itself} of {at_zero}");
 }
 

@@ -1,7 +1,7 @@
 //! weigh: the kernel by hand and against plain loops, and terms seen through a guide.
 
 use pixgrad::engine::device::{Device, Kind};
-use pixgrad::engine::kernels::{View, Weigh, pack, unpack};
+use pixgrad::engine::kernels::{View, Weigh, from_quads, to_quads};
 use pixgrad::engine::objective::{Content, Gram, Masked, Term};
 
 use crate::common::oracle::wide;
@@ -18,12 +18,12 @@ fn by_hand() {
         accumulate: false,
     };
     let data = [
-        Data::Reals(pack(view, &[1.0, 2.0, 3.0, 4.0])),
+        Data::Reals(to_quads(view, &[1.0, 2.0, 3.0, 4.0])),
         Data::Reals(vec![9.0, 0.5, 3.0]),
         Data::Poisoned(view),
     ];
     let out = check(&weigh, &data).remove(0);
-    assert_eq!(unpack(view, out.reals()), [0.5, 6.0, 1.5, 12.0]);
+    assert_eq!(from_quads(view, out.reals()), [0.5, 6.0, 1.5, 12.0]);
 }
 
 /// x and y: one pixel, odd sizes, batches, more than a workgroup, slices.
@@ -65,8 +65,8 @@ fn every_pixel_by_its_weight() {
                 target,
             ];
             let out = check(&weigh, &data).remove(0);
-            let planes = [unpack(x, &wide(&values)), unpack(y, &wide(&before))];
-            for (i, got) in unpack(y, out.reals()).iter().enumerate() {
+            let planes = [from_quads(x, &wide(&values)), from_quads(y, &wide(&before))];
+            for (i, got) in from_quads(y, out.reals()).iter().enumerate() {
                 let mut expected = f64::from(weights[2 + i % pixels]) * planes[0][i];
                 if accumulate {
                     expected += planes[1][i];
@@ -148,7 +148,7 @@ fn guided_content() {
         let target = tensor(&mut rng, one);
         let pixels = (x.h * x.w) as usize;
         let guide = guide(pixels);
-        let wanted = unpack(one, &wide(&target));
+        let wanted = from_quads(one, &wide(&target));
         let plain = |_: usize, f: &[f64]| {
             let distance = |k: usize| f64::from(guide[k % pixels]) * f[k] - wanted[k];
             2.0 * (0..f.len()).map(|k| distance(k).powi(2)).sum::<f64>() / f.len() as f64

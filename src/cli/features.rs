@@ -1,4 +1,4 @@
-//! `pixgrad features`: what layers of a network answer to a picture.
+//! `pixgrad features`: the activations of layers of a network for a picture.
 
 use std::collections::HashSet;
 use std::path::PathBuf;
@@ -59,9 +59,9 @@ pub fn run(args: &FeaturesArgs, global: &Global) -> anyhow::Result<ExitCode> {
 
     let device = global.open()?;
     let network = network::load(&device, &args.model)?;
-    let answers = features(&network, &image, &args.layers)
+    let found = features(&network, &image, &args.layers)
         .with_context(|| args.image.display().to_string())?;
-    let tensors: Vec<Tensor<'_>> = answers
+    let tensors: Vec<Tensor<'_>> = found
         .iter()
         .map(|feature| Tensor {
             name: feature.layer.clone(),
@@ -80,10 +80,10 @@ pub fn run(args: &FeaturesArgs, global: &Global) -> anyhow::Result<ExitCode> {
             "height": image.height,
             "model": model,
             "device": device.info(),
-            "layers": answers.iter().map(layer).collect::<Vec<_>>(),
+            "layers": found.iter().map(layer).collect::<Vec<_>>(),
         }))?;
     } else {
-        let lines = answers
+        let lines = found
             .iter()
             .map(|feature| format!("\n  {} {:?}", feature.layer, shape(feature)));
         terminal::print(args.output.display().to_string() + &lines.collect::<String>())?;

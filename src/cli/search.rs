@@ -1,4 +1,4 @@
-//! `pixgrad search`: the images of a folder that a unit, or a direction, answers to most.
+//! `pixgrad search`: the images of a folder that activate a unit, or a direction, most.
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use clap::{ArgGroup, Args, ValueEnum};
 use pixgrad::Image;
 use pixgrad::engine::image::{self, SaveOptions, check_writable, sheet};
-use pixgrad::engine::methods::search::{Answer, Event, Findings, Pool, Query, search, thumbnail};
+use pixgrad::engine::methods::search::{Event, Findings, Pool, Query, Ranking, search, thumbnail};
 use serde_json::json;
 
 use super::{Global, network, parse, terminal};
@@ -194,7 +194,7 @@ fn text(args: &SearchArgs, findings: &Findings, means: &[(&str, Option<f64>)]) -
 }
 
 /// The table's rows of one query.
-fn rows(answer: &Answer) -> Vec<Vec<String>> {
+fn rows(answer: &Ranking) -> Vec<Vec<String>> {
     let name = match answer.query {
         Query::Unit { channel, .. } => format!("unit {channel}"),
         Query::Direction { seed } => format!("direction {seed}"),

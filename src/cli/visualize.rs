@@ -1,4 +1,4 @@
-//! `pixgrad visualize`: what a class, a channel, a unit or a direction answers to most.
+//! `pixgrad visualize`: what activates a class, a channel, a unit or a direction most.
 
 use std::ops::ControlFlow;
 use std::path::PathBuf;

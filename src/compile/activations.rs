@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use crate::Error;
 use crate::device::{Buffer, Device, Given, Recording, ValueId};
 use crate::image::Image;
-use crate::kernels::{CopyRows, Tensor, View, pack, record_moments};
+use crate::kernels::{CopyRows, Tensor, View, record_moments, to_quads};
 use crate::net::{NetError, NodeId, Shape};
 use crate::objective::{Band, gather_gram, record_masked};
 use crate::plan::{Bands, Network, Program, fewest_bands};
@@ -36,7 +36,7 @@ pub(crate) fn named<T>(
 ///
 /// # Panics
 /// Without an image, or when sizes differ: a bug in the caller.
-pub(crate) fn packed(images: &[Image]) -> (View, Vec<f32>) {
+pub(crate) fn quads_of(images: &[Image]) -> (View, Vec<f32>) {
     let (width, height) = images[0].size();
     assert!(images.iter().all(|image| image.size() == (width, height)));
     let view = View::new(images.len() as u32, height, width, 3);
@@ -44,7 +44,7 @@ pub(crate) fn packed(images: &[Image]) -> (View, Vec<f32>) {
         .iter()
         .flat_map(|image| (0..3).flat_map(|c| image.rgb.iter().skip(c).step_by(3).copied()))
         .collect();
-    (view, pack(view, &planes))
+    (view, to_quads(view, &planes))
 }
 
 /// The activations of `nodes` for images of one size, as `[N,C,H,W]`; the shape is that of one image.
@@ -53,7 +53,7 @@ pub(crate) fn activations(
     images: &[Image],
     nodes: &[NodeId],
 ) -> Result<Vec<(Shape, Vec<f32>)>, Error> {
-    let (view, pixels) = packed(images);
+    let (view, pixels) = quads_of(images);
     Reader::new(network, view, nodes)?.read(&pixels)
 }
 
@@ -219,7 +219,7 @@ pub(crate) fn visited<K: Clone>(
     nodes: &[NodeId],
     visit: impl Fn(&mut Recording, NodeId, Tensor, Band, &mut Option<K>),
 ) -> Result<(Loaded, Vec<K>), Error> {
-    let (view, pixels) = packed(std::slice::from_ref(image));
+    let (view, pixels) = quads_of(std::slice::from_ref(image));
     let record = |count| {
         let mut recording = Recording::new();
         let input = Tensor::persistent(&mut recording, "image", view);

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::activations::packed;
+use super::activations::quads_of;
 use super::init::{random_in_balls, start};
 use super::layers::Layers;
 use super::objective::Placing;
@@ -87,7 +87,7 @@ impl CompiledRecipe {
         recipe.validate_steps()?;
         let network = &network
             .rewired(recipe.padding, recipe.pooling)
-            .stored(recipe.precision);
+            .with_precision(recipe.precision);
         let batch = batch(recipe)?;
         let layers = recipe
             .terms
@@ -389,7 +389,7 @@ impl CompiledRecipe {
         let pictures = self.pictures_at(size)?;
         let scale = self.target_scale(&pictures, size);
         planned.targets.compute(&scale, self.cache.as_deref())?;
-        let origin = packed(&self.start(size)?).1;
+        let origin = quads_of(&self.start(size)?).1;
         let device = self.network.device();
         planned
             .origin
@@ -418,7 +418,7 @@ impl CompiledRecipe {
         for map in maps.iter().rev() {
             views.push(map.input(views[views.len() - 1]));
         }
-        let pixels = packed(&images).1;
+        let pixels = quads_of(&images).1;
         Ok(maps
             .iter()
             .rev()

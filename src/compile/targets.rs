@@ -558,7 +558,7 @@ fn set_relative(
     }
     let layer = &scale.network.graph().node(node).name;
     Err(spec.wrong(&format!(
-        "layer `{layer}` answers nothing to the target, so nothing can be relative to it"
+        "layer `{layer}` has no activations for the target, so the term cannot be relative to it"
     )))
 }
 

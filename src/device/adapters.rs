@@ -249,7 +249,7 @@ pub(super) fn choose(
     let chosen = all.into_iter().find(|(info, adapter)| {
         let fits_backend = backend.is_none_or(|b| info.backend.eq_ignore_ascii_case(b));
         let fits_device = if asked.eq_ignore_ascii_case("auto") {
-            // Our own twins are faster than a software adapter, which is therefore only taken when named.
+            // Our own reference implementations are faster than a software adapter, which is therefore only taken when named.
             adapter.is_none() || info.kind != DeviceKind::Cpu || backend.is_some()
         } else if let Ok(index) = asked.parse::<usize>() {
             info.index == index

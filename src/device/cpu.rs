@@ -1,4 +1,4 @@
-//! The processor as a device: runs each kernel's twin.
+//! The processor as a device: runs each kernel's reference implementation.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -73,7 +73,7 @@ impl Cpu {
         Buffer::new(kind, len, Memory::Cpu(Arc::new(memory)))
     }
 
-    /// Runs one twin on `buffers`, in the order of the kernel's bindings.
+    /// Runs one kernel on `buffers`, in the order of the kernel's bindings.
     ///
     /// # Panics
     /// When a buffer comes from another device, or what is written is bound twice: bugs in the caller.

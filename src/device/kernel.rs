@@ -1,4 +1,4 @@
-//! What a kernel is: one WGSL entry point and its twin over plain slices.
+//! What a kernel is: one WGSL entry point and its reference implementation over plain slices.
 
 use std::fmt::Debug;
 
@@ -83,7 +83,7 @@ pub trait Kernel: Debug + Send + Sync + 'static {
     /// The parameters.
     fn params(&self) -> Self::Params;
     /// Workgroups to dispatch. The shader adds `params.origin` to `workgroup_id`, so that the scheduler may split
-    /// a long dispatch into bands.
+    /// a long dispatch into parts.
     fn grid(&self) -> [u32; 3];
     /// What the dispatch costs.
     fn work(&self) -> Work;
@@ -95,7 +95,7 @@ pub trait Kernel: Debug + Send + Sync + 'static {
     fn reduced_alternatives(&self) -> Option<Alternatives> {
         None
     }
-    /// The same computation over plain slices, in f32 or f64.
+    /// The reference implementation (the *twin* of the WGSL entry point): the same computation over plain slices, in f32 or f64.
     fn twin<T: Real>(&self, bindings: Bindings<'_, T>);
 }
 
@@ -124,9 +124,9 @@ pub trait Operation: Debug + Send + Sync {
     fn alternatives(&self) -> Option<Alternatives>;
     /// See [`Kernel::reduced_alternatives`].
     fn reduced_alternatives(&self) -> Option<Alternatives>;
-    /// The twin in f32.
+    /// [`Kernel::twin`] in f32.
     fn twin_f32(&self, bindings: Bindings<'_, f32>);
-    /// The twin in f64.
+    /// [`Kernel::twin`] in f64.
     fn twin_f64(&self, bindings: Bindings<'_, f64>);
 }
 
@@ -175,7 +175,7 @@ pub enum Binding<'a, T> {
 
 /// A kernel's bindings as slices, taken one after the other in the order of [`Kernel::bindings`].
 ///
-/// A twin that takes them in another order than it declares is a bug and panics.
+/// A reference that takes them in another order than its kernel declares is a bug and panics.
 #[derive(Debug)]
 pub struct Bindings<'a, T>(std::vec::IntoIter<Binding<'a, T>>);
 
@@ -189,7 +189,9 @@ impl<'a, T> Bindings<'a, T> {
         match self.0.next() {
             Some(Binding::Real(slice)) => slice,
             _ => {
-                unreachable!("the twin's bindings differ from its kernel's: expected reals to read")
+                unreachable!(
+                    "the reference's bindings differ from its kernel's: expected reals to read"
+                )
             }
         }
     }
@@ -199,7 +201,7 @@ impl<'a, T> Bindings<'a, T> {
         match self.0.next() {
             Some(Binding::RealMut(slice)) => slice,
             _ => unreachable!(
-                "the twin's bindings differ from its kernel's: expected reals to write"
+                "the reference's bindings differ from its kernel's: expected reals to write"
             ),
         }
     }
@@ -209,7 +211,9 @@ impl<'a, T> Bindings<'a, T> {
         match self.0.next() {
             Some(Binding::Words(slice)) => slice,
             _ => {
-                unreachable!("the twin's bindings differ from its kernel's: expected words to read")
+                unreachable!(
+                    "the reference's bindings differ from its kernel's: expected words to read"
+                )
             }
         }
     }
@@ -219,7 +223,7 @@ impl<'a, T> Bindings<'a, T> {
         match self.0.next() {
             Some(Binding::WordsMut(slice)) => slice,
             _ => unreachable!(
-                "the twin's bindings differ from its kernel's: expected words to write"
+                "the reference's bindings differ from its kernel's: expected words to write"
             ),
         }
     }

@@ -1,7 +1,7 @@
 //! Devices: one face over a GPU (`wgpu`) and the processor.
 //!
 //! A [`Device`] owns buffers and runs [`Kernel`]s. On a GPU a kernel is its WGSL file; on the `cpu` device it is
-//! the twin that stands beside it in Rust. A [`Recording`] is a list of kernel calls on values; nothing in it
+//! the reference implementation that stands beside it in Rust. A [`Recording`] is a list of kernel calls on values; nothing in it
 //! depends on which device will run it.
 
 mod adapters;
@@ -99,7 +99,7 @@ impl Device {
         }))
     }
 
-    /// The processor in f32: every kernel's twin, on all cores.
+    /// The processor in f32: every kernel's reference implementation, on all cores.
     #[must_use]
     pub fn cpu() -> Self {
         Self::of(Hardware::Cpu(Cpu::new(Arithmetic::F32)), None)

@@ -109,7 +109,7 @@ impl Gpu {
             self.device().create_shader_module(descriptor)
         } else {
             // SAFETY: the shaders are this crate's own; the tests run every one of them checked and hold every
-            // output against its twin, and every loop in them ends.
+            // output against its reference, and every loop in them ends.
             unsafe {
                 self.device().create_shader_module_trusted(
                     descriptor,
@@ -211,7 +211,7 @@ impl Gpu {
         Ok(buffer)
     }
 
-    /// The bytes of a parameter slot: the band's origin in workgroups, then the kernel's own parameters.
+    /// The bytes of a parameter slot: the origin of a part of the dispatch in workgroups, then the kernel's own parameters.
     #[must_use]
     pub fn params_bytes(operation: &dyn Operation, origin: [u32; 3]) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(PARAMS_SLOT as usize);
@@ -225,7 +225,7 @@ impl Gpu {
         bytes
     }
 
-    /// Binds `buffers` and the parameters at `slot` of `params` for a band of `grid` workgroups.
+    /// Binds `buffers` and the parameters at `slot` of `params` for a part of the dispatch of `grid` workgroups.
     ///
     /// # Errors
     /// [`DeviceError::Shader`].

@@ -1,4 +1,4 @@
-//! The number a twin computes in.
+//! The number that a reference implementation computes in.
 
 use std::iter::Sum;
 use std::ops::{Add, AddAssign, Div, DivAssign, Mul, MulAssign, Neg, Sub, SubAssign};
@@ -27,7 +27,7 @@ pub trait Real:
     const ZERO: Self;
     /// 1.
     const ONE: Self;
-    /// Whether results are held against those in this type: twins then compute by the definition, not in a faster way that
+    /// Whether results are held against those in this type: references then compute by the definition, not in a faster way that
     /// rounds otherwise.
     const ORACLE: bool;
     /// Rounds from f64.

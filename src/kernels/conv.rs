@@ -24,9 +24,9 @@ pub(super) const VARIANTS: &[&[&str]] = with_items![
 /// `y (+)= alpha·(x° ⋆ w + bias)`, x° being x with `input_dilation − 1` zeros between neighbouring pixels.
 ///
 /// The backward pass with respect to the input is the same operation with the weights of
-/// [`pack_weights_backward`], `pad' = kernel − 1 − pad` and stride and `input_dilation` exchanged.
+/// [`arrange_weights_backward`], `pad' = kernel − 1 − pad` and stride and `input_dilation` exchanged.
 ///
-/// Bindings: `x`, `w` ([`pack_weights`]), `y`, then `bias` and, with `relu`, the mask written; or, with `masked`,
+/// Bindings: `x`, `w` ([`arrange_weights`]), `y`, then `bias` and, with `relu`, the mask written; or, with `masked`,
 /// the mask through which x is read.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Conv {
@@ -259,7 +259,7 @@ fn both([rows, columns]: [u32; 2]) -> String {
 /// `[out,in,kh,kw]` as every framework has it → rows (ky·kw + kx)·in⁺ + ci of out⁺ columns, both channel counts rounded
 /// up to a multiple of 4 with zeros.
 #[must_use]
-pub fn pack_weights(weight: &[f32], out: u32, input: u32, kernel: [u32; 2]) -> Vec<f32> {
+pub fn arrange_weights(weight: &[f32], out: u32, input: u32, kernel: [u32; 2]) -> Vec<f32> {
     pack(
         weight,
         [out as usize, input as usize],
@@ -269,9 +269,14 @@ pub fn pack_weights(weight: &[f32], out: u32, input: u32, kernel: [u32; 2]) -> V
     )
 }
 
-/// The weights of the backward pass: rotated by 180° and transposed, in the layout of [`pack_weights`].
+/// The weights of the backward pass: rotated by 180° and transposed, in the layout of [`arrange_weights`].
 #[must_use]
-pub fn pack_weights_backward(weight: &[f32], out: u32, input: u32, kernel: [u32; 2]) -> Vec<f32> {
+pub fn arrange_weights_backward(
+    weight: &[f32],
+    out: u32,
+    input: u32,
+    kernel: [u32; 2],
+) -> Vec<f32> {
     let last = kernel.map(|side| side as usize - 1);
     pack(
         weight,

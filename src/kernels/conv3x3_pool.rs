@@ -20,7 +20,7 @@ pub const SOURCE: Source = Source {
 /// `y = maxpool(relu(x ⋆ w + bias))`: window 3×3, stride 1 and padding 1, then windows of 2×2 with stride 2, without an odd
 /// size's last row and column.
 ///
-/// Bindings: `x`, `w` ([`pack_weights`](super::conv::pack_weights)), `y`, `bias`, the mask of maxima written
+/// Bindings: `x`, `w` ([`arrange_weights`](super::conv::arrange_weights)), `y`, `bias`, the mask of maxima written
 /// ([`View::maxima_len`] of `y` words).
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Conv3x3Pool {
@@ -32,7 +32,7 @@ pub struct Conv3x3Pool {
 
 /// The gradient of [`Conv3x3Pool`].
 ///
-/// Bindings: `dy`, the weights of [`pack_weights_backward`](super::conv::pack_weights_backward), `dx`, the mask of maxima.
+/// Bindings: `dy`, the weights of [`arrange_weights_backward`](super::conv::arrange_weights_backward), `dx`, the mask of maxima.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Conv3x3Unpool {
     /// Gradient with respect to the output.

@@ -39,15 +39,15 @@ pub struct Breed {
     pub crossover_eta: f32,
 }
 
-/// The best answer for each niche, and which image of the batch gave it. A NaN never wins, and of equals the first image; what
-/// was there before yields to a larger answer only. In generation 0 nothing was.
+/// The best score for each niche, and which image of the batch gave it. A NaN never wins, and of equals the first image; what
+/// was there before yields to a larger score only. In generation 0 nothing was.
 ///
-/// Bindings: `answers`; `step`, one word, the generation; `best` (reals, \[niches\]); `winner` (words, \[niches\]: an image's
+/// Bindings: `scores`; `step`, one word, the generation; `best` (reals, \[niches\]); `winner` (words, \[niches\]: an image's
 /// number, n where none of them wins).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Judge {
     /// n images, a channel for each niche, one position.
-    pub answers: View,
+    pub scores: View,
 }
 
 /// The winners take the places of the elites, rounded to 8 bits.
@@ -213,29 +213,29 @@ impl Kernel for Judge {
         vec![Slot::IN, Slot::WORDS_IN, Slot::IN_OUT, Slot::WORDS_OUT]
     }
     fn params(&self) -> View {
-        self.answers
+        self.scores
     }
     fn grid(&self) -> [u32; 3] {
-        [self.answers.c.div_ceil(flat::LANES), 1, 1]
+        [self.scores.c.div_ceil(flat::LANES), 1, 1]
     }
     fn work(&self) -> Work {
         Work {
-            flop: self.answers.elements() as u64,
-            bytes: self.answers.bytes() + 12 * u64::from(self.answers.c),
+            flop: self.scores.elements() as u64,
+            bytes: self.scores.bytes() + 12 * u64::from(self.scores.c),
         }
     }
     fn twin<T: Real>(&self, mut b: Bindings<'_, T>) {
-        let (answers, step) = (b.input(), b.words());
+        let (scores, step) = (b.input(), b.words());
         let (best, winner) = (b.output(), b.words_mut());
-        for niche in 0..self.answers.c as usize {
+        for niche in 0..self.scores.c as usize {
             if step[0] == 0 {
                 best[niche] = T::from_f32(-f32::MAX);
             }
-            winner[niche] = self.answers.n;
-            for i in 0..self.answers.n {
-                let answer = answers[self.answers.at(i as usize, 0, 0) + niche];
-                if answer > best[niche] {
-                    (best[niche], winner[niche]) = (answer, i);
+            winner[niche] = self.scores.n;
+            for i in 0..self.scores.n {
+                let score = scores[self.scores.at(i as usize, 0, 0) + niche];
+                if score > best[niche] {
+                    (best[niche], winner[niche]) = (score, i);
                 }
             }
         }

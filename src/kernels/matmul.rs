@@ -34,7 +34,7 @@ pub struct Matrix {
 impl Matrix {
     /// Matrices of `rows` rows of `quads` vec4s, one after the other.
     #[must_use]
-    pub fn packed(rows: u32, quads: u32) -> Self {
+    pub fn dense(rows: u32, quads: u32) -> Self {
         Self {
             offset: 0,
             row: quads,
@@ -141,7 +141,7 @@ impl Matmul {
     #[must_use]
     pub fn square(batch: u32, channels: u32) -> Self {
         let quads = channels.div_ceil(4);
-        let matrix = Matrix::packed(quads * 4, quads);
+        let matrix = Matrix::dense(quads * 4, quads);
         Self {
             a: matrix,
             b: matrix,

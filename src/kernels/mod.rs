@@ -143,7 +143,7 @@ pub use shuffle::{SEGMENT_WORDS, Shuffle, Unshuffle};
 pub use softmax::{Softmax, SoftmaxBackward};
 pub use squared_difference::{SquaredDifference, SquaredDifferenceBackward};
 pub use sum::Sum;
-pub use tensor::{MAX_SIDE, MAX_TENSOR_BYTES, Tensor, View, pack, unpack};
+pub use tensor::{MAX_SIDE, MAX_TENSOR_BYTES, Tensor, View, from_quads, to_quads};
 pub use tv::{Tv, TvBackward};
 pub use tv_beta::{TvBeta, TvBetaBackward};
 pub use warp::{Warp, WarpBackward, WarpDraw};

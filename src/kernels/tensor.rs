@@ -157,11 +157,11 @@ pub struct Tensor {
 impl Tensor {
     /// A tensor that lives within an iteration.
     pub fn transient(recording: &mut Recording, label: impl Into<String>, view: View) -> Self {
-        Self::stored(recording, label, view, Kind::Real)
+        Self::of_kind(recording, label, view, Kind::Real)
     }
 
-    /// A tensor that lives within an iteration, stored as `kind`.
-    pub fn stored(
+    /// A tensor that lives within a run of its program, in memory as `kind`.
+    pub fn of_kind(
         recording: &mut Recording,
         label: impl Into<String>,
         view: View,
@@ -193,7 +193,7 @@ impl Tensor {
 
 /// `[N,C,H,W]` as every framework has it → this engine's layout, padding zeroed.
 #[must_use]
-pub fn pack<T: Copy + Default>(view: View, nchw: &[T]) -> Vec<T> {
+pub fn to_quads<T: Copy + Default>(view: View, nchw: &[T]) -> Vec<T> {
     let mut out = vec![T::default(); view.len()];
     for_each_element(view, |from, to| out[to] = nchw[from]);
     out
@@ -201,7 +201,7 @@ pub fn pack<T: Copy + Default>(view: View, nchw: &[T]) -> Vec<T> {
 
 /// This engine's layout → `[N,C,H,W]`.
 #[must_use]
-pub fn unpack<T: Copy + Default>(view: View, packed: &[T]) -> Vec<T> {
+pub fn from_quads<T: Copy + Default>(view: View, packed: &[T]) -> Vec<T> {
     let mut out = vec![T::default(); view.elements()];
     for_each_element(view, |to, from| out[to] = packed[from]);
     out

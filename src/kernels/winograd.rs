@@ -167,7 +167,7 @@ macro_rules! for_channels {
     }};
 }
 
-/// G·g·Gᵀ of weights as [`super::conv::pack_weights`] has them: for each position [in, out].
+/// G·g·Gᵀ of weights as [`super::conv::arrange_weights`] has them: for each position [in, out].
 pub fn transformed_weights<T: Real>(w: &[T], cin: usize, cout: usize) -> Vec<T> {
     #[inline(always)]
     fn one<T: Real, const L: usize>(

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::{BackwardPass, ForwardPass, Layer, MaxPool, ParameterShape, Role, Window};
 use crate::Error;
 use crate::device::ValueId;
-use crate::kernels::conv::{pack_weights, pack_weights_backward};
+use crate::kernels::conv::{arrange_weights, arrange_weights_backward};
 use crate::kernels::{self, Conv3x3Pool, Conv3x3Unpool, record_conv};
 
 /// Cross-correlation with zero padding, plus bias; no ReLU. A linear layer is one too: over its whole input the first
@@ -38,8 +38,8 @@ impl Conv {
         let weights = pass.parameters.arranged(
             &self.weight(),
             Role::Forward,
-            self.packed_len(),
-            Box::new(move |weight| pack_weights(weight, out, input, kernel)),
+            self.arranged_len(),
+            Box::new(move |weight| arrange_weights(weight, out, input, kernel)),
         )?;
         let bias = pass.parameters.arranged(
             &self.bias(),
@@ -61,13 +61,13 @@ impl Conv {
         let weights = pass.parameters.arranged(
             &self.weight(),
             Role::Backward,
-            self.packed_len(),
-            Box::new(move |weight| pack_weights_backward(weight, out, input, kernel)),
+            self.arranged_len(),
+            Box::new(move |weight| arrange_weights_backward(weight, out, input, kernel)),
         )?;
         Ok(pass.recording.given(pass.label, weights))
     }
 
-    fn packed_len(&self) -> usize {
+    fn arranged_len(&self) -> usize {
         let padded = |channels: u32| channels.next_multiple_of(4) as usize;
         self.window.taps() as usize * padded(self.in_channels) * padded(self.out_channels)
     }

@@ -74,8 +74,8 @@ pub fn classify(
     let graph = network.graph();
     let nodes = [graph.logits()?, graph.find("prob")?];
     let image = prepared(image, size)?;
-    let answers = activations(network, std::slice::from_ref(&image), &nodes)?;
-    let (logits, probabilities) = (&answers[0].1, &answers[1].1);
+    let found = activations(network, std::slice::from_ref(&image), &nodes)?;
+    let (logits, probabilities) = (&found[0].1, &found[1].1);
     let names = graph.class_names();
     let mut order: Vec<usize> = (0..logits.len()).collect();
     order.sort_by(|a, b| logits[*b].total_cmp(&logits[*a]).then(a.cmp(b)));

@@ -1,4 +1,4 @@
-//! DeepDream: a picture is changed so that a layer answers more to it, octave by octave (Mordvintsev, Olah and Tyka 2015).
+//! DeepDream: a picture is changed so that it activates a layer more, octave by octave (Mordvintsev, Olah and Tyka 2015).
 
 use std::str::FromStr;
 

@@ -2,7 +2,7 @@
 //! Are Easily Fooled", section 2.3). Each class is a *niche* that keeps the image of which the network is surest.
 //!
 //! A generation is an iteration of a plan like any other: a batch is bred from the elites, seen by the network, judged, and
-//! the winners replace elites. Images never leave the device; only the best answers are read back, as losses are.
+//! the winners replace elites. Images never leave the device; only the best scores are read back, as losses are.
 
 use std::ops::ControlFlow;
 

@@ -1,4 +1,4 @@
-//! Reading layers: what a network answers to an image.
+//! Reading layers: the activations of a network for an image.
 
 use crate::Error;
 use crate::compile::activations::activations;
@@ -6,7 +6,7 @@ use crate::image::Image;
 use crate::net::Shape;
 use crate::plan::Network;
 
-/// One layer's answer.
+/// One layer's activations.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Feature {
     /// The name that was asked for.
@@ -30,10 +30,10 @@ pub fn features(
         .iter()
         .map(|l| network.graph().find(l))
         .collect::<Result<Vec<_>, _>>()?;
-    let answers = activations(network, std::slice::from_ref(image), &nodes)?;
+    let found = activations(network, std::slice::from_ref(image), &nodes)?;
     Ok(layers
         .iter()
-        .zip(answers)
+        .zip(found)
         .map(|(layer, (shape, values))| Feature {
             layer: layer.clone(),
             shape,

@@ -3,7 +3,7 @@
 use std::ops::ControlFlow;
 
 use crate::Error;
-use crate::compile::activations::packed;
+use crate::compile::activations::quads_of;
 use crate::compile::recipe::CompiledRecipe;
 use crate::image::Image;
 use crate::plan::Network;
@@ -51,7 +51,7 @@ impl Gradients {
 
     /// At as many images as the recipe's batch has, of its size.
     pub fn at(&mut self, images: &[Image]) -> Result<At, Error> {
-        self.evaluate(&packed(images).1)
+        self.evaluate(&quads_of(images).1)
     }
 
     /// At what the recipe would begin with.

@@ -1,4 +1,4 @@
-//! Feature inversion: the picture that a layer answers to as it does to another (Mahendran and Vedaldi 2015).
+//! Feature inversion: the picture with the same activations of a layer as another (Mahendran and Vedaldi 2015).
 
 use crate::Error;
 use crate::net::Network;

@@ -1,4 +1,4 @@
-//! Visualisation: which picture does a class, a channel, a unit or a direction of a layer answer to most?
+//! Visualisation: the picture that activates a class, a channel, a unit or a direction of a layer most
 
 use std::str::FromStr;
 
@@ -10,7 +10,7 @@ use crate::spec::{
     ProjectionSpec, Recipe, TermSpec,
 };
 
-/// What is to answer.
+/// What is to be activated.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Subject {
     /// The scores of classes before the softmax; a picture for each.
@@ -95,7 +95,7 @@ pub fn stretched(image: &Image, mean: [f32; 3]) -> (Image, f32) {
 }
 
 impl Recipe {
-    /// A picture of `side`×`side` pixels that the subject answers to most; as many as the subject names.
+    /// A picture of `side`×`side` pixels that activates the subject most; as many as the subject names.
     #[must_use]
     pub fn visualize(subject: Subject, preset: VisualizePreset, side: u32) -> Self {
         let term = match subject {

@@ -1,14 +1,14 @@
-//! `mmd`: the squared maximum mean discrepancy between the columns of a layer and a target's, mean k(f, f') + mean k(s, s') −
+//! `mmd`: the squared maximum mean discrepancy between the feature vectors of a layer and a target's, mean k(f, f') + mean k(s, s') −
 //! 2·mean k(f, s): Gretton et al. 2012, "A Kernel Two-Sample Test", eq. 5; as a style loss Li et al. 2017, "Demystifying Neural
-//! Style Transfer", section 4.1. Several targets are one set in which each column has its target's weight.
+//! Style Transfer", section 4.1. Several targets are one set in which each vector has its target's weight.
 //!
-//! Where both sets together have at most [`EXACT`] columns all pairs count (i = j among them: biased). Larger ones are cut, after
-//! a permutation that is drawn anew in every iteration, into blocks of [`BLOCK`] columns; within each block all pairs i ≠ j
+//! Where both sets together have at most [`EXACT`] vectors all pairs count (i = j among them: biased). Larger ones are cut, after
+//! a permutation that is drawn anew in every iteration, into blocks of [`BLOCK`] vectors; within each block all pairs i ≠ j
 //! count, and the blocks' values are averaged. That is Zaremba et al. 2013, "B-tests: Low Variance Kernel Two-Sample Tests",
-//! section 2; with blocks of two columns it is the linear-time estimator of Gretton et al., lemma 14. It is unbiased, so it may
+//! section 2; with blocks of two vectors it is the linear-time estimator of Gretton et al., lemma 14. It is unbiased, so it may
 //! be negative.
 //!
-//! With w_ij = −ω_j·k' for columns of the layer and ω_j·k' for the target's, the gradient of R columns is, of a kernel of the
+//! With w_ij = −ω_j·k' for vectors of the layer and ω_j·k' for the target's, the gradient of R vectors is, of a kernel of the
 //! product, −(2/R)·Σ_j w_ij·y_j, of a gaussian one (2/(R·σ²))·Σ_j w_ij·(x_i − y_j): two matrix products for each set. The matrix of
 //! a set's pairs is made and used in strips; it is never whole.
 
@@ -20,13 +20,13 @@ use crate::kernels::{
     VectorKernel, View,
 };
 
-/// Most columns of both sets together whose pairs are all compared.
+/// Most vectors of both sets together whose pairs are all compared.
 pub const EXACT: u32 = 2048;
 
-/// Columns of a block otherwise.
+/// Vectors of a block otherwise.
 pub const BLOCK: u32 = 64;
 
-/// Most columns that are kept of a target: of more every k-th is. They are drawn from, so that a large target, which would need as
+/// Most vectors that are kept of a target: of more every k-th is. They are drawn from, so that a large target, which would need as
 /// much memory as the layer, says no more than these.
 pub const KEPT: u32 = 32_768;
 
@@ -130,7 +130,7 @@ pub struct MmdTarget {
     pub similarity: Scalar,
 }
 
-/// Columns of a recording: `rows` of each of a batch of matrices.
+/// Feature vectors of a recording: `rows` of each of a batch of matrices.
 #[derive(Debug, Clone, Copy)]
 struct Set {
     value: ValueId,
@@ -189,7 +189,7 @@ impl Pairs {
                 let rows = rows.min(x.rows - first_row);
                 let len = batch as usize * rows as usize * width as usize;
                 let strip = recording.transient("pairs", Kind::Real, len);
-                let of_strip = Matrix::packed(rows, width / 4);
+                let of_strip = Matrix::dense(rows, width / 4);
                 let of_y = y.matrix.from(first_matrix, 0);
                 let plain = Matmul {
                     a: x.matrix.from(first_matrix, first_row),
@@ -363,7 +363,7 @@ impl Mmd {
         })
     }
 
-    /// Whether all pairs of `pixels` columns with `target` ones are compared.
+    /// Whether all pairs of `pixels` vectors with `target` ones are compared.
     #[must_use]
     pub fn is_exact(pixels: u32, target: u32) -> bool {
         pixels < BLOCK || pixels.saturating_add(target) <= EXACT
@@ -426,7 +426,7 @@ impl Mmd {
             recording.call("mmd shuffle", shuffle, &[step, segments, from, to.value]);
             let set = Set {
                 value: to.value,
-                matrix: Matrix::packed(BLOCK, block.quads),
+                matrix: Matrix::dense(BLOCK, block.quads),
                 rows: BLOCK,
                 weights: Ok((1.0 / f64::from(BLOCK - 1)) as f32),
             };

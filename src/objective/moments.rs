@@ -1,4 +1,4 @@
-//! Means and variances, or covariances, of the columns of a layer, gathered over bands of rows.
+//! Means and variances, or covariances, of the feature vectors of a layer, gathered over bands of rows.
 //!
 //! A layer that is seen whole gets its means first, then sums of squares about them: no digits are lost. In bands the means are
 //! not known before the last band is, and sums of squares about zero would lose the digits by which mean² exceeds the
@@ -9,7 +9,7 @@
 //! ```
 //!
 //! This is exact for any c: the shifted data of Chan, Golub & LeVeque 1983, "Algorithms for Computing the Sample Variance". How
-//! many digits the difference costs is bounded whatever the picture: the first of B bands holds about 1/B of the columns, so
+//! many digits the difference costs is bounded whatever the picture: the first of B bands holds about 1/B of the positions, so
 //! their mean cannot lie further from μ than (μ − c)² ≤ (B − 1)·σ². What is subtracted from is at most B times what
 //! is left.
 //!
@@ -30,12 +30,12 @@ pub enum Spread {
     Covariances,
 }
 
-/// The moments of every image's columns.
+/// The moments of every image's feature vectors.
 #[derive(Debug, Clone, Copy)]
 pub struct Moments {
     /// [n, C⁺], C⁺ being C rounded up to a multiple of 4.
     pub means: ValueId,
-    /// Variances, [n, C⁺], or covariances, [n, C⁺, C⁺], both ÷ columns.
+    /// Variances, [n, C⁺], or covariances, [n, C⁺, C⁺], both ÷ positions.
     pub spread: ValueId,
 }
 
@@ -169,7 +169,7 @@ pub fn record_mixture(
     Moments { means, spread }
 }
 
-/// Records (1/pixels)·Σ (x − c)², or (1/pixels)·Σ (x − c)(x − c)ᵀ, each column weighted with m² where there is a mask, of which x
+/// Records (1/pixels)·Σ (x − c)², or (1/pixels)·Σ (x − c)(x − c)ᵀ, each position weighted with m² where there is a mask, of which x
 /// has the rows from a first one on.
 fn record_squares(
     recording: &mut Recording,
@@ -221,7 +221,7 @@ pub fn record_weighted(
     record_masked_gradient(recording, once, mask, band.first, dx, accumulate);
 }
 
-/// Records x − c for every column x; `centre` is [n, C⁺].
+/// Records x − c for every feature vector x; `centre` is [n, C⁺].
 pub fn record_centred(recording: &mut Recording, x: Tensor, centre: ValueId) -> Tensor {
     let View { n, h, w, c, .. } = x.view;
     let centred = Tensor::transient(recording, "centred", View::new(n, h, w, c));

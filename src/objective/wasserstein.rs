@@ -1,5 +1,5 @@
 //! `wasserstein`: mean_c (μ − μ')² + (1/C)·tr(Σ + Σ' − 2·(Σ'^½·Σ·Σ'^½)^½): the squared 2-Wasserstein distance of two normal
-//! distributions with the means and covariances of a layer's columns and of a target's, ÷C (Olkin & Pukelsheim 1982, "The
+//! distributions with the means and covariances of a layer's feature vectors and of a target's, ÷C (Olkin & Pukelsheim 1982, "The
 //! distance between two random vectors with given dispersion matrices"). Σ and Σ' get ε·I each.
 //!
 //! With S = Σ'^½ and A = S·Σ·S its gradient is dL/dΣ = (1/C)·(I − S·A^-½·S), so dL/dF = 2·(μ − μ')/(C·N) + (2/N)·(dL/dΣ)·(F − μ).
@@ -40,7 +40,7 @@ const STEPS: [(f32, f32); 12] = [
     (1.5, -0.5),
 ];
 
-/// How far each image's normal distribution of columns is from a target's.
+/// How far each image's normal distribution of feature vectors is from a target's.
 #[derive(Debug)]
 pub struct Wasserstein {
     means: Given,
@@ -214,7 +214,7 @@ impl Term for Wasserstein {
         ridge(recording, c, [1.0, EPSILON as f32], plain, covariance);
 
         // a·S·b or S·a of matrices of the batch, S being the target's root, which they share.
-        let shared = Matrix::packed(0, matrices.quads);
+        let shared = Matrix::dense(0, matrices.quads);
         let from_left = Matmul {
             a: shared,
             ..Matmul::square(n, c)

@@ -1,5 +1,5 @@
 //! MAP-Elites with the direct encoding (Nguyen, Yosinski and Clune 2015, section 2.3; Mouret and Clune 2015). It needs no
-//! gradient: a generation is a batch of images bred from the best image for each *niche* and judged by a layer's answers.
+//! gradient: a generation is a batch of images bred from the best image for each *niche* and judged by a layer's activations.
 
 use crate::device::{Kind, Recording, ValueId};
 use crate::kernels::{Breed, Judge, Replace, Round, Tensor, View};
@@ -40,7 +40,7 @@ impl Default for Evolve {
 pub struct Elites {
     /// Words, [niches, h·w]: a byte for each channel, red lowest.
     pub images: ValueId,
-    /// Their answers, reals, \[niches\].
+    /// Their scores, reals, \[niches\].
     pub best: ValueId,
     /// How many.
     pub niches: u32,
@@ -52,7 +52,7 @@ impl Elites {
         let words = niches as usize * view.h as usize * view.w as usize;
         Self {
             images: recording.persistent("elites", Kind::Word, words),
-            best: recording.persistent("best answers", Kind::Real, niches as usize),
+            best: recording.persistent("best scores", Kind::Real, niches as usize),
             niches,
         }
     }
@@ -87,20 +87,20 @@ impl Elites {
         image
     }
 
-    /// Records the replacement of every elite that an image of the batch outdoes. `answers` are of the batch `image`, a
+    /// Records the replacement of every elite that an image of the batch outdoes. `scores` are of the batch `image`, a
     /// channel for each niche at one position.
     pub fn challenge(
         self,
         recording: &mut Recording,
         image: Tensor,
-        answers: Tensor,
+        scores: Tensor,
         step: ValueId,
     ) {
         let winner = recording.transient("winners", Kind::Word, self.niches as usize);
         let judge = Judge {
-            answers: answers.view,
+            scores: scores.view,
         };
-        let values = [answers.value, step, self.best, winner];
+        let values = [scores.value, step, self.best, winner];
         recording.call("judge", judge, &values);
         let replace = Replace {
             x: image.view,

@@ -272,7 +272,7 @@ impl Bands {
                 };
                 let (x, band, offset) = self.window(recording, x, layer, index);
                 let kind = network.precision().of_gradient(x.view);
-                let dx = Tensor::stored(recording, "gradient of rows", x.view, kind);
+                let dx = Tensor::of_kind(recording, "gradient of rows", x.view, kind);
                 let terms = banded
                     .iter()
                     .zip(&saved)
@@ -357,7 +357,7 @@ pub fn fewest_bands<M>(
 fn copied(recording: &mut Recording, label: &str, x: Tensor, from: u32, rows: u32) -> Tensor {
     let view = View::new(x.view.n, rows, x.view.w, x.view.c);
     let kind = recording.value(x.value).kind;
-    let y = Tensor::stored(recording, label, view, kind);
+    let y = Tensor::of_kind(recording, label, view, kind);
     let copy = CopyRows {
         x: x.view,
         y: view,

@@ -39,7 +39,7 @@ impl Gradient {
         match self.tensor {
             Some(tensor) => (tensor, true),
             None => {
-                let tensor = Tensor::stored(recording, &self.label, self.view, self.kind);
+                let tensor = Tensor::of_kind(recording, &self.label, self.view, self.kind);
                 self.tensor = Some(tensor);
                 (tensor, false)
             }

@@ -6,13 +6,13 @@ mod bands;
 mod fused;
 mod gradient;
 mod iteration;
+mod kept;
 mod memory;
 mod network;
 mod passes;
 mod placed;
 mod precision;
 mod program;
-mod stored;
 
 pub use bands::{Bands, fewest_bands};
 pub use gradient::Gradient;

@@ -77,9 +77,9 @@ impl Network {
         self.with(|inner| inner.graph = graph)
     }
 
-    /// The same network with its layers stored otherwise.
+    /// The same network in another precision.
     #[must_use]
-    pub fn stored(&self, precision: Precision) -> Self {
+    pub fn with_precision(&self, precision: Precision) -> Self {
         self.with(|inner| inner.precision = precision)
     }
 

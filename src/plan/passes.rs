@@ -20,7 +20,7 @@ pub struct Forward<'a> {
     /// Which layers are computed in their place in a concatenation.
     pub(super) placement: Placement,
     /// Layers that the backward pass reads, where they are stored otherwise for it, and those that it computes once more.
-    pub(super) stored: HashMap<NodeId, Tensor>,
+    pub(super) kept: HashMap<NodeId, Tensor>,
     pub(super) repeated: BTreeSet<NodeId>,
     /// ReLU masks, pooling argmaxes and masks of maxima.
     pub(super) saved: HashMap<NodeId, Vec<ValueId>>,
@@ -68,7 +68,7 @@ impl<'a> Forward<'a> {
             placement: Placement::new(graph, &needed),
             needed,
             tensors: HashMap::new(),
-            stored: HashMap::new(),
+            kept: HashMap::new(),
             repeated: BTreeSet::new(),
             saved: HashMap::new(),
             fused: BTreeMap::new(),
@@ -108,7 +108,7 @@ impl<'a> Forward<'a> {
                 visit(recording, out, y);
             }
             if !keep.contains(&out) {
-                pass.store(recording, out, wanted.contains(&out));
+                pass.keep(recording, out, wanted.contains(&out));
             }
         }
         Ok(pass)

@@ -9,14 +9,14 @@ use super::estimate::{Estimate, Portion};
 use super::rescale::{hand_over, result};
 use crate::Error;
 use crate::compile::ScaleReport;
-use crate::compile::activations::packed;
+use crate::compile::activations::quads_of;
 use crate::compile::pictures::resized;
 use crate::compile::recipe::CompiledRecipe;
 use crate::compile::recipe::survivors;
 use crate::compile::reuse::MemoryPool;
 use crate::device::Device;
 use crate::image::{Image, luma, with_luma};
-use crate::kernels::unpack;
+use crate::kernels::from_quads;
 use crate::objective::Labels;
 use crate::plan::Network;
 use crate::schedule::Executor;
@@ -315,7 +315,7 @@ impl Run {
             Carry::Image => None,
             Carry::Detail => {
                 let before = self.reports[self.scale];
-                let mut start = |w, h| Ok::<_, Error>(packed(&self.compiled.start((w, h))?).1);
+                let mut start = |w, h| Ok::<_, Error>(quads_of(&self.compiled.start((w, h))?).1);
                 Some((
                     start(before.width, before.height)?,
                     start(report.width, report.height)?,
@@ -358,7 +358,7 @@ impl Run {
     /// [`Error::Device`] when the device has failed.
     pub fn images(&self) -> Result<Vec<Image>, Error> {
         let (buffer, view) = result(&self.executor)?;
-        let planes = unpack(view, &self.executor.device().download(&buffer)?);
+        let planes = from_quads(view, &self.executor.device().download(&buffer)?);
         let pixels = view.h as usize * view.w as usize;
         let chroma = self.compiled.pictures.chroma.as_ref();
         let chroma = chroma.map(|picture| resized(picture, (view.w, view.h)));

@@ -63,7 +63,7 @@ struct Flight {
 }
 
 impl GpuProgram {
-    /// Makes every dispatch of the recording; those that would alone exceed the budget are split into bands.
+    /// Makes every dispatch of the recording; those that would alone exceed the budget are split into parts.
     pub fn new(
         gpu: &Gpu,
         recording: &Recording,
@@ -72,7 +72,7 @@ impl GpuProgram {
         let rate = Rate {
             gflops: measured_gflops(gpu)?,
         };
-        let mut bands = Vec::new();
+        let mut parts = Vec::new();
         for (i, call) in recording.calls().iter().enumerate() {
             let ms = rate.predict_ms(call.operation.work());
             let pace = gpu.pace(&key(call)).unwrap_or(slices::UNKNOWN);
@@ -80,21 +80,21 @@ impl GpuProgram {
             for (origin, grid) in split(grid, (ms * pace / slices::BUDGET_MS).ceil() as u32) {
                 let share = f64::from(grid.iter().product::<u32>())
                     / f64::from(call.operation.grid().iter().product::<u32>().max(1));
-                bands.push((i, origin, grid, ms * share));
+                parts.push((i, origin, grid, ms * share));
             }
         }
-        let mut bytes = Vec::with_capacity(bands.len() * PARAMS_SLOT as usize);
-        for (call, origin, ..) in &bands {
+        let mut bytes = Vec::with_capacity(parts.len() * PARAMS_SLOT as usize);
+        for (call, origin, ..) in &parts {
             let operation = &*recording.calls()[*call].operation;
             bytes.extend_from_slice(&Gpu::params_bytes(operation, *origin));
         }
         let params = gpu.params_buffer(&bytes)?;
-        let mut dispatches = Vec::with_capacity(bands.len());
-        for (slot, (call, _, grid, _)) in bands.iter().enumerate() {
+        let mut dispatches = Vec::with_capacity(parts.len());
+        for (slot, (call, _, grid, _)) in parts.iter().enumerate() {
             let operation = &*recording.calls()[*call].operation;
             dispatches.push(gpu.dispatch(operation, &bound[*call], &params, slot as u64, *grid)?);
         }
-        let kernels: Vec<_> = bands
+        let kernels: Vec<_> = parts
             .iter()
             .map(|(call, .., ms)| (key(&recording.calls()[*call]), *ms))
             .collect();
@@ -106,7 +106,7 @@ impl GpuProgram {
         Ok(Self {
             dispatches,
             kernels,
-            calls: bands.iter().map(|(call, ..)| *call).collect(),
+            calls: parts.iter().map(|(call, ..)| *call).collect(),
             slicer,
             position: 0,
         })
@@ -273,16 +273,16 @@ impl GpuProgram {
     }
 }
 
-/// Cuts a grid into at most `parts` bands along its longest axis: origins and sizes in workgroups.
-pub(super) fn split(grid: [u32; 3], parts: u32) -> Vec<([u32; 3], [u32; 3])> {
+/// Cuts a grid into at most `count` parts along its longest axis: origins and sizes in workgroups.
+pub(super) fn split(grid: [u32; 3], count: u32) -> Vec<([u32; 3], [u32; 3])> {
     let axis = (0..3).max_by_key(|axis| grid[*axis]).unwrap_or(0);
-    let band = grid[axis].div_ceil(parts.max(1)).max(1);
+    let part = grid[axis].div_ceil(count.max(1)).max(1);
     (0..grid[axis])
-        .step_by(band as usize)
+        .step_by(part as usize)
         .map(|first| {
             let (mut origin, mut size) = ([0; 3], grid);
             origin[axis] = first;
-            size[axis] = band.min(grid[axis] - first);
+            size[axis] = part.min(grid[axis] - first);
             (origin, size)
         })
         .collect()
@@ -329,17 +329,17 @@ mod tests {
     use super::split;
 
     #[test]
-    fn bands_cover_the_grid_once() {
-        for (grid, parts) in [
+    fn parts_cover_the_grid_once() {
+        for (grid, count) in [
             ([7, 3, 1], 3),
             ([1, 1, 1], 9),
             ([2, 100, 4], 7),
             ([5, 5, 5], 1),
         ] {
-            let bands = split(grid, parts);
-            assert!(bands.len() <= parts.max(1) as usize);
+            let parts = split(grid, count);
+            assert!(parts.len() <= count.max(1) as usize);
             let mut seen = std::collections::HashSet::new();
-            for (origin, size) in bands {
+            for (origin, size) in parts {
                 for z in 0..size[2] {
                     for y in 0..size[1] {
                         for x in 0..size[0] {

@@ -257,7 +257,7 @@ impl Loaded {
     /// [`Error::Device`] when the device has failed.
     pub fn read(&self, tensor: Tensor) -> Result<Vec<f32>, Error> {
         let packed = self.device.download(self.buffer(tensor.value))?;
-        Ok(crate::kernels::unpack(tensor.view, &packed))
+        Ok(crate::kernels::from_quads(tensor.view, &packed))
     }
 
     /// Fills a value with numbers in the engine's layout.

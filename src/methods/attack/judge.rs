@@ -60,11 +60,10 @@ fn scores(network: &Network, images: &[Image]) -> Result<Vec<Scores>, Error> {
     for group in by_size(images) {
         for pictures in group.chunks(BATCH) {
             let batch: Vec<Image> = pictures.iter().map(|i| images[*i].clone()).collect();
-            let answers = activations(network, &batch, &nodes)?;
-            let classes = answers[0].1.len() / batch.len();
-            let of = |answer: usize, i: usize| {
-                answers[answer].1[i * classes..(i + 1) * classes].to_vec()
-            };
+            let found = activations(network, &batch, &nodes)?;
+            let classes = found[0].1.len() / batch.len();
+            let of =
+                |answer: usize, i: usize| found[answer].1[i * classes..(i + 1) * classes].to_vec();
             for (i, picture) in pictures.iter().enumerate() {
                 all[*picture] = (of(0, i), of(1, i));
             }

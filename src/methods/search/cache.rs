@@ -1,4 +1,4 @@
-//! What a layer answered to the images of a folder, kept in the folder: a safetensors file with the tensors `mean` and
+//! The activations of a layer for the images of a folder, kept in the folder: a safetensors file with the tensors `mean` and
 //! `max`, `[images, C]`, and one JSON text as metadata that says what they belong to.
 
 use std::collections::HashMap;
@@ -41,7 +41,7 @@ pub(super) struct Entry {
     pub max: Vec<f32>,
 }
 
-/// What the answers depend on besides the images.
+/// What the activations depend on besides the images.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Key {
     format: u32,

@@ -1,4 +1,4 @@
-//! The images of a folder that a unit answers to most, or that lie farthest in a random direction of a layer's space:
+//! The images of a folder that activate a unit most, or that lie farthest in a random direction of a layer's space:
 //! Szegedy et al. 2013, "Intriguing properties of neural networks", section 3.
 
 mod cache;
@@ -15,7 +15,7 @@ use serde::Serialize;
 
 use self::cache::{Entry, Key, Stamp};
 use crate::Error;
-use crate::compile::activations::{Reader, packed};
+use crate::compile::activations::{Reader, quads_of};
 use crate::compile::objective::direction;
 use crate::image::{Filter, Image, load};
 use crate::methods::classify::{Size, prepared};
@@ -25,10 +25,10 @@ use crate::plan::Network;
 /// Images in memory, and in one pass of the network.
 const BATCH: usize = 16;
 
-/// Batches between two writes of the answers, so that a run of hours that is ended loses little.
+/// Batches between two writes of the activations, so that a run of hours that is ended loses little.
 const BATCHES_TO_SAVE: usize = 64;
 
-/// One number for a channel's answers at all positions.
+/// One number for a channel's activations at all positions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Pool {
     /// The largest.
@@ -42,11 +42,11 @@ pub enum Pool {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(tag = "kind", rename_all = "lowercase")]
 pub enum Query {
-    /// A channel's answer.
+    /// A channel's activation.
     Unit {
         /// Its number, from 0.
         channel: u32,
-        /// How its positions become one answer.
+        /// How its positions become one number.
         #[serde(skip)]
         pool: Pool,
     },
@@ -101,7 +101,7 @@ impl Query {
         }
     }
 
-    /// The images' answers, in their order.
+    /// The images' activations, in their order.
     fn scores(self, entries: &[Entry], channels: u32) -> Vec<f32> {
         let vector = match self {
             Self::Unit { channel, pool } => {
@@ -132,9 +132,9 @@ pub struct Hit {
     pub label: Option<String>,
 }
 
-/// A query and the images that answer most, most first; of equal ones the first by name first.
+/// A query and the images with the highest activation, highest first; of equal ones the first by name first.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Answer {
+pub struct Ranking {
     /// What was asked.
     #[serde(flatten)]
     pub query: Query,
@@ -167,7 +167,7 @@ pub struct Findings {
     /// Files that were not searched.
     pub skipped: Vec<Skipped>,
     /// In the queries' order.
-    pub queries: Vec<Answer>,
+    pub queries: Vec<Ranking>,
 }
 
 /// What a search tells on its way.
@@ -175,7 +175,7 @@ pub struct Findings {
 pub enum Event<'a> {
     /// A file cannot be read.
     Skipped(&'a Skipped),
-    /// Something is wrong with the file of earlier answers; the search goes on.
+    /// Something is wrong with the file of earlier activations; the search goes on.
     Warning(String),
     /// Images that the network has seen, of all that it must see.
     Progress(usize, usize),
@@ -232,7 +232,7 @@ pub fn search(
             label: entries[*i].class.map(label),
         };
         let top: Vec<Hit> = order.iter().map(hit).collect();
-        Answer {
+        Ranking {
             query: *query,
             alike: alike(&top),
             top,
@@ -279,7 +279,7 @@ struct Folder<'a> {
 }
 
 impl Folder<'_> {
-    /// Every image's answers, sorted by name, and how many of them are new.
+    /// Every image's activations, sorted by name, and how many of them are new.
     fn entries(&mut self, except: Option<&Path>) -> Result<(Vec<Entry>, usize), Error> {
         let stamps = self.stamps(except)?;
         let channels = self.network.graph().node(self.node).channels as usize;
@@ -386,7 +386,7 @@ impl Folder<'_> {
         Ok(stamps)
     }
 
-    /// What the network answers to those of the files that are images.
+    /// The activations of those of the files that are images.
     fn seen(&mut self, batch: &[Stamp]) -> Result<Vec<Entry>, Error> {
         let read = |stamp: &Stamp| prepared(&load(self.folder.join(&stamp.name))?, Size::Crop224);
         let read: Vec<Result<Image, Error>> = batch.par_iter().map(read).collect();
@@ -408,14 +408,14 @@ impl Folder<'_> {
         if graph.has_classifier() {
             nodes.push(graph.logits()?);
         }
-        let (view, pixels) = packed(&images);
+        let (view, pixels) = quads_of(&images);
         let mut reader = match self.reader.take() {
             Some(reader) if reader.view() == view => reader,
             _ => Reader::new(self.network, view, &nodes)?,
         };
-        let answers = reader.read(&pixels)?;
+        let found = reader.read(&pixels)?;
         self.reader = Some(reader);
-        let (shape, values) = &answers[0];
+        let (shape, values) = &found[0];
         let positions = (shape.height * shape.width) as usize;
         let channels = shape.channels as usize;
         let entry = |(i, stamp): (usize, &Stamp)| {
@@ -426,7 +426,7 @@ impl Folder<'_> {
                 (sum / positions as f64) as f32
             };
             let max = |at: &[f32]| at.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-            let class = answers.get(1).and_then(|(shape, scores)| {
+            let class = found.get(1).and_then(|(shape, scores)| {
                 let classes = shape.channels as usize;
                 let scores = &scores[i * classes..][..classes];
                 // Of equal scores the first class's, as in `classify`.

@@ -78,7 +78,7 @@ pub enum TermKind {
     Own(Own),
 }
 
-/// What every kind of term can be asked. The answers without a body of their own are those of a term that has no such part.
+/// What is known of every kind of term. The defaults are those of a term that has no such part.
 pub(crate) trait TermFields {
     /// Whether the values can be used; else what is wrong, as the second half of a sentence about the term.
     fn validate(&self) -> Result<(), String> {

@@ -20,7 +20,7 @@ impl Forward<'_> {
     /// When the layer was not needed, or lies inside fused ones: a bug in the caller.
     #[must_use]
     pub fn tensor(&self, id: NodeId) -> Tensor {
-        *self.stored.get(&id).unwrap_or(&self.tensors[&id])
+        *self.kept.get(&id).unwrap_or(&self.tensors[&id])
     }
 
     /// The needed nodes that read a layer.
@@ -36,12 +36,12 @@ impl Forward<'_> {
             Some(_) => Kind::Real,
             None => self.network.kind_of(id, view),
         };
-        Tensor::stored(recording, &self.network.graph().node(id).name, view, kind)
+        Tensor::of_kind(recording, &self.network.graph().node(id).name, view, kind)
     }
 
     /// Sees to it that the backward pass finds a layer again, if it is `wanted` by the objective or is read by a layer's own backward
     /// pass.
-    pub(super) fn store(&mut self, recording: &mut Recording, id: NodeId, wanted: bool) {
+    pub(super) fn keep(&mut self, recording: &mut Recording, id: NodeId, wanted: bool) {
         let graph = self.network.graph();
         let node = graph.node(id);
         let reads = |consumer| graph.node(consumer).layer.reads_input();
@@ -56,7 +56,7 @@ impl Forward<'_> {
             self.repeated.insert(id);
             return;
         }
-        let copy = Tensor::stored(recording, &node.name, view, kind);
+        let copy = Tensor::of_kind(recording, &node.name, view, kind);
         let rows = CopyRows {
             x: x.view,
             y: view,
@@ -66,7 +66,7 @@ impl Forward<'_> {
             accumulate: false,
         };
         recording.call(format!("store {}", node.name), rows, &[x.value, copy.value]);
-        self.stored.insert(id, copy);
+        self.kept.insert(id, copy);
     }
 
     /// Whether a layer has as many pixels as the picture, where memory is needed most, and is a convolution of few channels.
@@ -83,7 +83,7 @@ impl Forward<'_> {
         let view = whole(self.tensors[&id].view);
         let kind = self.network.kind_of(id, view);
         let name = &self.network.graph().node(self.conv_of(id)).name;
-        let y = Tensor::stored(recording, format!("{name} again"), view, kind);
+        let y = Tensor::of_kind(recording, format!("{name} again"), view, kind);
         self.record_again(recording, id, y)?;
         Ok(y)
     }
