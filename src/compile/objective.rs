@@ -185,7 +185,7 @@ impl Placing<'_> {
     fn labels(&self, classes: &[Class], scores: View) -> Result<Labels, Error> {
         let classes = self.classes(classes)?;
         let ones = vec![1.0; classes.len()];
-        Ok(Labels::new(self.device(), scores, &classes, &ones)?)
+        Labels::new(self.device(), scores, &classes, &ones)
     }
 
     /// What of a layer each image is to answer with.

@@ -91,7 +91,7 @@ impl Network {
             return Ok(architecture.known().defaults.of(purpose));
         }
         let layers = by_rule(self.graph());
-        let deep = layers.len().checked_sub(2).unwrap_or_default();
+        let deep = layers.len().saturating_sub(2);
         let chosen = match purpose {
             Purpose::Style => &layers[..],
             Purpose::Content | Purpose::Dream => layers.get(deep..=deep).unwrap_or_default(),
