@@ -51,6 +51,7 @@ mod rescale;
 mod resize;
 mod roll;
 mod shaders;
+mod silu;
 mod softmax;
 mod squared_difference;
 mod sum;

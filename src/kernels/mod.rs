@@ -67,6 +67,7 @@ pub mod roll;
 mod rows;
 pub mod select;
 pub mod shuffle;
+pub mod silu;
 pub mod softmax;
 pub mod squared_difference;
 pub mod sum;
@@ -140,6 +141,7 @@ pub use resize::{Axis, Resize, ResizeFilter, record_resize};
 pub use roll::Roll;
 pub use select::{SELECTION_WORDS, Select, SelectBackward};
 pub use shuffle::{SEGMENT_WORDS, Shuffle, Unshuffle};
+pub use silu::{Silu, SiluBackward};
 pub use softmax::{Softmax, SoftmaxBackward};
 pub use squared_difference::{SquaredDifference, SquaredDifferenceBackward};
 pub use sum::Sum;
@@ -219,6 +221,7 @@ pub const SOURCES: &[&Source] = &[
     &select::SOURCE,
     &roll::SOURCE,
     &shuffle::SOURCE,
+    &silu::SOURCE,
     &softmax::BACKWARD,
     &softmax::SOURCE,
     &squared_difference::SOURCE,

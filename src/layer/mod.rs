@@ -23,6 +23,7 @@ mod parameter;
 mod pass;
 mod receptive_field;
 mod relu;
+mod silu;
 mod softmax;
 mod window;
 
@@ -46,6 +47,7 @@ pub use parameter::{Arrange, ParameterBuffers, ParameterShape, Role};
 pub use pass::{BackwardPass, ForwardPass};
 pub use receptive_field::ReceptiveField;
 pub use relu::Relu;
+pub use silu::Silu;
 pub use softmax::Softmax;
 pub use window::Window;
 
