@@ -42,7 +42,7 @@ fn pixel(n: u32, yy: i32, position: u32) -> Pixel {
     );
 }
 
-fn load(v: Pixel, quad: u32) -> vec4<f32> {
+fn load_pixel(v: Pixel, quad: u32) -> vec4<f32> {
 #ifdef BROADCAST
     // Of a dilated x most pixels are zero for all invocations of a subgroup, and none of them loads.
     if !v.inside { return vec4<f32>(0.0); }
@@ -84,8 +84,8 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
             let h = pixel(n, yy, at + 7u * p.stride.y);
             for (var quad = 0u; quad < p.x.quads; quad++) {
                 let s = Strip(
-                    load(a, quad), load(b, quad), load(c, quad), load(d, quad),
-                    load(e, quad), load(f, quad), load(g, quad), load(h, quad),
+                    load_pixel(a, quad), load_pixel(b, quad), load_pixel(c, quad), load_pixel(d, quad),
+                    load_pixel(e, quad), load_pixel(f, quad), load_pixel(g, quad), load_pixel(h, quad),
                 );
                 sums = mac_sums(sums, s, weights(n, tap + quad * 4u, item.quad_out, lane));
             }

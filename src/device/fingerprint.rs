@@ -24,5 +24,5 @@ mod tests {
         assert_ne!(fingerprint([&b"onet"[..], b"wo"]), EXPECTED);
     }
 
-    const EXPECTED: u128 = 0;
+    const EXPECTED: u128 = 0xf1ad_1af1_9caf_d4f5_5796_9902_194f_7997;
 }
