@@ -75,7 +75,8 @@ impl GraphBuilder {
         self.push(name, Normalize { scale, bias }, &[x])
     }
 
-    /// A convolution with the parameters `<tensor>.weight` and `<tensor>.bias`; `tensor` becomes an alias.
+    /// A convolution with the parameters `<tensor>.weight` and `<tensor>.bias`; `tensor` becomes an alias, unless another
+    /// layer has that name.
     pub fn conv(
         &mut self,
         name: &str,
@@ -119,8 +120,10 @@ impl GraphBuilder {
             window,
             linear,
         };
+        // Of layers that share their parameters the first is called like them.
+        let is_taken = self.nodes.iter().any(|node| node.answers_to(tensor));
         let node = self.push(name, conv, &[x]);
-        if tensor != name {
+        if tensor != name && !is_taken {
             self.alias(node, [tensor]);
         }
         node
