@@ -13,7 +13,8 @@ pub enum MapSpec {
         #[serde(default = "one")]
         decay: f64,
     },
-    /// Colours in a decorrelated space, then a sigmoid that keeps them in `[0,1]` (Olah et al. 2017). A parameterisation.
+    /// Colours in a decorrelated space, then a sigmoid that keeps them in `[0,1]` (Olah et al. 2017). A
+    /// parameterisation.
     Colour {
         /// Whether channels are decorrelated; else there is the sigmoid only.
         #[serde(default = "yes")]
@@ -28,7 +29,8 @@ pub enum MapSpec {
         /// The longest shift in pixels.
         pixels: u32,
     },
-    /// Padding, shifts, a random scale and a random rotation, anew in every iteration: Lucid's standard transformations.
+    /// Padding, shifts, a random scale and a random rotation, anew in every iteration: Lucid's standard
+    /// transformations.
     Warp,
 }
 

@@ -34,7 +34,8 @@ pub struct Recipe {
     /// An embedded or installed network, a weights file, or `auto`.
     #[serde(default = "auto")]
     pub model: String,
-    /// What the network sees beyond the image's edges; `wrap`: the image is a tile, for everything that looks beyond them.
+    /// What the network sees beyond the image's edges; `wrap`: the image is a tile, for everything that looks beyond
+    /// them.
     #[serde(default, skip_serializing_if = "Padding::is_zero")]
     pub padding: Padding,
     /// How the network's pools sum up their windows.
@@ -206,14 +207,14 @@ impl Recipe {
         if self.optimizer.kind == OptimizerKind::Lbfgs {
             if !self.image.transformation.is_empty() {
                 return fail(
-                    "optimizer: lbfgs compares the objective of one iteration with that of the next, so it takes no random \
-                     transformation",
+                    "optimizer: lbfgs compares the objective of one iteration with that of the next, so it takes \
+                     no random transformation",
                 );
             }
             if !(self.filters.is_empty() && self.projections.is_empty()) {
                 return fail(
-                    "optimizer: lbfgs needs the gradient as it is and moves the image itself: it takes no filter and no \
-                     projection",
+                    "optimizer: lbfgs needs the gradient as it is and moves the image itself: it takes no filter \
+                     and no projection",
                 );
             }
         }

@@ -4,7 +4,8 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::{LayerWeight, Reads, TermFields, UsualLayers, is_no};
+use super::fields::is_no;
+use super::{LayerWeight, Reads, TermFields, UsualLayers};
 use crate::Error;
 use crate::spec::lists;
 

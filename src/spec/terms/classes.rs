@@ -4,7 +4,8 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Reads, TermFields, is_no, is_zero, not_negative};
+use super::fields::{is_no, is_zero, not_negative};
+use super::{Reads, TermFields};
 use crate::spec::lists;
 
 /// The classes of `logit` and `cross_entropy`.

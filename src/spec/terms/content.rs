@@ -2,7 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{LayerWeight, Reads, TermFields, UsualLayers, is_no};
+use super::fields::is_no;
+use super::{LayerWeight, Reads, TermFields, UsualLayers};
 use crate::spec::Picture;
 use crate::spec::lists::only;
 

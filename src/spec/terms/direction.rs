@@ -2,7 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{LayerWeight, Reads, TermFields, UsualLayers, is_zero, not_negative};
+use super::fields::{is_zero, not_negative};
+use super::{LayerWeight, Reads, TermFields, UsualLayers};
 use crate::spec::lists;
 
 /// Mean dot product with a direction in the space of channels.

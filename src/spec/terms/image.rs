@@ -2,7 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Reads, TermFields, at_least_one};
+use super::fields::at_least_one;
+use super::{Reads, TermFields};
 
 /// Total variation of the image.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]

@@ -1,9 +1,11 @@
-//! The terms of the objective, as a recipe has them: one enum, and for each kind a struct with its own fields and checks.
+//! The terms of the objective, as a recipe has them: one enum, and for each kind a struct with its own fields and
+//! checks.
 
 mod activation;
 mod classes;
 mod content;
 mod direction;
+mod fields;
 mod guide;
 mod image;
 mod layer;
@@ -15,6 +17,7 @@ pub use activation::{Activation, Energy, Position};
 pub use classes::{Class, Classes, Margin};
 pub use content::{Content, Inversion};
 pub use direction::Direction;
+pub(crate) use fields::{Comparison, Reads, TermFields, UsualLayers};
 pub use guide::Guide;
 pub use image::{AlphaNorm, L2, Tv};
 pub use layer::LayerWeight;
@@ -76,77 +79,6 @@ pub enum TermKind {
     /// A term of the host program's own. A recipe with one runs, but cannot be written to a file.
     #[serde(skip)]
     Own(Own),
-}
-
-/// What is known of every kind of term. The defaults are those of a term that has no such part.
-pub(crate) trait TermFields {
-    /// Whether the values can be used; else what is wrong, as the second half of a sentence about the term.
-    fn validate(&self) -> Result<(), String> {
-        Ok(())
-    }
-
-    /// What the term reads.
-    fn reads(&self) -> Reads<'_>;
-
-    /// Its layers, where it reads some of the caller's choice.
-    fn layers_mut(&mut self) -> Option<&mut Vec<LayerWeight>> {
-        None
-    }
-
-    /// Its pictures: targets, then the mask, then the targets' masks.
-    fn pictures_mut(&mut self) -> Vec<&mut Picture> {
-        Vec::new()
-    }
-
-    /// Where in the image it counts.
-    fn mask(&self) -> Option<&Picture> {
-        None
-    }
-
-    /// Whether each layer's value is divided by the value at all-zero activations.
-    fn relative(&self) -> bool {
-        false
-    }
-
-    /// How many images of a batch have an entry of their own in it; 1 or less: all share one.
-    fn per_image(&self) -> usize {
-        0
-    }
-}
-
-/// What a term reads.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) enum Reads<'a> {
-    /// The image itself.
-    Image,
-    /// The scores of the classes.
-    Classes,
-    /// These layers; where there are none, the usual ones.
-    Layers(&'a [LayerWeight], UsualLayers),
-}
-
-/// The layers of a term that names none.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum UsualLayers {
-    /// Those that keep the content.
-    Content,
-    /// Those that make the style.
-    Style,
-    /// There are none: the recipe must name them.
-    None,
-}
-
-/// What a term compares the image with.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) enum Comparison<'a> {
-    /// No picture.
-    Nothing,
-    /// A picture's activations, position by position: the picture gives the image its shape.
-    Positions(&'a Picture),
-    /// A picture's feature vectors, each position with the one that matches it best.
-    BestMatches(&'a Picture),
-    /// Statistics of the feature vectors of some pictures.
-    Style(&'a Style, StyleKind),
 }
 
 impl TermSpec {
@@ -391,40 +323,6 @@ macro_rules! kind_of {
 kind_of!(
     Content, Mmd, Tv, Activation, Energy, Guide, Direction, Margin, Inversion, AlphaNorm, L2, Own
 );
-
-#[expect(
-    clippy::trivially_copy_pass_by_ref,
-    reason = "the signature serde calls"
-)]
-fn is_no(value: &bool) -> bool {
-    !*value
-}
-
-#[expect(
-    clippy::trivially_copy_pass_by_ref,
-    reason = "the signature serde calls"
-)]
-fn is_zero(value: &f64) -> bool {
-    *value == 0.0
-}
-
-/// That an exponent or factor of a name is a number, 0 or more.
-fn not_negative(name: &str, value: f64) -> Result<(), String> {
-    if value >= 0.0 && value.is_finite() {
-        Ok(())
-    } else {
-        Err(format!("`{name}` must be a number, 0 or more"))
-    }
-}
-
-/// That an exponent of a name is a number of at least 1.
-fn at_least_one(name: &str, value: f64) -> Result<(), String> {
-    if value >= 1.0 && value.is_finite() {
-        Ok(())
-    } else {
-        Err(format!("`{name}` must be a number of at least 1"))
-    }
-}
 
 #[cfg(test)]
 mod tests;

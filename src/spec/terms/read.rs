@@ -1,7 +1,7 @@
 //! A term from a recipe file: a table with the term's name, its weight, and the keys of its kind.
 //!
-//! The table is read whole before its kind is known, since keys have no order. That also tells apart a key that belongs to
-//! another kind from one that no kind has. Errors have the line of the table.
+//! The keys of a table have no order, so it is read whole before its kind is known. An error therefore has the line of
+//! the table, and names the key.
 
 use std::fmt::{Display, Formatter};
 

@@ -2,7 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{LayerWeight, Reads, TermFields, TermKind, UsualLayers, is_no, not_negative};
+use super::fields::{is_no, not_negative};
+use super::{LayerWeight, Reads, TermFields, TermKind, UsualLayers};
 use crate::spec::{Picture, lists};
 
 /// What all styles have; all of it that `gram`, `bn` and `wasserstein` have.
@@ -139,8 +140,8 @@ impl TermFields for Mmd {
         let masked = self.style.mask.is_some() || !self.style.target_mask.is_empty();
         if masked && matches!(StyleKind::Mmd(self.kernel).wanted(), Wanted::Vectors(_)) {
             return Err(
-                "takes no mask with this kernel, which compares positions one by one: that is for the kernel linear, and for \
-                 poly with constant 0 and degree 2"
+                "takes no mask with this kernel, which compares positions one by one: that is for the kernel \
+                 linear, and for poly with constant 0 and degree 2"
                     .to_string(),
             );
         }
@@ -183,7 +184,8 @@ pub enum MmdKernel {
     },
     /// exp(−‖x−y‖²/2σ²).
     Gaussian {
-        /// σ, in units of the activations; absent: σ² is half the mean squared distance of the target's feature vectors.
+        /// σ, in units of the activations; absent: σ² is half the mean squared distance of the target's feature
+        /// vectors.
         #[serde(skip_serializing_if = "Option::is_none")]
         sigma: Option<f64>,
     },
