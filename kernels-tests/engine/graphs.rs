@@ -1,16 +1,22 @@
 //! Graphs of anyone's making: layers that several read, concatenations that must be copied, sums, windows that are not
 //! square. Forward passes against plain loops, gradients against central differences in f64, GPU and `cpu` against f64.
 
-use pixgrad::Network;
+use std::ops::ControlFlow;
+
+use pixgrad::engine::compile::default_layers;
 use pixgrad::engine::device::Device;
 use pixgrad::engine::kernels::{View, from_quads, to_quads};
 use pixgrad::engine::layer::{Concat, Lrn, Window};
-use pixgrad::engine::net::{self, Architecture, Graph, GraphBuilder, NodeId, Padding, Pooling};
+use pixgrad::engine::methods::{DreamPreset, DreamSubject};
+use pixgrad::engine::net::{
+    self, Architecture, Graph, GraphBuilder, NodeId, Padding, Pooling, Purpose,
+};
 use pixgrad::engine::objective::Content;
 use pixgrad::engine::plan::{Iteration, Placed, Precision, Problem, Program};
 use pixgrad::engine::schedule::{Executor, Loaded};
+use pixgrad::{Network, Recipe};
 
-use crate::common::{GPU, distance, random, uniform};
+use crate::common::{GPU, distance, noise, random, uniform};
 use crate::networks::evaluate;
 use crate::plain;
 
@@ -419,4 +425,33 @@ fn what_can_be_joined_in_place_is_not_copied() {
         g.concat("outer", &[left, right]);
     });
     assert_eq!(copies(&joined.network, "outer"), 0);
+}
+
+/// No method asks what architecture a network is of: the layers of a style and of a dream are found by rules.
+#[test]
+fn methods_run_on_a_network_of_anyones() {
+    let network = case("two blocks", &[], true, |g, x| {
+        let a = block(g, "a", x, 8, 3);
+        let pool = g.max_pool("pool", a, Window::square(2, 2, 0));
+        block(g, "b", pool, 8, 3);
+    })
+    .network;
+    let network = Network::new(&Device::cpu(), network);
+    let style = Recipe::style(noise(24, 20, 1), [noise(20, 24, 2)]).size(24);
+    let layers = default_layers(network.graph(), Purpose::Dream).expect("a layer to dream of");
+    let dream = Recipe::dream(
+        noise(24, 20, 3),
+        layers,
+        DreamSubject::Layers,
+        DreamPreset::Google,
+    );
+    for recipe in [style, dream] {
+        let mut run = recipe
+            .iterations(2)
+            .compile(network.device(), &network)
+            .expect("it compiles");
+        run.run(|_| ControlFlow::Continue(())).expect("it runs");
+        let image = run.image().expect("an image");
+        assert!(image.rgb.iter().all(|value| value.is_finite()));
+    }
 }
