@@ -1,5 +1,7 @@
 //! The style losses end to end on small pictures with the embedded network.
 
+use pixgrad::terms::StyleKind;
+
 use super::*;
 
 /// The first and the last value of the style term of a trace, before its weight.
@@ -15,14 +17,12 @@ fn style_values(desk: &Desk, trace: &str) -> (f64, f64) {
 #[test]
 fn every_loss_lowers_its_own_value() {
     let desk = Desk::new();
-    for (loss, factor) in [
-        ("gram", 10.0),
-        ("mmd-linear", 10.0),
-        ("mmd-poly", 10.0),
-        ("mmd-gaussian", 5.0),
-        ("bn", 10.0),
-        ("wasserstein", 4.0),
-    ] {
+    for loss in StyleKind::LOSSES.iter().map(|loss| loss.name) {
+        let factor = match loss {
+            "mmd-gaussian" => 5.0,
+            "wasserstein" => 4.0,
+            _ => 10.0,
+        };
         desk.done(&format!(
             "texture style.png --style-loss {loss} --style-layers relu_conv1,fire2/concat,fire3/concat --tv-weight 0 -s 48 --min-size 48 -i 40 -o out.png --trace t.json"
         ));
@@ -112,14 +112,8 @@ fn kernels_have_their_numbers_in_a_recipe() {
 #[test]
 fn unknown_losses_are_refused_with_all_names() {
     let desk = Desk::new();
-    let names = [
-        "gram",
-        "mmd-linear",
-        "mmd-poly",
-        "mmd-gaussian",
-        "bn",
-        "wasserstein",
-    ];
+    let names: Vec<_> = StyleKind::LOSSES.iter().map(|loss| loss.name).collect();
+    assert!(names.len() >= 6);
     desk.refused(
         "style content.png style.png --style-loss gatys -o out.png",
         2,

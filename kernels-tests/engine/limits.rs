@@ -90,7 +90,7 @@ fn vgg19_needs_little_memory() {
     for term in &mut recipe.terms {
         let names: &[&str] = match term.kind {
             TermKind::Content(_) => &["relu4_2"],
-            TermKind::Gram(_) => &["relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1"],
+            TermKind::Style(_) => &["relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1"],
             _ => continue,
         };
         let layers = names.iter().map(|name| LayerWeight::from(*name));

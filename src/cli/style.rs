@@ -8,7 +8,7 @@ use clap::Args;
 use pixgrad::engine::image::size_of;
 use pixgrad::engine::methods::StyleLoss;
 use pixgrad::engine::net::{Padding, Pooling};
-use pixgrad::terms::LayerWeight;
+use pixgrad::terms::{LayerWeight, StyleKind, StyleName};
 use pixgrad::{Picture, PreserveColor, Recipe, TermKind};
 
 use super::batch::{self, BatchArgs};
@@ -118,10 +118,28 @@ pub struct PaintArgs {
     #[arg(long, value_name = "LAYERS", value_delimiter = ',', value_parser = parse::layer)]
     pub style_layers: Vec<LayerWeight>,
 
-    /// The style loss: gram (Gatys et al. 2016), mmd-linear, mmd-poly, mmd-gaussian, bn (Li et al. 2017) or
-    /// wasserstein. Several are given with weights: gram:1,bn:0.5
-    #[arg(long, value_name = "NAMES", value_delimiter = ',', default_value = "gram", value_parser = parse::style_loss)]
+    #[arg(
+        long,
+        value_name = "NAMES",
+        help = help_of_style_loss(),
+        value_delimiter = ',',
+        default_value = "gram",
+        value_parser = parse::style_loss
+    )]
     style_loss: Vec<StyleLoss>,
+}
+
+fn help_of_style_loss() -> String {
+    let name = |loss: &StyleName| match loss.source {
+        Some(source) => format!("{} ({source})", loss.name),
+        None => loss.name.to_string(),
+    };
+    let names: Vec<_> = StyleKind::LOSSES.iter().map(name).collect();
+    let (last, others) = names.split_last().expect("there are losses");
+    format!(
+        "The style loss: {} or {last}. Several are given with weights: gram:1,bn:0.5",
+        others.join(", ")
+    )
 }
 
 impl PaintArgs {
@@ -270,7 +288,7 @@ fn recipe(
 #[cfg(test)]
 mod tests {
     use clap::CommandFactory;
-    use pixgrad::terms::{MmdKernel, StyleKind};
+    use pixgrad::terms::MmdKernel;
 
     use super::*;
 

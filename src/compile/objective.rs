@@ -12,11 +12,11 @@ use crate::kernels::View;
 use crate::net::NodeId;
 use crate::objective::{
     Activation, AlphaNorm, ChannelStatistics, Content, CrossEntropy, Direction, Energy, Gram,
-    Guide, Labels, Margin, Masked, Mmd, Selection, Term, Tv, TvBeta, Wasserstein,
+    Guide, Labels, Margin, Masked, Mmd, MmdTarget, Selection, Term, Tv, TvBeta, Wasserstein,
 };
 use crate::plan::{Network, Placed};
 use crate::spec::terms::{self, Class, Classes, Site};
-use crate::spec::{Position, Recipe, TermKind, TermSpec};
+use crate::spec::{Position, Recipe, StyleKind, TermKind, TermSpec};
 
 /// What all terms of a scale are placed with.
 #[derive(Debug, Clone, Copy)]
@@ -124,14 +124,15 @@ impl Placing<'_> {
                 let (values, view, _) = activations(target);
                 Box::new(Content::new(values, view, target.weight(weight)))
             }
-            TermKind::Gram(_) | TermKind::Mmd(_) | TermKind::Bn(_) | TermKind::Wasserstein(_) => {
+            TermKind::Style(terms::StyleTerm { kind, .. }) => {
                 let TargetValues::Style(style) = &target.values else {
                     unreachable!("a style was planned without a target");
                 };
                 let (device, layer) = (self.device(), shape(node)?);
                 let (seed, mask) = (self.recipe.seed, target.mask.clone());
                 let weight = target.weight(weight);
-                return Ok((style_term(device, style, layer, seed, weight, mask)?, None));
+                let term = style_term(device, (*kind, style), layer, seed, weight, mask)?;
+                return Ok((term, None));
             }
             TermKind::Own(own) => own.make(&Site {
                 device: self.device(),
@@ -259,33 +260,52 @@ fn masked(term: Box<dyn Term>, mask: Option<Given>) -> Box<dyn Term> {
 /// A term of the feature vectors of a layer, wherever they stand.
 pub(crate) fn style_term(
     device: &Device,
-    target: &StyleTarget,
+    (kind, target): (StyleKind, &StyleTarget),
     layer: View,
     seed: u64,
     weight: Scalar,
     mask: Option<Given>,
 ) -> Result<Box<dyn Term>, Error> {
-    Ok(match target {
-        StyleTarget::Gram(gram) => masked(Box::new(Gram::new(gram, layer.c, weight)), mask),
-        StyleTarget::Moments { goal, deviations } => {
-            let term = if *deviations {
+    Ok(match (kind, target) {
+        (_, StyleTarget::Gram(gram)) => masked(Box::new(Gram::new(gram, layer.c, weight)), mask),
+        (_, StyleTarget::Moments(goal)) => {
+            let term = if kind == StyleKind::Bn {
                 ChannelStatistics::bn(goal, weight)
             } else {
                 ChannelStatistics::linear(goal, weight)
             };
             Box::new(term.through(mask))
         }
-        StyleTarget::Normal {
-            means,
-            covariance,
-            root,
-        } => {
+        (
+            _,
+            StyleTarget::Normal {
+                means,
+                covariance,
+                root,
+            },
+        ) => {
             let term = Wasserstein::new(means, covariance, root, layer.c, weight);
             Box::new(term.through(mask))
         }
-        StyleTarget::Vectors { target, .. } => {
+        (
+            StyleKind::Mmd(_),
+            StyleTarget::Vectors {
+                set,
+                vectors,
+                kernel: Some(kernel),
+            },
+        ) => {
+            let target = MmdTarget {
+                kernel: kernel.kernel.clone(),
+                set: set.clone(),
+                vectors: vectors.clone(),
+                similarity: kernel.similarity.clone().into(),
+            };
             let weight = weight.times(Mmd::scale(&target.kernel, layer.c));
-            Box::new(Mmd::new(device, layer, target.clone(), seed, weight)?)
+            Box::new(Mmd::new(device, layer, target, seed, weight)?)
+        }
+        (_, StyleTarget::Vectors { .. }) => {
+            unreachable!("a style was planned with another kind of target")
         }
     })
 }

@@ -16,7 +16,7 @@ use crate::device::{Buffer, Given, Kind, Later, Scalar};
 use crate::image::{Image, Mask, size_for_long_side};
 use crate::kernels::{VectorKernel, View};
 use crate::net::NodeId;
-use crate::objective::{MmdTarget, Spread, VectorSet, goal_view};
+use crate::objective::{Spread, VectorSet, goal_view};
 use crate::plan::Network;
 use crate::spec::terms::{Comparison, Style, StyleKind, Wanted};
 use crate::spec::{MmdKernel, PreserveColor, Recipe, TermKind, TermSpec};
@@ -55,20 +55,30 @@ pub(crate) enum TargetValues {
 pub(crate) enum StyleTarget {
     /// [C⁺, C⁺].
     Gram(Given),
-    /// Means and variances, [2, C⁺], and whether the term compares deviations, too.
-    Moments { goal: Given, deviations: bool },
+    /// Means and variances, [2, C⁺].
+    Moments(Given),
     /// Of a normal distribution.
     Normal {
         means: Given,
         covariance: Given,
         root: Given,
     },
-    /// Feature vectors; of a gaussian kernel 1/2σ² may be known later.
+    /// Feature vectors, and what a kernel needs beside them, where one compares them.
     Vectors {
-        target: MmdTarget,
-        gamma: Later,
-        similarity: Later,
+        set: VectorSet,
+        vectors: Given,
+        kernel: Option<KernelTarget>,
     },
+}
+
+/// What a kernel needs to compare feature vectors.
+#[derive(Debug)]
+pub(crate) struct KernelTarget {
+    pub kernel: VectorKernel,
+    /// 1/2σ² of a gaussian one.
+    gamma: Later,
+    /// mean k(s, s') of the target's vectors.
+    pub similarity: Later,
 }
 
 /// A style's statistic of a layer, on the device.
@@ -86,9 +96,14 @@ enum StyleValues {
     Normal(Normal),
     Vectors {
         vectors: Buffer,
-        gamma: f64,
-        similarity: f64,
+        kernel: Option<KernelValues>,
     },
+}
+
+#[derive(Debug, Clone, Copy)]
+struct KernelValues {
+    gamma: f64,
+    similarity: f64,
 }
 
 impl StyleTarget {
@@ -99,27 +114,25 @@ impl StyleTarget {
         let reals = |len: usize| Given::later(Kind::Real, len);
         match kind.wanted() {
             Wanted::Gram => Self::Gram(reals(padded * padded)),
-            Wanted::Moments => Self::Moments {
-                goal: reals(goal_view(channels).len()),
-                deviations: kind == StyleKind::Bn,
-            },
+            Wanted::Moments => Self::Moments(reals(goal_view(channels).len())),
             Wanted::Normal => Self::Normal {
                 means: reals(padded),
                 covariance: reals(padded * padded),
                 root: reals(padded * padded),
             },
-            Wanted::Vectors(kernel) => {
+            Wanted::Vectors => {
                 let set = VectorSet::new(channels, positions);
-                let (gamma, similarity) = (Later::default(), Later::default());
                 Self::Vectors {
-                    target: MmdTarget {
-                        kernel: vector_kernel(kernel, &gamma),
-                        vectors: reals(set.view.len()),
-                        set,
-                        similarity: similarity.clone().into(),
-                    },
-                    gamma,
-                    similarity,
+                    vectors: reals(set.view.len()),
+                    set,
+                    kernel: kind.kernel().map(|kernel| {
+                        let gamma = Later::default();
+                        KernelTarget {
+                            kernel: vector_kernel(kernel, &gamma),
+                            gamma,
+                            similarity: Later::default(),
+                        }
+                    }),
                 }
             }
         }
@@ -129,7 +142,7 @@ impl StyleTarget {
     fn fill(&self, found: &StyleValues) {
         match (self, found) {
             (Self::Gram(place), StyleValues::Gram(buffer))
-            | (Self::Moments { goal: place, .. }, StyleValues::Moments(buffer)) => {
+            | (Self::Moments(place), StyleValues::Moments(buffer)) => {
                 place.set(buffer.clone());
             }
             (
@@ -146,19 +159,20 @@ impl StyleTarget {
             }
             (
                 Self::Vectors {
-                    target,
-                    gamma,
-                    similarity,
+                    vectors: place,
+                    kernel,
+                    ..
                 },
                 StyleValues::Vectors {
                     vectors,
-                    gamma: found_gamma,
-                    similarity: found_similarity,
+                    kernel: found,
                 },
             ) => {
-                target.vectors.set(vectors.clone());
-                let _ = gamma.set(*found_gamma);
-                let _ = similarity.set(*found_similarity);
+                place.set(vectors.clone());
+                if let (Some(kernel), Some(found)) = (kernel, found) {
+                    let _ = kernel.gamma.set(found.gamma);
+                    let _ = kernel.similarity.set(found.similarity);
+                }
             }
             _ => unreachable!("a statistic of another kind than planned"),
         }
@@ -258,7 +272,7 @@ impl Scale<'_> {
             let masks = self.layer_masks(spec, nodes, masks.get(which), size)?;
             let spread = match wanted {
                 Wanted::Normal => Spread::Covariances,
-                Wanted::Gram | Wanted::Moments | Wanted::Vectors(_) => Spread::Variances,
+                Wanted::Gram | Wanted::Moments | Wanted::Vectors => Spread::Variances,
             };
             if wanted == Wanted::Gram {
                 of_grams.push(named(
@@ -274,7 +288,7 @@ impl Scale<'_> {
             images.push(image);
         }
         let (mut sets, mut vectors) = (Vec::new(), Vec::new());
-        if matches!(wanted, Wanted::Vectors(_)) {
+        if wanted == Wanted::Vectors {
             for node in nodes {
                 let channels = self.network.graph().node(*node).channels;
                 let positions = self.positions(group, spec, style, *node)?;
@@ -301,16 +315,20 @@ impl Scale<'_> {
                 Wanted::Normal => {
                     StyleValues::Normal(statistics::normal(device, channels, &mixture())?)
                 }
-                Wanted::Vectors(kernel) => {
-                    let variance = || statistics::variance(device, channels, &mixture());
-                    let gamma = gamma(spec, kernel, variance)?;
-                    let known = Later::default();
-                    let _ = known.set(gamma);
-                    let kernel = vector_kernel(kernel, &known);
+                Wanted::Vectors => {
+                    let of_kernel = |kernel| {
+                        let variance = || statistics::variance(device, channels, &mixture());
+                        let gamma = gamma(spec, kernel, variance)?;
+                        let known = Later::default();
+                        let _ = known.set(gamma);
+                        let kernel = vector_kernel(kernel, &known);
+                        let similarity =
+                            statistics::similarity(device, &kernel, &sets[i], &vectors[i])?;
+                        Ok::<_, Error>(KernelValues { gamma, similarity })
+                    };
                     StyleValues::Vectors {
-                        similarity: statistics::similarity(device, &kernel, &sets[i], &vectors[i])?,
                         vectors: vectors[i].clone(),
-                        gamma,
+                        kernel: kind.kernel().map(of_kernel).transpose()?,
                     }
                 }
             };
@@ -319,7 +337,7 @@ impl Scale<'_> {
                     let positions = self.positions(group, spec, style, *node)?;
                     let target = StyleTarget::plan(kind, channels, &positions);
                     target.fill(&values);
-                    Some(self.value_at_zero(&target, channels)?)
+                    Some(self.value_at_zero(kind, &target, channels)?)
                 }
                 false => None,
             };
@@ -333,10 +351,15 @@ impl Scale<'_> {
     }
 
     /// The value of a style term of weight 1 at all-zero activations.
-    fn value_at_zero(&self, target: &StyleTarget, channels: u32) -> Result<f64, Error> {
+    fn value_at_zero(
+        &self,
+        kind: StyleKind,
+        target: &StyleTarget,
+        channels: u32,
+    ) -> Result<f64, Error> {
         let (device, seed) = (self.network.device(), self.recipe.seed);
         let (layer, weight) = (View::new(1, 1, 1, channels), Scalar::from(1.0f64));
-        let term = style_term(device, target, layer, seed, weight, None)?;
+        let term = style_term(device, (kind, target), layer, seed, weight, None)?;
         statistics::value_at_zero(device, &*term, channels)
     }
 

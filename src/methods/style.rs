@@ -4,7 +4,7 @@ use std::str::FromStr;
 
 use crate::Error;
 use crate::spec::terms::{Content, Style};
-use crate::spec::{Init, MmdKernel, Picture, Recipe, StyleKind, TermKind, TermSpec};
+use crate::spec::{Init, Picture, Recipe, StyleKind, TermSpec};
 
 /// How styles are compared: a term, and its share of the style's weight.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -15,33 +15,19 @@ pub struct StyleLoss {
     pub weight: f64,
 }
 
-impl StyleLoss {
-    /// Every loss by the name it goes by.
-    pub const NAMES: [(&str, StyleKind); 6] = [
-        ("gram", StyleKind::Gram),
-        ("mmd-linear", StyleKind::Mmd(MmdKernel::Linear)),
-        ("mmd-poly", StyleKind::Mmd(MmdKernel::SQUARE)),
-        (
-            "mmd-gaussian",
-            StyleKind::Mmd(MmdKernel::Gaussian { sigma: None }),
-        ),
-        ("bn", StyleKind::Bn),
-        ("wasserstein", StyleKind::Wasserstein),
-    ];
-}
-
 impl FromStr for StyleLoss {
     type Err = Error;
 
     /// `NAME` or `NAME:WEIGHT`.
     fn from_str(text: &str) -> Result<Self, Error> {
         let (name, weight) = text.split_once(':').unwrap_or((text, "1"));
-        let known = Self::NAMES.iter().find(|(n, _)| *n == name.trim());
-        let Some((_, kind)) = known else {
+        let losses = StyleKind::LOSSES;
+        let Some(known) = losses.iter().find(|loss| loss.name == name.trim()) else {
+            let names: Vec<_> = losses.iter().map(|loss| loss.name).collect();
             return Err(Error::Recipe(format!(
                 "`{}` is no style loss; there are {}",
                 name.trim(),
-                Self::NAMES.map(|(name, _)| name).join(", ")
+                names.join(", ")
             )));
         };
         let number = weight.trim().parse::<f64>().ok();
@@ -53,7 +39,7 @@ impl FromStr for StyleLoss {
                 ))
             })?;
         Ok(Self {
-            kind: *kind,
+            kind: known.kind,
             weight,
         })
     }
@@ -138,7 +124,7 @@ impl Recipe {
             ..Style::new(styles)
         };
         recipe.terms = vec![
-            TermSpec::new(TermKind::Gram(style)),
+            TermSpec::new(StyleKind::Gram.of(style)),
             TermSpec::tv().weight(4.0),
         ];
         recipe.image.min_size = Some(128);
@@ -155,6 +141,7 @@ impl Recipe {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::spec::TermKind;
 
     #[test]
     fn masks_make_a_term_of_each_style() {

@@ -23,7 +23,7 @@ pub use image::{AlphaNorm, L2, Tv};
 pub use layer::LayerWeight;
 pub use own::{Own, Site};
 pub(crate) use style::Wanted;
-pub use style::{Mmd, MmdKernel, Style, StyleKind};
+pub use style::{MmdKernel, Style, StyleKind, StyleName, StyleTerm};
 
 use serde::Serialize;
 
@@ -46,14 +46,6 @@ pub struct TermSpec {
 pub enum TermKind {
     /// mean((F − P)²).
     Content(Content),
-    /// 1/(4C²)·Σ(G/N − A/N_s)².
-    Gram(Style),
-    /// Maximum mean discrepancy of the feature vectors, with a [`MmdKernel`].
-    Mmd(Mmd),
-    /// (1/C)·Σ(μ−μ')² + (σ−σ')².
-    Bn(Style),
-    /// Wasserstein distance of the feature vectors' normal distributions.
-    Wasserstein(Style),
     /// Total variation of the image.
     Tv(Tv),
     /// Mean activation of a layer, a channel or a unit.
@@ -79,6 +71,9 @@ pub enum TermKind {
     /// A term of the host program's own. A recipe with one runs, but cannot be written to a file.
     #[serde(skip)]
     Own(Own),
+    /// A comparison with the style of some pictures: one of [`StyleKind`], whose name it has in a recipe.
+    #[serde(untagged)]
+    Style(StyleTerm),
 }
 
 impl TermSpec {
@@ -100,7 +95,7 @@ impl TermSpec {
     /// A `gram` term at the network's usual layers.
     #[must_use]
     pub fn gram<P: Into<Picture>>(targets: impl IntoIterator<Item = P>) -> Self {
-        Self::new(TermKind::Gram(Style::new(targets)))
+        Self::new(StyleKind::Gram.of(Style::new(targets)))
     }
 
     /// A `tv` term: the mean of squared differences.
@@ -165,10 +160,7 @@ impl TermKind {
     pub fn name(&self) -> &str {
         match self {
             Self::Content(_) => "content",
-            Self::Gram(_) => "gram",
-            Self::Mmd(_) => "mmd",
-            Self::Bn(_) => "bn",
-            Self::Wasserstein(_) => "wasserstein",
+            Self::Style(style) => style.kind.name(),
             Self::Tv(_) => "tv",
             Self::Activation(_) => "activation",
             Self::Energy(_) => "energy",
@@ -187,8 +179,7 @@ impl TermKind {
     pub(crate) fn fields(&self) -> &dyn TermFields {
         match self {
             Self::Content(fields) => fields,
-            Self::Gram(fields) | Self::Bn(fields) | Self::Wasserstein(fields) => fields,
-            Self::Mmd(fields) => fields,
+            Self::Style(fields) => fields,
             Self::Tv(fields) => fields,
             Self::Activation(fields) => fields,
             Self::Energy(fields) => fields,
@@ -206,8 +197,7 @@ impl TermKind {
     pub(crate) fn fields_mut(&mut self) -> &mut dyn TermFields {
         match self {
             Self::Content(fields) => fields,
-            Self::Gram(fields) | Self::Bn(fields) | Self::Wasserstein(fields) => fields,
-            Self::Mmd(fields) => fields,
+            Self::Style(fields) => fields,
             Self::Tv(fields) => fields,
             Self::Activation(fields) => fields,
             Self::Energy(fields) => fields,
@@ -228,10 +218,7 @@ impl TermKind {
                 Comparison::Positions(target)
             }
             Self::Guide(Guide { target, .. }) => Comparison::BestMatches(target),
-            Self::Gram(style) => Comparison::Style(style, StyleKind::Gram),
-            Self::Bn(style) => Comparison::Style(style, StyleKind::Bn),
-            Self::Wasserstein(style) => Comparison::Style(style, StyleKind::Wasserstein),
-            Self::Mmd(Mmd { style, kernel }) => Comparison::Style(style, StyleKind::Mmd(*kernel)),
+            Self::Style(StyleTerm { kind, style }) => Comparison::Style(style, *kind),
             Self::Tv(_)
             | Self::Activation(_)
             | Self::Energy(_)
@@ -275,8 +262,7 @@ impl TermKind {
     /// What all styles have, where it is one.
     pub fn style_mut(&mut self) -> Option<&mut Style> {
         match self {
-            Self::Gram(style) | Self::Bn(style) | Self::Wasserstein(style) => Some(style),
-            Self::Mmd(mmd) => Some(&mut mmd.style),
+            Self::Style(term) => Some(&mut term.style),
             _ => None,
         }
     }
@@ -321,7 +307,7 @@ macro_rules! kind_of {
 }
 
 kind_of!(
-    Content, Mmd, Tv, Activation, Energy, Guide, Direction, Margin, Inversion, AlphaNorm, L2, Own
+    Content, Tv, Activation, Energy, Guide, Direction, Margin, Inversion, AlphaNorm, L2, Own
 );
 
 #[cfg(test)]

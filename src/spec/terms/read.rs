@@ -9,8 +9,7 @@ use serde::de::{DeserializeOwned, Deserializer, Error as _, Visitor};
 use serde::{Deserialize, forward_to_deserialize_any};
 use toml::{Table, Value};
 
-use super::style::{Mmd, MmdKernel, Style};
-use super::{Content, TermKind, TermSpec};
+use super::{Content, MmdKernel, Style, StyleKind, TermKind, TermSpec};
 
 type ReadError = toml::de::Error;
 
@@ -78,35 +77,56 @@ fn quoted<'a>(names: impl Iterator<Item = &'a str>) -> String {
 }
 
 /// A kind of term as a recipe file has it.
-struct Kind {
-    name: &'static str,
+pub(super) struct Kind {
+    pub name: &'static str,
     /// The keys that it takes, beside `kind` and `weight`.
     keys: Vec<&'static str>,
     read: Box<dyn Fn(Table) -> Result<TermKind, ReadError>>,
 }
 
 impl Kind {
-    fn new<T: DeserializeOwned + 'static>(name: &'static str, kind: fn(T) -> TermKind) -> Self {
+    fn new<T: DeserializeOwned + 'static>(
+        name: &'static str,
+        kind: impl Fn(T) -> TermKind + 'static,
+    ) -> Self {
         Self {
             name,
             keys: keys_of::<T>().to_vec(),
-            read: Box::new(move |table| Value::Table(table).try_into().map(kind)),
+            read: Box::new(move |table| Value::Table(table).try_into().map(&kind)),
+        }
+    }
+
+    fn style(kind: StyleKind) -> Self {
+        let style = Self::new(kind.name(), move |style: Style| kind.of(style));
+        if kind.kernel().is_none() {
+            return style;
+        }
+        /// Its fields are in two structs.
+        #[derive(Deserialize)]
+        struct WithKernel {
+            #[serde(flatten)]
+            style: Style,
+            #[serde(flatten)]
+            kernel: MmdKernel,
+        }
+        Self {
+            keys: [&style.keys, keys_of::<MmdKernel>()].concat(),
+            ..Self::new(kind.name(), |both: WithKernel| {
+                StyleKind::Mmd(both.kernel).of(both.style)
+            })
         }
     }
 }
 
-fn kinds() -> [Kind; 16] {
-    let mmd = Kind {
-        // Its fields are in two structs.
-        keys: [keys_of::<Style>(), keys_of::<MmdKernel>()].concat(),
-        ..Kind::new::<Mmd>("mmd", TermKind::Mmd)
-    };
-    [
-        Kind::new::<Content>("content", TermKind::Content),
-        Kind::new("gram", TermKind::Gram),
-        mmd,
-        Kind::new("bn", TermKind::Bn),
-        Kind::new("wasserstein", TermKind::Wasserstein),
+/// All kinds; the styles, of which several losses may be one kind, are between the others.
+pub(super) fn kinds() -> Vec<Kind> {
+    let mut kinds = vec![Kind::new::<Content>("content", TermKind::Content)];
+    for loss in StyleKind::LOSSES {
+        if kinds.iter().all(|kind| kind.name != loss.kind.name()) {
+            kinds.push(Kind::style(loss.kind));
+        }
+    }
+    kinds.extend([
         Kind::new("tv", TermKind::Tv),
         Kind::new("activation", TermKind::Activation),
         Kind::new("energy", TermKind::Energy),
@@ -118,7 +138,8 @@ fn kinds() -> [Kind; 16] {
         Kind::new("inversion", TermKind::Inversion),
         Kind::new("alpha_norm", TermKind::AlphaNorm),
         Kind::new("l2", TermKind::L2),
-    ]
+    ]);
+    kinds
 }
 
 /// The keys of a struct: what it asks a deserializer for.

@@ -1,12 +1,12 @@
 //! Styles: terms that compare statistics of a layer's feature vectors with those of target pictures, wherever they are.
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 
 use super::fields::{is_no, not_negative};
 use super::{LayerWeight, Reads, TermFields, TermKind, UsualLayers};
 use crate::spec::{Picture, lists};
 
-/// What all styles have; all of it that `gram`, `bn` and `wasserstein` have.
+/// What all styles have.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Style {
@@ -66,7 +66,7 @@ impl Style {
     }
 }
 
-impl TermFields for Style {
+impl Style {
     fn validate(&self) -> Result<(), String> {
         let targets = self.target.len();
         if targets == 0 {
@@ -100,68 +100,65 @@ impl TermFields for Style {
         }
         Ok(())
     }
-
-    fn reads(&self) -> Reads<'_> {
-        Reads::Layers(&self.layers, UsualLayers::Style)
-    }
-
-    fn layers_mut(&mut self) -> Option<&mut Vec<LayerWeight>> {
-        Some(&mut self.layers)
-    }
-
-    fn pictures_mut(&mut self) -> Vec<&mut Picture> {
-        let targets = self.target.iter_mut().chain(&mut self.mask);
-        targets.chain(&mut self.target_mask).collect()
-    }
-
-    fn mask(&self) -> Option<&Picture> {
-        self.mask.as_ref()
-    }
-
-    fn relative(&self) -> bool {
-        self.relative
-    }
 }
 
-/// Maximum mean discrepancy of the feature vectors.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Mmd {
+/// A style with the way in which it is compared.
+#[derive(Debug, Clone, PartialEq)]
+pub struct StyleTerm {
+    /// How it is compared.
+    pub kind: StyleKind,
     /// What all styles have.
-    #[serde(flatten)]
     pub style: Style,
-    /// What two feature vectors are compared with.
-    #[serde(flatten)]
-    pub kernel: MmdKernel,
 }
 
-impl TermFields for Mmd {
+/// In a file the kind's name comes first, and a kernel's keys are beside the others.
+impl Serialize for StyleTerm {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        #[derive(Serialize)]
+        struct Keys<'a> {
+            kind: &'static str,
+            #[serde(flatten)]
+            style: &'a Style,
+            #[serde(flatten)]
+            kernel: Option<MmdKernel>,
+        }
+        let keys = Keys {
+            kind: self.kind.name(),
+            style: &self.style,
+            kernel: self.kind.kernel(),
+        };
+        keys.serialize(serializer)
+    }
+}
+
+impl TermFields for StyleTerm {
     fn validate(&self) -> Result<(), String> {
-        self.kernel.validate()?;
+        if let Some(kernel) = self.kind.kernel() {
+            kernel.validate()?;
+        }
         let masked = self.style.mask.is_some() || !self.style.target_mask.is_empty();
-        if masked && matches!(StyleKind::Mmd(self.kernel).wanted(), Wanted::Vectors(_)) {
-            return Err(
-                "takes no mask with this kernel, which compares positions one by one: that is for the kernel \
-                 linear, and for poly with constant 0 and degree 2"
-                    .to_string(),
-            );
+        if let (true, Some(why)) = (masked, self.kind.why_no_mask()) {
+            return Err(why.to_string());
         }
         self.style.validate()
     }
 
     fn reads(&self) -> Reads<'_> {
-        self.style.reads()
+        Reads::Layers(&self.style.layers, UsualLayers::Style)
     }
 
     fn layers_mut(&mut self) -> Option<&mut Vec<LayerWeight>> {
-        self.style.layers_mut()
+        Some(&mut self.style.layers)
     }
 
     fn pictures_mut(&mut self) -> Vec<&mut Picture> {
-        self.style.pictures_mut()
+        let style = &mut self.style;
+        let targets = style.target.iter_mut().chain(&mut style.mask);
+        targets.chain(&mut style.target_mask).collect()
     }
 
     fn mask(&self) -> Option<&Picture> {
-        self.style.mask()
+        self.style.mask.as_ref()
     }
 
     fn relative(&self) -> bool {
@@ -258,21 +255,39 @@ impl TryFrom<KernelKeys> for MmdKernel {
     }
 }
 
-/// How styles are compared.
+/// How styles are compared. All that recipes and the command line know of a loss is here; which term computes it is in
+/// `compile::objective`.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum StyleKind {
-    /// [`TermKind::Gram`].
+    /// 1/(4C²)·Σ(G/N − A/N_s)².
     Gram,
-    /// [`TermKind::Mmd`] with a kernel.
+    /// Maximum mean discrepancy of the feature vectors, with a kernel.
     Mmd(MmdKernel),
-    /// [`TermKind::Bn`].
+    /// (1/C)·Σ(μ−μ')² + (σ−σ')².
     Bn,
-    /// [`TermKind::Wasserstein`].
+    /// Wasserstein distance of the feature vectors' normal distributions.
     Wasserstein,
 }
 
-/// What a style needs of its targets.
+/// A style loss as the command line knows it.
 #[derive(Debug, Clone, Copy, PartialEq)]
+pub struct StyleName {
+    /// What it is called there.
+    pub name: &'static str,
+    /// What it is.
+    pub kind: StyleKind,
+    /// Who proposed it as a style loss, for the help text.
+    pub source: Option<&'static str>,
+}
+
+impl StyleName {
+    const fn new(name: &'static str, kind: StyleKind, source: Option<&'static str>) -> Self {
+        Self { name, kind, source }
+    }
+}
+
+/// What a style needs of its targets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Wanted {
     /// Gram matrices.
     Gram,
@@ -280,20 +295,49 @@ pub(crate) enum Wanted {
     Moments,
     /// Means and covariances of the channels.
     Normal,
-    /// The feature vectors themselves, to be compared with a kernel.
-    Vectors(MmdKernel),
+    /// The feature vectors themselves.
+    Vectors,
 }
 
 impl StyleKind {
+    /// Every loss of the command line. Each kind is in it, so that recipes have the kinds from here.
+    pub const LOSSES: &[StyleName] = &[
+        StyleName::new("gram", Self::Gram, Some("Gatys et al. 2016")),
+        StyleName::new("mmd-linear", Self::Mmd(MmdKernel::Linear), None),
+        StyleName::new("mmd-poly", Self::Mmd(MmdKernel::SQUARE), None),
+        StyleName::new(
+            "mmd-gaussian",
+            Self::Mmd(MmdKernel::Gaussian { sigma: None }),
+            None,
+        ),
+        StyleName::new("bn", Self::Bn, Some("Li et al. 2017")),
+        StyleName::new("wasserstein", Self::Wasserstein, None),
+    ];
+
+    /// The term's name in a recipe.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Gram => "gram",
+            Self::Mmd(_) => "mmd",
+            Self::Bn => "bn",
+            Self::Wasserstein => "wasserstein",
+        }
+    }
+
+    /// The kernel that compares the feature vectors, where one does.
+    #[must_use]
+    pub fn kernel(self) -> Option<MmdKernel> {
+        match self {
+            Self::Mmd(kernel) => Some(kernel),
+            _ => None,
+        }
+    }
+
     /// A term's kind that compares a style in this way.
     #[must_use]
     pub fn of(self, style: Style) -> TermKind {
-        match self {
-            Self::Gram => TermKind::Gram(style),
-            Self::Mmd(kernel) => TermKind::Mmd(Mmd { style, kernel }),
-            Self::Bn => TermKind::Bn(style),
-            Self::Wasserstein => TermKind::Wasserstein(style),
-        }
+        TermKind::Style(StyleTerm { kind: self, style })
     }
 
     /// What it needs of the target pictures.
@@ -303,7 +347,18 @@ impl StyleKind {
             Self::Gram | Self::Mmd(MmdKernel::SQUARE) => Wanted::Gram,
             Self::Bn | Self::Mmd(MmdKernel::Linear) => Wanted::Moments,
             Self::Wasserstein => Wanted::Normal,
-            Self::Mmd(kernel) => Wanted::Vectors(kernel),
+            Self::Mmd(_) => Wanted::Vectors,
+        }
+    }
+
+    /// Why it takes no mask, where it takes none.
+    fn why_no_mask(self) -> Option<&'static str> {
+        match self {
+            Self::Mmd(_) if self.wanted() == Wanted::Vectors => Some(
+                "takes no mask with this kernel, which compares positions one by one: that is for the kernel linear, and for \
+                 poly with constant 0 and degree 2",
+            ),
+            _ => None,
         }
     }
 }
