@@ -1,5 +1,5 @@
-//! A host program with a GPU device of its own: iterations in the host's command encoder, the picture in the host's texture.
-//! Nothing is copied through the processor but the texture, once, to write it to a file.
+//! A host program with a GPU device of its own: iterations in the host's command encoder, the picture in the host's
+//! texture. Nothing is copied through the processor but the texture, once, to write it to a file.
 //!
 //!     cargo run --release --example host_texture -- CONTENT STYLE OUTPUT [SIZE] [ITERATIONS]
 //!

@@ -1,8 +1,8 @@
-//! Everything that the crate is made of. Programs that embed pixgrad use what the crate's root names; this is for its own
-//! tests, command line and bindings, and may change with every version.
+//! Everything that the crate is made of. Programs that embed pixgrad use what the crate's root names; this is for its
+//! own tests, command line and bindings, and may change with every version.
 //!
-//! A room uses only those after it: bench, methods, run, compile, spec, schedule, plan, param, optim, objective, net, layer,
-//! kernels, image, device. `docs/architecture.md` says what lives in each.
+//! A room uses only those after it: bench, methods, run, compile, spec, schedule, plan, param, optim, objective, net,
+//! layer, kernels, image, device. `docs/architecture.md` says what lives in each.
 
 #[cfg(feature = "bench")]
 #[path = "bench/mod.rs"]

@@ -4,9 +4,9 @@
 //! x* = argmin_x  Σ_k w_k · L_k(φ_l(x))  +  R(x)
 //! ```
 //!
-//! x is the image, φ_l(x) the activations of layer l, L_k a term such as `content` or `gram`, R a regularizer such as `tv`. A
-//! [`Recipe`] is a plain value that names the network, the start image, the terms and the optimizer. It is compiled for a
-//! [`Device`] and a [`Network`] and then run:
+//! x is the image, φ_l(x) the activations of layer l, L_k a term such as `content` or `gram`, R a regularizer such as
+//! `tv`. A [`Recipe`] is a plain value that names the network, the start image, the terms and the optimizer. It is
+//! compiled for a [`Device`] and a [`Network`] and then run:
 //!
 //! ```
 //! use std::ops::ControlFlow;
@@ -40,18 +40,18 @@
 //! ```
 //!
 //! - Pictures may also be [`Image`]s in memory. [`Series`] runs one recipe for many content pictures.
-//! - A program that has its own `wgpu` device passes it to [`Device::from_wgpu`], appends iterations to its own command encoder
-//!   with [`Run::encode`] and copies the image to its texture with [`Run::copy_to_texture`].
+//! - A program that has its own `wgpu` device passes it to [`Device::from_wgpu`], appends iterations to its own command
+//!   encoder with [`Run::encode`] and copies the image to its texture with [`Run::copy_to_texture`].
 //! - The terms of a recipe are in [`terms`]. What a term of one's own is written with is in [`term`].
 //!
 //! The folder `examples/` has a program for each of these.
 //!
 //! # Features
 //!
-//! - `cli` (on by default) builds the command line tool, with both networks in it; a program that embeds the library turns it
-//!   off.
-//! - `embed-squeezenet1_1` (2.5 MB) and `embed-vgg19` (7 MB) put the networks of these names into the program. Without them
-//!   networks are files.
+//! - `cli` (on by default) builds the command line tool, with both networks in it; a program that embeds the library
+//!   turns it off.
+//! - `embed-squeezenet1_1` (2.5 MB) and `embed-vgg19` (7 MB) put the networks of these names into the program. Without
+//!   them networks are files.
 //! - `bench` (on by default) measures devices.
 //! - `gl` adds OpenGL ES adapters.
 

@@ -1,8 +1,8 @@
 // Each image drawn nearer to, or away from, a mean colour:
 //     x = mean + s·(x − mean)
 // s is `scale`; under NORM it is what makes ‖x − mean‖₂ = radius, or, where `at_most` is 1 and it is less already, 1.
-// ‖x − mean‖₂² is the third number of moments[i] (moments.wgsl); an image equal to the mean stays as it is. `mean` is one
-// for each of the first four channels, and zero for padding channels.
+// ‖x − mean‖₂² is the third number of moments[i] (moments.wgsl); an image equal to the mean stays as it is. `mean` is
+// one for each of the first four channels, and zero for padding channels.
 //
 // One invocation per item (vec4). Grid: shared/flat.wgsl.
 #import pixgrad::tensor::View

@@ -3,8 +3,8 @@
 //     dx (+)= alpha·α·|x − mean|^(α−1)·sign(x − mean)                                                     (BACKWARD)
 // for tensors of one vec4 per pixel. The caller has set the mean of padding channels to 0. ACCUMULATE adds to dx.
 //
-// Forward: one invocation per 8 items (vec4s) of x, 256 apart; a workgroup sums a share of 2048 items. Backward: one invocation
-// per item. Grid: shared/flat.wgsl.
+// Forward: one invocation per 8 items (vec4s) of x, 256 apart; a workgroup sums a share of 2048 items. Backward: one
+// invocation per item. Grid: shared/flat.wgsl.
 #import pixgrad::tensor::View
 #import pixgrad::flat::{group_index, place, share}
 #import pixgrad::power::power

@@ -1,5 +1,5 @@
-// y[n,oy,ox,c] = scale · mean over ky, kx of x[n, oy·stride − pad + ky, ox·stride − pad + kx, c], of the pixels inside the
-// image only: padding neither adds nor counts.
+// y[n,oy,ox,c] = scale · mean over ky, kx of x[n, oy·stride − pad + ky, ox·stride − pad + kx, c], of the pixels inside
+// the image only: padding neither adds nor counts.
 //
 // Bindings: x; y.
 // One invocation per pixel and vec4 of channels of y: grid (⌈w·quads/64⌉, h, n).

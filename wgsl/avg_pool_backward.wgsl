@@ -1,6 +1,6 @@
 // dx[n,y,x,c] (+)= Σ of dy[n,oy,ox,c] / (pixels in the window) over the windows that hold (y, x): those of
-// avg_pool.wgsl, times its scale, or under ADAPTIVE those of adaptive_avg_pool.wgsl. Each pixel of dx gathers from them, always in the
-// same order. ACCUMULATE adds to dx.
+// avg_pool.wgsl, times its scale, or under ADAPTIVE those of adaptive_avg_pool.wgsl. Each pixel of dx gathers from
+// them, always in the same order. ACCUMULATE adds to dx.
 //
 // Bindings: dy; dx.
 // One invocation per pixel and vec4 of channels of dx: grid (⌈w·quads/64⌉, h, n).

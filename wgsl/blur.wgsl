@@ -1,7 +1,7 @@
 // One pass of a separable Gaussian blur, along rows or (VERTICAL) columns:
 //     y[o] = Σ_k w(k)·x[reflect(o + k)] / Σ_k w(k)          w(k) = exp(−k²/2σ²)          |k| ≤ radius
-// Beyond an edge the image continues as its mirror image, the edge pixel twice: d c b a | a b c d | d c b a; under WRAP it is
-// continued by its own copies. In iterations
+// Beyond an edge the image continues as its mirror image, the edge pixel twice: d c b a | a b c d | d c b a; under WRAP
+// it is continued by its own copies. In iterations
 // whose number `step` is no multiple of `every`, y = x.
 //
 // One invocation per item (vec4) of y. Grid: shared/flat.wgsl.

@@ -1,7 +1,7 @@
 // How far mean and deviation of every channel are from a target's (means, then variances):
 //     values[n, c] = (μ − μ')² + (σ − σ')²                    σ = √variance; without DEVIATION only the means
-// and the coefficients [n, 2, C⁺] of half its gradient with respect to a pixel x of N, times alpha·N, as channel_affine.wgsl takes
-// them: scales (σ − σ')/σ (0 where the channel is flat, or without DEVIATION), shifts μ − μ'.
+// and the coefficients [n, 2, C⁺] of half its gradient with respect to a pixel x of N, times alpha·N, as
+// channel_affine.wgsl takes them: scales (σ − σ')/σ (0 where the channel is flat, or without DEVIATION), shifts μ − μ'.
 //
 // One invocation per vec4 of channels of an image. Grid: shared/flat.wgsl.
 #import pixgrad::flat::group_index

@@ -3,8 +3,8 @@
 //     sums[n, c] = scale·Σ_split partials[n, split, c]                   REDUCE
 // as rows of whole vec4s. Sums about the mean keep their digits where the mean is many deviations.
 //
-// A workgroup has 16 vec4s of channels; of its 256 invocations 16 share one, and take every 16th pixel, or split; then a tree of
-// fixed shape adds their sums. Grid (⌈quads/16⌉, splits, n); REDUCE: (⌈quads/16⌉, 1, n).
+// A workgroup has 16 vec4s of channels; of its 256 invocations 16 share one, and take every 16th pixel, or split; then
+// a tree of fixed shape adds their sums. Grid (⌈quads/16⌉, splits, n); REDUCE: (⌈quads/16⌉, 1, n).
 #import pixgrad::tensor::View
 
 struct Params {

@@ -2,8 +2,8 @@
 //     y = σ(M·x + b)          dx = Mᵀ·(σ′·dy)          σ′ = y·(1 − y)
 // Without SIGMOID σ is the identity.
 //
-// Bindings: forward: x, y. BACKWARD: dy, y (with SIGMOID only), dx. Tensors have one vec4 per pixel, whose fourth component
-// is padding.
+// Bindings: forward: x, y. BACKWARD: dy, y (with SIGMOID only), dx. Tensors have one vec4 per pixel, whose fourth
+// component is padding.
 // One invocation per pixel. Grid: shared/flat.wgsl.
 #import pixgrad::tensor::View
 #import pixgrad::flat::{group_index, place}

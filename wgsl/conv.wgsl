@@ -17,7 +17,8 @@ fn source(position: u32, size: u32, pad: u32, dilation: u32) -> i32 {
     return select(-1, i32(at.quotient), at.rest == 0u && at.quotient < size);
 }
 
-// Where a pixel of x is: its first vec4 and, under MASKED, the word of its first mask and how far that is to be shifted.
+// Where a pixel of x is: its first vec4 and, under MASKED, the word of its first mask and how far that is to be
+// shifted.
 struct Pixel {
     inside: bool,
     at: u32,

@@ -1,7 +1,8 @@
 // 1×1 convolution, stride 1, no padding: shared/conv.wgsl's formula, operands and variants as a matrix product
 // [pixels, channels in] · [channels in, channels out]. The gradient of a Gram matrix is one, too: F·(G − A).
 //
-// One invocation per strip of y (8 pixels of a row) and two vec4s of output channels (one under SINGLE, where their number is odd).
+// One invocation per strip of y (8 pixels of a row) and two vec4s of output channels (one under SINGLE, where their
+// number is odd).
 //
 #import pixgrad::tensor::{index, mask_index, masked}
 #import pixgrad::strip::Strip

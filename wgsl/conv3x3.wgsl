@@ -1,13 +1,13 @@
-// 3×3 convolution, stride 1, padding 1: shared/conv.wgsl's formula, operands and variants for the shape that nearly all the
-// work of a CNN has.
+// 3×3 convolution, stride 1, padding 1: shared/conv.wgsl's formula, operands and variants for the shape that nearly all
+// the work of a CNN has.
 //
-// One invocation per strip of y (8 pixels of a row) and two vec4s of output channels (one under SINGLE, where their number is odd): 16 vec4
-// accumulators. For each vec4 of input channels and each of three rows it loads 10 pixels and 3·2 matrices of
-// weights for 192 vec4 multiply-adds. The invocations of a workgroup are neighbouring strips and read the same
-// weights.
+// One invocation per strip of y (8 pixels of a row) and two vec4s of output channels (one under SINGLE, where their
+// number is odd): 16 vec4 accumulators. For each vec4 of input channels and each of three rows it loads 10 pixels and
+// 3·2 matrices of weights for 192 vec4 multiply-adds. The invocations of a workgroup are neighbouring strips and read
+// the same weights.
 //
-// UNPOOL, in place of MASKED: what is convolved is the gradient of what conv3x3_pool.wgsl has pooled. x is the gradient of
-// the pooled tensor, ⌊h/2⌋×⌊w/2⌋ of y's h×w, and an element of the unpooled one is x's where its bit of the mask of
+// UNPOOL, in place of MASKED: what is convolved is the gradient of what conv3x3_pool.wgsl has pooled. x is the gradient
+// of the pooled tensor, ⌊h/2⌋×⌊w/2⌋ of y's h×w, and an element of the unpooled one is x's where its bit of the mask of
 // maxima is set, else 0; the last row and column of an odd size are 0. A row takes 6 pixels of x in place of 10.
 #import pixgrad::tensor::{groups, index, mask_index, masked, maxima_index}
 #import pixgrad::strip::Strip

@@ -1,20 +1,23 @@
-// 3×3 convolution, stride 1, padding 1 on cooperative matrices (tensor cores, simdgroup matrices): shared/conv.wgsl's formula,
-// operands and variants, UNPOOL as in conv3x3.wgsl, and POOL, which is conv3x3_pool.wgsl; but without SPLIT what is multiplied is
-// rounded to f16. Sums are f32.
+// 3×3 convolution, stride 1, padding 1 on cooperative matrices (tensor cores, simdgroup matrices): shared/conv.wgsl's
+// formula, operands and variants, UNPOOL as in conv3x3.wgsl, and POOL, which is conv3x3_pool.wgsl; but without SPLIT
+// what is multiplied is rounded to f16. Sums are f32.
 //
-// A product of matrices, [pixels, channels in] · [channels in, channels out], for each of the nine taps. A workgroup makes ROWS rows of
-// T pixels of 4·T channels. Of T channels in at a time it stages the pixels with a border of one, and of the weights one column of
-// the window after the other. Each of four subgroups has T of the channels, that is a matrix of T×T for each row, and for a column of the
-// window loads ten matrices of pixels and three of weights for 24 products.
+// A product of matrices, [pixels, channels in] · [channels in, channels out], for each of the nine taps. A workgroup
+// makes ROWS rows of T pixels of 4·T channels. Of T channels in at a time it stages the pixels with a border of one,
+// and of the weights one column of the window after the other. Each of four subgroups has T of the channels, that is a
+// matrix of T×T for each row, and for a column of the window loads ten matrices of pixels and three of weights for 24
+// products.
 //
-// f16 ends at 65504, and neither activations nor gradients keep to that. Pixels are staged as multiples of a power of two for which
-// the largest that the workgroup has met is below 2¹⁵. When a larger one comes, the sums so far are brought to the new unit.
+// f16 ends at 65504, and neither activations nor gradients keep to that. Pixels are staged as multiples of a power of
+// two for which the largest that the workgroup has met is below 2¹⁵. When a larger one comes, the sums so far are
+// brought to the new unit.
 //
-// SPLIT: pixels are not rounded to f16, and weights are given in it. In a second round over the same channels in, what the first has left of
-// each pixel is multiplied, too. SPLIT_WEIGHTS: weights are not rounded either, and in a third round pixels are multiplied by what is left of
-// these: 22 digits of each factor count (the bits that f16 leaves of both are not multiplied). Tensor cores round sums towards zero, and
-// so the products of a column of the window are added to the others outside of them. Ootomo and Yokota, "Recovering single precision
-// accuracy from Tensor Cores", 2022.
+// SPLIT: pixels are not rounded to f16, and weights are given in it. In a second round over the same channels in, what
+// the first has left of each pixel is multiplied, too. SPLIT_WEIGHTS: weights are not rounded either, and in a third
+// round pixels are multiplied by what is left of these: 22 digits of each factor count (the bits that f16 leaves of
+// both are not multiplied). Tensor cores round sums towards zero, and so the products of a column of the window are
+// added to the others outside of them. Ootomo and Yokota, "Recovering single precision accuracy from Tensor Cores",
+// 2022.
 //
 // T, T8, LANES_8, LANES_64: see shared/coop.wgsl.
 // Grid (⌈w/T⌉·⌈h/ROWS⌉, ⌈quads/T⌉, n) of what is convolved, under UNPOOL of y.
@@ -49,7 +52,8 @@ const ROUNDS: u32 = 2u;
 const ROUNDS: u32 = 1u;
 #endif
 #endif
-// Weights are multiplied by this: many are below what f16 has all its digits of, 2⁻¹⁴, and none is above 63 (Kind::Wide).
+// Weights are multiplied by this: many are below what f16 has all its digits of, 2⁻¹⁴, and none is above 63
+// (Kind::Wide).
 const WEIGHTS: f32 = 1024.0;
 // What f16 leaves of weights is smaller by this: it is multiplied by it, and the pixels are divided.
 const SHIFT: f32 = 2048.0;
@@ -111,7 +115,8 @@ fn put_pixel_quad(i: u32, value: vec4<f32>) {
     pixels[at + 3u] = f16(value.w);
 }
 
-// Block `i` of the weights of a column of the window, to the channels out from quad `first_out` on; column j is channel in j.
+// Block `i` of the weights of a column of the window, to the channels out from quad `first_out` on; column j is channel
+// in j.
 fn block(n: u32, column: u32, first: u32, first_out: u32, i: u32) -> mat4x4<f32> {
     let quad = first + i % (T / 4u);
     let below = i / (T * T / 4u) * 3u + column;

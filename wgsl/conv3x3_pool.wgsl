@@ -1,13 +1,14 @@
-// 3×3 convolution, stride 1, padding 1, with bias and ReLU, and of its result the maximum over 2×2 windows with stride 2:
+// 3×3 convolution, stride 1, padding 1, with bias and ReLU, and of its result the maximum over 2×2 windows with stride
+// 2:
 //     y[n,oy,ox,co] = max over r, s in {0, 1} of max(0, v[n, 2·oy + r, 2·ox + s, co])
-// where v is shared/conv.wgsl's convolution of x, of x's size; an odd size's last row and column are in no window. v itself
-// is never written. Which element of a window is the first maximum and positive, if any, goes to a mask of maxima
-// (shared/tensor.wgsl says how), through which conv3x3.wgsl under UNPOOL reads the gradient on its way back.
+// where v is shared/conv.wgsl's convolution of x, of x's size; an odd size's last row and column are in no window. v
+// itself is never written. Which element of a window is the first maximum and positive, if any, goes to a mask of
+// maxima (shared/tensor.wgsl says how), through which conv3x3.wgsl under UNPOOL reads the gradient on its way back.
 //
 // Bindings: x; w; y; bias; the mask of maxima.
-// One invocation per two pixels of y, that is a block of v of 2 rows of 4 pixels, and two vec4s of output channels (one under
-// SINGLE, where their number is odd): 16 vec4 accumulators, as conv3x3.wgsl has. For each vec4 of input channels it loads 4
-// rows of 6 pixels and 9·2 matrices of weights for 576 vec4 multiply-adds.
+// One invocation per two pixels of y, that is a block of v of 2 rows of 4 pixels, and two vec4s of output channels (one
+// under SINGLE, where their number is odd): 16 vec4 accumulators, as conv3x3.wgsl has. For each vec4 of input channels
+// it loads 4 rows of 6 pixels and 9·2 matrices of weights for 576 vec4 multiply-adds.
 #import pixgrad::tensor::{groups, index}
 #import pixgrad::strip::Strip
 #import pixgrad::conv::{WIDTH, Sums, load, mac_sums, p, weights, work, zero_sums}
@@ -27,7 +28,8 @@ fn load_six(n: u32, position: i32, block: u32, quad: u32) -> Six {
     );
 }
 
-// Adds one row of the window to both rows of the block, which see `upper` and `lower` in it; `tap` is its first row of weights.
+// Adds one row of the window to both rows of the block, which see `upper` and `lower` in it; `tap` is its first row of
+// weights.
 fn mac_row(acc: Sums, upper: Six, lower: Six, n: u32, tap: u32, quad_out: u32, lane: u32) -> Sums {
     let cin = p.x.quads * 4u;
     let left = Strip(upper.a, upper.b, upper.c, upper.d, lower.a, lower.b, lower.c, lower.d);

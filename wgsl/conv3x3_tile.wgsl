@@ -1,18 +1,19 @@
-// 3×3 convolution, stride 1, padding 1, as conv3x3.wgsl, UNPOOL too, for adapters whose workgroup memory is much nearer than their
-// buffers: what 128 invocations need of x and w is loaded once for all of them.
+// 3×3 convolution, stride 1, padding 1, as conv3x3.wgsl, UNPOOL too, for adapters whose workgroup memory is much nearer
+// than their buffers: what 128 invocations need of x and w is loaded once for all of them.
 //
-// One workgroup per 16×8 pixels and 16 vec4s of output channels: grid (⌈w/16⌉, ⌈h/8⌉, n·⌈quads/16⌉) of y. One invocation
-// per strip (8 pixels of a row) and two vec4s of output channels, whose number must be even: 16 vec4 accumulators. For each vec4 of input
-// channels the workgroup stages 18×10 pixels and 9·4 rows of 16 vec4s of weights, 12 KiB, and each invocation makes 576
-// vec4 multiply-adds of them. SINGLE: one vec4 of output channels for each of 256 invocations, with half the registers.
+// One workgroup per 16×8 pixels and 16 vec4s of output channels: grid (⌈w/16⌉, ⌈h/8⌉, n·⌈quads/16⌉) of y. One
+// invocation per strip (8 pixels of a row) and two vec4s of output channels, whose number must be even: 16 vec4
+// accumulators. For each vec4 of input channels the workgroup stages 18×10 pixels and 9·4 rows of 16 vec4s of weights,
+// 12 KiB, and each invocation makes 576 vec4 multiply-adds of them. SINGLE: one vec4 of output channels for each of 256
+// invocations, with half the registers.
 #import pixgrad::strip::Strip
 #import pixgrad::conv::{p, Sums, Weights, WIDTH, Work, zero_sums, mac_sums, store}
 #import pixgrad::convolved::{convolved, weight}
 
 // Rows of 18 pixels, from one above and left of the tile.
 var<workgroup> pixels: array<vec4<f32>, 180>;
-// Row (3·ky + kx)·4 + ci of 16 vec4s. Neighbouring invocations read neighbouring ones: where each has two, those of even number
-// come first.
+// Row (3·ky + kx)·4 + ci of 16 vec4s. Neighbouring invocations read neighbouring ones: where each has two, those of
+// even number come first.
 var<workgroup> taps: array<vec4<f32>, 576>;
 
 // Invocations side by side over the channels, and all of them.

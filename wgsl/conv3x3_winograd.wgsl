@@ -1,15 +1,15 @@
-// 3×3 convolution, stride 1, padding 1, with 16 multiplications in place of 36: shared/conv.wgsl's formula, operands and variants,
-// UNPOOL as in conv3x3.wgsl, and POOL, which is conv3x3_pool.wgsl.
+// 3×3 convolution, stride 1, padding 1, with 16 multiplications in place of 36: shared/conv.wgsl's formula, operands
+// and variants, UNPOOL as in conv3x3.wgsl, and POOL, which is conv3x3_pool.wgsl.
 //
-// Winograd's F(2×2, 3×3), Lavin and Gray 2016, "Fast Algorithms for Convolutional Neural Networks", section 4.1. A tile d of 4×4 pixels and a
-// window g give a tile of 2×2 pixels,
+// Winograd's F(2×2, 3×3), Lavin and Gray 2016, "Fast Algorithms for Convolutional Neural Networks", section 4.1. A tile
+// d of 4×4 pixels and a window g give a tile of 2×2 pixels,
 //     Y = Aᵀ[(G·g·Gᵀ) ⊙ (Bᵀ·d·B)]A,
-// and summed over input channels the product ⊙ is a product of matrices, [tiles, channels in] · [channels in, channels out],
-// for each of 16 positions. Everything happens in this one kernel: no transformed tile is ever in a buffer.
+// and summed over input channels the product ⊙ is a product of matrices, [tiles, channels in] · [channels in, channels
+// out], for each of 16 positions. Everything happens in this one kernel: no transformed tile is ever in a buffer.
 //
-// One workgroup per 16×8 pixels, that is 8×4 tiles, and 8 vec4s of output channels. For each vec4 of input channels half of its 256
-// invocations transform the tiles and half the weights, 16 KiB in all. Then each has one position, 8 tiles and two vec4s of output
-// channels: 16 vec4 accumulators, and 64 vec4 multiply-adds of 16 vec4s that it loads.
+// One workgroup per 16×8 pixels, that is 8×4 tiles, and 8 vec4s of output channels. For each vec4 of input channels
+// half of its 256 invocations transform the tiles and half the weights, 16 KiB in all. Then each has one position, 8
+// tiles and two vec4s of output channels: 16 vec4 accumulators, and 64 vec4 multiply-adds of 16 vec4s that it loads.
 // Grid (⌈w/16⌉, ⌈h/8⌉, n·⌈quads/8⌉) of what is convolved, under UNPOOL of y.
 #import pixgrad::strip::Strip
 #import pixgrad::conv::{p, Sums, Weights, zero_sums, mac_sums, store_strip}
@@ -98,8 +98,8 @@ fn of_row(s: Strip, row: u32) -> Two {
     }
 }
 
-// Aᵀ·m·A at one pixel of a row of tiles: row and column of the pixel in its tile, tile and vec4 of output channels are the
-// bits of `lane`. For position (i, j) the product is (i·4 + j)·64 + tile·8 + vec4.
+// Aᵀ·m·A at one pixel of a row of tiles: row and column of the pixel in its tile, tile and vec4 of output channels are
+// the bits of `lane`. For position (i, j) the product is (i·4 + j)·64 + tile·8 + vec4.
 fn pixel(lane: u32) -> vec4<f32> {
     let row = lane / 128u;
     let column = lane / 64u % 2u;

@@ -1,11 +1,12 @@
-// 3×3 convolution, stride 1, padding 1, with 36 multiplications in place of 144: as conv3x3_winograd.wgsl, with all its variants, but by
-// Winograd's F(4×4, 3×3), whose tiles are 4×4 pixels from 6×6. Bᵀ, G and Aᵀ are those of the points 0, ±1/√2, ±√2 and ∞, which
-// ncnn has chosen: 1/p is a point where p is, and all factors are near 1. A sum's error is two to three times that of the plain kernel.
+// 3×3 convolution, stride 1, padding 1, with 36 multiplications in place of 144: as conv3x3_winograd.wgsl, with all its
+// variants, but by Winograd's F(4×4, 3×3), whose tiles are 4×4 pixels from 6×6. Bᵀ, G and Aᵀ are those of the points 0,
+// ±1/√2, ±√2 and ∞, which ncnn has chosen: 1/p is a point where p is, and all factors are near 1. A sum's error is two
+// to three times that of the plain kernel.
 //
-// One workgroup per 16×16 pixels, that is 4×4 tiles, and 4 vec4s of output channels, with 144 invocations and 18 KiB of workgroup memory. For
-// each vec4 of input channels tiles and weights are staged and transformed along columns, then along rows where they lie. Then each
-// invocation has one of 36 positions, 8 tiles and two vec4s of output channels: 16 vec4 accumulators, and 64 vec4 multiply-adds
-// of 16 vec4s that it loads.
+// One workgroup per 16×16 pixels, that is 4×4 tiles, and 4 vec4s of output channels, with 144 invocations and 18 KiB of
+// workgroup memory. For each vec4 of input channels tiles and weights are staged and transformed along columns, then
+// along rows where they lie. Then each invocation has one of 36 positions, 8 tiles and two vec4s of output channels: 16
+// vec4 accumulators, and 64 vec4 multiply-adds of 16 vec4s that it loads.
 // Grid (⌈w/16⌉, ⌈h/16⌉, n·⌈quads/4⌉) of what is convolved, under UNPOOL of y.
 #import pixgrad::strip::Strip
 #import pixgrad::conv::{p, Sums, Weights, zero_sums, mac_sums, store_strip}
@@ -19,8 +20,8 @@ const POSITIONS: u32 = 36u;
 const ROOT: f32 = 1.4142135623730951;
 const INVERSE: f32 = 0.7071067811865476;
 
-// First the tiles, then the weights. Neighbouring invocations read neighbouring vec4s: number k·2 + i of the tiles, row by row,
-// at position j is (k·36 + j)·2 + i; from input channel c to vec4 2·h + i of output channels it is
+// First the tiles, then the weights. Neighbouring invocations read neighbouring vec4s: number k·2 + i of the tiles, row
+// by row, at position j is (k·36 + j)·2 + i; from input channel c to vec4 2·h + i of output channels it is
 // WEIGHTS + ((2·c + h)·36 + j)·2 + i.
 // At the end products, then pixels, of two rows of tiles after the other.
 var<workgroup> staged: array<vec4<f32>, 1152>;
@@ -147,8 +148,8 @@ fn put_products(at: u32, v: Four) {
     staged[at + 24u] = v.d;
 }
 
-// One row of the pixels of a tile, Aᵀ·m·A: the row, of 4, is i / 32; tile, of 8, and vec4 of output channels are the rest. For position j
-// the product is j·32 + i % 32.
+// One row of the pixels of a tile, Aᵀ·m·A: the row, of 4, is i / 32; tile, of 8, and vec4 of output channels are the
+// rest. For position j the product is j·32 + i % 32.
 fn pixel_row(i: u32) -> Four {
     let at = i % 32u;
     let row = i / 32u;

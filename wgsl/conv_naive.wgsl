@@ -1,5 +1,6 @@
-// Convolution with any window, stride and padding, as plainly as it can be written; formula and operands: shared/conv.wgsl,
-// without bias, ReLU and masks. No plan uses it: it is the second oracle of the fast kernels, and what they are measured against.
+// Convolution with any window, stride and padding, as plainly as it can be written; formula and operands:
+// shared/conv.wgsl, without bias, ReLU and masks. No plan uses it: it is the second oracle of the fast kernels, and
+// what they are measured against.
 //
 // One invocation per strip of y and vec4 of output channels, pixel by pixel.
 #import pixgrad::tensor::index

@@ -1,4 +1,5 @@
-// Rows of one tensor written to, or added to (ACCUMULATE), rows of another: bands of an image that is worked on piece by piece.
+// Rows of one tensor written to, or added to (ACCUMULATE), rows of another: bands of an image that is worked on piece
+// by piece.
 //     y[n, to + r, x, c] (+)= x[n, from + r, x, c]        for r < rows
 // The other rows of y stay as they are.
 //

@@ -1,5 +1,5 @@
-// What lies between covariances and matrix products in the Wasserstein distance of two normal distributions, for matrices of
-// c×c elements in rows of whole vec4s, one for each image:
+// What lies between covariances and matrix products in the Wasserstein distance of two normal distributions, for
+// matrices of c×c elements in rows of whole vec4s, one for each image:
 //     RIDGE    d = alpha·m + epsilon·I
 //     TRACE    values[n, i] += Σ[i,i] + Σ'[i,i] − 2·√‖A‖·Y[i,i]
 //     SLOPE    d = alpha·(I − m/√‖A‖)

@@ -3,8 +3,8 @@
 //     partials[i·parts + g] = Σ f / positions over share g (16 positions) of image i
 //     slopes[position] = (a, b),  ∂f/∂φ = a·v + b·φ
 //     dx (+)= alpha/positions·(a·v + b·φ)                                                                 (BACKWARD)
-// With ∂cos/∂φ = v/q − d·‖v‖·φ/(q²·‖φ‖), q = 10⁻⁴ + ‖φ‖·‖v‖:  a = (1 + power)·cos^power, b = −power·cos^(power + 1)·‖v‖/‖φ‖;
-// where cos ≤ 1/10 the factor is constant: a = 10^−power, b = 0.
+// With ∂cos/∂φ = v/q − d·‖v‖·φ/(q²·‖φ‖), q = 10⁻⁴ + ‖φ‖·‖v‖:  a = (1 + power)·cos^power, b = −power·cos^(power +
+// 1)·‖v‖/‖φ‖; where cos ≤ 1/10 the factor is constant: a = 10^−power, b = 0.
 // v: one direction for each image or one for all, as rows of v.quads vec4s, padding zero. ACCUMULATE adds to dx.
 //
 // Forward: 16 invocations per position, every 16th vec4 each; a workgroup has 16 positions. Grid: shared/flat.wgsl, one

@@ -1,21 +1,22 @@
-// One generation of MAP-Elites with the direct encoding (Nguyen, Yosinski and Clune 2015, section 2.3). An elite is `each`
-// words, one for each pixel with a byte for each of its three genes, red in the lowest.
+// One generation of MAP-Elites with the direct encoding (Nguyen, Yosinski and Clune 2015, section 2.3). An elite is
+// `each` words, one for each pixel with a byte for each of its three genes, red in the lowest.
 //
-// BREED: image i of x, unrounded, in [0, 1]. In generation 0 each gene is k/255, k uniform in 0 … 255. Later, with a and b
-// two elites drawn at random,
+// BREED: image i of x, unrounded, in [0, 1]. In generation 0 each gene is k/255, k uniform in 0 … 255. Later, with a
+// and b two elites drawn at random,
 //     half of the genes of a share `crossed` of the images are crossed: near a or, as often, near b, by SBX:
 //         ((1 + β)a + (1 − β)b)/2 or ((1 + β)b + (1 − β)a)/2,  β = (2u)^q where u < 1/2, else (2(1 − u))^−q
 //     a share `mutated`, halved every `halving` generations, is then mutated: + δ,
 //         δ = (2u)^r − 1 where u < 1/2, else 1 − (2(1 − u))^r
-// and both results are clamped to [0, 1]. q = 1/(η + 1) of the crossing, r that of the mutation. All other genes are a's.
-// All choices compare integers, so that every device makes the same. One invocation per pixel. Grid: shared/flat.wgsl.
+// and both results are clamped to [0, 1]. q = 1/(η + 1) of the crossing, r that of the mutation. All other genes are
+// a's. All choices compare integers, so that every device makes the same. One invocation per pixel. Grid:
+// shared/flat.wgsl.
 //
 // JUDGE: best[c] = the largest of scores[i, c] over the images i and best[c], which counts as −MAX in generation 0;
-// winner[c] = the first image that has it, n where it was there before. A NaN never wins. One invocation per niche. Grid
-// (⌈niches/256⌉).
+// winner[c] = the first image that has it, n where it was there before. A NaN never wins. One invocation per niche.
+// Grid (⌈niches/256⌉).
 //
-// Else: elites[c] = image winner[c], its channels rounded to 8 bits, where winner[c] < n. One invocation per word of the
-// elites. Grid: shared/flat.wgsl.
+// Else: elites[c] = image winner[c], its channels rounded to 8 bits, where winner[c] < n. One invocation per word of
+// the elites. Grid: shared/flat.wgsl.
 #import pixgrad::tensor::{View, padded}
 #import pixgrad::flat::{group_index, place}
 #import pixgrad::random::{random, uniform_real, uniform_below}
@@ -70,8 +71,8 @@ fn main(@builtin(workgroup_id) id: vec3<u32>, @builtin(local_invocation_index) l
         x[place(p.x, item, 0u)] = padded(p.x, 0u, vec4<f32>(choices >> vec4<u32>(24u)) / 255.0);
         return;
     }
-    // Drawn once for the whole image: behind all that its pixels draw. The lowest bits of a draw's words are not independent
-    // of each other.
+    // Drawn once for the whole image: behind all that its pixels draw. The lowest bits of a draw's words are not
+    // independent of each other.
     let parents = random(p.seed, t, image, 3u * p.each);
     let a = genes(uniform_below(parents.x >> 8u, p.niches), pixel);
     var gene = a;

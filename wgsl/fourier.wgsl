@@ -9,9 +9,9 @@
 // ROWS after COLUMNS is h·w times the inverse of the real two-dimensional discrete Fourier transform; an odd w has no
 // k = w/2. ADJOINT is the transpose with respect to real and imaginary parts as real numbers.
 //
-// Bindings: TWIDDLES: y. SCALE: x, y. Else: table (the twiddles of the direction's size), x, y. Tensors fill their buffers.
-// One invocation per twiddle; vec4 of y (SCALE, ROWS); complex number, two vec4s, of Y (COLUMNS; ROWS, ADJOINT).
-// Grid: shared/flat.wgsl.
+// Bindings: TWIDDLES: y. SCALE: x, y. Else: table (the twiddles of the direction's size), x, y. Tensors fill their
+// buffers. One invocation per twiddle; vec4 of y (SCALE, ROWS); complex number, two vec4s, of Y (COLUMNS; ROWS,
+// ADJOINT). Grid: shared/flat.wgsl.
 #import pixgrad::flat::group_index
 
 struct Params {
@@ -43,8 +43,8 @@ struct Params {
 #endif
 
 #ifdef TWIDDLES
-// The angle is θ, at most π/4, before or after a multiple of π/2: then a few terms of the Taylor series give all digits,
-// which the built-in functions do not promise.
+// The angle is θ, at most π/4, before or after a multiple of π/2: then a few terms of the Taylor series give all
+// digits, which the built-in functions do not promise.
 fn twiddle(k: u32, n: u32) -> vec4<f32> {
     let octant = 8u * k / n;
     let rest = 8u * k % n;

@@ -1,8 +1,8 @@
 // One step against the gradient, then the projection into [low, high]:
 //     x = clamp(x − rateᵢ·g, low, high)
 // The rate of image i is rate·max(1 + slope·step, 0); under PROGRESS min(rate, desired/Σg²), where Σg² is the third
-// number of moments[i] (moments.wgsl): the first-order change of the objective is then at most `desired`. Under PROGRESS
-// and LOSS desired = max(min(early, late·(1 − objective)), 0) with objective = −losses[i·slots + slot].
+// number of moments[i] (moments.wgsl): the first-order change of the objective is then at most `desired`. Under
+// PROGRESS and LOSS desired = max(min(early, late·(1 − objective)), 0) with objective = −losses[i·slots + slot].
 //
 // One invocation per item (vec4). Grid: shared/flat.wgsl.
 #import pixgrad::tensor::View

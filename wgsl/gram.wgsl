@@ -1,7 +1,7 @@
 // Gram matrices, first step: for each image and each share of its pixels
 //     partial[n, split, i, j] = Σ_pixels of the share F[pixel, i]·F[pixel, j]
-// as row-major [4·quads, 4·quads] matrices, padding channels included (they are zero). gram_reduce.wgsl adds the shares:
-// short sums added as a tree keep f32 accurate, and the shares fill the GPU where there are few channels.
+// as row-major [4·quads, 4·quads] matrices, padding channels included (they are zero). gram_reduce.wgsl adds the
+// shares: short sums added as a tree keep f32 accurate, and the shares fill the GPU where there are few channels.
 //
 // A workgroup makes one 64×64 tile, and its mirror image, so that only tiles on and above the diagonal are dispatched.
 // One invocation per 8×8 elements: channels of quads `row`, `row + 8` times those of `column`, `column + 8`, as four

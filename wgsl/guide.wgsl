@@ -2,8 +2,8 @@
 //     partials[i·parts + g] = Σ ⟨x_i, y_best(i)⟩ over share g of image i       dx (+)= alpha·y_best(i)      (BACKWARD)
 // y is one image of any size, x a batch. ACCUMULATE adds to dx.
 //
-// Forward: one invocation per 8 items (vec4s) of x, 256 apart; a workgroup sums a share of 2048 items. Backward: one invocation
-// per item of dx. Grid: shared/flat.wgsl.
+// Forward: one invocation per 8 items (vec4s) of x, 256 apart; a workgroup sums a share of 2048 items. Backward: one
+// invocation per item of dx. Grid: shared/flat.wgsl.
 #import pixgrad::tensor::View
 #import pixgrad::flat::{group_index, place, share}
 #ifndef BACKWARD

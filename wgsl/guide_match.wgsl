@@ -1,11 +1,11 @@
-// The best match of every pixel of x among the pixels of a guide y of any size: the j of the largest ⟨x_i, y_j⟩ over the
-// channels, the lowest such j; all pairs, exactly.
+// The best match of every pixel of x among the pixels of a guide y of any size: the j of the largest ⟨x_i, y_j⟩ over
+// the channels, the lowest such j; all pairs, exactly.
 //     best[n·pixels + i] = argmax_j ⟨x_i, y_j⟩
 //
 // A workgroup has 32 pixels of one image and passes over all of y, 32 pixels at a time; 8 quads of both are staged in
-// workgroup memory. One invocation per 4×4 pairs: pixels `row`, `row + 8`, … of x times `column`, `column + 8`, … of y. Each keeps
-// the best of its own, the workgroup then the best of the 8 invocations of a row. Grid: shared/flat.wgsl, `tiles` workgroups for
-// each image.
+// workgroup memory. One invocation per 4×4 pairs: pixels `row`, `row + 8`, … of x times `column`, `column + 8`, … of y.
+// Each keeps the best of its own, the workgroup then the best of the 8 invocations of a row. Grid: shared/flat.wgsl,
+// `tiles` workgroups for each image.
 #import pixgrad::tensor::View
 #import pixgrad::flat::{group_index, place}
 

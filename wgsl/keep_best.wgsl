@@ -36,8 +36,8 @@ fn main(@builtin(workgroup_id) id: vec3<u32>, @builtin(local_invocation_index) l
     let b = select(best[i], MAX, first);
     let d = distances[i];
     let loss = losses[i * p.slots + p.slot];
-    // A shader's compiler may take for granted that no float is NaN, so NaNs are told by their bits. Those of numbers not
-    // below 0 are in the order of the numbers, and those of a NaN above them all.
+    // A shader's compiler may take for granted that no float is NaN, so NaNs are told by their bits. Those of numbers
+    // not below 0 are in the order of the numbers, and those of a NaN above them all.
     let number = (bitcast<u32>(loss) & 0x7fffffffu) <= 0x7f800000u;
     let nearer = bitcast<u32>(d) < bitcast<u32>(b);
     let better = number && loss <= p.threshold && nearer;

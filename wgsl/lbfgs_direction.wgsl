@@ -2,7 +2,8 @@
 //     accepted     s, y into their slot of `stored`, if it is one of these          d = δ_q·q + Σ δ_j·s_j + Σ δ_(m+j)·y_j
 //     restarted    d = δ_q·q at the base
 //     else         d stays
-// s, y, q and `stored` as in lbfgs_products.wgsl. `stored` holds pairs first, first + 1, …; where first > 0 their part is added.
+// s, y, q and `stored` as in lbfgs_products.wgsl. `stored` holds pairs first, first + 1, …; where first > 0 their part
+// is added.
 //
 // One invocation per vec4. Grid: shared/flat.wgsl.
 #import pixgrad::bounds::{free_change, free_part}

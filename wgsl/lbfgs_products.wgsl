@@ -1,15 +1,15 @@
-// The inner products that a step of vector-free L-BFGS needs (Chen, Wang and Zhou 2014, section 3.2), of each image alone.
-// x is the trial point and g its gradient; `base` and `base_gradient` are the last accepted ones. With
+// The inner products that a step of vector-free L-BFGS needs (Chen, Wang and Zhou 2014, section 3.2), of each image
+// alone. x is the trial point and g its gradient; `base` and `base_gradient` are the last accepted ones. With
 //     s = x − base          y = g − base_gradient, without elements that stay at a bound
 //     q = g without elements that a bound holds (shared/bounds.wgsl)
 // and (v, w) a stored pair (s_j, y_j), the eight products of pair j are
 //     ⟨s,v⟩ ⟨s,w⟩ ⟨y,v⟩ ⟨y,w⟩ ⟨q,v⟩ ⟨q,w⟩ ⟨q,q⟩ ⟨base_gradient,s⟩
-// and those of the new pair, (v, w) = (s, y), follow as number `history`. `stored` holds pairs first, first + 1, … of all:
-// s_j of all images, y_j of all images, s_(j+1), …; the new pair goes with pair 0.
+// and those of the new pair, (v, w) = (s, y), follow as number `history`. `stored` holds pairs first, first + 1, … of
+// all: s_j of all images, y_j of all images, s_(j+1), …; the new pair goes with pair 0.
 //     partials[((i·(history + 1) + j)·8 + k)·parts + part]          of image i, pair j, product k
 //
-// A workgroup sums one share of one image for one pair; one invocation per 8 items (vec4s), 256 apart. The workgroups of the
-// pairs are neighbours, so that they find x, g and the base in the cache. Grid: shared/flat.wgsl.
+// A workgroup sums one share of one image for one pair; one invocation per 8 items (vec4s), 256 apart. The workgroups
+// of the pairs are neighbours, so that they find x, g and the base in the cache. Grid: shared/flat.wgsl.
 #import pixgrad::bounds::{free_change, free_part}
 #import pixgrad::flat::{group_index, share}
 

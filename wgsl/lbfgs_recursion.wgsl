@@ -1,14 +1,16 @@
 // What L-BFGS decides for each image: whether the trial point is accepted, and the next direction and step length.
 //
-// f = Σ losses of the image at the trial point, f₀ the least of accepted ones; products as lbfgs_products.wgsl makes them. A
-// trial is accepted if it is finite and has moved, and decreases enough (Armijo), or, where rounding hides the decrease along
-// a quasi-Newton direction, if it rises no more than by rounding and the slope agrees (Hager and Zhang 2005, eq. 4.1):
+// f = Σ losses of the image at the trial point, f₀ the least of accepted ones; products as lbfgs_products.wgsl makes
+// them. A trial is accepted if it is finite and has moved, and decreases enough (Armijo), or, where rounding hides the
+// decrease along a quasi-Newton direction, if it rises no more than by rounding and the slope agrees (Hager and Zhang
+// 2005, eq. 4.1):
 //     f ≤ f₀ + c·min(⟨g₀,s⟩, 0)          f ≤ f₀ + ROUNDING·|f₀|  and  ⟨q,s⟩ ≤ (2c − 1)·⟨g₀,s⟩
-// Accepted: the pair (s, y) is stored in the ring if ⟨s,y⟩ > CURVATURE·‖s‖‖y‖, and the two-loop recursion (Nocedal 1980) runs
-// on the coefficients δ of d = Σ δ_k·b_k, b = s_0 … s_(m−1), y_0 … y_(m−1), q, of which `gram` has all inner products.
-// Without a pair, or where d does not descend, d = −q of root mean square `radius`. Step length 1.
-// Rejected: the step length is multiplied by the minimum of the parabola through f₀, ⟨g₀,s⟩ and f, within [0.1, 0.5]. After
-// LIMIT in a row, or where no element moves any more, the pairs are forgotten and d = −q at the base; then it stops.
+// Accepted: the pair (s, y) is stored in the ring if ⟨s,y⟩ > CURVATURE·‖s‖‖y‖, and the two-loop recursion (Nocedal
+// 1980) runs on the coefficients δ of d = Σ δ_k·b_k, b = s_0 … s_(m−1), y_0 … y_(m−1), q, of which `gram` has all inner
+// products. Without a pair, or where d does not descend, d = −q of root mean square `radius`. Step length 1.
+// Rejected: the step length is multiplied by the minimum of the parabola through f₀, ⟨g₀,s⟩ and f, within [0.1, 0.5].
+// After LIMIT in a row, or where no element moves any more, the pairs are forgotten and d = −q at the base; then it
+// stops.
 //
 // Per image: gram[2m, 2m]; scalars (f₀, step length, ⟨q₀,q₀⟩, radius); words as listed below; coefficients
 // [δ_0 … δ_2m, step length, action, slot of the new pair or m], what lbfgs_direction.wgsl and lbfgs_step.wgsl do.

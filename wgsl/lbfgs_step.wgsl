@@ -1,7 +1,7 @@
 // The next trial point of L-BFGS. Where lbfgs_recursion.wgsl has accepted the last one it becomes the base; then
 //     x = clamp(base + t·d, low, high)
-// without elements of d that a bound holds at the base (shared/bounds.wgsl). While there is no finite point yet x stays, and
-// the base is x.
+// without elements of d that a bound holds at the base (shared/bounds.wgsl). While there is no finite point yet x
+// stays, and the base is x.
 //
 // One invocation per vec4. Grid: shared/flat.wgsl.
 #import pixgrad::bounds::free_part

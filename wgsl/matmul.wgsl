@@ -1,11 +1,13 @@
 // Products of matrices, for each of a batch:
 //     c (+)= alpha·a·b + diagonal·I                 TRANSPOSED: a·bᵀ
 //     DISTANCE (with TRANSPOSED): Σ_k (a[i,k] − b[j,k])² in place of the product: the squared distances of rows
-// Rows are made of vec4s and lie `row` vec4s apart, the matrices of a batch `batch` ones (0: all share one). The identity has
-// `size` ones. Columns of c that only fill the last vec4 are zero where b's are; under TRANSPOSED always. ACCUMULATE adds to c.
+// Rows are made of vec4s and lie `row` vec4s apart, the matrices of a batch `batch` ones (0: all share one). The
+// identity has `size` ones. Columns of c that only fill the last vec4 are zero where b's are; under TRANSPOSED always.
+// ACCUMULATE adds to c.
 //
-// A workgroup makes 32×32 elements of c, one invocation 4×4: rows `row`, `row + 8`, … of columns 4·`column` to 4·`column` + 3. 32
-// elements of the inner dimension are staged in workgroup memory at a time. Grid (⌈columns/32⌉, ⌈rows/32⌉, matrices).
+// A workgroup makes 32×32 elements of c, one invocation 4×4: rows `row`, `row + 8`, … of columns 4·`column` to
+// 4·`column` + 3. 32 elements of the inner dimension are staged in workgroup memory at a time. Grid (⌈columns/32⌉,
+// ⌈rows/32⌉, matrices).
 #ifndef TRANSPOSED
 #import pixgrad::strip::mac
 #endif
@@ -93,7 +95,8 @@ fn load_right(z: u32, row: u32, quad: u32) -> vec4<f32> {
     return select(vec4<f32>(0.0), b[select(0u, at(p.b, z, row, quad), inside)], inside);
 }
 
-// Stages 32 rows of a from `row` on and 32 columns of the product from quad `column` on, for 8 inner vec4s from `inner` on.
+// Stages 32 rows of a from `row` on and 32 columns of the product from quad `column` on, for 8 inner vec4s from `inner`
+// on.
 fn stage(z: u32, row: u32, column: u32, inner: u32, lane: u32) {
     // Neighbouring invocations read neighbouring vec4s of a row.
     let near = lane % 8u;

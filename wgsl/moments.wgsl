@@ -1,7 +1,7 @@
 // What the norms of each image of a tensor are made of: with v = a − centre, or v = a − b under DIFFERENCE,
 //     moments[i] = (Σ |v|, Σ v, Σ v², max |v|)
-// over the pixels and channels of image i. b may be one image, or one pixel, where a is a batch; `centre` is one for each
-// of the first four channels. Padding channels are zero in all of them, and so add nothing.
+// over the pixels and channels of image i. b may be one image, or one pixel, where a is a batch; `centre` is one for
+// each of the first four channels. Padding channels are zero in all of them, and so add nothing.
 //
 // The first stage leaves partials[i·parts + g] for share g of image i; REDUCE makes the moments of them.
 //

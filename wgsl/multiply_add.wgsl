@@ -1,8 +1,9 @@
 // What an adapter computes at most: chains of multiply-adds that touch no memory in between. Every element of y becomes
 // the sum of four chains, each of 16·rounds steps x ← a·x + b.
 //
-// One invocation per vec4 of y; the chains begin at 8, 4, 3 and 1 sixteenths of it, so that no compiler makes one of them. a
-// and b are parameters: a compiler that knew them could do without the chain. HALF computes in f16; `compose` enables that.
+// One invocation per vec4 of y; the chains begin at 8, 4, 3 and 1 sixteenths of it, so that no compiler makes one of
+// them. a and b are parameters: a compiler that knew them could do without the chain. HALF computes in f16; `compose`
+// enables that.
 #import pixgrad::flat::group_index
 
 #ifdef HALF

@@ -1,10 +1,11 @@
-// What an adapter's cooperative matrices compute at most: four chains of products per subgroup, with nothing but registers touched in
-// between. With m the matrix of T×T of a subgroup, of 16·rounds steps for each of the four chains:
+// What an adapter's cooperative matrices compute at most: four chains of products per subgroup, with nothing but
+// registers touched in between. With m the matrix of T×T of a subgroup, of 16·rounds steps for each of the four chains:
 //     y[m, i, j] = (64·rounds + 1.5) · a·b·(1 + (i + 3·j) % 4)
-// as so many products of a·I and a matrix of these numbers, factors in f16, sums in f32: the chains begin at 0, 1, 2 and 3
-// quarters of one, so that no compiler makes one of them: none is another some steps later.
+// as so many products of a·I and a matrix of these numbers, factors in f16, sums in f32: the chains begin at 0, 1, 2
+// and 3 quarters of one, so that no compiler makes one of them: none is another some steps later.
 //
-// T, T8, LANES_8, LANES_64: see shared/coop.wgsl. Four matrices for a workgroup: grid (⌈matrices/4⌉, 1, 1); y has that many.
+// T, T8, LANES_8, LANES_64: see shared/coop.wgsl. Four matrices for a workgroup: grid (⌈matrices/4⌉, 1, 1); y has that
+// many.
 #import pixgrad::coop::{INVOCATIONS, Left, Product, Right, T}
 
 struct Params {

@@ -1,15 +1,17 @@
 // From products or distances of two sets of columns to a kernel k of them, for each of a batch of matrices m of
-// rows×columns elements, row i belonging to x_i and column j to y_j, whose weight is ω_j (`weight`, under WEIGHTED weights[j]):
+// rows×columns elements, row i belonging to x_i and column j to y_j, whose weight is ω_j (`weight`, under WEIGHTED
+// weights[j]):
 //     gaussian (m_ij = ‖x_i − y_j‖²): k = exp(−m·constant), k' = k
 //     polynomial (m_ij = ⟨x_i, y_j⟩): k = (m + constant)^degree, k' = degree·(m + constant)^(degree − 1)
 // Under VALUE   values[i] = factor·Σ_j ω_j·k_ij + addend, at place `part` of an image's values.
-// Else          m_ij = w_ij = sign·ω_j·k'_ij; of a gaussian kernel slopes[i] = Σ_j w_ij, and where `own` is 1, with the slopes
+// Else          m_ij = w_ij = sign·ω_j·k'_ij; of a gaussian kernel slopes[i] = Σ_j w_ij, and where `own` is 1, with the
+// slopes
 //               there are from another set, m_ii = w_ii − Σ_j w_ij − slopes[i]. Then −Σ_j w_ij·y_j over both sets is
 //               Σ_j w_ij·(x_i − y_j).
 // `skip`: pairs i = j do not count. Columns that only fill the last vec4 become zero.
 //
-// A workgroup has 16 rows of one matrix, 16 invocations for each: they take every 16th vec4, then a tree of fixed shape adds their
-// sums. Grid (⌈rows/16⌉, 1, matrices).
+// A workgroup has 16 rows of one matrix, 16 invocations for each: they take every 16th vec4, then a tree of fixed shape
+// adds their sums. Grid (⌈rows/16⌉, 1, matrices).
 struct Params {
     origin: vec4<u32>,
     // 0: gaussian, 1: polynomial.

@@ -1,10 +1,11 @@
 // The percentile of the `len` numbers of each image, interpolated between order statistics:
 //     y[i] = s[rank] + fraction·(s[rank + 1] − s[rank])          s: the numbers x[i·len ..] in ascending order
 //
-// s[rank] is found digit by digit (radix selection): the bits of a number, changed so that they order as unsigned integers
-// as the numbers do, are four digits of 8. Among the numbers that begin with the digits found so far the workgroup counts
-// each next digit; the bin that `rank` falls into is the next digit. Then s[rank + 1] is the same number if there are more
-// of it, else the least one above it. Counts are integers, so that their order does not matter.
+// s[rank] is found digit by digit (radix selection): the bits of a number, changed so that they order as unsigned
+// integers as the numbers do, are four digits of 8. Among the numbers that begin with the digits found so far the
+// workgroup counts each next digit; the bin that `rank` falls into is the next digit. Then s[rank + 1] is the same
+// number if there are more of it, else the least one above it. Counts are integers, so that their order does not
+// matter.
 //
 // One workgroup per image; invocation l takes numbers l, l + 256, …. Grid (n).
 struct Params {

@@ -2,7 +2,8 @@
 //     coarse[o] = Σ_j k[j]·fine[2·o + j − pad]                     (one level down, zeros outside)
 //     fine[i] += alpha·Σ_o 2·k[i + pad − 2·o]·coarse[o]            (UP: its transpose, times 2 per axis)
 // coarse has half the size of fine, rounded up. pad is 1 where the size of fine is even, else 2: padding "SAME" of
-// stride 2, of which the larger half is at the end. Under WRAP, for even sides only, what is outside is the opposite side.
+// stride 2, of which the larger half is at the end. Under WRAP, for even sides only, what is outside is the opposite
+// side.
 //
 // One invocation per item (vec4) of what is written. Grid: shared/flat.wgsl.
 #import pixgrad::tensor::{View, index}

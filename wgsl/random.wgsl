@@ -1,5 +1,5 @@
-// y = low + span·u, u uniform in [0, 1) in multiples of 2⁻²⁴: white noise of the seed and the step. Channel 4·quad + i of a
-// pixel (counted in its own image) draws word i of index pixel·quads + quad. Padding channels are 0.
+// y = low + span·u, u uniform in [0, 1) in multiples of 2⁻²⁴: white noise of the seed and the step. Channel 4·quad + i
+// of a pixel (counted in its own image) draws word i of index pixel·quads + quad. Padding channels are 0.
 //
 // Bindings: step, one word; y.
 // One invocation per vec4. Grid: shared/flat.wgsl.

@@ -1,9 +1,9 @@
 // One pass of a separable, antialiased resize, along rows or (VERTICAL) columns, as Pillow's `resize` and torchvision's
 // `resize(antialias=True)` define it:
 //     y[o] = Σ_i f(d)·x[i] / Σ_i f(d)          d = ((i + ½) − (o + ½)·s)/max(s, 1)          s = in/out
-// over the i inside the image with |i + ½ − centre| below the filter's radius times max(s, 1). f is the triangle (radius
-// 1), or under CUBIC Keys' cubic with a = −½ (radius 2). Positions are integers over a common denominator, exact while
-// in·out < 2²⁹. Under WRAP the image is continued by its own copies, and i runs beyond its edges.
+// over the i inside the image with |i + ½ − centre| below the filter's radius times max(s, 1). f is the triangle
+// (radius 1), or under CUBIC Keys' cubic with a = −½ (radius 2). Positions are integers over a common denominator,
+// exact while in·out < 2²⁹. Under WRAP the image is continued by its own copies, and i runs beyond its edges.
 //
 // One invocation per vec4 of y. Grid: shared/flat.wgsl.
 #import pixgrad::tensor::{View, index}

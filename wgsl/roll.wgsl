@@ -2,8 +2,8 @@
 //     y[n, row, col] = x[n, (row − sign·dy) mod h, (col − sign·dx) mod w]      (dx, dy) = fixed + drawn from [−reach, reach]²
 // The backward pass is the shift with the other sign.
 //
-// Bindings: step, one word; x; y, of the same shape. The draw is words x, y of index 0 (shared/random.wgsl); image n·own
-// draws it: own = 0 is one draw for all images.
+// Bindings: step, one word; x; y, of the same shape. The draw is words x, y of index 0 (shared/random.wgsl); image
+// n·own draws it: own = 0 is one draw for all images.
 // One invocation per vec4. Grid: shared/flat.wgsl.
 #import pixgrad::tensor::{View, index}
 #import pixgrad::flat::{group_index, place}

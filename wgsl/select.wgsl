@@ -2,8 +2,8 @@
 //     partials[i·parts + g] = Σ (linear·a + quadratic·a²) / countᵢ over the selected elements in share g of image i
 //     dx (+)= (linear + 2·quadratic·a) / countᵢ where selected, else 0                                     (BACKWARD)
 // selections: 6 words for each image, or 6 for all: first channel, the one after the last, likewise rows, columns. They
-// lie within the layer, so that padding channels are never selected. countᵢ is the number of selected elements. x may be a band
-// of the layer's rows, from the row `first` on; countᵢ is the whole layer's.
+// lie within the layer, so that padding channels are never selected. countᵢ is the number of selected elements. x may
+// be a band of the layer's rows, from the row `first` on; countᵢ is the whole layer's.
 // ACCUMULATE adds to dx.
 //
 // Forward: one invocation per 8 items (vec4s) of x, 256 apart; a workgroup sums a share of 2048 items, and reads only

@@ -1,11 +1,11 @@
 // Pixels of x in the order of a permutation that is drawn anew in every iteration, for each image alone:
 //     y[n, i] = x[n, σ(i)]                  SCATTER: x[n, σ(i)] (+)= y[n, i], pixels that y does not reach get 0
-// x has segments of pixels (`segments`: first, count, and the share of the draws up to here times 2³²); with several each i first
-// draws its segment. Within a segment of `count` pixels σ(i) is the (i mod count)-th of a permutation, another one for each
-// multiple of count. ACCUMULATE, with SCATTER, adds to x.
+// x has segments of pixels (`segments`: first, count, and the share of the draws up to here times 2³²); with several
+// each i first draws its segment. Within a segment of `count` pixels σ(i) is the (i mod count)-th of a permutation,
+// another one for each multiple of count. ACCUMULATE, with SCATTER, adds to x.
 //
-// A permutation of count pixels is a Feistel network of four rounds on the least even number of bits that count them; a place
-// beyond count is permuted again.
+// A permutation of count pixels is a Feistel network of four rounds on the least even number of bits that count them; a
+// place beyond count is permuted again.
 //
 // One invocation per item (vec4) of y; SCATTER: of x. Grid: shared/flat.wgsl.
 #import pixgrad::tensor::View

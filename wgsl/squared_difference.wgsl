@@ -3,8 +3,8 @@
 // b may be a single image where a is a batch; it is then compared with each. Padding channels are zero in both.
 // ACCUMULATE adds to da.
 //
-// Forward: one invocation per 8 items (vec4s) of a, 256 apart; a workgroup sums a share of 2048 items. Backward: one invocation
-// per item. Grid: shared/flat.wgsl.
+// Forward: one invocation per 8 items (vec4s) of a, 256 apart; a workgroup sums a share of 2048 items. Backward: one
+// invocation per item. Grid: shared/flat.wgsl.
 #import pixgrad::tensor::View
 #import pixgrad::flat::{group_index, place, share}
 #ifndef BACKWARD

@@ -2,11 +2,11 @@
 // inside the image, each mean over the image's own number of differences (0 where there are none); and its gradient:
 //     partials[i·parts + g] = Σ along_x·dx² + along_y·dy² over share g of image i
 //     dx (+)= alpha·∂/∂x                                                                                  (BACKWARD)
-// ACCUMULATE adds to dx. Under WRAP the neighbour of the last pixel of a row or a column is the first: there are as many
-// differences as pixels.
+// ACCUMULATE adds to dx. Under WRAP the neighbour of the last pixel of a row or a column is the first: there are as
+// many differences as pixels.
 //
-// Forward: one invocation per 8 items (vec4s) of x, 256 apart; a workgroup sums a share of 2048 items. Backward: one invocation
-// per item. Grid: shared/flat.wgsl.
+// Forward: one invocation per 8 items (vec4s) of x, 256 apart; a workgroup sums a share of 2048 items. Backward: one
+// invocation per item. Grid: shared/flat.wgsl.
 #import pixgrad::tensor::View
 #import pixgrad::flat::{group_index, place, share}
 #ifndef BACKWARD

@@ -1,13 +1,13 @@
-// Total variation with an exponent, and its gradient (Mahendran & Vedaldi 2015, eq. 3): with v = dx² + dy², dx and dy being
-// the differences to the right and the lower neighbour of the same channel, 0 where there is none,
+// Total variation with an exponent, and its gradient (Mahendran & Vedaldi 2015, eq. 3): with v = dx² + dy², dx and dy
+// being the differences to the right and the lower neighbour of the same channel, 0 where there is none,
 //     partials[i·parts + g] = Σ v^(β/2) over share g of image i
 //     dx (+)= alpha·∂/∂x                                                                                  (BACKWARD)
-// v^(β/2) has the gradient β·v^(β/2−1)·(dx, dy) with respect to the differences; v counts there as at least `floor`, which
-// for β < 2 keeps the power finite. ACCUMULATE adds to dx. Under WRAP the neighbour of the last pixel of a row or a column is
-// the first.
+// v^(β/2) has the gradient β·v^(β/2−1)·(dx, dy) with respect to the differences; v counts there as at least `floor`,
+// which for β < 2 keeps the power finite. ACCUMULATE adds to dx. Under WRAP the neighbour of the last pixel of a row or
+// a column is the first.
 //
-// Forward: one invocation per 8 items (vec4s) of x, 256 apart; a workgroup sums a share of 2048 items. Backward: one invocation
-// per item. Grid: shared/flat.wgsl.
+// Forward: one invocation per 8 items (vec4s) of x, 256 apart; a workgroup sums a share of 2048 items. Backward: one
+// invocation per item. Grid: shared/flat.wgsl.
 #import pixgrad::tensor::View
 #import pixgrad::flat::{group_index, place, share}
 #import pixgrad::power::power

@@ -1,7 +1,7 @@
 // Each image resampled by an affine map of its own, bilinear, with a constant outside:
 //     y[o] = Σ_i k(i − u(o))·x[i] + fill·(1 − Σ_i k(i − u(o)))          k(t) = max(1 − |t.x|, 0)·max(1 − |t.y|, 0)
-// over the pixels i inside x; u(o), in pixels, is what warp_draw.wgsl draws. BACKWARD is the transpose of the part linear
-// in x, gathered: dx[i] = Σ_o k(i − u(o))·dy[o].
+// over the pixels i inside x; u(o), in pixels, is what warp_draw.wgsl draws. BACKWARD is the transpose of the part
+// linear in x, gathered: dx[i] = Σ_o k(i − u(o))·dy[o].
 //
 // Positions are integers in units of 2⁻¹⁴ pixels: the same on every device and in both directions. They do not overflow
 // while sides are ≤ 65535, scales ≥ ½ and jitters ≤ 1024.

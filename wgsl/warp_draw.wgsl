@@ -1,14 +1,15 @@
 // For each image of a batch the affine map from the pixels of a warped image to those of the image that it is made of,
-// drawn anew in every step: the chain "shift by e, scale by s, rotate by θ, shift by d" about the centre. In half pixels
-// from either centre, o in the warped image and u in the other,
+// drawn anew in every step: the chain "shift by e, scale by s, rotate by θ, shift by d" about the centre. In half
+// pixels from either centre, o in the warped image and u in the other,
 //     u = A·(o + d) + e          A = 1/s · (cos θ, −sin θ; sin θ, cos θ)
 // d and e: integers, uniform in [−jitter, jitter] in steps of 2. s, θ: uniform from lists.
 //
 // All of it is integers, so that every device samples at the same places: A in units of 2⁻¹³, A·d + e in units of 2⁻¹⁴
 // pixels.
 //
-// Bindings: step, one word; placements: [n·8] words, i32 in two's complement: A row by row, the translation (x, y), 0, 0.
-// `lists`: first the 1/s in units of 2⁻¹⁴; then for each θ cos θ and sin θ in units of 2⁻¹⁴, its low and its high 16 bits.
+// Bindings: step, one word; placements: [n·8] words, i32 in two's complement: A row by row, the translation (x, y), 0,
+// 0. `lists`: first the 1/s in units of 2⁻¹⁴; then for each θ cos θ and sin θ in units of 2⁻¹⁴, its low and its high 16
+//    bits.
 // The draws are indices 1 and 2 (shared/random.wgsl); image n·own draws them: own = 0 is one draw for all images.
 // One invocation per image.
 #import pixgrad::random::{random, uniform_below}

@@ -2,8 +2,8 @@
 //     y[n, pixel, c] (+)= weights[first + pixel]·x[n, pixel, c]
 // It is its own adjoint: the backward pass is the same with gradients for x and y. ACCUMULATE adds to y.
 //
-// Bindings: x; weights, reals, first + h·w of them or more, the same for every image of the batch; y, of the shape of x.
-// One invocation per vec4. Grid: shared/flat.wgsl.
+// Bindings: x; weights, reals, first + h·w of them or more, the same for every image of the batch; y, of the shape of
+// x. One invocation per vec4. Grid: shared/flat.wgsl.
 #import pixgrad::tensor::View
 #import pixgrad::flat::{group_index, place}
 

@@ -1,4 +1,5 @@
-//! A folder painted in the same styles: as each picture by itself, going on where it was stopped, shared among machines.
+//! A folder painted in the same styles: as each picture by itself, going on where it was stopped, shared among
+//! machines.
 
 use super::*;
 

@@ -1,4 +1,5 @@
-//! `bench`, `bench compare`, `plan` and `--dry-run`: what they report is complete, consistent and checked. No test looks at how long anything took.
+//! `bench`, `bench compare`, `plan` and `--dry-run`: what they report is complete, consistent and checked. No test
+//! looks at how long anything took.
 
 use std::fs;
 

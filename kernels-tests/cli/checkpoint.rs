@@ -1,4 +1,5 @@
-//! Checkpoints: a run that was ended anywhere goes on as if nothing had happened; what cannot be gone on from is refused.
+//! Checkpoints: a run that was ended anywhere goes on as if nothing had happened; what cannot be gone on from is
+//! refused.
 
 #[cfg(unix)]
 use std::process::Output;

@@ -1,4 +1,5 @@
-//! The command line tool as a user meets it: files, reports, messages, exit codes. On the `cpu` device, on small pictures.
+//! The command line tool as a user meets it: files, reports, messages, exit codes. On the `cpu` device, on small
+//! pictures.
 
 mod attack;
 mod batch;

@@ -18,7 +18,7 @@ use pixgrad::engine::kernels::View;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-/// ‖a − b‖/‖b‖ allowed for one kernel in f32 (design, section 7).
+/// ‖a − b‖/‖b‖ allowed for one kernel in f32.
 pub const TOLERANCE: f64 = 1e-5;
 
 /// The project's folder: where it is now, if the variable that cargo sets says so, else where the tests were built.

@@ -15,7 +15,8 @@ use pixgrad::{Error, Image, Network, Precision, Recipe};
 
 use crate::common::{GPU, distance, random, uniform};
 
-/// An architecture cut at some convolution, with layers of different strides, and an image whose height no stride divides.
+/// An architecture cut at some convolution, with layers of different strides, and an image whose height no stride
+/// divides.
 struct Case {
     architecture: Architecture,
     convs: usize,
@@ -181,8 +182,8 @@ fn evaluate(
     Ok((losses, values[..gradient.view.len()].to_vec()))
 }
 
-/// In f64 the two differ by the order of sums, and by the f32 in which kernels take their factors; in f32 by no more than
-/// either does from f64.
+/// In f64 the two differ by the order of sums, and by the f32 in which kernels take their factors; in f32 by no more
+/// than either does from f64.
 #[test]
 fn bands_change_nothing() {
     for case in CASES {
@@ -440,8 +441,8 @@ fn limited(memory: Option<u64>) -> Device {
     Device::new(&options).expect("the processor")
 }
 
-/// With less memory than it needs whole, a picture is painted in bands: the very picture, within the limit, and what the
-/// plan says is what is taken.
+/// With less memory than it needs whole, a picture is painted in bands: the very picture, within the limit, and what
+/// the plan says is what is taken.
 #[test]
 fn a_limit_on_memory_is_kept() {
     for loss in ["gram", "bn", "mmd-linear", "wasserstein"] {
@@ -470,7 +471,8 @@ fn a_limit_is_kept_with(loss: &str) {
             .min_size(226)
             .iterations(2);
         if loss != "gram" {
-            // They keep less of the default layers, the deepest of which sees half of this picture: nothing to be saved.
+            // They keep less of the default layers, the deepest of which sees half of this picture: nothing to be
+            // saved.
             let layers = ["relu_conv1", "fire2/concat", "fire3/concat"];
             let styles = recipe.terms.iter_mut();
             for style in styles.filter_map(|term| term.kind.style_mut()) {

@@ -154,8 +154,8 @@ fn least(values: &[f64]) -> f64 {
     values.iter().copied().fold(f64::INFINITY, f64::min)
 }
 
-/// Deeper in the network ReLUs that switch make of rounding errors another path, as low but not the same: at relu3_1 the
-/// values agree to 1 % for some 10 evaluations, and after 40 to 10 %.
+/// Deeper in the network ReLUs that switch make of rounding errors another path, as low but not the same: at relu3_1
+/// the values agree to 1 % for some 10 evaluations, and after 40 to 10 %.
 #[test]
 fn a_feature_inversion_as_in_f64() {
     const EVALUATIONS: usize = 40;
@@ -197,8 +197,9 @@ fn a_feature_inversion_as_in_f64() {
 
 /// A small painting: content, and the Gram matrices of three layers, from the photograph and from gray.
 ///
-/// How far ahead L-BFGS is depends on the objective. With deeper layers, whose gradients jump more often, it took 0.5 to 0.8
-/// of Adam's evaluations; and where content outweighs style, and the start is the photograph, Adam was not behind.
+/// How far ahead L-BFGS is depends on the objective. With deeper layers, whose gradients jump more often, it took 0.5
+/// to 0.8 of Adam's evaluations; and where content outweighs style, and the start is the photograph, Adam was not
+/// behind.
 #[test]
 fn style_transfer_in_half_of_adams_evaluations() {
     let view = View::new(1, 64, 64, 3);

@@ -79,8 +79,8 @@ fn the_image_is_a_layer_too() {
     }
 }
 
-/// VGG-19 up to relu5_1 with the layers of Gatys et al.: activations, gradients, weights, targets, image and optimizer. What is
-/// only pooled is nowhere in memory.
+/// VGG-19 up to relu5_1 with the layers of Gatys et al.: activations, gradients, weights, targets, image and optimizer.
+/// What is only pooled is nowhere in memory.
 #[test]
 fn vgg19_needs_little_memory() {
     let graph = pixgrad::engine::net::Network::random(Architecture::Vgg19, 10, 13, 1);

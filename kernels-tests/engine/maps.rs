@@ -505,8 +505,8 @@ impl Plotted {
     }
 }
 
-/// Fourier, colour, jitter and warp around a network: the gradient with respect to the spectrum is the derivative of the
-/// objective, and the GPU and `cpu` have the same.
+/// Fourier, colour, jitter and warp around a network: the gradient with respect to the spectrum is the derivative of
+/// the objective, and the GPU and `cpu` have the same.
 #[test]
 fn a_plan_goes_through_its_maps() {
     let mut oracle = Plotted::new(&Device::oracle(), 2);

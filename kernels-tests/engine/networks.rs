@@ -14,7 +14,7 @@ use pixgrad::engine::schedule::{Executor, Loaded};
 use crate::common::{GPU, distance, random, root, uniform};
 use crate::plain;
 
-/// ‖a − b‖/‖b‖ allowed for a whole network's gradient in f32 (design, section 7).
+/// ‖a − b‖/‖b‖ allowed for a whole network's gradient in f32.
 const TOLERANCE: f64 = 1e-4;
 
 /// An architecture with the layers that an objective reads: content at one, Gram at the others, and the image's size.

@@ -1,9 +1,9 @@
 //! Whole networks whose layers are stored in 16 bits, against the same in 32.
 //!
-//! A gradient through ReLUs and max pools jumps wherever a unit changes its sign, or a window its maximum. Rounding by ε makes a
-//! part of about ε of them do so in every one of L layers, and the gradient moves by about √(L·ε), however exact the sums
-//! are. One unit that switches may count more than all else in a single gradient, so that several starts are looked at, and
-//! their median. What it means is told by a change that nobody minds: a picture's rounding to 8 bits
+//! A gradient through ReLUs and max pools jumps wherever a unit changes its sign, or a window its maximum. Rounding by
+//! ε makes a part of about ε of them do so in every one of L layers, and the gradient moves by about √(L·ε), however
+//! exact the sums are. One unit that switches may count more than all else in a single gradient, so that several starts
+//! are looked at, and their median. What it means is told by a change that nobody minds: a picture's rounding to 8 bits
 //! moves the gradient of the same network in f32 two to twenty times as far.
 
 use std::ops::ControlFlow;
@@ -40,8 +40,8 @@ const PICTURES: [&str; 5] = [
     "gravel.png",
 ];
 
-/// What the methods do, from a picture and from noise, both number `start`: style and content, what a layer answers, and a class,
-/// where there are classes.
+/// What the methods do, from a picture and from noise, both number `start`: style and content, what a layer answers,
+/// and a class, where there are classes.
 fn methods(network: &Network, size: u32, start: usize) -> Vec<(&'static str, Recipe)> {
     let picture = sample(PICTURES[start])
         .resize(size, size * 2 / 3, Filter::Bicubic)
@@ -107,8 +107,8 @@ fn rounded(recipe: &Recipe) -> Recipe {
     recipe.clone().init(Init::Picture(image.into()))
 }
 
-/// From no start is the gradient in 16 bits farther from that in 32 than 2·10⁻³, a fifth of what was asked for, nor than a tenth of how far the
-/// rounded picture's is; the objective has three digits of its own.
+/// From no start is the gradient in 16 bits farther from that in 32 than 2·10⁻³, a fifth of what was asked for, nor
+/// than a tenth of how far the rounded picture's is; the objective has three digits of its own.
 fn check(network: &Network, starts: &[usize], size: u32) {
     let per_start: Vec<_> = starts.iter().map(|s| methods(network, size, *s)).collect();
     for (method, (name, _)) in per_start[0].iter().enumerate() {
@@ -261,7 +261,8 @@ fn what_is_kept_is_packed() {
     );
 }
 
-/// `bench` holds every call against the `cpu` device, also where a call writes a part of a value, and no number is in the rest.
+/// `bench` holds every call against the `cpu` device, also where a call writes a part of a value, and no number is in
+/// the rest.
 #[test]
 fn what_others_left_does_not_count() {
     let network = Network::load(&GPU, "squeezenet1_1").expect("embedded");

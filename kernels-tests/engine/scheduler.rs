@@ -330,8 +330,8 @@ fn every_start_runs_and_seeds_repeat() {
     }
 }
 
-/// The losses with most kernels of their own, through the shaders: a tiny picture comes nearer to its style, and as near as on the
-/// processor.
+/// The losses with most kernels of their own, through the shaders: a tiny picture comes nearer to its style, and as
+/// near as on the processor.
 #[test]
 fn wasserstein_and_gaussian_styles_on_every_device() {
     for loss in ["wasserstein", "mmd-gaussian"] {

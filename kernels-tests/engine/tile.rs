@@ -170,8 +170,9 @@ fn sample(name: &str, side: u32) -> Image {
         .clamp()
 }
 
-/// Mean difference of pixels across the seam of a picture that is repeated, over that of neighbours within which stand at the
-/// same place in the deepest layer's grid of 16 pixels: other places have other differences, whatever the padding.
+/// Mean difference of pixels across the seam of a picture that is repeated, over that of neighbours within which stand
+/// at the same place in the deepest layer's grid of 16 pixels: other places have other differences, whatever the
+/// padding.
 fn seam(image: &Image) -> f64 {
     let (w, h) = image.size();
     let step = |x: u32, y: u32, x2: u32, y2: u32| -> f64 {
@@ -211,7 +212,8 @@ fn a_tileable_texture_has_no_seam() {
     );
 }
 
-/// Total variation with an exponent and a Laplacian pyramid see a tile: moved around by pixels of all levels it is painted likewise.
+/// Total variation with an exponent and a Laplacian pyramid see a tile: moved around by pixels of all levels it is
+/// painted likewise.
 #[test]
 fn a_tile_moved_around_is_smoothed_likewise() {
     let (w, h) = (48, 32);

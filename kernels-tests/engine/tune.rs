@@ -1,5 +1,5 @@
-//! Tuned kernels: the choice is the fastest of what was timed, it is kept and taken up again, it changes no result, and a
-//! file that is not of this device is left aside with a warning.
+//! Tuned kernels: the choice is the fastest of what was timed, it is kept and taken up again, it changes no result, and
+//! a file that is not of this device is left aside with a warning.
 
 use std::fs;
 use std::path::Path;

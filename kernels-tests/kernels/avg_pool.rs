@@ -1,5 +1,5 @@
-//! avg_pool, adaptive_avg_pool, avg_pool_backward: the twins against plain loops, the backward passes as adjoints, the shaders against
-//! the twins.
+//! avg_pool, adaptive_avg_pool, avg_pool_backward: the twins against plain loops, the backward passes as adjoints, the
+//! shaders against the twins.
 
 use pixgrad::engine::device::{Device, Kernel};
 use pixgrad::engine::kernels::{

@@ -1,4 +1,5 @@
-//! conv, conv1x1, conv3x3, conv3x3_tile, conv3x3_winograd, conv3x3_winograd4, conv_naive: the twin against plain loops, the shaders against the twin.
+//! conv, conv1x1, conv3x3, conv3x3_tile, conv3x3_winograd, conv3x3_winograd4, conv_naive: the twin against plain loops,
+//! the shaders against the twin.
 
 use pixgrad::engine::device::Device;
 use pixgrad::engine::kernels::conv::{arrange_weights, arrange_weights_backward};

@@ -1,5 +1,5 @@
-//! conv3x3_coop: the twin is the convolution's; the shader against it where the adapter has cooperative matrices, and what becomes of
-//! it where not.
+//! conv3x3_coop: the twin is the convolution's; the shader against it where the adapter has cooperative matrices, and
+//! what becomes of it where not.
 
 use pixgrad::engine::device::{Kernel, Kind, SPLIT, SPLIT_WEIGHTS, Stored};
 use pixgrad::engine::kernels::conv::{arrange_weights, arrange_weights_backward};
@@ -135,7 +135,8 @@ fn forward() {
     }
 }
 
-/// Weights of which f16 has few digits or none, and pixels of one sign: sums that a matrix rounds towards zero are farthest off.
+/// Weights of which f16 has few digits or none, and pixels of one sign: sums that a matrix rounds towards zero are
+/// farthest off.
 #[test]
 fn small_weights_and_one_sign() {
     for way in ways(LAYER) {

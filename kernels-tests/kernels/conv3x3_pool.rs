@@ -1,5 +1,5 @@
-//! conv3x3_pool and conv3x3 under UNPOOL, conv3x3_tile and conv3x3_winograd too: the twins against the kernels that they are
-//! made of, the shaders against the twins.
+//! conv3x3_pool and conv3x3 under UNPOOL, conv3x3_tile and conv3x3_winograd too: the twins against the kernels that
+//! they are made of, the shaders against the twins.
 
 use pixgrad::engine::device::Device;
 use pixgrad::engine::kernels::conv::{arrange_weights, arrange_weights_backward};
@@ -153,8 +153,8 @@ fn slices() {
     );
 }
 
-/// One channel, the identity as weights: a window with two equal maxima, one with a negative one, one with none positive,
-/// and a last row and column that are in no window.
+/// One channel, the identity as weights: a window with two equal maxima, one with a negative one, one with none
+/// positive, and a last row and column that are in no window.
 #[test]
 fn a_case_by_hand() {
     #[rustfmt::skip]

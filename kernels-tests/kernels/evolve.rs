@@ -300,8 +300,8 @@ fn winners_replace_elites() {
     }
 }
 
-/// Generations on every device, judged by the images' own means: each niche's score never falls and grows much, and it is
-/// the score of the elite that is kept.
+/// Generations on every device, judged by the images' own means: each niche's score never falls and grows much, and it
+/// is the score of the elite that is kept.
 #[test]
 fn generations_improve_every_niche() {
     let view = View::new(24, 6, 5, 3);

@@ -16,8 +16,8 @@ fn by_hand() {
         pairs: 1,
         range: [0.0, 1.0],
     };
-    // s = (0.5, 0, 0, 0); y = (2, 0, 1, −4) but for the second element, 0 before and after; q = (3, 0, 1, 0): the second
-    // is held at 0 and the fourth at 1.
+    // s = (0.5, 0, 0, 0); y = (2, 0, 1, −4) but for the second element, 0 before and after; q = (3, 0, 1, 0): the
+    // second is held at 0 and the fourth at 1.
     let x = vec![0.5, 0.0, 0.5, 1.0];
     let g = vec![3.0, 7.0, 1.0, -4.0];
     let base = vec![0.0, 0.0, 0.5, 1.0];

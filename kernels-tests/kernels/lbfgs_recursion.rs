@@ -266,8 +266,8 @@ fn every_decision() {
     }
 }
 
-/// Steps over a convex quadratic, two images at a time, until the ring has gone round: each direction is that of the plain
-/// two loops over the vectors.
+/// Steps over a convex quadratic, two images at a time, until the ring has gone round: each direction is that of the
+/// plain two loops over the vectors.
 #[test]
 fn the_direction_is_that_of_the_two_loops() {
     const LEN: usize = 24;

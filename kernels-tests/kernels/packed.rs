@@ -1,5 +1,5 @@
-//! Kernels on buffers that hold reals in 16 bits: each on the GPU and on `cpu` against f64, all of them with what they read and
-//! write stored alike.
+//! Kernels on buffers that hold reals in 16 bits: each on the GPU and on `cpu` against f64, all of them with what they
+//! read and write stored alike.
 
 use pixgrad::engine::device::{
     Buffer, Device, Kernel, Kind, Operation, Stored, pack, pack_rectified, unpack, unpack_rectified,
@@ -14,7 +14,8 @@ use rand_chacha::ChaCha8Rng;
 
 use crate::common::{GPU, Output, mask, random, same, tensor, uniform};
 
-/// What differs between devices is which of two neighbours a number is rounded to, and how large a rest is dropped of 13 bits.
+/// What differs between devices is which of two neighbours a number is rounded to, and how large a rest is dropped of
+/// 13 bits.
 const TOLERANCE: f64 = 1e-4;
 
 /// One binding: how it is stored, and what is in it before.

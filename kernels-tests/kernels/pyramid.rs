@@ -52,8 +52,8 @@ fn before(size: usize) -> usize {
     ((windows - 1) * 2 + 5).saturating_sub(size) / 2
 }
 
-/// Calls `visit(fine index, coarse index, weight)` for each of the 25 taps of one channel of h×w that lies inside; all do in a
-/// tile.
+/// Calls `visit(fine index, coarse index, weight)` for each of the 25 taps of one channel of h×w that lies inside; all
+/// do in a tile.
 fn for_each_tap(h: usize, w: usize, wrap: bool, mut visit: impl FnMut(usize, usize, f64)) {
     let columns = w.div_ceil(2);
     for row in 0..h.div_ceil(2) {
@@ -103,7 +103,8 @@ fn up(coarse: &[f64], h: usize, w: usize, wrap: bool) -> Vec<f64> {
 
 #[test]
 fn by_hand() {
-    // A row of four: one zero before, two after. Windows 0 1 2 3 4 and 2 3 4 0 0; of the rows only the middle tap, 6/16.
+    // A row of four: one zero before, two after. Windows 0 1 2 3 4 and 2 3 4 0 0; of the rows only the middle tap,
+    // 6/16.
     let fine = View::new(1, 1, 4, 1);
     let coarse = PyramidDown::coarse(fine);
     assert_eq!((coarse.h, coarse.w), (1, 2));

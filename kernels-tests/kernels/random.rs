@@ -89,8 +89,8 @@ fn noise_is_the_same_number_on_every_device() {
     assert!((mean - 0.125).abs() < 0.01, "{mean}");
 }
 
-/// Mean and variance of each word as of a uniform number, and no correlation between words, or between neighbours in any
-/// of the four arguments. Bounds are five standard deviations of 10⁴ draws.
+/// Mean and variance of each word as of a uniform number, and no correlation between words, or between neighbours in
+/// any of the four arguments. Bounds are five standard deviations of 10⁴ draws.
 #[test]
 fn draws_are_uniform_and_independent() {
     let count = 10_000;

@@ -72,8 +72,8 @@ fn value_and_gradient() {
     }
 }
 
-/// Through a mask of 2, 1, 0, 0, 0 and so on, whose mean square is 1, the statistics are those of an image in which pixels stand
-/// four times, once and not at all.
+/// Through a mask of 2, 1, 0, 0, 0 and so on, whose mean square is 1, the statistics are those of an image in which
+/// pixels stand four times, once and not at all.
 #[test]
 fn through_a_mask() {
     let x = View::new(2, 4, 5, 6);

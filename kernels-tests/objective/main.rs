@@ -1,5 +1,5 @@
-//! Every term of the objective, with the kernels that only it uses: its value against the definition, its gradient against
-//! central differences, the devices against the f64 reference.
+//! Every term of the objective, with the kernels that only it uses: its value against the definition, its gradient
+//! against central differences, the devices against the f64 reference.
 
 #[path = "../common/mod.rs"]
 mod common;

@@ -81,7 +81,8 @@ fn of(selections: &[Selection], image: usize) -> &Selection {
 
 #[test]
 fn by_hand() {
-    // Two images of one row of two pixels of two channels; the second channel of the first, the last pixel of the other.
+    // Two images of one row of two pixels of two channels; the second channel of the first, the last pixel of the
+    // other.
     let x = View::new(2, 1, 2, 2);
     let values = to_quads(x, &[1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0]);
     let chosen = [1, 2, 0, 1, 0, 2, 0, 2, 0, 1, 1, 2].to_vec();

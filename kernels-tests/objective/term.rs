@@ -242,8 +242,8 @@ impl Case<'_> {
         }
     }
 
-    /// In bands of one row, of half of the others and of the rest value and gradient are the same, where the term can be
-    /// computed so.
+    /// In bands of one row, of half of the others and of the rest value and gradient are the same, where the term can
+    /// be computed so.
     fn check_bands(&self, x: &[f64], values: &[f64], slopes: &[f64]) {
         if (self.make)(&Device::oracle()).needs_whole_layer().is_some() || self.x.h < 2 {
             return;

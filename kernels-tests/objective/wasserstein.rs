@@ -1,5 +1,5 @@
-//! The term `wasserstein`: value and gradient against eigen-decompositions, where matrices are well conditioned and where they
-//! are not: more channels than pixels.
+//! The term `wasserstein`: value and gradient against eigen-decompositions, where matrices are well conditioned and
+//! where they are not: more channels than pixels.
 
 use pixgrad::engine::device::{Device, Recording};
 use pixgrad::engine::kernels::{Ridge, Tensor, TraceDistance, TraceSlope, View, from_quads};
@@ -283,9 +283,9 @@ fn through_a_guide() {
     .check();
 }
 
-/// More channels than pixels, on a GPU and the processor in f32: covariances whose eigenvalues f32 cannot tell from 0. Value to
-/// 1 % of that at all-zero activations, gradient to 5 %: what 12 steps reach (they are too few for the smallest eigenvalues on
-/// purpose), and what f32 allows.
+/// More channels than pixels, on a GPU and the processor in f32: covariances whose eigenvalues f32 cannot tell from 0.
+/// Value to 1 % of that at all-zero activations, gradient to 5 %: what 12 steps reach (they are too few for the
+/// smallest eigenvalues on purpose), and what f32 allows.
 #[test]
 fn more_channels_than_pixels() {
     for (c, h, w) in [(96, 6, 7)] {

@@ -13,13 +13,13 @@ use crate::schedule::is_allowed;
 /// The rates that everything else is a percentage of.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Ceilings {
-    /// 10⁹ f32 operations per second, a multiply-add being two: by chains of them in registers; on the `cpu` device by a
-    /// product of matrices, the fastest thing that it does.
+    /// 10⁹ f32 operations per second, a multiply-add being two: by chains of them in registers; on the `cpu` device by
+    /// a product of matrices, the fastest thing that it does.
     pub fp32_gflops: f64,
     /// The same in f16, where the adapter has it.
     pub fp16_gflops: Option<f64>,
-    /// The same by cooperative matrices with factors in f16 and sums in f32, where the adapter has them and they are right; the best
-    /// of their sizes.
+    /// The same by cooperative matrices with factors in f16 and sums in f32, where the adapter has them and they are
+    /// right; the best of their sizes.
     #[serde(default)]
     pub coop_gflops: Option<f64>,
     /// 10⁹ bytes per second, read and written, of a copy of large buffers.

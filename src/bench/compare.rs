@@ -11,8 +11,8 @@ pub struct Figure {
     pub values: Vec<Option<f64>>,
 }
 
-/// The figures that reports have in common, as far as each has them: ceilings, then iterations, then the kernels of the same
-/// calls at the same size.
+/// The figures that reports have in common, as far as each has them: ceilings, then iterations, then the kernels of the
+/// same calls at the same size.
 #[must_use]
 pub fn compare(reports: &[Report]) -> Vec<Figure> {
     let mut figures: Vec<Figure> = Vec::new();

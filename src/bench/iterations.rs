@@ -15,8 +15,9 @@ use crate::run::Run;
 /// Iterations before the first that counts: caches are filled and the lengths of submissions found.
 const WARM_UP: usize = 2;
 
-/// How far a gradient may be from that of the reference. The kernels agree far better; but a unit whose sum is 0 but for its
-/// rounding passes its gradient on one device and not on the other, and each such unit of the 10⁶ or so is a few thousandths.
+/// How far a gradient may be from that of the reference. The kernels agree far better; but a unit whose sum is 0 but
+/// for its rounding passes its gradient on one device and not on the other, and each such unit of the 10⁶ or so is a
+/// few thousandths.
 const TOLERANCE: f64 = 3e-2;
 /// How far the objective may be from that of the reference: no unit near 0 counts there.
 const LOSS_TOLERANCE: f64 = 1e-4;
@@ -52,8 +53,8 @@ pub struct IterationReport {
     pub submissions: f64,
     /// Of the measured iterations' command buffers those that ran longer than 100 ms.
     pub long_submissions: u64,
-    /// Microseconds that the processor takes to record an iteration's commands: what the engine does, and what `wgpu` makes
-    /// of it. 0 on the `cpu` device.
+    /// Microseconds that the processor takes to record an iteration's commands: what the engine does, and what `wgpu`
+    /// makes of it. 0 on the `cpu` device.
     pub host_us: f64,
     /// ‖g − g'‖/‖g'‖ of the gradient at 64 px, g' being the reference's.
     pub deviation: f64,

@@ -12,7 +12,8 @@ use crate::device::{Shader, Work};
 use crate::plan::Precision;
 use crate::schedule::Deviation;
 
-/// How far the numbers of a call may be from the same call's on the reference: each of the two may be 10⁻⁵ from the exact ones.
+/// How far the numbers of a call may be from the same call's on the reference: each of the two may be 10⁻⁵ from the
+/// exact ones.
 const TOLERANCE: f64 = 2e-5;
 /// The same where they are stored in 16 bits: of two neighbours one device takes this and the other that.
 const PACKED_TOLERANCE: f64 = 1e-4;

@@ -1,7 +1,7 @@
 //! Measures a device: what it can do at most, what the kernels of two networks make of that, and whole iterations.
 //!
-//! Every figure is of a result that was checked in the same run. Times are the GPU's own where it has a clock; on the `cpu`
-//! device and on software adapters they are the wall's, and say nothing of any GPU.
+//! Every figure is of a result that was checked in the same run. Times are the GPU's own where it has a clock; on the
+//! `cpu` device and on software adapters they are the wall's, and say nothing of any GPU.
 
 mod ceilings;
 mod compare;

@@ -89,8 +89,8 @@ struct Report<'a> {
     stopped: bool,
 }
 
-/// The files of a folder, but hidden ones and folders, in the order of their names, and where each goes. Where names differ
-/// in their extensions only, these stay in the outputs' names.
+/// The files of a folder, but hidden ones and folders, in the order of their names, and where each goes. Where names
+/// differ in their extensions only, these stay in the outputs' names.
 fn jobs(folder: &Path, output: &Path) -> anyhow::Result<Vec<Job>> {
     let unreadable = || format!("the folder '{}' cannot be read", folder.display());
     let mut files = Vec::new();

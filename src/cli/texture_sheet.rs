@@ -40,7 +40,8 @@ struct Report<'a> {
     stopped: bool,
 }
 
-/// The sample, then a texture of layer 1, of layers 1 and 2, and so on up to all of `layers`, or of the network's usual ones.
+/// The sample, then a texture of layer 1, of layers 1 and 2, and so on up to all of `layers`, or of the network's usual
+/// ones.
 pub fn run(
     mut recipe: Recipe,
     sample: &PathBuf,

@@ -1,4 +1,5 @@
-//! The network run on pictures: its activations, whole or in bands of rows, and what is gathered from them on the device.
+//! The network run on pictures: its activations, whole or in bands of rows, and what is gathered from them on the
+//! device.
 
 use std::collections::HashMap;
 
@@ -211,8 +212,8 @@ pub(crate) fn record_kept(
     kept
 }
 
-/// Runs an image through the network, in as few bands as fit the device: `visit` sees each band's rows of each of `nodes`, and
-/// makes and fills what is kept of the layer.
+/// Runs an image through the network, in as few bands as fit the device: `visit` sees each band's rows of each of
+/// `nodes`, and makes and fills what is kept of the layer.
 pub(crate) fn visited<K: Clone>(
     network: &Network,
     image: &Image,

@@ -1,5 +1,5 @@
-//! Masks of terms and of their targets: read, checked, and brought to the layers (Gatys et al. 2017, "Controlling Perceptual
-//! Factors in Neural Style Transfer", section 4.1).
+//! Masks of terms and of their targets: read, checked, and brought to the layers (Gatys et al. 2017, "Controlling
+//! Perceptual Factors in Neural Style Transfer", section 4.1).
 
 use std::sync::Arc;
 
@@ -49,8 +49,8 @@ fn target_masks(term: &TermSpec) -> &[Picture] {
         .map_or(&[], |(style, _)| &style.target_mask)
 }
 
-/// Whether all masks have the shapes of what they are laid over: `size` is that of the image or of the picture that gives it
-/// its shape, `targets` are those of a term's targets.
+/// Whether all masks have the shapes of what they are laid over: `size` is that of the image or of the picture that
+/// gives it its shape, `targets` are those of a term's targets.
 pub(crate) fn check(
     recipe: &Recipe,
     masks: &[Masks],
@@ -94,7 +94,8 @@ fn same_shape(a: (u32, u32), b: (u32, u32)) -> bool {
     across.abs_diff(down) <= u64::from(longest)
 }
 
-/// A mask at the positions of a layer, `[h][w]`: the guidance channel of Gatys et al. 2017, scaled so that its mean square is 1.
+/// A mask at the positions of a layer, `[h][w]`: the guidance channel of Gatys et al. 2017, scaled so that its mean
+/// square is 1.
 ///
 /// `size` is that of the picture that the network sees.
 pub(crate) fn layer_mask(

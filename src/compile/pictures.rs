@@ -81,7 +81,8 @@ impl Pictures {
         Ok(())
     }
 
-    /// The same with every target that is compared position by position brought to `size`; the others are the very same.
+    /// The same with every target that is compared position by position brought to `size`; the others are the very
+    /// same.
     pub fn at(&self, recipe: &Recipe, size: (u32, u32)) -> Result<Self, Error> {
         let mut targets = self.targets.clone();
         for (term, targets) in recipe.terms.iter().zip(&mut targets) {

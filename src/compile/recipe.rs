@@ -197,8 +197,8 @@ impl CompiledRecipe {
         scales.filter_map(|scale| Some((scale.report, &scale.planned.as_ref()?.iteration.program)))
     }
 
-    /// Plans every scale, in as few bands as fit the device; where the largest does not fit in any, the error tells the largest
-    /// size that does.
+    /// Plans every scale, in as few bands as fit the device; where the largest does not fit in any, the error tells the
+    /// largest size that does.
     pub fn plan(&mut self) -> Result<(), Error> {
         self.plan_scales(|compiled, number, size, beside| {
             let fit = |size: (u32, u32), beside: u64| {
@@ -222,7 +222,8 @@ impl CompiledRecipe {
         })
     }
 
-    /// `plan` makes the scale of a number and a size, beside which so many bytes stand while the scale before hands over to it.
+    /// `plan` makes the scale of a number and a size, beside which so many bytes stand while the scale before hands
+    /// over to it.
     fn plan_scales(
         &mut self,
         plan: impl Fn(&Self, usize, (u32, u32), u64) -> Result<(u32, Planned), Error>,
@@ -454,8 +455,8 @@ fn tiled(size: (u32, u32), tile: u32) -> (u32, u32) {
     (whole(size.0), whole(size.1))
 }
 
-/// What the sides of the image are multiples of: the deepest layer's stride where it is a tile, so that the layers' positions
-/// meet across its edges; else 1.
+/// What the sides of the image are multiples of: the deepest layer's stride where it is a tile, so that the layers'
+/// positions meet across its edges; else 1.
 fn tile(recipe: &Recipe, layers: &[Layers], network: &Network) -> u32 {
     if !recipe.is_tile() {
         return 1;
@@ -492,8 +493,8 @@ pub(crate) fn survivors(handles: &Handles) -> Vec<ValueId> {
         .collect()
 }
 
-/// Bytes that stand beside the program of an image of the shape `next` while it takes over from `iteration`: what survives of
-/// it, its result, and one pass of the resampling.
+/// Bytes that stand beside the program of an image of the shape `next` while it takes over from `iteration`: what
+/// survives of it, its result, and one pass of the resampling.
 fn bytes_beside(iteration: &Iteration, next: View) -> u64 {
     let values = survivors(&iteration.handles).into_iter();
     let lens = values.map(|id| iteration.program.recording.value(id).len);

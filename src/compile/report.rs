@@ -15,8 +15,8 @@ pub struct ScaleReport {
     pub iterations: u64,
     /// In how many bands of rows the network sees the image.
     pub bands: u32,
-    /// The most bytes on the device at one time: the plan and the result read from it, or what it takes over from the scale
-    /// before.
+    /// The most bytes on the device at one time: the plan and the result read from it, or what it takes over from the
+    /// scale before.
     pub peak_bytes: u64,
     /// Memory and work of its plan.
     #[serde(flatten)]

@@ -33,8 +33,8 @@ impl MemoryPool {
     }
 }
 
-/// Statistics of style pictures that other runs have the same of, on the device. The pictures must stay in memory as long as
-/// this.
+/// Statistics of style pictures that other runs have the same of, on the device. The pictures must stay in memory as
+/// long as this.
 #[derive(Debug, Default)]
 pub(crate) struct TargetCache(Mutex<HashMap<Key, Arc<Vec<StyleStatistic>>>>);
 

@@ -138,8 +138,8 @@ pub(crate) fn normal(
     })
 }
 
-/// Half the mean squared distance of two feature vectors of a mixture, the sum of the channels' variances: σ² of a gaussian
-/// kernel.
+/// Half the mean squared distance of two feature vectors of a mixture, the sum of the channels' variances: σ² of a
+/// gaussian kernel.
 pub(crate) fn variance(
     device: &Device,
     channels: u32,

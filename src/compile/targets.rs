@@ -1,5 +1,5 @@
-//! What the terms compare with. A scale is planned with places for it; before it runs, the target pictures go through the
-//! network and fill them. Nothing of that leaves the device but a few numbers.
+//! What the terms compare with. A scale is planned with places for it; before it runs, the target pictures go through
+//! the network and fill them. Nothing of that leaves the device but a few numbers.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -107,8 +107,8 @@ struct KernelValues {
 }
 
 impl StyleTarget {
-    /// A place for what a style compares a layer of `channels` channels with; `positions` are those of the layer for each target
-    /// picture that has a share.
+    /// A place for what a style compares a layer of `channels` channels with; `positions` are those of the layer for
+    /// each target picture that has a share.
     fn plan(kind: StyleKind, channels: u32, positions: &[(u32, f64)]) -> Self {
         let padded = channels.next_multiple_of(4) as usize;
         let reals = |len: usize| Given::later(Kind::Real, len);
@@ -188,8 +188,8 @@ pub(crate) struct Scale<'a> {
     pub pictures: &'a Pictures,
     /// Of the optimized image, in pixels.
     pub size: (u32, u32),
-    /// The final size of an image that no size was asked of: its style targets keep their own size, too, and shrink with the
-    /// image on coarser scales. Else a style target has the image's long side.
+    /// The final size of an image that no size was asked of: its style targets keep their own size, too, and shrink
+    /// with the image on coarser scales. Else a style target has the image's long side.
     pub native: Option<(u32, u32)>,
 }
 
@@ -436,7 +436,8 @@ impl Targets {
         &self.0[&(group, index)]
     }
 
-    /// Runs every target picture through the network once and fills all places. What `cache` knows is not computed again.
+    /// Runs every target picture through the network once and fills all places. What `cache` knows is not computed
+    /// again.
     pub fn compute(&self, scale: &Scale<'_>, cache: Option<&TargetCache>) -> Result<(), Error> {
         // Pictures in a content's colours are others for every content.
         let cache = cache.filter(|_| scale.recipe.image.preserve_color == PreserveColor::Off);

@@ -104,9 +104,9 @@ pub(super) const USED_FEATURES: &[(wgpu::Features, &str)] = &[
 /// Cooperative matrices, see [`cooperative_tiles`].
 pub(super) const COOPERATIVE: wgpu::Features = wgpu::Features::EXPERIMENTAL_COOPERATIVE_MATRIX;
 
-/// Sides of the square cooperative matrices of f16 that add up in f32, for subgroups of at most the 64 invocations that the kernels
-/// know (`wgsl/shared/coop.wgsl`). The variable `PIXGRAD_COOP` is another answer: 0 for none, or a side that is used whether or not the
-/// driver says that it has it.
+/// Sides of the square cooperative matrices of f16 that add up in f32, for subgroups of at most the 64 invocations that
+/// the kernels know (`wgsl/shared/coop.wgsl`). The variable `PIXGRAD_COOP` is another answer: 0 for none, or a side
+/// that is used whether or not the driver says that it has it.
 pub(super) fn cooperative_tiles(adapter: &wgpu::Adapter) -> Vec<u32> {
     let needs = COOPERATIVE | wgpu::Features::SHADER_F16 | wgpu::Features::SUBGROUP;
     let info = adapter.get_info();
@@ -249,7 +249,8 @@ pub(super) fn choose(
     let chosen = all.into_iter().find(|(info, adapter)| {
         let fits_backend = backend.is_none_or(|b| info.backend.eq_ignore_ascii_case(b));
         let fits_device = if asked.eq_ignore_ascii_case("auto") {
-            // Our own reference implementations are faster than a software adapter, which is therefore only taken when named.
+            // Our own reference implementations are faster than a software adapter, which is therefore only taken when
+            // named.
             adapter.is_none() || info.kind != DeviceKind::Cpu || backend.is_some()
         } else if let Ok(index) = asked.parse::<usize>() {
             info.index == index

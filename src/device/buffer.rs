@@ -14,8 +14,8 @@ use super::{Arithmetic, DeviceError};
 pub enum Kind {
     /// Floating-point numbers: f32, except f64 on the oracle.
     Real,
-    /// Reals of which some are too large for f16 by the factor that kernels on cooperative matrices put to weights, or not finite: no kernel
-    /// may take these apart into numbers of f16.
+    /// Reals of which some are too large for f16 by the factor that kernels on cooperative matrices put to weights, or
+    /// not finite: no kernel may take these apart into numbers of f16.
     Wide,
     /// Floating-point numbers in f16, read only: weights.
     Half,
@@ -37,7 +37,8 @@ impl Kind {
         }
     }
 
-    /// Bytes of a buffer for `len` elements. WebGPU has no empty bindings, and a binding of vec4s is never shorter than one.
+    /// Bytes of a buffer for `len` elements. WebGPU has no empty bindings, and a binding of vec4s is never shorter than
+    /// one.
     #[must_use]
     pub fn buffer_bytes(self, len: usize) -> u64 {
         self.bytes(len).max(16).next_multiple_of(16)
@@ -130,7 +131,8 @@ impl Buffer {
         }
     }
 
-    /// The same memory, from byte `offset` of it on, for `len` elements of `kind`: what is in it means something else then.
+    /// The same memory, from byte `offset` of it on, for `len` elements of `kind`: what is in it means something else
+    /// then.
     ///
     /// # Panics
     /// When they are more bytes than the memory has, or `offset` is no multiple of [`ALIGNMENT`]: a bug in the caller.

@@ -2,8 +2,8 @@
 
 use xxhash_rust::xxh3::Xxh3;
 
-/// XXH3 of 128 bits over the parts, each behind its length, so that it matters where one ends. It is no protection against
-/// malice.
+/// XXH3 of 128 bits over the parts, each behind its length, so that it matters where one ends. It is no protection
+/// against malice.
 pub fn fingerprint<'a>(parts: impl IntoIterator<Item = &'a [u8]>) -> u128 {
     let mut hash = Xxh3::new();
     for part in parts {

@@ -1,7 +1,8 @@
-//! What a recording knows of before it is there: memory that somebody else owns, and numbers among a kernel's parameters.
+//! What a recording knows of before it is there: memory that somebody else owns, and numbers among a kernel's
+//! parameters.
 //!
-//! A scale is planned once, before its weights are uploaded and its targets computed. So a recording holds a [`Given`] for each,
-//! and a [`Scalar`] where a factor depends on a target. Both are looked up when the program gets its memory.
+//! A scale is planned once, before its weights are uploaded and its targets computed. So a recording holds a [`Given`]
+//! for each, and a [`Scalar`] where a factor depends on a target. Both are looked up when the program gets its memory.
 
 use std::sync::{Arc, OnceLock};
 

@@ -20,8 +20,8 @@ pub struct Gpu {
     queue: wgpu::Queue,
     info: DeviceInfo,
     pub(super) checked: bool,
-    /// Whether parameters are bound as read-only storage instead of as a uniform buffer. Mesa's software Vulkan takes the
-    /// contents of uniform buffers for constants and compiles a kernel anew for each that it meets.
+    /// Whether parameters are bound as read-only storage instead of as a uniform buffer. Mesa's software Vulkan takes
+    /// the contents of uniform buffers for constants and compiles a kernel anew for each that it meets.
     pub(super) params_in_storage: bool,
     /// What the shaders of this adapter are compiled with beside their own definitions.
     pub(super) definitions: &'static [&'static str],
@@ -131,8 +131,8 @@ impl Gpu {
                 ..wgpu::Limits::default()
             },
             experimental_features: if cooperative {
-                // SAFETY: of the experimental features only cooperative matrices are asked for. The kernels that use them
-                // are checked by the same validation as all others, and by a test on the device before they serve.
+                // SAFETY: of the experimental features only cooperative matrices are asked for. The kernels that use
+                // them are checked by the same validation as all others, and by a test on the device before they serve.
                 unsafe { wgpu::ExperimentalFeatures::enabled() }
             } else {
                 wgpu::ExperimentalFeatures::disabled()
@@ -256,8 +256,8 @@ impl Gpu {
         Ok(*self.rate.get_or_init(|| rate))
     }
 
-    /// The cooperative matrices that have passed `test`, which is asked once for each side that the adapter has: whether they work, and
-    /// whether their sums are exact.
+    /// The cooperative matrices that have passed `test`, which is asked once for each side that the adapter has:
+    /// whether they work, and whether their sums are exact.
     ///
     /// # Errors
     /// Those of `test`.

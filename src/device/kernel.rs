@@ -95,7 +95,8 @@ pub trait Kernel: Debug + Send + Sync + 'static {
     fn reduced_alternatives(&self) -> Option<Alternatives> {
         None
     }
-    /// The reference implementation (the *twin* of the WGSL entry point): the same computation over plain slices, in f32 or f64.
+    /// The reference implementation (the *twin* of the WGSL entry point): the same computation over plain slices, in
+    /// f32 or f64.
     fn twin<T: Real>(&self, bindings: Bindings<'_, T>);
 }
 

@@ -1,8 +1,8 @@
 //! Devices: one face over a GPU (`wgpu`) and the processor.
 //!
 //! A [`Device`] owns buffers and runs [`Kernel`]s. On a GPU a kernel is its WGSL file; on the `cpu` device it is
-//! the reference implementation that stands beside it in Rust. A [`Recording`] is a list of kernel calls on values; nothing in it
-//! depends on which device will run it.
+//! the reference implementation that stands beside it in Rust. A [`Recording`] is a list of kernel calls on values;
+//! nothing in it depends on which device will run it.
 
 mod adapters;
 mod buffer;
@@ -149,7 +149,8 @@ impl Device {
     }
 
     /// Bytes of memory that buffers may take, those that exist already included, where that is known: what
-    /// [`DeviceOptions::memory`] allows, and no more than is free on the processor and on software adapters, which share its memory. A GPU's driver tells only by refusing.
+    /// [`DeviceOptions::memory`] allows, and no more than is free on the processor and on software adapters, which
+    /// share its memory. A GPU's driver tells only by refusing.
     #[must_use]
     pub fn memory_limit(&self) -> Option<u64> {
         let own = matches!(&self.0.hardware, Hardware::Cpu(_)) || self.info().is_software();
@@ -202,8 +203,8 @@ impl Device {
         Ok(buffer)
     }
 
-    /// Writes `data` to the start of a buffer of reals, rounded to what the buffer can hold; there a quad that `data` fills
-    /// only in part is filled with zeros.
+    /// Writes `data` to the start of a buffer of reals, rounded to what the buffer can hold; there a quad that `data`
+    /// fills only in part is filled with zeros.
     ///
     /// # Errors
     /// [`DeviceError::Mismatch`] when `data` is longer than the buffer or the buffer holds words.

@@ -1,9 +1,9 @@
 //! Makes of a compiled shader one whose bindings hold reals in 16 bits.
 //!
 //! A kernel's file declares tensors as `array<vec4<f32>>` and is written and tested for that. Where a buffer holds
-//! [`Kind::Half`], [`Kind::Packed`] or [`Kind::Rectified`] instead, the binding becomes an `array<vec2<u32>>`, every load of a
-//! vec4 is passed through a function of `wgsl/shared/packed.wgsl`, and so is every vec4 before it is stored. Drivers inline these. So one text
-//! serves all kinds of storage, and none can be forgotten.
+//! [`Kind::Half`], [`Kind::Packed`] or [`Kind::Rectified`] instead, the binding becomes an `array<vec2<u32>>`, every
+//! load of a vec4 is passed through a function of `wgsl/shared/packed.wgsl`, and so is every vec4 before it is stored.
+//! Drivers inline these. So one text serves all kinds of storage, and none can be forgotten.
 
 use std::collections::{HashMap, HashSet};
 

@@ -42,8 +42,8 @@ impl Dispatch {
     }
 }
 
-/// The bindings of a kernel on these buffers. WebGPU lets a dispatch only read or also write a buffer, wherever in it: what is read
-/// counts as written where it is in one buffer with what is written.
+/// The bindings of a kernel on these buffers. WebGPU lets a dispatch only read or also write a buffer, wherever in it:
+/// what is read counts as written where it is in one buffer with what is written.
 fn slots(operation: &dyn Operation, buffers: &[&Buffer]) -> Vec<Slot> {
     let mut slots = operation.bindings();
     assert!(
@@ -211,7 +211,8 @@ impl Gpu {
         Ok(buffer)
     }
 
-    /// The bytes of a parameter slot: the origin of a part of the dispatch in workgroups, then the kernel's own parameters.
+    /// The bytes of a parameter slot: the origin of a part of the dispatch in workgroups, then the kernel's own
+    /// parameters.
     #[must_use]
     pub fn params_bytes(operation: &dyn Operation, origin: [u32; 3]) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(PARAMS_SLOT as usize);

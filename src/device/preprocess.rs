@@ -1,8 +1,9 @@
 //! One WGSL text of a file and all that it imports, and where each of its lines comes from.
 //!
-//! Directives stand at the beginning of a line: `#import a::b` and `#import a::{b, c}`, which bring in the whole file that
-//! begins with `#define_import_path a`; `#ifdef NAME` and `#ifndef NAME` with `#else` and `#endif`. A file comes once, before
-//! those that import it. So all names of one text share one space, and WGSL itself refuses two that are alike.
+//! Directives stand at the beginning of a line: `#import a::b` and `#import a::{b, c}`, which bring in the whole file
+//! that begins with `#define_import_path a`; `#ifdef NAME` and `#ifndef NAME` with `#else` and `#endif`. A file comes
+//! once, before those that import it. So all names of one text share one space, and WGSL itself refuses two that are
+//! alike.
 
 /// A file of WGSL.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -27,8 +27,8 @@ pub trait Real:
     const ZERO: Self;
     /// 1.
     const ONE: Self;
-    /// Whether results are held against those in this type: references then compute by the definition, not in a faster way that
-    /// rounds otherwise.
+    /// Whether results are held against those in this type: references then compute by the definition, not in a faster
+    /// way that rounds otherwise.
     const ORACLE: bool;
     /// Rounds from f64.
     fn of(value: f64) -> Self;

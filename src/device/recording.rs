@@ -126,7 +126,8 @@ impl Recording {
         call.operation = operation;
     }
 
-    /// Leaves out the calls that only write what lives within the iteration and is neither read in it nor one of `results`.
+    /// Leaves out the calls that only write what lives within the iteration and is neither read in it nor one of
+    /// `results`.
     pub fn prune(&mut self, results: &[ValueId]) {
         let mut read = vec![false; self.values.len()];
         results.iter().for_each(|id| read[id.0 as usize] = true);

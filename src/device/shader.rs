@@ -119,8 +119,8 @@ pub const BROADCAST: &str = "BROADCAST";
 /// The definition of variants that compute in f16; they run where the adapter has `shader-f16`.
 pub const HALF: &str = "HALF";
 
-/// The definition of variants that take more workgroup memory than WebGPU grants, 16 KiB, and at most [`LARGE_BYTES`]; they run
-/// where the adapter has that.
+/// The definition of variants that take more workgroup memory than WebGPU grants, 16 KiB, and at most [`LARGE_BYTES`];
+/// they run where the adapter has that.
 pub const LARGE: &str = "LARGE";
 
 /// Bytes of workgroup memory that all but small adapters have.
@@ -132,8 +132,8 @@ pub const COOP: &str = "COOP";
 /// The definition of matrices of 8×8 where others are 16×16.
 pub const T8: &str = "T8";
 
-/// The definition of variants on cooperative matrices that multiply more of pixels than f16 holds, piece by piece; they run where
-/// sums of such products are as good as those of f32.
+/// The definition of variants on cooperative matrices that multiply more of pixels than f16 holds, piece by piece; they
+/// run where sums of such products are as good as those of f32.
 pub const SPLIT: &str = "SPLIT";
 /// The definition of those with [`SPLIT`] that multiply more of weights, too.
 pub const SPLIT_WEIGHTS: &str = "SPLIT_WEIGHTS";
@@ -177,7 +177,8 @@ fn module(shader: Shader, adapter: &[&str]) -> Result<naga::Module, String> {
         wgsl::parse_str(&flat.text).map_err(|e| flat.locate(e.message(), e.labels()))?;
     // Shared files bring more than is used.
     compact(&mut module, KeepUnused::No);
-    // Here the places of errors are known. Whether the adapter has what the shader takes is asked when the pipeline is made.
+    // Here the places of errors are known. Whether the adapter has what the shader takes is asked when the pipeline is
+    // made.
     Validator::new(ValidationFlags::all(), Capabilities::all())
         .validate(&module)
         .map_err(|e| {
@@ -199,8 +200,8 @@ fn causes(error: &dyn Error) -> String {
     all
 }
 
-/// Gives variables other names whose own only the next compiler takes for something else: naga knows the words of the languages that it
-/// writes, but not that Microsoft's compiler has had a namespace `dx` since version 1.9.
+/// Gives variables other names whose own only the next compiler takes for something else: naga knows the words of the
+/// languages that it writes, but not that Microsoft's compiler has had a namespace `dx` since version 1.9.
 fn rename_reserved(module: &mut naga::Module) {
     for (_, variable) in module.global_variables.iter_mut() {
         if variable.name.as_deref() == Some("dx") {

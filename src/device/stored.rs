@@ -4,8 +4,8 @@ use std::fmt;
 
 use super::{Alternatives, Bindings, Kind, Operation, Shader, Slot, Work};
 
-/// A kernel whose bindings of reals are stored otherwise than its WGSL file declares them: see [`Kind`]. Only bindings that the
-/// file declares as `array<vec4<f32>>`, and of which whole vec4s are written, can be.
+/// A kernel whose bindings of reals are stored otherwise than its WGSL file declares them: see [`Kind`]. Only bindings
+/// that the file declares as `array<vec4<f32>>`, and of which whole vec4s are written, can be.
 pub struct Stored {
     operation: Box<dyn Operation>,
     slots: Vec<Slot>,

@@ -21,8 +21,8 @@ struct Queries {
 const BYTES: u64 = 16;
 
 impl Gpu {
-    /// Submits the dispatches as one pass, waits for it and tells how long it ran: without the time that the submission took
-    /// to get there, where the adapter has timestamps; else with it.
+    /// Submits the dispatches as one pass, waits for it and tells how long it ran: without the time that the submission
+    /// took to get there, where the adapter has timestamps; else with it.
     ///
     /// # Errors
     /// [`DeviceError::Lost`].
@@ -108,8 +108,8 @@ const LEAST: Duration = Duration::from_micros(200);
 const MOST: u32 = 64;
 
 impl Device {
-    /// Times of `runs` runs of one kernel on `buffers`, after one that does not count; short runs are counted several at a
-    /// time.
+    /// Times of `runs` runs of one kernel on `buffers`, after one that does not count; short runs are counted several
+    /// at a time.
     ///
     /// # Errors
     /// As [`Device::run`].

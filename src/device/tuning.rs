@@ -11,8 +11,8 @@ use super::{Device, Gpu};
 /// Which kernels run where several compute the same.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Tuning {
-    /// On a GPU the fastest, found by timing them where that is not known yet; on a software adapter the first, which was made
-    /// with one in mind.
+    /// On a GPU the fastest, found by timing them where that is not known yet; on a software adapter the first, which
+    /// was made with one in mind.
     #[default]
     Auto,
     /// The first, on every device.

@@ -30,8 +30,8 @@ pub fn write_atomically<E: From<io::Error>>(
     Ok(())
 }
 
-/// A new file in the directory of `target`: a rename only stays whole within one file system. It is removed when dropped,
-/// unless it was renamed.
+/// A new file in the directory of `target`: a rename only stays whole within one file system. It is removed when
+/// dropped, unless it was renamed.
 fn beside(target: &Path) -> io::Result<NamedTempFile> {
     // Opened here and not by `tempfile`, which would let nobody else read it: the user's umask decides that.
     tempfile::Builder::new()

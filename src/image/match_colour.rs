@@ -1,5 +1,5 @@
-//! One picture in the colours of another: its mean and covariance, or its lights and darks (Gatys et al. 2016, "Preserving
-//! Color in Neural Artistic Style Transfer").
+//! One picture in the colours of another: its mean and covariance, or its lights and darks (Gatys et al. 2016,
+//! "Preserving Color in Neural Artistic Style Transfer").
 
 use super::{Image, luma};
 
@@ -8,10 +8,10 @@ const EPSILON: f64 = 1e-5;
 
 type Matrix = [[f64; 3]; 3];
 
-/// `image` with the colours of `reference`: x' = T(x − μ) + μ_r, T being the symmetric positive matrix with T·Σ·T = Σ_r (the
-/// Monge map between normal distributions, the smallest change of colours that does it), Σ and Σ_r the 3×3 covariances with
-/// 1e-5 on their diagonals (section 3). The mean then is `reference`'s, and so is the covariance but for what that 1e-5
-/// does to it. Values may leave `[0, 1]`; see [`Image::clamp`].
+/// `image` with the colours of `reference`: x' = T(x − μ) + μ_r, T being the symmetric positive matrix with T·Σ·T = Σ_r
+/// (the Monge map between normal distributions, the smallest change of colours that does it), Σ and Σ_r the 3×3
+/// covariances with 1e-5 on their diagonals (section 3). The mean then is `reference`'s, and so is the covariance but
+/// for what that 1e-5 does to it. Values may leave `[0, 1]`; see [`Image::clamp`].
 #[must_use]
 pub fn match_colours(image: &Image, reference: &Image) -> Image {
     let ((mean, own), (mean_r, wanted)) = (statistics(image), statistics(reference));
@@ -27,8 +27,9 @@ pub fn match_colours(image: &Image, reference: &Image) -> Image {
     result
 }
 
-/// The Rec. BT.601 luma of `image` as a gray picture, scaled and shifted so that its mean and standard deviation are those of
-/// `reference`'s luma: L' = σ_r/σ·(L − μ) + μ_r (section 4), within `[0, 1]`. An image of one luma only gets the mean.
+/// The Rec. BT.601 luma of `image` as a gray picture, scaled and shifted so that its mean and standard deviation are
+/// those of `reference`'s luma: L' = σ_r/σ·(L − μ) + μ_r (section 4), within `[0, 1]`. An image of one luma only gets
+/// the mean.
 #[must_use]
 pub fn gray_like(image: &Image, reference: &Image) -> Image {
     let own = luma(image);

@@ -20,7 +20,8 @@ pub(super) fn srgb() -> Option<Vec<u8>> {
     profile.description = Some(text("sRGB"));
     profile.copyright = Some(text("In the public domain"));
     let mut bytes = profile.encode().ok()?;
-    // The header's creation date (7.2.8) is the moment of encoding: a fixed one, 2000-01-01, makes equal pictures equal files.
+    // The header's creation date (7.2.8) is the moment of encoding: a fixed one, 2000-01-01, makes equal pictures equal
+    // files.
     let date = [2000u16, 1, 1, 0, 0, 0];
     for (to, value) in bytes.get_mut(24..36)?.chunks_exact_mut(2).zip(date) {
         to.copy_from_slice(&value.to_be_bytes());

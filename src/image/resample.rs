@@ -84,8 +84,8 @@ impl Image {
 
 /// `values`, pixels of `size`, resampled to `target`.
 ///
-/// The kind of the pixels is a type here: where the library is told at run time, its code for every kind that there is becomes
-/// part of the program.
+/// The kind of the pixels is a type here: where the library is told at run time, its code for every kind that there is
+/// becomes part of the program.
 fn resample<P: fir::PixelTrait>(
     values: &[f32],
     size: (u32, u32),

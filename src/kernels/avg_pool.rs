@@ -51,7 +51,8 @@ pub struct AvgPool {
     pub scale: f32,
 }
 
-/// The gradient of [`AvgPool`]: each element of dy, times `scale` and divided by the pixels of its window, goes to all of them.
+/// The gradient of [`AvgPool`]: each element of dy, times `scale` and divided by the pixels of its window, goes to all
+/// of them.
 ///
 /// Bindings: `dy`, `dx`.
 #[derive(Debug, Clone, Copy, PartialEq)]

@@ -23,8 +23,8 @@ pub struct ChannelCentre {
 
 /// `y (+)= scale·(x − mean) + shift` for every channel of each image.
 ///
-/// Bindings: `x`; `means` ([n, C⁺]); `coefficients` ([n, 2, C⁺]: scales, shifts; zero for padding channels); `y`, of the
-/// shape of x.
+/// Bindings: `x`; `means` ([n, C⁺]); `coefficients` ([n, 2, C⁺]: scales, shifts; zero for padding channels); `y`, of
+/// the shape of x.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ChannelAffine {
     /// Input.

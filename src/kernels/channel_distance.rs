@@ -10,8 +10,8 @@ pub const SOURCE: Source = Source {
     variants: &[&[], &["DEVIATION"]],
 };
 
-/// `values = (μ − μ')² + (σ − σ')²` for every channel of each image, and the coefficients of alpha·N/2 times its gradient
-/// with respect to the pixels, as [`super::ChannelAffine`] takes them: (σ − σ')/σ and μ − μ'.
+/// `values = (μ − μ')² + (σ − σ')²` for every channel of each image, and the coefficients of alpha·N/2 times its
+/// gradient with respect to the pixels, as [`super::ChannelAffine`] takes them: (σ − σ')/σ and μ − μ'.
 ///
 /// A channel without variance has no direction in which its deviation would grow: its scale is 0.
 ///

@@ -176,8 +176,9 @@ impl Kernel for ChannelSumsReduce {
     }
 }
 
-/// Records (1/pixels)·Σ x, or with a centre ([n, C⁺]) (1/pixels)·Σ (x − centre)², over the pixels of each image for every
-/// channel: reals, [n, C⁺]. With as many `pixels` as x has it is the mean; of a band of a layer, what it adds to the layer's.
+/// Records (1/pixels)·Σ x, or with a centre ([n, C⁺]) (1/pixels)·Σ (x − centre)², over the pixels of each image for
+/// every channel: reals, [n, C⁺]. With as many `pixels` as x has it is the mean; of a band of a layer, what it adds to
+/// the layer's.
 pub fn record_channel_sums(
     recording: &mut Recording,
     x: Tensor,

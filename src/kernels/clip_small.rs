@@ -24,8 +24,8 @@ pub struct PixelNorm {
     pub mean: [f32; 4],
 }
 
-/// What each pixel contributes to an objective that the gradient's loss is the negative of, to first order, compared with
-/// the mean colour: `scores = −Σ_c (x − mean)·gradient`.
+/// What each pixel contributes to an objective that the gradient's loss is the negative of, to first order, compared
+/// with the mean colour: `scores = −Σ_c (x − mean)·gradient`.
 ///
 /// Bindings: `x`, `gradient`, `scores` (reals, [n, h, w]).
 #[derive(Debug, Clone, Copy, PartialEq)]

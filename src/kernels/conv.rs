@@ -54,7 +54,8 @@ pub struct Conv {
     pub accumulate: bool,
     /// Each image of the batch has weights of its own, one set after the other.
     pub weights_per_image: bool,
-    /// One vec4 of output channels per invocation where there could be two: half the registers, more loads, the same result.
+    /// One vec4 of output channels per invocation where there could be two: half the registers, more loads, the same
+    /// result.
     pub narrow: bool,
 }
 

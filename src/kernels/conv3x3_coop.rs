@@ -58,8 +58,8 @@ const ROWS: u32 = 8;
 pub enum Factors {
     /// As much as f16 holds: for gradients that are stored in 16 bits.
     Rounded,
-    /// All of the pixels, and as much of the weights as f16 holds, in twice as many products: for layers whose weights are stored in f16. What
-    /// is rounded of a layer changes which units behind it are above 0.
+    /// All of the pixels, and as much of the weights as f16 holds, in twice as many products: for layers whose weights
+    /// are stored in f16. What is rounded of a layer changes which units behind it are above 0.
     Pixels,
     /// 22 digits of both, in three times as many products: as good as f32.
     Both,
@@ -75,8 +75,8 @@ pub struct Conv3x3Coop {
 }
 
 impl Conv3x3Coop {
-    /// `form` with matrices of `tile`×`tile`, if there are such. Not all [`Factors`] suit all forms: layers are not rounded, and only in them
-    /// weights alone.
+    /// `form` with matrices of `tile`×`tile`, if there are such. Not all [`Factors`] suit all forms: layers are not
+    /// rounded, and only in them weights alone.
     #[must_use]
     pub fn serve(form: Conv3x3Form, tile: u32, factors: Factors) -> Option<Self> {
         let suits = match factors {

@@ -7,8 +7,9 @@ use super::{
 };
 use crate::device::{Alternatives, Bindings, COOP_TILES, Kernel, Operation, Real, Slot, Work};
 
-/// A convolution of 3×3 with stride 1 and padding 1, one with its pool, or the gradient of such a one: the same sums, read and
-/// written in different ways. Shapes and bindings are those of [`Conv`], [`Conv3x3Pool`] and [`Conv3x3Unpool`].
+/// A convolution of 3×3 with stride 1 and padding 1, one with its pool, or the gradient of such a one: the same sums,
+/// read and written in different ways. Shapes and bindings are those of [`Conv`], [`Conv3x3Pool`] and
+/// [`Conv3x3Unpool`].
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Conv3x3Form(Form);
 

@@ -5,8 +5,8 @@ use super::items::Items;
 use super::{Conv3x3Form, conv3x3, conv3x3_pool};
 use crate::device::{Bindings, Kernel, Real, Shader, Slot, Work};
 
-/// `wgsl/conv3x3.wgsl` or, with a pool, `wgsl/conv3x3_pool.wgsl`, where an invocation makes one vec4 of output channels though it could make
-/// two: twice the loads, for adapters on which two do not fit in the registers.
+/// `wgsl/conv3x3.wgsl` or, with a pool, `wgsl/conv3x3_pool.wgsl`, where an invocation makes one vec4 of output channels
+/// though it could make two: twice the loads, for adapters on which two do not fit in the registers.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Conv3x3Narrow(Conv3x3Form);
 

@@ -1,5 +1,5 @@
-//! 3×3 convolution, ReLU and 2×2 max pooling at once, and the gradient's way back through all three: what is pooled is never in
-//! memory, neither itself nor its gradient.
+//! 3×3 convolution, ReLU and 2×2 max pooling at once, and the gradient's way back through all three: what is pooled is
+//! never in memory, neither itself nor its gradient.
 
 use rayon::prelude::*;
 
@@ -17,8 +17,8 @@ pub const SOURCE: Source = Source {
     variants: with_items![["BIAS"]],
 };
 
-/// `y = maxpool(relu(x ⋆ w + bias))`: window 3×3, stride 1 and padding 1, then windows of 2×2 with stride 2, without an odd
-/// size's last row and column.
+/// `y = maxpool(relu(x ⋆ w + bias))`: window 3×3, stride 1 and padding 1, then windows of 2×2 with stride 2, without an
+/// odd size's last row and column.
 ///
 /// Bindings: `x`, `w` ([`arrange_weights`](super::conv::arrange_weights)), `y`, `bias`, the mask of maxima written
 /// ([`View::maxima_len`] of `y` words).
@@ -32,7 +32,8 @@ pub struct Conv3x3Pool {
 
 /// The gradient of [`Conv3x3Pool`].
 ///
-/// Bindings: `dy`, the weights of [`arrange_weights_backward`](super::conv::arrange_weights_backward), `dx`, the mask of maxima.
+/// Bindings: `dy`, the weights of [`arrange_weights_backward`](super::conv::arrange_weights_backward), `dx`, the mask
+/// of maxima.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Conv3x3Unpool {
     /// Gradient with respect to the output.

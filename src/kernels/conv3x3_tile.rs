@@ -40,8 +40,8 @@ pub struct Conv3x3Tile {
 }
 
 impl Conv3x3Tile {
-    /// The ways to run `form`, if it is this kernel's: with two vec4s of channels for an invocation where their number is even,
-    /// and with one.
+    /// The ways to run `form`, if it is this kernel's: with two vec4s of channels for an invocation where their number
+    /// is even, and with one.
     pub fn serve(form: Conv3x3Form) -> impl Iterator<Item = Self> {
         let even = form.sums().quads.is_multiple_of(2);
         let ways = [(false, even), (true, true)].into_iter();

@@ -38,8 +38,8 @@ pub const SOURCE_4: Source = Source {
     ],
 };
 
-/// Fewest channels, in and out, that it is offered for. With few of them a sum's rounding is the transforms', which is larger, and there
-/// are fewer products to be saved.
+/// Fewest channels, in and out, that it is offered for. With few of them a sum's rounding is the transforms', which is
+/// larger, and there are fewer products to be saved.
 const CHANNELS: u32 = 64;
 
 /// Pixels of a tile's side.
@@ -47,12 +47,13 @@ const CHANNELS: u32 = 64;
 pub enum WinogradTile {
     /// F(2×2, 3×3): 16 multiplications in place of 36.
     Two,
-    /// F(4×4, 3×3): 36 in place of 144, with two to three times the rounding; for adapters with 32 KiB of workgroup memory.
+    /// F(4×4, 3×3): 36 in place of 144, with two to three times the rounding; for adapters with 32 KiB of workgroup
+    /// memory.
     Four,
 }
 
-/// A convolution of 3×3, with the bindings of its form. Lavin and Gray 2016, "Fast Algorithms for Convolutional Neural Networks",
-/// section 4.
+/// A convolution of 3×3, with the bindings of its form. Lavin and Gray 2016, "Fast Algorithms for Convolutional Neural
+/// Networks", section 4.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Conv3x3Winograd {
     form: Conv3x3Form,

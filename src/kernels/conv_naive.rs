@@ -12,8 +12,8 @@ pub const SOURCE: Source = Source {
     variants: &[&["FLAT"]],
 };
 
-/// A [`Conv`] by the plain kernel, which knows nothing of bias, ReLU, masks and adding to y: what the convolution asks for of these
-/// is left out. Bindings: `x`, `w`, `y`.
+/// A [`Conv`] by the plain kernel, which knows nothing of bias, ReLU, masks and adding to y: what the convolution asks
+/// for of these is left out. Bindings: `x`, `w`, `y`.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct ConvNaive(pub Conv);
 

@@ -1,4 +1,5 @@
-//! How the twin of a convolution computes: band by band of rows, as products of matrices, in the way that suits its channels.
+//! How the twin of a convolution computes: band by band of rows, as products of matrices, in the way that suits its
+//! channels.
 
 use std::borrow::Cow;
 
@@ -8,8 +9,8 @@ use super::rows::{at_least, copy_masked};
 use super::{Conv, winograd};
 use crate::device::{Gemm, Real, vectorized};
 
-/// Tiles of Winograd's transforms that one task makes, or a row of them if that is more: so the rows that bands of neighbouring
-/// tasks have in common are few.
+/// Tiles of Winograd's transforms that one task makes, or a row of them if that is more: so the rows that bands of
+/// neighbouring tasks have in common are few.
 const TILES_PER_TASK: usize = 1024;
 
 /// Most rows that one task makes where input pixels are multiplied with the whole window.
@@ -28,8 +29,8 @@ enum Way {
     Direct,
     /// With fewer multiplications, where the transforms cost less than they save.
     Winograd,
-    /// Each input pixel with the whole window at once: where a product to so few channels is a matrix too narrow to be fast, and
-    /// most of a dilated input is zero. So goes the gradient with respect to a picture.
+    /// Each input pixel with the whole window at once: where a product to so few channels is a matrix too narrow to be
+    /// fast, and most of a dilated input is zero. So goes the gradient with respect to a picture.
     Spread,
 }
 
@@ -44,8 +45,8 @@ pub(super) struct Scratch<T> {
 }
 
 impl Conv {
-    /// All rows of y, from input rows as `fill(image, position, row)` copies them: row `position` of the padded, dilated
-    /// input into `row`, which is zero.
+    /// All rows of y, from input rows as `fill(image, position, row)` copies them: row `position` of the padded,
+    /// dilated input into `row`, which is zero.
     pub(super) fn rows<T: Real>(
         &self,
         w: &[T],
@@ -187,8 +188,8 @@ impl Conv {
         Sums { data, row_stride }
     }
 
-    /// By the definition: one matrix product per row of the window. In the band the window of an output pixel is, row by row,
-    /// a contiguous run of width·channels elements, so that the rows of the left factor simply overlap.
+    /// By the definition: one matrix product per row of the window. In the band the window of an output pixel is, row
+    /// by row, a contiguous run of width·channels elements, so that the rows of the left factor simply overlap.
     fn direct_products<'a, T: Real>(
         &self,
         w: &[T],
@@ -249,8 +250,8 @@ impl Conv {
         by_input
     }
 
-    /// Input pixel by input pixel, one product with the whole window, whose parts are then added up where they belong: row oy has
-    /// those of input row yy and row ky of the window for which yy·dilation + pad = oy + ky.
+    /// Input pixel by input pixel, one product with the whole window, whose parts are then added up where they belong:
+    /// row oy has those of input row yy and row ky of the window for which yy·dilation + pad = oy + ky.
     fn spread_products<'a, T: Real>(
         &self,
         w: &[T],

@@ -1,5 +1,5 @@
-//! One generation of MAP-Elites with the direct encoding: Nguyen, Yosinski and Clune 2015, "Deep Neural Networks Are Easily
-//! Fooled", section 2.3. The best image for each niche, its *elite*, is kept in 8 bits, as a file holds it.
+//! One generation of MAP-Elites with the direct encoding: Nguyen, Yosinski and Clune 2015, "Deep Neural Networks Are
+//! Easily Fooled", section 2.3. The best image for each niche, its *elite*, is kept in 8 bits, as a file holds it.
 
 use rayon::prelude::*;
 
@@ -14,11 +14,12 @@ pub const SOURCE: Source = Source {
     variants: &[&["BREED"], &["JUDGE"], &[]],
 };
 
-/// A generation's images, unrounded, in `[0,1]`. In generation 0 they are uniform noise of 8 bits; later each is a randomly
-/// drawn elite, crossed with another by simulated binary crossover (SBX; Deb and Agrawal 1995) and then changed by
-/// polynomial mutation (Deb and Goyal 1996), both clamped. `wgsl/evolve.wgsl` has the formulas.
+/// A generation's images, unrounded, in `[0,1]`. In generation 0 they are uniform noise of 8 bits; later each is a
+/// randomly drawn elite, crossed with another by simulated binary crossover (SBX; Deb and Agrawal 1995) and then
+/// changed by polynomial mutation (Deb and Goyal 1996), both clamped. `wgsl/evolve.wgsl` has the formulas.
 ///
-/// Bindings: `step`, one word, the generation; `elites` (words, [niches, h·w], a byte for each channel, red lowest); `x`.
+/// Bindings: `step`, one word, the generation; `elites` (words, [niches, h·w], a byte for each channel, red lowest);
+/// `x`.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Breed {
     /// What is written: one quad for each pixel.
@@ -39,11 +40,11 @@ pub struct Breed {
     pub crossover_eta: f32,
 }
 
-/// The best score for each niche, and which image of the batch gave it. A NaN never wins, and of equals the first image; what
-/// was there before yields to a larger score only. In generation 0 nothing was.
+/// The best score for each niche, and which image of the batch gave it. A NaN never wins, and of equals the first
+/// image; what was there before yields to a larger score only. In generation 0 nothing was.
 ///
-/// Bindings: `scores`; `step`, one word, the generation; `best` (reals, \[niches\]); `winner` (words, \[niches\]: an image's
-/// number, n where none of them wins).
+/// Bindings: `scores`; `step`, one word, the generation; `best` (reals, \[niches\]); `winner` (words, \[niches\]: an
+/// image's number, n where none of them wins).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Judge {
     /// n images, a channel for each niche, one position.

@@ -24,9 +24,9 @@ const ROWS: usize = 16;
 
 /// A batch of images and the shape of their spectra.
 ///
-/// A real h×w image has a spectrum of h rows, frequencies 0, 1, …, −1, and w/2 + 1 columns, frequencies 0, 1, …, w/2; the
-/// other half is the conjugate of this one. It is stored as a tensor of h rows and 2·(w/2 + 1) columns: the real part of
-/// frequency k is column 2k, its imaginary part column 2k + 1.
+/// A real h×w image has a spectrum of h rows, frequencies 0, 1, …, −1, and w/2 + 1 columns, frequencies 0, 1, …, w/2;
+/// the other half is the conjugate of this one. It is stored as a tensor of h rows and 2·(w/2 + 1) columns: the real
+/// part of frequency k is column 2k, its imaginary part column 2k + 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Spectrum {
     /// Images.
@@ -231,7 +231,8 @@ impl Kernel for SpectrumScale {
     }
 }
 
-/// The sum over the rows of a spectrum: Y\[row, k\] = Σ_j X\[j, k\]·e^(2πi·j·row/h), or its transpose, with e^(−2πi·j·row/h).
+/// The sum over the rows of a spectrum: Y\[row, k\] = Σ_j X\[j, k\]·e^(2πi·j·row/h), or its transpose, with
+/// e^(−2πi·j·row/h).
 ///
 /// Bindings: `table`, the twiddles of h; `x`, `y`, both spectra.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -323,10 +324,11 @@ impl Kernel for FourierColumns {
     }
 }
 
-/// The sum over the columns of a spectrum, of which an image comes: y\[row, col\] = Σ_k m(k)·Re(X\[row, k\]·e^(2πi·k·col/w)),
-/// m = 1 for k = 0 and k = w/2, else 2; or its transpose.
+/// The sum over the columns of a spectrum, of which an image comes: y\[row, col\] = Σ_k m(k)·Re(X\[row,
+/// k\]·e^(2πi·k·col/w)), m = 1 for k = 0 and k = w/2, else 2; or its transpose.
 ///
-/// Bindings: `table`, the twiddles of w; `x`, a spectrum; `y`, an image; for the transpose `x`, an image; `y`, a spectrum.
+/// Bindings: `table`, the twiddles of w; `x`, a spectrum; `y`, an image; for the transpose `x`, an image; `y`, a
+/// spectrum.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct FourierRows {
     /// Shape.

@@ -14,7 +14,8 @@ pub const SOURCE: Source = Source {
 ///
 /// The last two are those of the deep visualization toolbox (Yosinski et al. 2015, "Understanding Neural Networks
 /// Through Deep Visualization"). What is desired there is a change of the objective, which does not depend on the unit
-/// of pixels: numbers for pixels in 0–255 hold for pixels in \[0,1\]. Rates do depend on it: they are 255² times smaller.
+/// of pixels: numbers for pixels in 0–255 hold for pixels in \[0,1\]. Rates do depend on it: they are 255² times
+/// smaller.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum StepSize {
     /// `rate·max(1 + slope·step, 0)`: constant where the slope is 0, annealed to 0 in T steps where it is −1/T.
@@ -31,9 +32,9 @@ pub enum StepSize {
         /// Change of the objective in one step, not negative.
         desired: f32,
     },
-    /// As `Progress` with `desired = min(early, late·(1 − objective))`, at least 0, for an objective that is a probability:
-    /// the nearer to 1, the smaller the steps. The objective of image i is −losses\[i, slot\], so this slot must hold the
-    /// one term of weight −1 whose value is a probability.
+    /// As `Progress` with `desired = min(early, late·(1 − objective))`, at least 0, for an objective that is a
+    /// probability: the nearer to 1, the smaller the steps. The objective of image i is −losses\[i, slot\], so this
+    /// slot must hold the one term of weight −1 whose value is a probability.
     ProgressOfProbability {
         /// The greatest rate.
         max: f32,

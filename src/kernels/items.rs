@@ -2,8 +2,8 @@
 
 use super::View;
 
-/// The invocations of an image, as `work` in `wgsl/shared/conv.wgsl` numbers them: each a piece of a row and a column of output
-/// channels.
+/// The invocations of an image, as `work` in `wgsl/shared/conv.wgsl` numbers them: each a piece of a row and a column
+/// of output channels.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Items {
     images: u32,

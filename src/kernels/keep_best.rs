@@ -10,9 +10,9 @@ pub const SOURCE: Source = Source {
     variants: &[&[], &["DECIDE"]],
 };
 
-/// Which images are to be kept: those with `losses[i, slot] ≤ threshold` and a distance below the one in `best`, which it
-/// then replaces. In iteration 0 the best distances count as `f32::MAX`, whatever they are, and all images are kept. A NaN
-/// is never better.
+/// Which images are to be kept: those with `losses[i, slot] ≤ threshold` and a distance below the one in `best`, which
+/// it then replaces. In iteration 0 the best distances count as `f32::MAX`, whatever they are, and all images are kept.
+/// A NaN is never better.
 ///
 /// Bindings: `losses` (reals, [n, slots]); `distances` (reals, \[n\], not negative); `step`, one word, the number of
 /// iterations completed; `best` (reals, \[n\]); `keep` (words, \[n\]: 1 or 0).

@@ -16,8 +16,8 @@ pub const SOURCE: Source = Source {
 /// [`super::LbfgsRecursion`] has found, after the new pair has been put into its slot. Images whose trial was rejected
 /// keep their direction.
 ///
-/// Bindings: `x`, `g`, `base`, `base_gradient` and `stored` as in [`super::LbfgsProducts`], the last one read and written;
-/// before it `coefficients`; then `direction`, of the shape `x`, read and written.
+/// Bindings: `x`, `g`, `base`, `base_gradient` and `stored` as in [`super::LbfgsProducts`], the last one read and
+/// written; before it `coefficients`; then `direction`, of the shape `x`, read and written.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct LbfgsDirection {
     /// The shape of what is optimized; it fills its buffer.

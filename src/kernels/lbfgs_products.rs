@@ -17,12 +17,12 @@ pub const SOURCE: Source = Source {
 pub const PRODUCTS: u32 = 8;
 
 /// All inner products of a step of vector-free L-BFGS (Chen, Wang and Zhou 2014, "Large-scale L-BFGS using MapReduce",
-/// section 3.2), of each image of a batch: those of s = x − base, y = g − base_gradient and g with every stored pair and
-/// with each other. [`super::Sum`] adds up the parts.
+/// section 3.2), of each image of a batch: those of s = x − base, y = g − base_gradient and g with every stored pair
+/// and with each other. [`super::Sum`] adds up the parts.
 ///
-/// Bindings: `x`, `g`, `base`, `base_gradient`, all of the shape `x`; `stored`, `[pairs, 2]` tensors of that shape: s and y
-/// of each pair; `partials`, `[n, history + 1, PRODUCTS, parts]`, of which the rows of these pairs are written, and where
-/// `first` = 0 those of the new pair, the last ones.
+/// Bindings: `x`, `g`, `base`, `base_gradient`, all of the shape `x`; `stored`, `[pairs, 2]` tensors of that shape: s
+/// and y of each pair; `partials`, `[n, history + 1, PRODUCTS, parts]`, of which the rows of these pairs are written,
+/// and where `first` = 0 those of the new pair, the last ones.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct LbfgsProducts {
     /// The shape of what is optimized; it fills its buffer.

@@ -14,12 +14,12 @@ pub const SOURCE: Source = Source {
 /// Most pairs that may be kept: one workgroup has an invocation for each vector.
 pub const MAX_HISTORY: u32 = 127;
 
-/// Words of the state of one image: status (0 no finite point yet, 1 running, 2 stopped), next slot of the ring, pairs in
-/// it, trials rejected in a row, evaluations, accepted steps, resets of the history, accepted steps without a pair.
+/// Words of the state of one image: status (0 no finite point yet, 1 running, 2 stopped), next slot of the ring, pairs
+/// in it, trials rejected in a row, evaluations, accepted steps, resets of the history, accepted steps without a pair.
 pub const WORDS: u32 = 8;
 
-/// Reals of the state of one image: least value accepted, step length, squared length of the gradient at the base (without
-/// elements that a bound holds), root mean square of a step of steepest descent.
+/// Reals of the state of one image: least value accepted, step length, squared length of the gradient at the base
+/// (without elements that a bound holds), root mean square of a step of steepest descent.
 pub const SCALARS: u32 = 4;
 
 /// Reals of one image that tell what to do: 2·history + 1 coefficients, step length, action, slot of the new pair.
@@ -30,14 +30,15 @@ pub fn coefficients_len(history: u32) -> usize {
 
 /// Accepts or rejects the trial point of every image, and finds the next direction, as coefficients, and step length.
 ///
-/// Armijo's condition with c = 10⁻⁴, and for decreases below rounding the approximate one of Hager and Zhang 2005 ("A new
-/// conjugate gradient method with guaranteed descent", eq. 4.1) along quasi-Newton directions; backtracking to the parabola's minimum within \[0.1, 0.5\] of
-/// the step; the two-loop recursion (Nocedal 1980, "Updating quasi-Newton matrices with limited storage") on inner products
-/// alone (Chen, Wang and Zhou 2014, algorithm 3), begun with ⟨s,y⟩/⟨y,y⟩ of the newest pair.
+/// Armijo's condition with c = 10⁻⁴, and for decreases below rounding the approximate one of Hager and Zhang 2005 ("A
+/// new conjugate gradient method with guaranteed descent", eq. 4.1) along quasi-Newton directions; backtracking to the
+/// parabola's minimum within \[0.1, 0.5\] of the step; the two-loop recursion (Nocedal 1980, "Updating quasi-Newton
+/// matrices with limited storage") on inner products alone (Chen, Wang and Zhou 2014, algorithm 3), begun with
+/// ⟨s,y⟩/⟨y,y⟩ of the newest pair.
 ///
-/// Bindings: `losses`, `[n, slots]`; `products`, `[n, history + 1, PRODUCTS]`; `gram`, `[n, 2·history, 2·history]`, `scalars`,
-/// `[n, SCALARS]`, and `words`, `[n, WORDS]`, read and written, zero before the first iteration; `coefficients`,
-/// `[n, 2·history + 4]`.
+/// Bindings: `losses`, `[n, slots]`; `products`, `[n, history + 1, PRODUCTS]`; `gram`, `[n, 2·history, 2·history]`,
+/// `scalars`, `[n, SCALARS]`, and `words`, `[n, WORDS]`, read and written, zero before the first iteration;
+/// `coefficients`, `[n, 2·history + 4]`.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct LbfgsRecursion {
     /// Images.

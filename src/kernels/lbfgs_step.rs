@@ -17,8 +17,8 @@ pub const SOURCE: Source = Source {
 /// `x = clamp(base + t·d)` of every image, after an accepted trial has become the base. Elements that a bound holds do
 /// not move.
 ///
-/// Bindings: `g`, the gradient at x; `direction`; `coefficients` as [`super::LbfgsRecursion`] writes them; `x`, `base` and
-/// `base_gradient`, read and written. All but the coefficients are of the shape `x`.
+/// Bindings: `g`, the gradient at x; `direction`; `coefficients` as [`super::LbfgsRecursion`] writes them; `x`, `base`
+/// and `base_gradient`, read and written. All but the coefficients are of the shape `x`.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct LbfgsStep {
     /// The shape of what is optimized; it fills its buffer.

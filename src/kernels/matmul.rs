@@ -84,8 +84,8 @@ pub enum Product {
     Distance,
 }
 
-/// `c (+)= alpha·product + diagonal·I` for each of a batch. Columns of c that only fill the last vec4 are zero, of a plain
-/// product where b's are.
+/// `c (+)= alpha·product + diagonal·I` for each of a batch. Columns of c that only fill the last vec4 are zero, of a
+/// plain product where b's are.
 ///
 /// Bindings: `a` ([rows, inner]), `b` ([inner, columns], or transposed), `c` ([rows, columns]), all row by row.
 #[derive(Debug, Clone, PartialEq)]

@@ -16,8 +16,8 @@ const PRODUCTS: u32 = 64;
 /// What of a product the chains begin with: 0, 1, 2 and 3 quarters.
 const FIRST: f32 = 1.5;
 
-/// Element (i, j) of each of 4·`groups` matrices becomes (64·`rounds` + 1.5)·`a`·`b`·(1 + (i + 3·j) % 4), as so many products of
-/// matrices with factors in f16. `a` and `b` should be powers of two, so that it is exact.
+/// Element (i, j) of each of 4·`groups` matrices becomes (64·`rounds` + 1.5)·`a`·`b`·(1 + (i + 3·j) % 4), as so many
+/// products of matrices with factors in f16. `a` and `b` should be powers of two, so that it is exact.
 ///
 /// Bindings: `y`, 4·`groups` matrices of `tile`×`tile` reals.
 #[derive(Debug, Clone, Copy, PartialEq)]

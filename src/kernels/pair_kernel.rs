@@ -105,13 +105,13 @@ pub enum PairSums {
     },
     /// `m_ij = w_ij = ω_j·k'_ij`, the columns being of another set; of a gaussian kernel `slopes[i] = Σ_j w_ij`.
     OtherSlope,
-    /// `m_ij = w_ij = −ω_j·k'_ij`, the columns being of x's own set; of a gaussian kernel then `m_ii −= Σ_j w_ij + slopes[i]`, so
-    /// that −Σ_j w_ij·y_j over both sets is Σ_j w_ij·(x_i − y_j).
+    /// `m_ij = w_ij = −ω_j·k'_ij`, the columns being of x's own set; of a gaussian kernel then `m_ii −= Σ_j w_ij +
+    /// slopes[i]`, so that −Σ_j w_ij·y_j over both sets is Σ_j w_ij·(x_i − y_j).
     OwnSlope,
 }
 
-/// A kernel of the pairs whose squared distances, or products, are the elements of matrices: row i of matrix z belongs to
-/// x_i, column j to y_j, whose weight is ω_j. Columns that only fill the last vec4 become zero.
+/// A kernel of the pairs whose squared distances, or products, are the elements of matrices: row i of matrix z belongs
+/// to x_i, column j to y_j, whose weight is ω_j. Columns that only fill the last vec4 become zero.
 ///
 /// Bindings: `m` ([batch, rows, columns in whole vec4s]; read only for values); `values` ([n, parts, `image_rows`]) or
 /// `slopes` (`[n, image_rows]`); with `weighted` `weights` (one for each column, in whole vec4s).

@@ -14,9 +14,9 @@ pub const SOURCE: Source = Source {
 const WEIGHTS: [f64; 5] = [1.0 / 16.0, 4.0 / 16.0, 6.0 / 16.0, 4.0 / 16.0, 1.0 / 16.0];
 
 /// One level down (Burt and Adelson 1983, "The Laplacian Pyramid as a Compact Image Code"): each channel convolved with
-/// the outer product of (1, 4, 6, 4, 1)/16 with itself, at every second pixel. Zeros lie outside, placed as TensorFlow's
-/// padding `SAME` does: the first window begins one pixel before the image where the size is even, two where it is odd. With
-/// `wrap`, for even sides only, the opposite side is there in place of zeros.
+/// the outer product of (1, 4, 6, 4, 1)/16 with itself, at every second pixel. Zeros lie outside, placed as
+/// TensorFlow's padding `SAME` does: the first window begins one pixel before the image where the size is even, two
+/// where it is odd. With `wrap`, for even sides only, the opposite side is there in place of zeros.
 ///
 /// Bindings: `fine`, `coarse`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -31,8 +31,8 @@ pub enum Normalization {
     Sign,
 }
 
-/// `x = x/d` in place, d from the moments of each image as [`Normalization`] says. Where d is no normal number the image
-/// becomes 0, never NaN: one of zeros, and, where squares are summed, one with no element above 1e-19.
+/// `x = x/d` in place, d from the moments of each image as [`Normalization`] says. Where d is no normal number the
+/// image becomes 0, never NaN: one of zeros, and, where squares are summed, one with no element above 1e-19.
 ///
 /// Bindings: `moments` ([n, 4] as [`super::MomentsReduce`] leaves them; not for [`Normalization::Sign`]), `x`.
 #[derive(Debug, Clone, Copy, PartialEq)]

@@ -11,8 +11,8 @@ pub const SOURCE: Source = Source {
     variants: &[&[]],
 };
 
-/// `y[row, col] = x[(row − dy) mod h, (col − dx) mod w]`: what leaves the image on one side enters on the other. Each of
-/// dx and dy is `fixed` plus an integer drawn uniformly from −`reach`..=`reach`.
+/// `y[row, col] = x[(row − dy) mod h, (col − dx) mod w]`: what leaves the image on one side enters on the other. Each
+/// of dx and dy is `fixed` plus an integer drawn uniformly from −`reach`..=`reach`.
 ///
 /// Bindings: `step`, one word, which the draw depends on; `x`; `y`, of the same shape.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

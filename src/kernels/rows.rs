@@ -107,7 +107,8 @@ pub(super) fn at_least<T: Real>(memory: &mut Vec<T>, len: usize) -> &mut [T] {
     &mut memory[..len]
 }
 
-/// Copies those of each four numbers whose bits are set, from bit `shift` of their word on, and 0 in place of the others.
+/// Copies those of each four numbers whose bits are set, from bit `shift` of their word on, and 0 in place of the
+/// others.
 #[inline(always)]
 pub(super) fn copy_masked<T: Real>(to: &mut [T], from: &[T], words: &[u32], shift: usize) {
     let quads = to.chunks_exact_mut(4).zip(from.chunks_exact(4));

@@ -13,15 +13,16 @@ pub const SOURCE: Source = Source {
     variants: &[&[], &["SCATTER"], &["SCATTER", "ACCUMULATE"]],
 };
 
-/// Words of one segment: its first pixel, how many it has, and the part of all draws that it and those before it get, times
-/// 2³².
+/// Words of one segment: its first pixel, how many it has, and the part of all draws that it and those before it get,
+/// times 2³².
 pub const SEGMENT_WORDS: usize = 3;
 
-/// `y[n, i] = x[n, σ(i)]`: σ draws a segment of x for every i where there are several, and runs through each segment in a random
-/// order again and again. A function of the seed, the step, the image and the stream.
+/// `y[n, i] = x[n, σ(i)]`: σ draws a segment of x for every i where there are several, and runs through each segment in
+/// a random order again and again. A function of the seed, the step, the image and the stream.
 ///
-/// The order is a Feistel network of four rounds (Luby and Rackoff 1988, "How to Construct Pseudorandom Permutations from
-/// Pseudorandom Functions") on the least even number of bits that count the pixels, repeated until the result is one of them.
+/// The order is a Feistel network of four rounds (Luby and Rackoff 1988, "How to Construct Pseudorandom Permutations
+/// from Pseudorandom Functions") on the least even number of bits that count the pixels, repeated until the result is
+/// one of them.
 ///
 /// Bindings: `step`, one word; `segments` ([`SEGMENT_WORDS`] for each); `x`; `y`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -27,8 +27,8 @@ pub const SOURCE: Source = Source {
 pub struct Tv {
     /// The images.
     pub x: View,
-    /// Whether the last pixel of a row or a column has the first as its neighbour, so that there are h·w·c of either kind of
-    /// difference.
+    /// Whether the last pixel of a row or a column has the first as its neighbour, so that there are h·w·c of either
+    /// kind of difference.
     pub wrap: bool,
 }
 

@@ -208,7 +208,8 @@ impl Kernel for TvBetaBackward {
             if !self.accumulate {
                 dx.fill(T::ZERO);
             }
-            // A pixel is in its own differences, in its left neighbour's to the right and in its upper neighbour's down.
+            // A pixel is in its own differences, in its left neighbour's to the right and in its upper neighbour's
+            // down.
             let quads = || quads.clone();
             self.tv.differences(x, pixel, quads(), |i, across, down| {
                 dx[i] += -factor(across, down) * (across + down);

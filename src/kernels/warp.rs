@@ -61,8 +61,8 @@ impl WarpDraw {
     /// Least and greatest scale.
     pub const SCALES: [f32; 2] = [0.5, 2.0];
 
-    /// Draws for `n` images: the shift before scaling within `jitter[0]` pixels in all (from −½ to ½ of it), the scale one
-    /// of `scales`, the angle one of `degrees` (anticlockwise), the shift after rotating within `jitter[1]` pixels.
+    /// Draws for `n` images: the shift before scaling within `jitter[0]` pixels in all (from −½ to ½ of it), the scale
+    /// one of `scales`, the angle one of `degrees` (anticlockwise), the shift after rotating within `jitter[1]` pixels.
     /// `shared`: one draw for all images.
     ///
     /// # Errors
@@ -256,8 +256,8 @@ impl Placement {
         [0, 1].map(|i| self.a[i][0] * o[0] + self.a[i][1] * o[1] + self.shift[i])
     }
 
-    /// First and last column, first and last row of the pixels of y among which those lie that came from (col, row) of x
-    /// or its neighbours.
+    /// First and last column, first and last row of the pixels of y among which those lie that came from (col, row) of
+    /// x or its neighbours.
     fn candidates(&self, col: i64, row: i64) -> [[i64; 2]; 2] {
         let aim = [
             (col * ONE - self.shift[0]) as f64,

@@ -10,7 +10,8 @@ pub const SOURCE: Source = Source {
     variants: &[&[], &["ACCUMULATE"]],
 };
 
-/// `y (+)= weights·x`, pixel by pixel: one weight for all channels and all images, pixel 0's at `first`. The gradient goes the same way.
+/// `y (+)= weights·x`, pixel by pixel: one weight for all channels and all images, pixel 0's at `first`. The gradient
+/// goes the same way.
 ///
 /// Bindings: `x`; `weights`, reals, `first` + h·w of them or more; `y`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,12 +1,12 @@
 //! 3×3 convolutions with 4 multiplications in place of 9: what the twin does in f32.
 //!
-//! Winograd's F(2×2, 3×3) as in Lavin and Gray 2016, "Fast Algorithms for Convolutional Neural Networks", section 4.1. A tile
-//! of 2×2 outputs comes from 4×4 inputs:
+//! Winograd's F(2×2, 3×3) as in Lavin and Gray 2016, "Fast Algorithms for Convolutional Neural Networks", section 4.1.
+//! A tile of 2×2 outputs comes from 4×4 inputs:
 //! ```text
 //! Y = Aᵀ[(G·g·Gᵀ) ⊙ (Bᵀ·d·B)]A
 //! ```
-//! and summed over input channels the product ⊙ is one product of matrices [tiles, in]·[in, out] for each of 16 positions. Its
-//! constants are 1 and 1/2, and it loses no more digits than the sum of nine products does.
+//! and summed over input channels the product ⊙ is one product of matrices [tiles, in]·[in, out] for each of 16
+//! positions. Its constants are 1 and 1/2, and it loses no more digits than the sum of nine products does.
 
 use rayon::prelude::*;
 
@@ -154,7 +154,8 @@ fn output_tile<T: Real, const L: usize>(
     ]
 }
 
-/// Calls `$one` with the first channel of each run of eight, and of four where fewer are left; channels are multiples of four.
+/// Calls `$one` with the first channel of each run of eight, and of four where fewer are left; channels are multiples
+/// of four.
 macro_rules! for_channels {
     ($channels:expr, $one:ident($($argument:expr),*)) => {{
         let eights = $channels / 8 * 8;
@@ -217,8 +218,8 @@ pub struct Scratch<T> {
     products: Vec<T>,
 }
 
-/// The convolution of a band of 2·`down` + 2 rows and 2·`across` + 2 columns with weights of [`transformed_weights`], into
-/// 2·`down` rows of 2·`across` pixels of `cout` channels.
+/// The convolution of a band of 2·`down` + 2 rows and 2·`across` + 2 columns with weights of [`transformed_weights`],
+/// into 2·`down` rows of 2·`across` pixels of `cout` channels.
 pub fn convolve<T: Real>(
     band: &Band<'_, T>,
     factor: &[T],
@@ -325,8 +326,8 @@ fn transform_products<T: Real>(
 mod tests {
     use super::{Band, Scratch, TILE, convolve, transformed_weights};
 
-    /// In f64 the transforms are those of a convolution, to the last digits: of several batches of tiles, the last not full, and of
-    /// fewer after them in the same memory.
+    /// In f64 the transforms are those of a convolution, to the last digits: of several batches of tiles, the last not
+    /// full, and of fewer after them in the same memory.
     #[test]
     fn it_is_the_convolution() {
         let scratch = &mut Scratch::default();

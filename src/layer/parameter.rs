@@ -30,8 +30,8 @@ pub type Arrange = Box<dyn Fn(&[f32]) -> Vec<f32> + Send + Sync>;
 
 /// A network's parameters on a device.
 pub trait ParameterBuffers {
-    /// The parameter `name` as `len` numbers that `arrange` makes of its values. Each role of a parameter is arranged and
-    /// uploaded once, when a program that reads it gets its memory.
+    /// The parameter `name` as `len` numbers that `arrange` makes of its values. Each role of a parameter is arranged
+    /// and uploaded once, when a program that reads it gets its memory.
     ///
     /// # Errors
     /// [`Error::Plan`] where the network has no such parameter.

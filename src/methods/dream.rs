@@ -1,4 +1,5 @@
-//! DeepDream: a picture is changed so that it activates a layer more, octave by octave (Mordvintsev, Olah and Tyka 2015).
+//! DeepDream: a picture is changed so that it activates a layer more, octave by octave (Mordvintsev, Olah and Tyka
+//! 2015).
 
 use std::str::FromStr;
 
@@ -17,11 +18,11 @@ pub enum DreamPreset {
     /// picture's detail kept.
     #[default]
     Google,
-    /// TensorFlow's tutorial notebook of 2015 with the gradient normalised in its Laplacian pyramid: 4 octaves of 1.4, 10
-    /// steps of 1/255, mean of squares, or the mean of a channel.
+    /// TensorFlow's tutorial notebook of 2015 with the gradient normalised in its Laplacian pyramid: 4 octaves of 1.4,
+    /// 10 steps of 1/255, mean of squares, or the mean of a channel.
     Tf1Lapnorm,
-    /// TensorFlow's tutorial of today: 5 octaves of 1.3, 50 steps of 0.01 on [−1, 1] over the standard deviation of g, mean
-    /// of the layer.
+    /// TensorFlow's tutorial of today: 5 octaves of 1.3, 50 steps of 0.01 on [−1, 1] over the standard deviation of g,
+    /// mean of the layer.
     Tf2,
     /// One scale, 20 steps of 1/255 over the standard deviation of g, no jitter.
     Plain,
@@ -131,8 +132,8 @@ impl Recipe {
     }
 }
 
-/// The next frame of a zoom into a dream: the middle of the picture, enlarged to all of it. `zoom` is the part of either
-/// side that goes out of sight, 0.05 in google/deepdream's notebook.
+/// The next frame of a zoom into a dream: the middle of the picture, enlarged to all of it. `zoom` is the part of
+/// either side that goes out of sight, 0.05 in google/deepdream's notebook.
 ///
 /// # Errors
 /// [`Error::Recipe`] where `zoom` is not in [0, 1), [`Error::Image`] where the picture is too small.

@@ -1,8 +1,9 @@
-//! Fooling images by evolution: MAP-Elites with the direct encoding (Nguyen, Yosinski and Clune 2015, "Deep Neural Networks
-//! Are Easily Fooled", section 2.3). Each class is a *niche* that keeps the image of which the network is surest.
+//! Fooling images by evolution: MAP-Elites with the direct encoding (Nguyen, Yosinski and Clune 2015, "Deep Neural
+//! Networks Are Easily Fooled", section 2.3). Each class is a *niche* that keeps the image of which the network is
+//! surest.
 //!
-//! A generation is an iteration of a plan like any other: a batch is bred from the elites, seen by the network, judged, and
-//! the winners replace elites. Images never leave the device; only the best scores are read back, as losses are.
+//! A generation is an iteration of a plan like any other: a batch is bred from the elites, seen by the network, judged,
+//! and the winners replace elites. Images never leave the device; only the best scores are read back, as losses are.
 
 use std::ops::ControlFlow;
 
@@ -143,8 +144,8 @@ impl Evolution {
     /// Makes it ready to run.
     ///
     /// # Errors
-    /// [`Error::Net`] for a network without a classifier or images too small for it, [`Error::Recipe`] for numbers that no
-    /// evolution has, [`Error::TooLarge`] where batch or elites do not fit the device.
+    /// [`Error::Net`] for a network without a classifier or images too small for it, [`Error::Recipe`] for numbers that
+    /// no evolution has, [`Error::TooLarge`] where batch or elites do not fit the device.
     pub fn compile(&self, network: &Network) -> Result<Evolving, Error> {
         let (iteration, elites, report) = self.fitting(network)?;
         Ok(Evolving {
@@ -184,8 +185,8 @@ impl Evolving {
         &self.best
     }
 
-    /// Runs to the last generation; `watch` sees each, with the highest probability of each class so far, and may stop the
-    /// run. The loss that it is told is −log of the median of these.
+    /// Runs to the last generation; `watch` sees each, with the highest probability of each class so far, and may stop
+    /// the run. The loss that it is told is −log of the median of these.
     ///
     /// # Errors
     /// [`Error::Device`] when the device fails.

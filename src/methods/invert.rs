@@ -18,10 +18,10 @@ const ALPHA_WEIGHT: f64 = 8e-10;
 impl Recipe {
     /// Finds a picture with the features of `picture` at `layer`, starting from noise around the mean colour.
     ///
-    /// The objective is the paper's eq. 2 with α = 6: ‖Φ−Φ₀‖²/‖Φ₀‖² + λ_α/2·Σ|x|^α/σ² + λ_V/2·Σ(dx²+dy²)^(β/2)/σ², x being
-    /// mean-free in units of 0–255 and σ² the squared norm of a natural image of the same size. `tv` is λ_V, the paper's 1,
-    /// 10 or 100 by depth ([`inversion_tv`]), for pictures of its size; smaller ones get less, in proportion to their
-    /// pixels. `pixels` is the number of pixels of the result.
+    /// The objective is the paper's eq. 2 with α = 6: ‖Φ−Φ₀‖²/‖Φ₀‖² + λ_α/2·Σ|x|^α/σ² + λ_V/2·Σ(dx²+dy²)^(β/2)/σ², x
+    /// being mean-free in units of 0–255 and σ² the squared norm of a natural image of the same size. `tv` is λ_V, the
+    /// paper's 1, 10 or 100 by depth ([`inversion_tv`]), for pictures of its size; smaller ones get less, in proportion
+    /// to their pixels. `pixels` is the number of pixels of the result.
     #[must_use]
     pub fn invert(
         picture: impl Into<Picture>,
@@ -49,8 +49,8 @@ impl Recipe {
     }
 }
 
-/// λ_V by depth, as the paper has it for the layers 1–6, 7–12 and 13–20 of its network: by the stride of the layer, 1 up to 2
-/// pixels, 10 up to 8, 100 beyond.
+/// λ_V by depth, as the paper has it for the layers 1–6, 7–12 and 13–20 of its network: by the stride of the layer, 1
+/// up to 2 pixels, 10 up to 8, 100 beyond.
 ///
 /// # Errors
 /// [`Error::Net`] for an unknown layer.

@@ -80,8 +80,8 @@ impl Recipe {
         self
     }
 
-    /// Gives each of the styles a region of its own: the terms with several targets become one for each, with the masks in
-    /// the order of the targets. Their weights are shared out as `target_weights` says. No masks: nothing changes.
+    /// Gives each of the styles a region of its own: the terms with several targets become one for each, with the masks
+    /// in the order of the targets. Their weights are shared out as `target_weights` says. No masks: nothing changes.
     pub fn apply_masks(&mut self, masks: Vec<Picture>) {
         if masks.is_empty() {
             return;

@@ -23,8 +23,8 @@ impl Recipe {
     }
 }
 
-/// The layers of a sheet of textures, shallowest first: the usual style layers, and relu5_1 where a VGG has it, with which the
-/// style reconstructions of Gatys et al. 2015, "A Neural Algorithm of Artistic Style", figure 1, end.
+/// The layers of a sheet of textures, shallowest first: the usual style layers, and relu5_1 where a VGG has it, with
+/// which the style reconstructions of Gatys et al. 2015, "A Neural Algorithm of Artistic Style", figure 1, end.
 ///
 /// # Errors
 /// As [`Graph::default_layers`].

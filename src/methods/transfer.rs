@@ -133,8 +133,8 @@ fn noisy(images: &[Image], seed: u64) -> Vec<Image> {
     images
 }
 
-/// `from` moved towards `to`, or beyond, until the root mean square of the change is `rms`; values stay in `[0,1]`, which
-/// the length of the way makes up for as far as it can.
+/// `from` moved towards `to`, or beyond, until the root mean square of the change is `rms`; values stay in `[0,1]`,
+/// which the length of the way makes up for as far as it can.
 fn at_rms(from: &Image, to: &Image, rms: f64) -> Image {
     let full = Distance::between(from, to).rms;
     if full == 0.0 {

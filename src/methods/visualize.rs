@@ -134,7 +134,8 @@ impl Recipe {
         self.optimizer.iterations = 512;
     }
 
-    /// Steps of one length along the gradient from a faint start; after each the norm is at most that of a natural picture.
+    /// Steps of one length along the gradient from a faint start; after each the norm is at most that of a natural
+    /// picture.
     fn erhan(&mut self, side: u32) {
         // A mean-free photograph of 227×227 pixels has the norm 27098 in units of 0–255: 0.468 per pixel.
         let radius = 0.468 * side as f32;

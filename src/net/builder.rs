@@ -75,8 +75,8 @@ impl GraphBuilder {
         self.push(name, Normalize { scale, bias }, &[x])
     }
 
-    /// A convolution with the parameters `<tensor>.weight` and `<tensor>.bias`; `tensor` becomes an alias, unless another
-    /// layer has that name.
+    /// A convolution with the parameters `<tensor>.weight` and `<tensor>.bias`; `tensor` becomes an alias, unless
+    /// another layer has that name.
     pub fn conv(
         &mut self,
         name: &str,

@@ -1,4 +1,5 @@
-//! A network with other edges and other pools: what its convolutions see beyond an image, and how windows are summed up.
+//! A network with other edges and other pools: what its convolutions see beyond an image, and how windows are summed
+//! up.
 
 use std::sync::Arc;
 
@@ -47,10 +48,10 @@ impl Pooling {
     }
 }
 
-/// What a window's mean is multiplied by where it stands in for the maximum, so that the layers behind see about what they
-/// are used to: style-transfer-pytorch's number for VGG (Crowson 2021). It serves the windows of 3×3 of the others, too: in
-/// SqueezeNet 1.1 the mean of the maxima is 1.9, 2.2 and 2.4 times that of the means (pool1, pool3, pool5; five photographs
-/// and paintings).
+/// What a window's mean is multiplied by where it stands in for the maximum, so that the layers behind see about what
+/// they are used to: style-transfer-pytorch's number for VGG (Crowson 2021). It serves the windows of 3×3 of the
+/// others, too: in SqueezeNet 1.1 the mean of the maxima is 1.9, 2.2 and 2.4 times that of the means (pool1, pool3,
+/// pool5; five photographs and paintings).
 const AVERAGE_POOL_SCALE: f32 = 2.0;
 
 impl Network {

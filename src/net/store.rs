@@ -7,8 +7,8 @@ use super::{NetError, Network, weights};
 
 const EXTENSION: &str = "safetensors";
 
-/// The networks in the program itself: name and weights file. A static, since every use of a constant may put another copy of the
-/// weights into the program.
+/// The networks in the program itself: name and weights file. A static, since every use of a constant may put another
+/// copy of the weights into the program.
 static EMBEDDED: &[(&str, &[u8])] = &[
     #[cfg(feature = "embed-squeezenet1_1")]
     (

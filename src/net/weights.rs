@@ -70,8 +70,8 @@ pub(super) fn read(bytes: &[u8]) -> Result<Weights, WeightsError> {
     })
 }
 
-/// Whether the weights file that begins with `reader`'s bytes goes all the way to its classes, judged by its header alone;
-/// false also where it is no weights file.
+/// Whether the weights file that begins with `reader`'s bytes goes all the way to its classes, judged by its header
+/// alone; false also where it is no weights file.
 pub(super) fn has_classifier(mut reader: impl Read) -> bool {
     let header = || -> Option<BTreeMap<String, serde_json::Value>> {
         let mut length = [0; 8];

@@ -1,7 +1,7 @@
 //! The distance of each channel's mean, and of its standard deviation, from a target's:
 //!
-//! - `bn`: (1/C)·Σ_c (μ − μ')² + (σ − σ')²: the batch-normalisation statistics of Li et al. 2017, "Demystifying Neural Style
-//!   Transfer", section 4.2;
+//! - `bn`: (1/C)·Σ_c (μ − μ')² + (σ − σ')²: the batch-normalisation statistics of Li et al. 2017, "Demystifying Neural
+//!   Style Transfer", section 4.2;
 //! - `mmd` with the linear kernel xᵀy/C: (1/C)·Σ_c (μ − μ')², the same paper's section 4.1.
 
 use super::moments::record_weighted;

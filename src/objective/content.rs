@@ -42,8 +42,8 @@ impl Content {
         }
     }
 
-    /// `weight` · ‖Φ − Φ₀‖²/‖Φ₀‖². `target` holds the Φ₀ of one image, shape `view`, with which each image of a batch is
-    /// compared; `inverse_square` is 1/‖Φ₀‖².
+    /// `weight` · ‖Φ − Φ₀‖²/‖Φ₀‖². `target` holds the Φ₀ of one image, shape `view`, with which each image of a batch
+    /// is compared; `inverse_square` is 1/‖Φ₀‖².
     ///
     /// # Errors
     /// [`Error::Recipe`] for a target of several images.

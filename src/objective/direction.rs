@@ -1,6 +1,6 @@
 //! `direction`: the mean over positions of ⟨φ, v⟩ for a direction v in the space of a layer's channels: Szegedy et al.
-//! 2013, section 3, who compare random directions with single units. With `cosine_power` p each product is multiplied by
-//! max(0.1, cos)^p: Carter et al. 2019, "Activation Atlas", and Lucid's `direction` objective.
+//! 2013, section 3, who compare random directions with single units. With `cosine_power` p each product is multiplied
+//! by max(0.1, cos)^p: Carter et al. 2019, "Activation Atlas", and Lucid's `direction` objective.
 
 use super::{Band, Gathered, Loss, Saved, Term};
 use crate::Error;

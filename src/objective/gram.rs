@@ -16,8 +16,8 @@ pub struct Gram {
     weight: Scalar,
 }
 
-/// Records FᵀF/`pixels` of every image, with as many pixels as x has its Gram matrix: a tensor `[n, 1, C⁺, C⁺]`, C⁺ being C
-/// rounded up to a multiple of 4.
+/// Records FᵀF/`pixels` of every image, with as many pixels as x has its Gram matrix: a tensor `[n, 1, C⁺, C⁺]`, C⁺
+/// being C rounded up to a multiple of 4.
 pub fn record_gram(recording: &mut Recording, x: Tensor, pixels: u32) -> Tensor {
     let padded = x.view.quads * 4;
     let splits = GramKernel::splits_for(x.view);
@@ -35,8 +35,8 @@ pub fn record_gram(recording: &mut Recording, x: Tensor, pixels: u32) -> Tensor 
     gram
 }
 
-/// Adds what the rows `x` of a layer of N positions contribute to its Gram matrix FᵀF/N, which it returns; the first band
-/// makes `sum`.
+/// Adds what the rows `x` of a layer of N positions contribute to its Gram matrix FᵀF/N, which it returns; the first
+/// band makes `sum`.
 pub fn gather_gram(
     recording: &mut Recording,
     x: Tensor,

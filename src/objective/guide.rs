@@ -14,8 +14,8 @@ pub struct Guide {
 }
 
 impl Guide {
-    /// `target` holds the guide's activation of the same layer in the engine's layout, shape `view`: one image (n = 1) of
-    /// any size, which all images of a batch share.
+    /// `target` holds the guide's activation of the same layer in the engine's layout, shape `view`: one image (n = 1)
+    /// of any size, which all images of a batch share.
     #[must_use]
     pub fn new(target: impl Into<Given>, view: View, weight: f64) -> Self {
         assert_eq!(view.n, 1, "a guide is one image: {view:?}");

@@ -18,8 +18,8 @@ pub struct Margin {
 }
 
 impl Margin {
-    /// `targeted`: the labels are to be reached, else to be left. `confidence` is κ ≥ 0, in units of the scores: how far
-    /// beyond the border to go. `weight` multiplies all images, on top of the weights that `labels` holds.
+    /// `targeted`: the labels are to be reached, else to be left. `confidence` is κ ≥ 0, in units of the scores: how
+    /// far beyond the border to go. `weight` multiplies all images, on top of the weights that `labels` holds.
     #[must_use]
     pub fn new(labels: Labels, targeted: bool, confidence: f32, weight: f64) -> Self {
         Self {

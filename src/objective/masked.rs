@@ -1,8 +1,9 @@
-//! A term that counts in a part of the image only: the same term of m∘F, every position of the layer F times a mask m (Gatys
-//! et al. 2017, "Controlling Perceptual Factors in Neural Style Transfer", section 4.1, where m is called a guidance channel).
+//! A term that counts in a part of the image only: the same term of m∘F, every position of the layer F times a mask m
+//! (Gatys et al. 2017, "Controlling Perceptual Factors in Neural Style Transfer", section 4.1, where m is called a
+//! guidance channel).
 //!
-//! The gradient is m∘(dL/d(m∘F)). m∘F is computed again for it, so that it takes no memory from the forward to the backward
-//! pass.
+//! The gradient is m∘(dL/d(m∘F)). m∘F is computed again for it, so that it takes no memory from the forward to the
+//! backward pass.
 
 use super::{Band, Gathered, Loss, Saved, Term};
 use crate::device::{Given, Recording};

@@ -1,16 +1,17 @@
-//! `mmd`: the squared maximum mean discrepancy between the feature vectors of a layer and a target's, mean k(f, f') + mean k(s, s') −
-//! 2·mean k(f, s): Gretton et al. 2012, "A Kernel Two-Sample Test", eq. 5; as a style loss Li et al. 2017, "Demystifying Neural
-//! Style Transfer", section 4.1. Several targets are one set in which each vector has its target's weight.
+//! `mmd`: the squared maximum mean discrepancy between the feature vectors of a layer and a target's, mean k(f, f') +
+//! mean k(s, s') − 2·mean k(f, s): Gretton et al. 2012, "A Kernel Two-Sample Test", eq. 5; as a style loss Li et al.
+//! 2017, "Demystifying Neural Style Transfer", section 4.1. Several targets are one set in which each vector has its
+//! target's weight.
 //!
-//! Where both sets together have at most [`EXACT`] vectors all pairs count (i = j among them: biased). Larger ones are cut, after
-//! a permutation that is drawn anew in every iteration, into blocks of [`BLOCK`] vectors; within each block all pairs i ≠ j
-//! count, and the blocks' values are averaged. That is Zaremba et al. 2013, "B-tests: Low Variance Kernel Two-Sample Tests",
-//! section 2; with blocks of two vectors it is the linear-time estimator of Gretton et al., lemma 14. It is unbiased, so it may
-//! be negative.
+//! Where both sets together have at most [`EXACT`] vectors all pairs count (i = j among them: biased). Larger ones are
+//! cut, after a permutation that is drawn anew in every iteration, into blocks of [`BLOCK`] vectors; within each block
+//! all pairs i ≠ j count, and the blocks' values are averaged. That is Zaremba et al. 2013, "B-tests: Low Variance
+//! Kernel Two-Sample Tests", section 2; with blocks of two vectors it is the linear-time estimator of Gretton et al.,
+//! lemma 14. It is unbiased, so it may be negative.
 //!
-//! With w_ij = −ω_j·k' for vectors of the layer and ω_j·k' for the target's, the gradient of R vectors is, of a kernel of the
-//! product, −(2/R)·Σ_j w_ij·y_j, of a gaussian one (2/(R·σ²))·Σ_j w_ij·(x_i − y_j): two matrix products for each set. The matrix of
-//! a set's pairs is made and used in strips; it is never whole.
+//! With w_ij = −ω_j·k' for vectors of the layer and ω_j·k' for the target's, the gradient of R vectors is, of a kernel
+//! of the product, −(2/R)·Σ_j w_ij·y_j, of a gaussian one (2/(R·σ²))·Σ_j w_ij·(x_i − y_j): two matrix products for each
+//! set. The matrix of a set's pairs is made and used in strips; it is never whole.
 
 use super::{Band, Gathered, Loss, Saved, Term, record_sum};
 use crate::Error;
@@ -26,8 +27,8 @@ pub const EXACT: u32 = 2048;
 /// Vectors of a block otherwise.
 pub const BLOCK: u32 = 64;
 
-/// Most vectors that are kept of a target: of more every k-th is. They are drawn from, so that a large target, which would need as
-/// much memory as the layer, says no more than these.
+/// Most vectors that are kept of a target: of more every k-th is. They are drawn from, so that a large target, which
+/// would need as much memory as the layer, says no more than these.
 pub const KEPT: u32 = 32_768;
 
 /// Reals of a strip of pairs that need not be cut further.
@@ -246,8 +247,8 @@ impl Pairs {
     }
 }
 
-/// Records Σ_j ω_j·k(s_i, s_j) for every vector s_i of `set` (`[1, 1, M, C]`) with the weights ω (`[M]` in whole vec4s).
-/// Weighted again with ω these sum to mean k(s, s').
+/// Records Σ_j ω_j·k(s_i, s_j) for every vector s_i of `set` (`[1, 1, M, C]`) with the weights ω (`[M]` in whole
+/// vec4s). Weighted again with ω these sum to mean k(s, s').
 pub fn record_similarity(
     recording: &mut Recording,
     kernel: &VectorKernel,
@@ -322,8 +323,8 @@ pub struct Mmd {
 }
 
 impl Mmd {
-    /// 1/(4C²) of a polynomial kernel, 1 of a gaussian one: what the term's weight is to be multiplied by for the values of the
-    /// reference.
+    /// 1/(4C²) of a polynomial kernel, 1 of a gaussian one: what the term's weight is to be multiplied by for the
+    /// values of the reference.
     #[must_use]
     pub fn scale(kernel: &VectorKernel, channels: u32) -> f64 {
         match kernel {

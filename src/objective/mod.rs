@@ -47,9 +47,9 @@ use crate::kernels::{Combine, CopyRows, SquaredDifference, Sum, Tensor, View};
 
 /// One term at one tensor.
 ///
-/// A layer may be larger than the device's memory; then it is seen in bands of rows. So a term has three steps. Each band is
-/// gathered, the value is concluded from what all bands have gathered, and then each band gets its gradient. A layer that is
-/// seen whole is one band.
+/// A layer may be larger than the device's memory; then it is seen in bands of rows. So a term has three steps. Each
+/// band is gathered, the value is concluded from what all bands have gathered, and then each band gets its gradient. A
+/// layer that is seen whole is one band.
 pub trait Term: std::fmt::Debug + Send + Sync {
     /// Why the term needs the whole layer at once, if it does.
     fn needs_whole_layer(&self) -> Option<&'static str> {
@@ -68,7 +68,8 @@ pub trait Term: std::fmt::Debug + Send + Sync {
         loss: Loss,
     ) -> Saved;
 
-    /// Records `dx (+)= weight · dL/dx` for the rows `x` of the layer; adds where `accumulate`, else writes every element.
+    /// Records `dx (+)= weight · dL/dx` for the rows `x` of the layer; adds where `accumulate`, else writes every
+    /// element.
     fn backward(
         &self,
         recording: &mut Recording,

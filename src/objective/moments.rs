@@ -1,20 +1,21 @@
 //! Means and variances, or covariances, of the feature vectors of a layer, gathered over bands of rows.
 //!
-//! A layer that is seen whole gets its means first, then sums of squares about them: no digits are lost. In bands the means are
-//! not known before the last band is, and sums of squares about zero would lose the digits by which mean² exceeds the
-//! variance. So the squares are about a centre c that lies near, the means of the first band:
+//! A layer that is seen whole gets its means first, then sums of squares about them: no digits are lost. In bands the
+//! means are not known before the last band is, and sums of squares about zero would lose the digits by which mean²
+//! exceeds the variance. So the squares are about a centre c that lies near, the means of the first band:
 //!
 //! ```text
 //! Σ = (1/N)·Σᵢ (xᵢ − c)(xᵢ − c)ᵀ − (μ − c)(μ − c)ᵀ
 //! ```
 //!
-//! This is exact for any c: the shifted data of Chan, Golub & LeVeque 1983, "Algorithms for Computing the Sample Variance". How
-//! many digits the difference costs is bounded whatever the picture: the first of B bands holds about 1/B of the positions, so
-//! their mean cannot lie further from μ than (μ − c)² ≤ (B − 1)·σ². What is subtracted from is at most B times what
-//! is left.
+//! This is exact for any c: the shifted data of Chan, Golub & LeVeque 1983, "Algorithms for Computing the Sample
+//! Variance". How many digits the difference costs is bounded whatever the picture: the first of B bands holds about
+//! 1/B of the positions, so their mean cannot lie further from μ than (μ − c)² ≤ (B − 1)·σ². What is subtracted from is
+//! at most B times what is left.
 //!
-//! Through a mask m with mean m² = 1 (see [`super::Masked`]) every position has the weight m². Where it leaves out what the first band
-//! shows, c may lie further from μ than that, and as many digits are lost as (μ − c)² has more than the variance.
+//! Through a mask m with mean m² = 1 (see [`super::Masked`]) every position has the weight m². Where it leaves out what
+//! the first band shows, c may lie further from μ than that, and as many digits are lost as (μ − c)² has more than the
+//! variance.
 
 use super::masked::{record_masked, record_masked_gradient};
 use super::{Band, Gathered, record_add, record_gram};
@@ -50,8 +51,8 @@ pub fn spread_view(spread: Spread, view: View) -> View {
     View::new(view.n, 1, rows, padded)
 }
 
-/// Adds what the rows `x` of a layer, seen through a mask where there is one, contribute to `gathered`, which the first band
-/// begins: to the means, and to their `spread` where it is wanted.
+/// Adds what the rows `x` of a layer, seen through a mask where there is one, contribute to `gathered`, which the first
+/// band begins: to the means, and to their `spread` where it is wanted.
 pub fn gather_moments(
     recording: &mut Recording,
     x: Tensor,
@@ -128,8 +129,9 @@ pub fn conclude_moments(
     }
 }
 
-/// Records the moments of a mixture of pictures, each with its share; the shares sum to 1. Raw moments are averaged, so that
-/// the spread between the pictures' means counts as well: Σ = Σₚ shareₚ·(Σₚ + (μₚ − μ)(μₚ − μ)ᵀ). All are of one image.
+/// Records the moments of a mixture of pictures, each with its share; the shares sum to 1. Raw moments are averaged, so
+/// that the spread between the pictures' means counts as well: Σ = Σₚ shareₚ·(Σₚ + (μₚ − μ)(μₚ − μ)ᵀ). All are of one
+/// image.
 pub fn record_mixture(
     recording: &mut Recording,
     channels: u32,
@@ -169,8 +171,8 @@ pub fn record_mixture(
     Moments { means, spread }
 }
 
-/// Records (1/pixels)·Σ (x − c)², or (1/pixels)·Σ (x − c)(x − c)ᵀ, each position weighted with m² where there is a mask, of which x
-/// has the rows from a first one on.
+/// Records (1/pixels)·Σ (x − c)², or (1/pixels)·Σ (x − c)(x − c)ᵀ, each position weighted with m² where there is a
+/// mask, of which x has the rows from a first one on.
 fn record_squares(
     recording: &mut Recording,
     x: Tensor,
@@ -201,8 +203,8 @@ fn record_squares(
     }
 }
 
-/// Records `dx (+)= backward`'s gradient, that of moments of a layer's rows, times the positions' weights m² where there is a
-/// mask; `backward` writes, or adds where it is told so.
+/// Records `dx (+)= backward`'s gradient, that of moments of a layer's rows, times the positions' weights m² where
+/// there is a mask; `backward` writes, or adds where it is told so.
 pub fn record_weighted(
     recording: &mut Recording,
     mask: Option<&Given>,

@@ -5,8 +5,8 @@ use crate::Error;
 use crate::device::{Kind, Recording};
 use crate::kernels::{self, Tensor, TvBetaBackward, View};
 
-/// Least dx² + dy² in the gradient of β < 2, which else would be infinite in flat regions. The authors' code has 1e-5 for
-/// values of 0 to 255; here they are 0 to 1, and squares of differences 255² times smaller.
+/// Least dx² + dy² in the gradient of β < 2, which else would be infinite in flat regions. The authors' code has 1e-5
+/// for values of 0 to 255; here they are 0 to 1, and squares of differences 255² times smaller.
 const FLOOR: f64 = 1e-5 / (255.0 * 255.0);
 
 /// Total variation of the image with an exponent: edges cost less than in [`super::Tv`] where β < 2, more where β > 2.

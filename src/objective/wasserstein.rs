@@ -1,14 +1,14 @@
-//! `wasserstein`: mean_c (μ − μ')² + (1/C)·tr(Σ + Σ' − 2·(Σ'^½·Σ·Σ'^½)^½): the squared 2-Wasserstein distance of two normal
-//! distributions with the means and covariances of a layer's feature vectors and of a target's, ÷C (Olkin & Pukelsheim 1982, "The
-//! distance between two random vectors with given dispersion matrices"). Σ and Σ' get ε·I each.
+//! `wasserstein`: mean_c (μ − μ')² + (1/C)·tr(Σ + Σ' − 2·(Σ'^½·Σ·Σ'^½)^½): the squared 2-Wasserstein distance of two
+//! normal distributions with the means and covariances of a layer's feature vectors and of a target's, ÷C (Olkin &
+//! Pukelsheim 1982, "The distance between two random vectors with given dispersion matrices"). Σ and Σ' get ε·I each.
 //!
-//! With S = Σ'^½ and A = S·Σ·S its gradient is dL/dΣ = (1/C)·(I − S·A^-½·S), so dL/dF = 2·(μ − μ')/(C·N) + (2/N)·(dL/dΣ)·(F − μ).
-//! The same iteration gives both roots: Newton–Schulz (Higham 2008, "Functions of Matrices", section 6.7),
-//! Y₀ = A/‖A‖, Z₀ = I, T = aI + b·ZY, Y ← YT, Z ← TZ, whose eigenvalues √λ → √λ·(a + b·λ) approach 1. Its usual a = 1.5, b = −0.5
-//! make small ones grow by 1.5 only; the first steps here make them grow by 2.3, and the next one brings all of [0.5, 1] to within
-//! 0.09 of 1 (the best cubic there). After 12 steps the roots of eigenvalues above 2·10⁻⁶·‖A‖ are exact to rounding. Those of
-//! smaller ones are too small, and that is meant: in f32 A has no eigenvalues below 10⁻⁷·‖A‖, only rounding of either sign, which
-//! more steps would make grow without bound.
+//! With S = Σ'^½ and A = S·Σ·S its gradient is dL/dΣ = (1/C)·(I − S·A^-½·S), so dL/dF = 2·(μ − μ')/(C·N) +
+//! (2/N)·(dL/dΣ)·(F − μ). The same iteration gives both roots: Newton–Schulz (Higham 2008, "Functions of Matrices",
+//! section 6.7), Y₀ = A/‖A‖, Z₀ = I, T = aI + b·ZY, Y ← YT, Z ← TZ, whose eigenvalues √λ → √λ·(a + b·λ) approach 1. Its
+//! usual a = 1.5, b = −0.5 make small ones grow by 1.5 only; the first steps here make them grow by 2.3, and the next
+//! one brings all of [0.5, 1] to within 0.09 of 1 (the best cubic there). After 12 steps the roots of eigenvalues above
+//! 2·10⁻⁶·‖A‖ are exact to rounding. Those of smaller ones are too small, and that is meant: in f32 A has no
+//! eigenvalues below 10⁻⁷·‖A‖, only rounding of either sign, which more steps would make grow without bound.
 
 use super::moments::{record_centred, record_weighted};
 use super::{
@@ -101,7 +101,8 @@ pub fn record_normal_target(
     }
 }
 
-/// Records the root of each of the symmetric matrices `a` of `channels` rows, whose norm must be 1: kept, [n, 1, C⁺, C⁺].
+/// Records the root of each of the symmetric matrices `a` of `channels` rows, whose norm must be 1: kept, [n, 1, C⁺,
+/// C⁺].
 pub fn record_root(recording: &mut Recording, a: Tensor, channels: u32) -> Tensor {
     let root = Tensor::persistent(recording, "root", a.view);
     let _ = record_roots(recording, a, channels, root);
@@ -159,7 +160,8 @@ fn ridge(recording: &mut Recording, channels: u32, factors: [f32; 2], from: Tens
 }
 
 impl Wasserstein {
-    /// For layers of `channels` channels: the target's means ([C⁺]), Σ' + ε·I ([C⁺, C⁺], see [`record_normal_target`]) and its root.
+    /// For layers of `channels` channels: the target's means ([C⁺]), Σ' + ε·I ([C⁺, C⁺], see [`record_normal_target`])
+    /// and its root.
     #[must_use]
     pub fn new(
         means: impl Into<Given>,
@@ -178,7 +180,8 @@ impl Wasserstein {
         }
     }
 
-    /// The distribution of positions that are weighted with m², `mask` holding m (`[h·w]` of the layer) with mean m² = 1.
+    /// The distribution of positions that are weighted with m², `mask` holding m (`[h·w]` of the layer) with mean m² =
+    /// 1.
     #[must_use]
     pub fn through(self, mask: Option<Given>) -> Self {
         Self { mask, ..self }

@@ -10,8 +10,8 @@ pub(super) fn padded([r, g, b]: [f32; 3]) -> [f32; 4] {
 }
 
 /// Scales each image about the mean colour to ‖x − mean‖₂ = `radius`: activation maximisation under a norm constraint
-/// (Erhan et al. 2009, "Visualizing Higher-Layer Features of a Deep Network", section 3.1). An image that is the mean has
-/// no direction and stays.
+/// (Erhan et al. 2009, "Visualizing Higher-Layer Features of a Deep Network", section 3.1). An image that is the mean
+/// has no direction and stays.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Norm {
     /// In units of x, over the whole image.

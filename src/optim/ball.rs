@@ -18,8 +18,8 @@ pub struct Ball {
 }
 
 impl Ball {
-    /// `centre` holds the originals, in \[0, 1\] and the engine's layout, shape `view`: as many as there are images, or one
-    /// for all. `radius` is in units of x; that of `L2` is of the whole image.
+    /// `centre` holds the originals, in \[0, 1\] and the engine's layout, shape `view`: as many as there are images, or
+    /// one for all. `radius` is in units of x; that of `L2` is of the whole image.
     #[must_use]
     pub fn new(norm: BallNorm, radius: f32, centre: impl Into<Given>, view: View) -> Self {
         Self {

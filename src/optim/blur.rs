@@ -4,8 +4,9 @@ use super::{Projection, Site};
 use crate::device::Recording;
 use crate::kernels::record_blur;
 
-/// A Gaussian blur of each channel in every `every`-th iteration, the first one included (Yosinski et al. 2015, section 4):
-/// mirrored at the edges and cut off at 4σ, as `scipy.ndimage.gaussian_filter` does it. σ = 0 or `every` = 0: never.
+/// A Gaussian blur of each channel in every `every`-th iteration, the first one included (Yosinski et al. 2015, section
+/// 4): mirrored at the edges and cut off at 4σ, as `scipy.ndimage.gaussian_filter` does it. σ = 0 or `every` = 0:
+/// never.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Blur {
     /// σ in pixels.

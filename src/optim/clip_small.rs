@@ -15,13 +15,13 @@ pub struct ClipSmallNorm {
     pub mean: [f32; 3],
 }
 
-/// Pixels whose contribution to the objective is below the given percentile of their image go to the mean: to first order,
-/// setting a pixel to the mean takes Σ_c (x − mean)·∂a/∂x from the activation a that is maximised, and the gradient here
-/// is that of a loss to be minimised, −∂a/∂x. It may be scaled (no order changes), but not otherwise filtered. It is
-/// that at the image before the step. Percentile 0: none.
+/// Pixels whose contribution to the objective is below the given percentile of their image go to the mean: to first
+/// order, setting a pixel to the mean takes Σ_c (x − mean)·∂a/∂x from the activation a that is maximised, and the
+/// gradient here is that of a loss to be minimised, −∂a/∂x. It may be scaled (no order changes), but not otherwise
+/// filtered. It is that at the image before the step. Percentile 0: none.
 ///
-/// Without `absolute`, pixels that work against the objective go first. The deep visualization toolbox's `px_benefit` has
-/// the opposite sign there; with `absolute` (its `px_abs_benefit`, the paper's method) there is no difference.
+/// Without `absolute`, pixels that work against the objective go first. The deep visualization toolbox's `px_benefit`
+/// has the opposite sign there; with `absolute` (its `px_abs_benefit`, the paper's method) there is no difference.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct ClipSmallContribution {
     /// As in [`ClipSmallNorm`].

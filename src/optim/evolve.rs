@@ -1,5 +1,6 @@
-//! MAP-Elites with the direct encoding (Nguyen, Yosinski and Clune 2015, section 2.3; Mouret and Clune 2015). It needs no
-//! gradient: a generation is a batch of images bred from the best image for each *niche* and judged by a layer's activations.
+//! MAP-Elites with the direct encoding (Nguyen, Yosinski and Clune 2015, section 2.3; Mouret and Clune 2015). It needs
+//! no gradient: a generation is a batch of images bred from the best image for each *niche* and judged by a layer's
+//! activations.
 
 use crate::device::{Kind, Recording, ValueId};
 use crate::kernels::{Breed, Judge, Replace, Round, Tensor, View};
@@ -57,8 +58,8 @@ impl Elites {
         }
     }
 
-    /// Records the breeding of a batch, rounded to 8 bits. `step` is one word, the generation: in generation 0 the images are
-    /// noise, whatever the elites are.
+    /// Records the breeding of a batch, rounded to 8 bits. `step` is one word, the generation: in generation 0 the
+    /// images are noise, whatever the elites are.
     pub fn breed(
         self,
         recording: &mut Recording,

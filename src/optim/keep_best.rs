@@ -17,9 +17,9 @@ pub struct Kept {
 /// `losses[i, slot] ≤ threshold`. As Carlini and Wagner 2017 ("Towards Evaluating the Robustness of Neural Networks",
 /// section VI) keep it. An equal distance does not replace what is kept. A NaN in the loss or the image is a failure.
 ///
-/// `losses` (reals, [n, `slots`]) holds the weighted values of the terms *at `image`*: so the call must be recorded before
-/// the optimizer steps, or what is kept is not what was evaluated. `origin` has the shape of `image`, or is one image for
-/// all. `step` is one word, the number of iterations completed: where it is 0, all kept before is forgotten.
+/// `losses` (reals, [n, `slots`]) holds the weighted values of the terms *at `image`*: so the call must be recorded
+/// before the optimizer steps, or what is kept is not what was evaluated. `origin` has the shape of `image`, or is one
+/// image for all. `step` is one word, the number of iterations completed: where it is 0, all kept before is forgotten.
 #[expect(
     clippy::too_many_arguments,
     reason = "each is a value of the plan of its own"

@@ -9,12 +9,12 @@ use crate::kernels::{
 /// Least root mean square that a level is divided by.
 const EPSILON: f32 = 1e-10;
 
-/// Laplacian-pyramid gradient normalisation, as in TensorFlow's `DeepDream` notebook: the gradient is split into octaves
-/// of frequencies (Burt and Adelson 1983, "The Laplacian Pyramid as a Compact Image Code"), each is divided by its root
-/// mean square (at least 1e-10) in each image, and they are added up again.
+/// Laplacian-pyramid gradient normalisation, as in TensorFlow's `DeepDream` notebook: the gradient is split into
+/// octaves of frequencies (Burt and Adelson 1983, "The Laplacian Pyramid as a Compact Image Code"), each is divided by
+/// its root mean square (at least 1e-10) in each image, and they are added up again.
 ///
-/// A level is split only while its halves have two pixels a side: small images have fewer levels. The notebook would go on
-/// to single pixels. A tile is split only while its sides are even, so that every level is a tile, too.
+/// A level is split only while its halves have two pixels a side: small images have fewer levels. The notebook would go
+/// on to single pixels. A tile is split only while its sides are even, so that every level is a tile, too.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Laplacian {
     /// Splits: levels of detail beside what is left, at most. The notebook has 4.

@@ -1,9 +1,10 @@
-//! L-BFGS (Nocedal 1980; Nocedal and Wright 2006, algorithm 7.4) with a backtracking line search, all of it on the device.
+//! L-BFGS (Nocedal 1980; Nocedal and Wright 2006, algorithm 7.4) with a backtracking line search, all of it on the
+//! device.
 //!
-//! An iteration of a plan is one evaluation of the objective. So x is always a *trial* point, and one iteration is one turn
-//! of a state machine that each image of a batch has for itself: its trial is accepted, and the next direction found and a
-//! full step tried, or rejected, and a shorter step tried. The two-loop recursion runs on inner products alone (Chen, Wang
-//! and Zhou 2014), so that a turn takes five calls, however many pairs are kept:
+//! An iteration of a plan is one evaluation of the objective. So x is always a *trial* point, and one iteration is one
+//! turn of a state machine that each image of a batch has for itself: its trial is accepted, and the next direction
+//! found and a full step tried, or rejected, and a shorter step tried. The two-loop recursion runs on inner products
+//! alone (Chen, Wang and Zhou 2014), so that a turn takes five calls, however many pairs are kept:
 //!
 //! 1. [`LbfgsProducts`], [`Sum`]: all inner products with the stored pairs,
 //! 2. [`LbfgsRecursion`]: accepted or not; coefficients of the direction,
@@ -11,16 +12,17 @@
 //! 4. [`LbfgsStep`]: the next trial point.
 //!
 //! With a range it is a two-metric projection (Bertsekas 1982, "Projected Newton methods for optimization problems with
-//! simple constraints"): elements that a bound holds at the base (they stand at it, and the gradient points out of the box)
-//! are taken out of the gradient and of the direction, trial points are clamped, and a pair has no y where both of its points
-//! stand at the same bound.
+//! simple constraints"): elements that a bound holds at the base (they stand at it, and the gradient points out of the
+//! box) are taken out of the gradient and of the direction, trial points are clamped, and a pair has no y where both of
+//! its points stand at the same bound.
 //!
 //! Near a minimum f32 rounds the decrease of the objective away. A trial is then accepted by its slope as long as the
 //! objective does not rise by more than 10⁻⁶ of itself, so that the gradient goes on falling by some more digits. Where
-//! nothing is accepted any more, the pairs are forgotten, steepest descent is tried once, and then the image stays where it is.
-//! A loss or gradient that is no finite number is a rejected trial and never gets into the state.
+//! nothing is accepted any more, the pairs are forgotten, steepest descent is tried once, and then the image stays
+//! where it is. A loss or gradient that is no finite number is a rejected trial and never gets into the state.
 //!
-//! The objective must be the same in every iteration: with random transformations the line search compares unlike things.
+//! The objective must be the same in every iteration: with random transformations the line search compares unlike
+//! things.
 
 use super::{Optimizer, Site, State};
 use crate::device::{Kind, Recording};
@@ -30,9 +32,10 @@ use crate::kernels::{LbfgsDirection, LbfgsProducts, LbfgsRecursion, LbfgsStep, S
 
 /// L-BFGS on the pixels, of each image of a batch by itself.
 ///
-/// [`State::result`] is the base: the last accepted point. [`State::counters`] are `[n, 8]` words, of each image: status
-/// (0 no finite objective yet, 1 running, 2 stopped), next slot of the ring of pairs, pairs in it, trials rejected in a row,
-/// evaluations, accepted steps, resets of the pairs, and accepted steps whose pair had too little curvature to be stored.
+/// [`State::result`] is the base: the last accepted point. [`State::counters`] are `[n, 8]` words, of each image:
+/// status (0 no finite objective yet, 1 running, 2 stopped), next slot of the ring of pairs, pairs in it, trials
+/// rejected in a row, evaluations, accepted steps, resets of the pairs, and accepted steps whose pair had too little
+/// curvature to be stored.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Lbfgs {
     /// Pairs (s, y) that are kept, 1 to 127: twice as many images of memory.

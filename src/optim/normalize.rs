@@ -7,8 +7,8 @@ use crate::kernels::{Normalization, Rescale, Tensor, record_moments};
 /// Divides the gradient of each image by its mean magnitude, its norm, …, or takes its sign. An image whose gradient is
 /// zero keeps it.
 ///
-/// `MeanAbs` is the step of `DeepDream` (Mordvintsev et al. 2015), `Std` that of TensorFlow's tutorial on it (ε = 1e-8),
-/// `Sign` that of the fast gradient sign method (Goodfellow et al. 2015, "Explaining and Harnessing Adversarial
+/// `MeanAbs` is the step of `DeepDream` (Mordvintsev et al. 2015), `Std` that of TensorFlow's tutorial on it (ε =
+/// 1e-8), `Sign` that of the fast gradient sign method (Goodfellow et al. 2015, "Explaining and Harnessing Adversarial
 /// Examples", section 4). `L1`, then [`super::Momentum`], then `Sign` is that of MI-FGSM (Dong et al. 2018, "Boosting
 /// Adversarial Attacks with Momentum", algorithm 1).
 #[derive(Debug, Clone, Copy, PartialEq)]

@@ -1,5 +1,6 @@
-//! Colours that the optimizer may move freely (Olah et al. 2017, "Feature Visualization", Distill; Lucid's `to_valid_rgb`):
-//! axes along which the colours of natural images vary independently, and a sigmoid that keeps pixels in (0, 1).
+//! Colours that the optimizer may move freely (Olah et al. 2017, "Feature Visualization", Distill; Lucid's
+//! `to_valid_rgb`): axes along which the colours of natural images vary independently, and a sigmoid that keeps pixels
+//! in (0, 1).
 
 use super::{Map, Mapped};
 use crate::device::{Recording, ValueId};

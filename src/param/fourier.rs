@@ -1,6 +1,6 @@
-//! The image as its spectrum (Olah et al. 2017, "Feature Visualization", Distill, "Preconditioning and Parameterization";
-//! Lucid's `fft_image`): steps of equal size in all frequencies, each scaled as natural images are, in place of steps in the
-//! pixels, where the gradient is mostly high frequencies.
+//! The image as its spectrum (Olah et al. 2017, "Feature Visualization", Distill, "Preconditioning and
+//! Parameterization"; Lucid's `fft_image`): steps of equal size in all frequencies, each scaled as natural images are,
+//! in place of steps in the pixels, where the gradient is mostly high frequencies.
 
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
@@ -16,8 +16,8 @@ use crate::kernels::{
 /// y = ¼ · irfft2(x · max(f, 1/max(w, h))^−decay), irfft2 the orthonormal inverse of the real two-dimensional discrete
 /// Fourier transform, f the frequency in cycles per pixel.
 ///
-/// The parameters are complex numbers, laid out as [`Spectrum`] says. Odd sizes are as NumPy's `irfft2(…, s = [h, w])` has
-/// them, and the PyTorch ports of Lucid; Lucid itself makes one more column and crops it.
+/// The parameters are complex numbers, laid out as [`Spectrum`] says. Odd sizes are as NumPy's `irfft2(…, s = [h, w])`
+/// has them, and the PyTorch ports of Lucid; Lucid itself makes one more column and crops it.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Fourier {
     /// Columns of the image, which its spectrum does not tell.

@@ -1,5 +1,5 @@
-//! Jitter (Mordvintsev et al. 2015, DeepDream): the network sees the image rolled by a random offset, another one in every
-//! iteration, so that no pixel keeps its place in the grids of the network's strides.
+//! Jitter (Mordvintsev et al. 2015, DeepDream): the network sees the image rolled by a random offset, another one in
+//! every iteration, so that no pixel keeps its place in the grids of the network's strides.
 
 use super::{Map, Mapped};
 use crate::device::{Recording, ValueId};

@@ -1,6 +1,6 @@
-//! What lies between the numbers that are optimized and the picture that the network sees, one file each: differentiable
-//! maps. A *parameterisation* makes the image of other numbers (a spectrum, a point of tanh space). A *transformation*
-//! changes the image on its way to the network, anew in every iteration (jitter, scaling, rotation).
+//! What lies between the numbers that are optimized and the picture that the network sees, one file each:
+//! differentiable maps. A *parameterisation* makes the image of other numbers (a spectrum, a point of tanh space). A
+//! *transformation* changes the image on its way to the network, anew in every iteration (jitter, scaling, rotation).
 
 mod colour;
 mod fourier;

@@ -4,9 +4,9 @@ use super::{Map, Mapped};
 use crate::device::{Recording, ValueId};
 use crate::kernels::{Round as Kernel, Tensor, View};
 
-/// y = round(255·x)/255 with x clamped to \[0, 1\], halves away from zero: as this crate writes 8-bit files. The gradient goes
-/// through unchanged (the straight-through estimator, Bengio et al. 2013, "Estimating or Propagating Gradients Through
-/// Stochastic Neurons", section 4).
+/// y = round(255·x)/255 with x clamped to \[0, 1\], halves away from zero: as this crate writes 8-bit files. The
+/// gradient goes through unchanged (the straight-through estimator, Bengio et al. 2013, "Estimating or Propagating
+/// Gradients Through Stochastic Neurons", section 4).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Round;
 

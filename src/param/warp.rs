@@ -1,11 +1,11 @@
 //! Transformation robustness (Olah et al. 2017, "Feature Visualization", Distill; Lucid's `transforms.standard`): the
 //! network sees the image shifted, scaled and rotated at random, anew in every iteration, as one resampling.
 //!
-//! Lucid pads by 12 pixels of grey, crops 8 pixels off at random, scales, rotates, and crops another 4 off at random, each
-//! of them a pass of its own. A crop to size − j at an offset a in 0..=j moves the middle of what is left by a − j/2 from
-//! the middle of what there was. So the chain is: shift by a₁ − j₁/2, scale and rotate about the centre, shift by a₂ − j₂/2.
-//! The grey border is what lies outside. Lucid's network sees an image some pixels larger or smaller in every iteration; here
-//! it is the middle of that, of the image's own size, or larger by `pad` pixels on each side.
+//! Lucid pads by 12 pixels of grey, crops 8 pixels off at random, scales, rotates, and crops another 4 off at random,
+//! each of them a pass of its own. A crop to size − j at an offset a in 0..=j moves the middle of what is left by a −
+//! j/2 from the middle of what there was. So the chain is: shift by a₁ − j₁/2, scale and rotate about the centre, shift
+//! by a₂ − j₂/2. The grey border is what lies outside. Lucid's network sees an image some pixels larger or smaller in
+//! every iteration; here it is the middle of that, of the image's own size, or larger by `pad` pixels on each side.
 
 use super::{Map, Mapped};
 use crate::Error;

@@ -1,9 +1,10 @@
 //! An image too large to be seen whole goes through the network in bands of rows, and nothing but rounding changes.
 //!
-//! Each band is cut with so much of its surroundings (its *halo*) that all layers are exact in the rows that belong to the
-//! band: what the cut falsifies lies in the halo, and is not looked at. One pass over the bands gathers what the terms need of
-//! the whole layers, sums over positions; a second one, with the values that follow from them, makes every band's gradient,
-//! and these add up to the image's. Memory is that of one band, the work is half as much again, and the halos.
+//! Each band is cut with so much of its surroundings (its *halo*) that all layers are exact in the rows that belong to
+//! the band: what the cut falsifies lies in the halo, and is not looked at. One pass over the bands gathers what the
+//! terms need of the whole layers, sums over positions; a second one, with the values that follow from them, makes
+//! every band's gradient, and these add up to the image's. Memory is that of one band, the work is half as much again,
+//! and the halos.
 
 use std::ops::Range;
 
@@ -321,12 +322,12 @@ fn field(network: &net::Network, node: NodeId) -> Option<ReceptiveField> {
 /// Numbers of bands that are tried, fewest first.
 const COUNTS: [u32; 15] = [1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192];
 
-/// What `make` makes with the fewest bands with which its program fits the device, and how many those are. `program` finds the
-/// program in what was made, `needed` the bytes that it takes.
+/// What `make` makes with the fewest bands with which its program fits the device, and how many those are. `program`
+/// finds the program in what was made, `needed` the bytes that it takes.
 ///
 /// # Errors
-/// Those of `make` with one band; else [`Error::TooLarge`] where it does not fit in any number of bands, with the reason why
-/// there cannot be more.
+/// Those of `make` with one band; else [`Error::TooLarge`] where it does not fit in any number of bands, with the
+/// reason why there cannot be more.
 pub fn fewest_bands<M>(
     device: &Device,
     program: impl Fn(&M) -> &Program,

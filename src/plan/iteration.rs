@@ -113,7 +113,8 @@ pub struct Handles {
     pub state: State,
     /// What makes the image of the parameter.
     pub parameterisation: Vec<Arc<dyn Map>>,
-    /// The classes and weights of each image of the batch, by the recipe's term: they may be changed between iterations.
+    /// The classes and weights of each image of the batch, by the recipe's term: they may be changed between
+    /// iterations.
     pub labels: Vec<(usize, Labels)>,
     /// Completed iterations: one word.
     pub step: ValueId,
@@ -190,10 +191,11 @@ fn through_network(
 }
 
 impl Iteration {
-    /// Plans one iteration: the image from its parameters, forward pass, losses, backward pass, filters of the gradient,
-    /// optimizer step, projections, record of the losses.
+    /// Plans one iteration: the image from its parameters, forward pass, losses, backward pass, filters of the
+    /// gradient, optimizer step, projections, record of the losses.
     ///
-    /// Terms of the network's input read the image itself; all others what the network sees of it after the transformations.
+    /// Terms of the network's input read the image itself; all others what the network sees of it after the
+    /// transformations.
     ///
     /// # Errors
     /// [`Error::Net`] where the image is too small for a layer; [`Error::Plan`] where no term depends on the image.
@@ -371,8 +373,8 @@ impl Iteration {
         }
     }
 
-    /// The most bytes at one time: the whole program and an image that is read out of it; or, before it is complete, what it keeps
-    /// from one iteration to the next together with `beside` bytes that hand over to it.
+    /// The most bytes at one time: the whole program and an image that is read out of it; or, before it is complete,
+    /// what it keeps from one iteration to the next together with `beside` bytes that hand over to it.
     #[must_use]
     pub fn peak_bytes(&self, beside: u64) -> u64 {
         let cost = self.program.cost();
@@ -381,8 +383,8 @@ impl Iteration {
         whole.max(kept + cost.given_bytes + beside)
     }
 
-    /// What is taken beside the program when its image is asked for: that is made of an average, where no memory is free between
-    /// iterations, or of parameters.
+    /// What is taken beside the program when its image is asked for: that is made of an average, where no memory is
+    /// free between iterations, or of parameters.
     fn result_bytes(&self) -> u64 {
         let bytes = |x: View| Kind::Real.buffer_bytes(x.len());
         let average = self

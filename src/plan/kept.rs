@@ -1,8 +1,8 @@
 //! What of the forward pass the backward pass finds again.
 //!
-//! A layer in f32 is forgotten when the layers behind it have read it. Where the objective needs it again for its gradient, or a layer for its
-//! own, it is stored as the network's [precision](super::Precision) says; one as large as the picture, and made of little more than
-//! that, is made a second time instead.
+//! A layer in f32 is forgotten when the layers behind it have read it. Where the objective needs it again for its
+//! gradient, or a layer for its own, it is stored as the network's [precision](super::Precision) says; one as large as
+//! the picture, and made of little more than that, is made a second time instead.
 
 use super::Forward;
 use crate::Error;
@@ -39,8 +39,8 @@ impl Forward<'_> {
         Tensor::of_kind(recording, &self.network.graph().node(id).name, view, kind)
     }
 
-    /// Sees to it that the backward pass finds a layer again, if it is `wanted` by the objective or is read by a layer's own backward
-    /// pass.
+    /// Sees to it that the backward pass finds a layer again, if it is `wanted` by the objective or is read by a
+    /// layer's own backward pass.
     pub(super) fn keep(&mut self, recording: &mut Recording, id: NodeId, wanted: bool) {
         let graph = self.network.graph();
         let node = graph.node(id);
@@ -69,7 +69,8 @@ impl Forward<'_> {
         self.kept.insert(id, copy);
     }
 
-    /// Whether a layer has as many pixels as the picture, where memory is needed most, and is a convolution of few channels.
+    /// Whether a layer has as many pixels as the picture, where memory is needed most, and is a convolution of few
+    /// channels.
     fn is_little_work(&self, id: NodeId) -> bool {
         let image = self.tensors[&self.network.graph().input()].view;
         let y = self.tensors[&id].view;
@@ -77,8 +78,8 @@ impl Forward<'_> {
             && u64::from(y.h) * u64::from(y.w) >= u64::from(image.h) * u64::from(image.w)
     }
 
-    /// Records a layer of [`Forward::repeated`] once more, stored for the backward pass. The units that pass a gradient stay those of the
-    /// forward pass: another kernel may round some sums near 0 to the other side.
+    /// Records a layer of [`Forward::repeated`] once more, stored for the backward pass. The units that pass a gradient
+    /// stay those of the forward pass: another kernel may round some sums near 0 to the other side.
     pub(super) fn repeat(&self, recording: &mut Recording, id: NodeId) -> Result<Tensor, Error> {
         let view = whole(self.tensors[&id].view);
         let kind = self.network.kind_of(id, view);

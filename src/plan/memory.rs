@@ -71,7 +71,8 @@ impl Tenant {
     }
 }
 
-/// Where in a slot of `size` bytes there are `needed`, and how many bytes more there are: the narrowest gap between tenants.
+/// Where in a slot of `size` bytes there are `needed`, and how many bytes more there are: the narrowest gap between
+/// tenants.
 fn gap(size: u64, alive: &[&Tenant], needed: u64) -> Option<(u64, u64)> {
     let starts = alive.iter().map(|t| t.bytes.1.next_multiple_of(ALIGNMENT));
     let gaps = std::iter::once(0).chain(starts).filter_map(|start| {
@@ -87,11 +88,11 @@ fn gap(size: u64, alive: &[&Tenant], needed: u64) -> Option<(u64, u64)> {
 }
 
 impl Layout {
-    /// Gives every value its place: persistent ones a slot of their own; transient ones, the largest first, a gap in one of the
-    /// slots there are, else a new slot. So no slot is larger than the first of its values. The slot with the fewest values
-    /// that the same calls touch is preferred (what a kernel reads is declared to be written where it is in
-    /// one buffer with what the kernel writes, and that leaves a compiler less freedom), and of these the narrowest gap. `results` are read
-    /// after the iteration.
+    /// Gives every value its place: persistent ones a slot of their own; transient ones, the largest first, a gap in
+    /// one of the slots there are, else a new slot. So no slot is larger than the first of its values. The slot with
+    /// the fewest values that the same calls touch is preferred (what a kernel reads is declared to be written where it
+    /// is in one buffer with what the kernel writes, and that leaves a compiler less freedom), and of these the
+    /// narrowest gap. `results` are read after the iteration.
     #[must_use]
     pub fn new(recording: &Recording, results: &[ValueId]) -> Self {
         let (lives, companions) = (lifetimes(recording, results), companions(recording));

@@ -19,7 +19,8 @@ pub struct Forward<'a> {
     pub(super) tensors: HashMap<NodeId, Tensor>,
     /// Which layers are computed in their place in a concatenation.
     pub(super) placement: Placement,
-    /// Layers that the backward pass reads, where they are stored otherwise for it, and those that it computes once more.
+    /// Layers that the backward pass reads, where they are stored otherwise for it, and those that it computes once
+    /// more.
     pub(super) kept: HashMap<NodeId, Tensor>,
     pub(super) repeated: BTreeSet<NodeId>,
     /// ReLU masks, pooling argmaxes and masks of maxima.
@@ -29,8 +30,8 @@ pub struct Forward<'a> {
 }
 
 impl<'a> Forward<'a> {
-    /// Records the layers from `image` (`[0,1]` RGB) up to the deepest of `wanted`. `visit` is called for each of these once it is
-    /// there; it may record what the objective makes of it.
+    /// Records the layers from `image` (`[0,1]` RGB) up to the deepest of `wanted`. `visit` is called for each of these
+    /// once it is there; it may record what the objective makes of it.
     ///
     /// Tensors of `keep` get memory of their own, so that they can be read back after the pass.
     ///

@@ -6,18 +6,19 @@ use serde::{Deserialize, Serialize};
 use crate::device::Kind;
 use crate::kernels::View;
 
-/// In how many bits is stored what the backward pass reads. All arithmetic is in f32, and so are the image, its gradient,
-/// everything an optimizer keeps, the sums that losses are made of, and the forward pass: what is rounded there changes which units are
-/// above 0 and which pixel of a window is its largest, and with each of these the gradient jumps.
+/// In how many bits is stored what the backward pass reads. All arithmetic is in f32, and so are the image, its
+/// gradient, everything an optimizer keeps, the sums that losses are made of, and the forward pass: what is rounded
+/// there changes which units are above 0 and which pixel of a window is its largest, and with each of these the
+/// gradient jumps.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Precision {
     /// 32 bits.
     #[default]
     F32,
-    /// 16 bits, for less memory: layers that the backward pass reads again and gradients packed ([`Kind::Rectified`], [`Kind::Packed`]),
-    /// which keeps 14 or 13 bits of the largest of four channels and overflows nowhere; its weights packed, too. Weights that are in f16
-    /// already stay that in both passes.
+    /// 16 bits, for less memory: layers that the backward pass reads again and gradients packed ([`Kind::Rectified`],
+    /// [`Kind::Packed`]), which keeps 14 or 13 bits of the largest of four channels and overflows nowhere; its weights
+    /// packed, too. Weights that are in f16 already stay that in both passes.
     F16,
 }
 
@@ -59,7 +60,8 @@ impl Precision {
         }
     }
 
-    /// What the weights of the forward pass are stored as. Those of a file in f16 are kept as they are, which is read fastest.
+    /// What the weights of the forward pass are stored as. Those of a file in f16 are kept as they are, which is read
+    /// fastest.
     #[must_use]
     pub fn of_weights(self, weights: &[f32]) -> Kind {
         let all = |holds: fn(f32) -> bool| weights.iter().all(|w| holds(*w));
@@ -72,7 +74,8 @@ impl Precision {
         }
     }
 
-    /// What the weights of the backward pass are stored as: those that f16 does not hold would lose more digits in it than packed.
+    /// What the weights of the backward pass are stored as: those that f16 does not hold would lose more digits in it
+    /// than packed.
     #[must_use]
     pub fn of_weights_backward(self, weights: &[f32]) -> Kind {
         match self.of_weights(weights) {

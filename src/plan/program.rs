@@ -43,8 +43,8 @@ impl Cost {
 }
 
 impl Program {
-    /// A program of a recording. Calls that contribute to nothing that is kept or read are left out; `outputs` can be read by
-    /// name after it has run.
+    /// A program of a recording. Calls that contribute to nothing that is kept or read are left out; `outputs` can be
+    /// read by name after it has run.
     #[must_use]
     pub fn new(
         mut recording: Recording,
@@ -61,7 +61,8 @@ impl Program {
         }
     }
 
-    /// The forward pass of a network, for reading layers back: the program, the image, to be filled, and the `wanted` layers.
+    /// The forward pass of a network, for reading layers back: the program, the image, to be filled, and the `wanted`
+    /// layers.
     ///
     /// # Errors
     /// [`Error::Net`] where the image is too small for a layer.

@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-/// The part of an iteration at the coarsest scale that a larger one does not take longer for: launches, and a device that is
-/// not busy all over. 0.3 on the `cpu` device with either embedded network at 128 pixels; later scales tell their own.
+/// The part of an iteration at the coarsest scale that a larger one does not take longer for: launches, and a device
+/// that is not busy all over. 0.3 on the `cpu` device with either embedded network at 128 pixels; later scales tell
+/// their own.
 const CONSTANT: f64 = 0.25;
 
 /// Iterations of one scale.

@@ -68,8 +68,8 @@ fn weights(graph: &net::Network) -> impl Iterator<Item = &[f32]> {
 /// Digits of the fingerprints that files of the first versions hold.
 const OLD_DIGITS: usize = 16;
 
-/// The fingerprint of the first versions, FNV-1a over 32-bit words. It is here for the checkpoints that hold it; none is written
-/// any more.
+/// The fingerprint of the first versions, FNV-1a over 32-bit words. It is here for the checkpoints that hold it; none
+/// is written any more.
 fn old(words: impl Iterator<Item = u32>) -> String {
     let hash = words.fold(0xcbf2_9ce4_8422_2325_u64, |hash, word| {
         (hash ^ u64::from(word)).wrapping_mul(0x0100_0000_01b3)

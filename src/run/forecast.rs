@@ -1,4 +1,5 @@
-//! How long a recipe will take on the device at hand: measured at a small size, scaled by the work of every kernel call.
+//! How long a recipe will take on the device at hand: measured at a small size, scaled by the work of every kernel
+//! call.
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
@@ -14,8 +15,8 @@ use crate::plan::{Network, Program};
 use crate::schedule::Executor;
 use crate::spec::Recipe;
 
-/// An iteration that is measured takes at least this long, where the recipe has a size at which it does: below, a GPU waits
-/// for its launches more than it works.
+/// An iteration that is measured takes at least this long, where the recipe has a size at which it does: below, a GPU
+/// waits for its launches more than it works.
 const LONG_ENOUGH: Duration = Duration::from_millis(250);
 
 /// Iterations that count.
@@ -57,7 +58,8 @@ fn amount(work: Work) -> f64 {
 
 impl Pace {
     fn seconds(&self, recording: &Recording) -> f64 {
-        // Only a plan in bands has calls of other names; these copy rows, and so does the fastest of the others at best.
+        // Only a plan in bands has calls of other names; these copy rows, and so does the fastest of the others at
+        // best.
         let per_byte = self
             .calls
             .values()
@@ -116,7 +118,8 @@ impl Recipe {
         }
     }
 
-    /// What every scale of this recipe will be and take, by the pace of a recipe with the same terms and layers; nothing runs.
+    /// What every scale of this recipe will be and take, by the pace of a recipe with the same terms and layers;
+    /// nothing runs.
     ///
     /// # Errors
     /// As [`Recipe::dry_run`].

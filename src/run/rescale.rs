@@ -53,7 +53,8 @@ pub(crate) fn result(executor: &Executor) -> Result<(Buffer, View), Error> {
 }
 
 /// Starts `to` where `from` has come to: its result becomes the image, its optimizer's moments the moments. With
-/// `detail`, the start pictures at either size: what the result differs from the first is added to the second. `wrap`: the image is a tile.
+/// `detail`, the start pictures at either size: what the result differs from the first is added to the second. `wrap`:
+/// the image is a tile.
 pub(crate) fn hand_over(
     from: &Executor,
     to: &Executor,

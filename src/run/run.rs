@@ -400,8 +400,8 @@ impl Run {
     /// Sets the class of each image of the batch in the recipe's term `term` from the next iteration on.
     ///
     /// # Errors
-    /// [`Error::Recipe`] where the term is none of classes, [`Error::Plan`] where there is no such class or the term has
-    /// another number of images.
+    /// [`Error::Recipe`] where the term is none of classes, [`Error::Plan`] where there is no such class or the term
+    /// has another number of images.
     pub fn set_labels(&self, term: usize, labels: &[u32]) -> Result<(), Error> {
         self.labels(term)?
             .set_labels(self.executor.device(), labels)
@@ -445,9 +445,9 @@ impl Run {
 
     /// Appends a copy of the image as it is now to the host program's command encoder (GPU only).
     ///
-    /// `texture` must be of the size of the scale at work, of a format of [`TEXTURE_FORMATS`](super::TEXTURE_FORMATS), and allow
-    /// `COPY_DST`. The bytes are sRGB-encoded, whether the format says so or not; alpha is opaque. What is copied is
-    /// the last iterate, not the average.
+    /// `texture` must be of the size of the scale at work, of a format of [`TEXTURE_FORMATS`](super::TEXTURE_FORMATS),
+    /// and allow `COPY_DST`. The bytes are sRGB-encoded, whether the format says so or not; alpha is opaque. What is
+    /// copied is the last iterate, not the average.
     ///
     /// # Errors
     /// [`Error::Plan`] on the `cpu` device, or where the texture's size or format is another.
@@ -459,8 +459,8 @@ impl Run {
         super::texture::record(&self.executor, encoder, texture)
     }
 
-    /// The GPU buffer of the images being optimized: `n·height·width` vec4s of f32, RGB in `[0,1]` and 0. None on the `cpu`
-    /// device, and none where the image is made of parameters: it is in memory only while the network reads it.
+    /// The GPU buffer of the images being optimized: `n·height·width` vec4s of f32, RGB in `[0,1]` and 0. None on the
+    /// `cpu` device, and none where the image is made of parameters: it is in memory only while the network reads it.
     #[must_use]
     pub fn image_buffer(&self) -> Option<&wgpu::Buffer> {
         let handles = self.executor.handles();

@@ -12,10 +12,11 @@ use crate::spec::{Picture, Recipe};
 
 /// A recipe that is run for one content picture after the other.
 ///
-/// Between pictures the network's weights and the compiled pipelines stay on the device, and the style pictures' statistics
-/// in main memory, which the next picture's plan takes them from. A picture of the same size as the one before runs in its
-/// memory: no buffer of a plan is made again. That takes up to twice the memory of one run, since the coarser scales' stay,
-/// too; where there is not as much, each scale takes its own anew. Every picture comes out as in a run of its own.
+/// Between pictures the network's weights and the compiled pipelines stay on the device, and the style pictures'
+/// statistics in main memory, which the next picture's plan takes them from. A picture of the same size as the one
+/// before runs in its memory: no buffer of a plan is made again. That takes up to twice the memory of one run, since
+/// the coarser scales' stay, too; where there is not as much, each scale takes its own anew. Every picture comes out as
+/// in a run of its own.
 ///
 /// ```no_run
 /// # use std::{ops::ControlFlow, sync::Arc};
@@ -43,12 +44,12 @@ pub struct Series {
 }
 
 impl Series {
-    /// Reads the style pictures and checks what does not depend on a content picture. The recipe's own content picture is not
-    /// read.
+    /// Reads the style pictures and checks what does not depend on a content picture. The recipe's own content picture
+    /// is not read.
     ///
     /// # Errors
-    /// [`Error::Recipe`] where no term has a content picture, and whatever else is wrong with the recipe; [`Error::Image`]
-    /// where a style picture cannot be read.
+    /// [`Error::Recipe`] where no term has a content picture, and whatever else is wrong with the recipe;
+    /// [`Error::Image`] where a style picture cannot be read.
     pub fn new(recipe: &Recipe, network: &Network) -> Result<Self, Error> {
         let mut recipe = recipe.clone();
         if !recipe.terms.iter().any(|term| term.kind.is_spatial()) {
@@ -77,8 +78,8 @@ impl Series {
         })
     }
 
-    /// A run for the next content picture, ready for its first iteration. `size` takes the place of the recipe's: the long
-    /// side of the result in pixels; none: the content's own.
+    /// A run for the next content picture, ready for its first iteration. `size` takes the place of the recipe's: the
+    /// long side of the result in pixels; none: the content's own.
     ///
     /// # Errors
     /// As [`Recipe::compile`]; the series can go on with another picture.

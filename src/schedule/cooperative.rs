@@ -8,8 +8,8 @@ const TOLERANCE: f64 = 2e-3;
 /// And how far with factors of 22 digits, where the sums are those of f32.
 const EXACT_TOLERANCE: f64 = 1e-5;
 
-/// A convolution of numbers that differ from place to place, with sizes that fill no tile and as many channels as large layers have, by
-/// both kernels; `exact` with factors of 22 digits.
+/// A convolution of numbers that differ from place to place, with sizes that fill no tile and as many channels as large
+/// layers have, by both kernels; `exact` with factors of 22 digits.
 pub(super) fn test(gpu: &Gpu, tile: u32, exact: bool) -> Result<bool, DeviceError> {
     let (x, y) = (View::new(1, 11, 21, 508), View::new(1, 11, 21, 36));
     let conv = Conv {
@@ -32,8 +32,8 @@ pub(super) fn test(gpu: &Gpu, tile: u32, exact: bool) -> Result<bool, DeviceErro
             gpu.write(&buffer, bytemuck::cast_slice(&values))?;
             Ok(buffer)
         };
-    // Of several magnitudes, some weights below what f16 has all its digits of, and of the same sign like what is behind a ReLU: sums that
-    // are rounded towards zero are then farthest off.
+    // Of several magnitudes, some weights below what f16 has all its digits of, and of the same sign like what is
+    // behind a ReLU: sums that are rounded towards zero are then farthest off.
     let pixel = |i: usize| (i as f32 * 0.37).sin().abs() * (1 + i % 37 * (i % 5)) as f32;
     let weight = |i: usize| (i as f32 * 1.7).sin().abs() * 0.1f32.powi((i % 6) as i32);
     let (pixels, weights) = (

@@ -41,8 +41,8 @@ impl Executor {
         Ok(executor)
     }
 
-    /// Allocates only what is kept from one iteration to the next, for a coarser scale to hand over to while it still has
-    /// memory itself. Nothing runs before [`Executor::complete`].
+    /// Allocates only what is kept from one iteration to the next, for a coarser scale to hand over to while it still
+    /// has memory itself. Nothing runs before [`Executor::complete`].
     ///
     /// # Errors
     /// As [`Loaded::new`].
@@ -55,8 +55,8 @@ impl Executor {
         })
     }
 
-    /// As [`Executor::new`] in the memory of an earlier one, see [`Executor::into_memory`], whose program had the same slots: no
-    /// memory is allocated.
+    /// As [`Executor::new`] in the memory of an earlier one, see [`Executor::into_memory`], whose program had the same
+    /// slots: no memory is allocated.
     ///
     /// # Errors
     /// [`Error::Plan`] where the slots were others, [`Error::Device`] when the driver refuses.
@@ -75,7 +75,8 @@ impl Executor {
         Ok(executor)
     }
 
-    /// The memory of the program's slots, in their order, for [`Executor::in_memory`]; none where it has been given back.
+    /// The memory of the program's slots, in their order, for [`Executor::in_memory`]; none where it has been given
+    /// back.
     #[must_use]
     pub fn into_memory(self) -> Option<Vec<Buffer>> {
         self.loaded.into_memory()
@@ -141,7 +142,8 @@ impl Executor {
         self.loaded.persistent()
     }
 
-    /// Goes on as after `done` iterations: for whoever fills the memory of [`Executor::persistent`] with what it was then.
+    /// Goes on as after `done` iterations: for whoever fills the memory of [`Executor::persistent`] with what it was
+    /// then.
     pub fn set_done(&mut self, done: u64) {
         self.done = done;
     }
@@ -234,8 +236,8 @@ impl Executor {
     }
 
     /// Appends `iterations` whole iterations to the host program's command encoder, which it must submit before the
-    /// next [`Executor::run`]: they count as done from here on, and are not cut to the time budget. On the `cpu` device there is
-    /// no encoder to append to; use [`Executor::run`].
+    /// next [`Executor::run`]: they count as done from here on, and are not cut to the time budget. On the `cpu` device
+    /// there is no encoder to append to; use [`Executor::run`].
     ///
     /// # Errors
     /// [`Error::Plan`] on the `cpu` device.

@@ -125,8 +125,8 @@ impl GpuProgram {
         }
     }
 
-    /// Runs the program `iterations` times. With a ring, and the memory that it is in, `progress` sees the losses of each, see
-    /// [`super::Executor::run`]; without one nothing is read back.
+    /// Runs the program `iterations` times. With a ring, and the memory that it is in, `progress` sees the losses of
+    /// each, see [`super::Executor::run`]; without one nothing is read back.
     pub fn run(
         &mut self,
         gpu: &Gpu,

@@ -23,8 +23,8 @@ pub struct Loaded {
 }
 
 impl Loaded {
-    /// Allocates the program's slots and, on a GPU, compiles its pipelines and makes its bind groups. Nothing is created
-    /// after this.
+    /// Allocates the program's slots and, on a GPU, compiles its pipelines and makes its bind groups. Nothing is
+    /// created after this.
     ///
     /// # Errors
     /// [`Error::TooLarge`] before anything is allocated, [`Error::Device`] when the driver refuses.
@@ -47,8 +47,8 @@ impl Loaded {
         Ok(loaded)
     }
 
-    /// As [`Loaded::new`] in the memory of an earlier executor, see [`Loaded::into_memory`], whose program had the same slots:
-    /// no memory is allocated.
+    /// As [`Loaded::new`] in the memory of an earlier executor, see [`Loaded::into_memory`], whose program had the same
+    /// slots: no memory is allocated.
     ///
     /// # Errors
     /// [`Error::Plan`] where the slots were others, [`Error::Device`] when the driver refuses.

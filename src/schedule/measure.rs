@@ -16,8 +16,8 @@ pub struct Deviation {
 }
 
 impl Executor {
-    /// Runs one iteration and tells how long the device worked on it. On a GPU that is the time between its submissions'
-    /// first and last instruction by its own clock, where it has one.
+    /// Runs one iteration and tells how long the device worked on it. On a GPU that is the time between its
+    /// submissions' first and last instruction by its own clock, where it has one.
     ///
     /// # Errors
     /// As [`Executor::run`].
@@ -57,8 +57,8 @@ impl Executor {
         Ok(times)
     }
 
-    /// Runs one iteration call by call, each also on `reference` with the same inputs, and tells how far apart the results
-    /// are, in the order of the recording; `None` for calls that `wanted` leaves out.
+    /// Runs one iteration call by call, each also on `reference` with the same inputs, and tells how far apart the
+    /// results are, in the order of the recording; `None` for calls that `wanted` leaves out.
     ///
     /// # Errors
     /// As [`Executor::run`]; [`Error::Device`] where `reference` has no room for a call's buffers.
@@ -137,8 +137,8 @@ fn copied(from: &Device, buffer: &Buffer, to: &Device) -> Result<Buffer, Error> 
     Ok(copy)
 }
 
-/// Puts zeros where others have left in 16 bits what is no number: where a call writes only a part of a value, such quads would
-/// have other bits after a device has read and stored them again.
+/// Puts zeros where others have left in 16 bits what is no number: where a call writes only a part of a value, such
+/// quads would have other bits after a device has read and stored them again.
 fn make_numbers(device: &Device, buffer: &Buffer) -> Result<(), Error> {
     if buffer.kind().in_quads() {
         let mut reals = device.download(buffer)?;
@@ -159,8 +159,8 @@ fn contents(device: &Device, buffer: &Buffer) -> Result<Vec<u32>, Error> {
     })
 }
 
-/// The elements that a call has written in either place. A slot may be larger than what a call writes, and what others have
-/// left behind it would drown any difference.
+/// The elements that a call has written in either place. A slot may be larger than what a call writes, and what others
+/// have left behind it would drown any difference.
 fn written<'a>(
     before: &'a [u32],
     ours: &'a [u32],

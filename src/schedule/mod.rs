@@ -1,5 +1,5 @@
-//! Runs programs: on a GPU as command buffers, on the `cpu` device call by call. An [`Executor`] runs an iteration again and
-//! again, a [`Loaded`] program runs once.
+//! Runs programs: on a GPU as command buffers, on the `cpu` device call by call. An [`Executor`] runs an iteration
+//! again and again, a [`Loaded`] program runs once.
 
 mod allowed;
 mod cooperative;

@@ -1,5 +1,5 @@
-//! Chooses among the kernels that compute the same the one that is fastest on the device at hand, by timing them on a call's
-//! own buffers. What was chosen stays with the device, and in a file for the runs to come.
+//! Chooses among the kernels that compute the same the one that is fastest on the device at hand, by timing them on a
+//! call's own buffers. What was chosen stays with the device, and in a file for the runs to come.
 
 use std::collections::BTreeMap;
 use std::io::{ErrorKind, Write};
@@ -36,8 +36,8 @@ struct File {
     choices: Choices,
 }
 
-/// Puts the fastest alternative in the place of every kernel that has some. `bound` is the memory of each call; only what an
-/// iteration writes anew is written.
+/// Puts the fastest alternative in the place of every kernel that has some. `bound` is the memory of each call; only
+/// what an iteration writes anew is written.
 pub fn tune(
     gpu: &Gpu,
     recording: &mut Recording,

@@ -2,7 +2,8 @@
 
 // The box [low, high] in which an optimizer keeps every element; without one it is all that f32 holds.
 
-// `value` where the point may move: zero where it stands at a bound and a step against its gradient would leave the box.
+// `value` where the point may move: zero where it stands at a bound and a step against its gradient would leave the
+// box.
 fn free_part(value: vec4<f32>, point: vec4<f32>, gradient: vec4<f32>, low: f32, high: f32) -> vec4<f32> {
     let zero = vec4<f32>(0.0);
     let held = ((point <= vec4<f32>(low)) & (gradient > zero)) | ((point >= vec4<f32>(high)) & (gradient < zero));

@@ -9,8 +9,8 @@
 // stride s is a convolution with input_dilation s and rotated, transposed weights.
 // BIAS adds the bias; RELU clamps at 0 and writes which elements were positive; MASKED reads x through a bit mask of
 // its own shape (the backward pass of a ReLU); ACCUMULATE adds to y. SINGLE: one vec4 of output channels per invocation
-// instead of two, where their number is odd. BROADCAST is the adapter's: subgroups of 8, in which a load costs as much as
-// many multiply-adds; all 8 must then reach every load of weights.
+// instead of two, where their number is odd. BROADCAST is the adapter's: subgroups of 8, in which a load costs as much
+// as many multiply-adds; all 8 must then reach every load of weights.
 //
 // w: [kh·kw·4·x.quads, y.quads] vec4s, row (ky·kw + kx)·4·x.quads + ci; image n's begin n·image_weights vec4s further
 // on (0: all images share them); bias: [y.quads] vec4s.
@@ -136,11 +136,11 @@ struct Work {
     quad_out: u32,
 }
 
-// One workgroup has 64 pieces, `per_row` in each row, and one column of output channels, so that its weights are the same
-// for all: grid (⌈pieces/64⌉, columns, n).
-// Under FLAT, for images of few pieces or very many, pieces are numbered first, up to a multiple of 8, and columns after
-// them, so that nearly all invocations are busy and every 8 of them have the same weights: grid of workgroups in rows of
-// 32768 (no dimension may exceed 65535), images in z.
+// One workgroup has 64 pieces, `per_row` in each row, and one column of output channels, so that its weights are the
+// same for all: grid (⌈pieces/64⌉, columns, n).
+// Under FLAT, for images of few pieces or very many, pieces are numbered first, up to a multiple of 8, and columns
+// after them, so that nearly all invocations are busy and every 8 of them have the same weights: grid of workgroups in
+// rows of 32768 (no dimension may exceed 65535), images in z.
 fn work(group: vec3<u32>, lane: u32, width: u32, per_row: u32) -> Work {
     let columns = p.y.quads / width;
     let pieces = p.y.h * per_row;

@@ -5,9 +5,9 @@
 #endif
 #import pixgrad::conv::{p, w, x}
 
-// What the kernels that stage in workgroup memory read, vec4 by vec4, conv3x3_tile.wgsl, conv3x3_winograd.wgsl, conv3x3_winograd4.wgsl and
-// conv3x3_coop.wgsl. Of x: itself; under MASKED x through the mask of a ReLU; under UNPOOL the gradient of what
-// conv3x3_pool.wgsl has pooled, see conv3x3.wgsl.
+// What the kernels that stage in workgroup memory read, vec4 by vec4, conv3x3_tile.wgsl, conv3x3_winograd.wgsl,
+// conv3x3_winograd4.wgsl and conv3x3_coop.wgsl. Of x: itself; under MASKED x through the mask of a ReLU; under UNPOOL
+// the gradient of what conv3x3_pool.wgsl has pooled, see conv3x3.wgsl.
 
 #ifdef UNPOOL
 @group(0) @binding(4) var<storage, read> maxima: array<u32>;

@@ -1,8 +1,8 @@
 #define_import_path pixgrad::coop
 
 // Cooperative matrices of T×T, factors in f16 and sums in f32, and workgroups of four subgroups.
-// T8: matrices of 8×8, else of 16×16. LANES_8, LANES_64: subgroups of so many invocations, else of 32. Where the driver may choose
-// smaller ones there are more than four: those compute what the first four do, and write the same.
+// T8: matrices of 8×8, else of 16×16. LANES_8, LANES_64: subgroups of so many invocations, else of 32. Where the driver
+// may choose smaller ones there are more than four: those compute what the first four do, and write the same.
 
 #ifdef LANES_8
 const LANES: u32 = 8u;

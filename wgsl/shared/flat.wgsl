@@ -8,8 +8,8 @@ fn group_index(id: vec3<u32>, columns: u32) -> u32 {
     return id.y * columns + id.x;
 }
 
-// A reduction is over each image of a batch alone: image i has `parts` workgroups, group = i·parts + part, each of which
-// sums up to 2048 of its `items` items. The first item of a group's share and the one after its last.
+// A reduction is over each image of a batch alone: image i has `parts` workgroups, group = i·parts + part, each of
+// which sums up to 2048 of its `items` items. The first item of a group's share and the one after its last.
 fn share(group: u32, items: u32, parts: u32) -> vec2<u32> {
     let image = group / parts;
     let first = image * items + (group % parts) * 2048u;

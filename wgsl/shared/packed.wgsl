@@ -1,10 +1,10 @@
-// Reals in 16 bits. Any binding that a kernel declares as array<vec4<f32>> can hold them instead: src/device/packing.rs then
-// makes an array<vec2<u32>> of it and puts one of these functions at each load and each store. No kernel knows.
+// Reals in 16 bits. Any binding that a kernel declares as array<vec4<f32>> can hold them instead: src/device/packing.rs
+// then makes an array<vec2<u32>> of it and puts one of these functions at each load and each store. No kernel knows.
 //
 // Packed: four numbers share an exponent. With m_i in [−8191, 8191] and e in 1..=254, number i is m_i·2^(e−127); the
-// largest |m_i| is at least 4096 but near the smallest f32. A word holds, from its high bits down, 14 bits of m_0, 14 of m_1,
-// 4 of e (the low ones); the other m_2, m_3 and the high bits of e. So no value of an activation or a gradient is
-// too large or too small, whatever the network and the weight of the loss. e = 255: not finite.
+// largest |m_i| is at least 4096 but near the smallest f32. A word holds, from its high bits down, 14 bits of m_0, 14
+// of m_1, 4 of e (the low ones); the other m_2, m_3 and the high bits of e. So no value of an activation or a gradient
+// is too large or too small, whatever the network and the weight of the loss. e = 255: not finite.
 //
 // Rectified: the same of numbers that are never negative, as what a ReLU leaves. All 14 bits are of the number: m_i in
 // [0, 16383], the largest at least 8192.

@@ -25,7 +25,8 @@ fn maximum(a: vec4<f32>, b: vec4<f32>, c: vec4<f32>, d: vec4<f32>) -> Maximum {
     return Maximum(value, bits.x | bits.y | bits.z | bits.w);
 }
 
-// Pools and writes the sums of a block, four pixels of each of two rows: pixels 2·group and 2·group + 1 of row `row` of y.
+// Pools and writes the sums of a block, four pixels of each of two rows: pixels 2·group and 2·group + 1 of row `row` of
+// y.
 fn store_pooled(sum: Strip, n: u32, row: u32, group: u32, quad_out: u32) {
     let s = add_strip(sum, bias[quad_out]);
     let first = maximum(s.a, s.b, s.e, s.f);

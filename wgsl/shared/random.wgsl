@@ -1,8 +1,8 @@
 #define_import_path pixgrad::random
 
 // Random numbers without a state: four words that are a function of a run's seed, the iteration, the image of the batch
-// and what is drawn. Integers only, so the same on every device. The function is pcg4d of Jarzynski and Olano 2020, "Hash
-// Functions for GPU Rendering" (JCGT 9(3)), section 4.2.
+// and what is drawn. Integers only, so the same on every device. The function is pcg4d of Jarzynski and Olano 2020,
+// "Hash Functions for GPU Rendering" (JCGT 9(3)), section 4.2.
 fn random(seed: u32, step: u32, image: u32, index: u32) -> vec4<u32> {
     var v = vec4<u32>(seed, step, image, index) * 1664525u + 1013904223u;
     v = stir(v);

@@ -14,8 +14,8 @@
 //
 // Masks of maxima (2×2 max pooling with stride 2) hold one bit per element of what is pooled, set where it is the first
 // maximum of its window and positive. They are laid out by the *pooled* tensor: word
-// ((n·h + y)·groups + x / 2)·quads + c / 4 with groups = ceil(w / 2) covers the windows of 2 neighbouring pixels, that is 2
-// rows of 4 pixels each, times 4 channels; row r, pixel i, channel c of these is bit r·16 + i·4 + c % 4.
+// ((n·h + y)·groups + x / 2)·quads + c / 4 with groups = ceil(w / 2) covers the windows of 2 neighbouring pixels, that
+// is 2 rows of 4 pixels each, times 4 channels; row r, pixel i, channel c of these is bit r·16 + i·4 + c % 4.
 struct View {
     n: u32,
     h: u32,

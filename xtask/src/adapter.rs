@@ -10,7 +10,8 @@ const PACKAGE: &str = "mesa-vulkan-drivers";
 
 /// Makes sure that pixgrad finds a graphics adapter, hardware or software; else an error that says what to install.
 pub fn ensure() -> Result<(), String> {
-    // Together with the tests, which come next: they have a few more features of the libraries, and would build all of it again.
+    // Together with the tests, which come next: they have a few more features of the libraries, and would build all of
+    // it again.
     paths::run(&mut paths::cargo(&[
         "test",
         "--release",

@@ -1,5 +1,5 @@
-//! What the compiler of a Vulkan driver makes of pixgrad's kernels: registers, spills, workgroups in flight, as far as the driver says.
-//! It compiles only, so the GPU need not be there: README.md says how.
+//! What the compiler of a Vulkan driver makes of pixgrad's kernels: registers, spills, workgroups in flight, as far as
+//! the driver says. It compiles only, so the GPU need not be there: README.md says how.
 
 mod mix;
 mod spirv;

@@ -22,8 +22,8 @@ const KINDS: &[(&str, &[&str])] = &[
     ("barriers", &["s_barrier"]),
 ];
 
-/// How many of each kind the innermost loop with the most multiply-adds has, and the share of these in its vector instructions; nothing
-/// where `text` is not RADV's.
+/// How many of each kind the innermost loop with the most multiply-adds has, and the share of these in its vector
+/// instructions; nothing where `text` is not RADV's.
 pub fn of_main_loop(text: &str) -> Vec<(String, f64)> {
     let Some((_, assembly)) = text.split_once("== Assembly") else {
         return Vec::new();

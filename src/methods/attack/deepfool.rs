@@ -1,5 +1,5 @@
-//! DeepFool (Moosavi-Dezfooli et al. 2016, algorithm 2): again and again to the nearest border of the classes' linearised
-//! scores, with the picture's own class and the likeliest others at its start as candidates.
+//! DeepFool (Moosavi-Dezfooli et al. 2016, algorithm 2): again and again to the nearest border of the classes'
+//! linearised scores, with the picture's own class and the likeliest others at its start as candidates.
 //!
 //! A batch holds each picture once for every candidate, so that one evaluation on the device gives the gradients of all
 //! their scores. They are read back: which border is nearest, and the step to it, is a handful of dot products.

@@ -105,8 +105,8 @@ pub(super) fn ranked(scores: &[f32]) -> Vec<usize> {
     order
 }
 
-/// How far each picture's class is from winning (`targeted`) or from losing: Carlini and Wagner's f₆ without κ. Negative
-/// is success.
+/// How far each picture's class is from winning (`targeted`) or from losing: Carlini and Wagner's f₆ without κ.
+/// Negative is success.
 pub(super) fn margins(
     network: &Network,
     images: &[Image],

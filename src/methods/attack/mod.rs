@@ -1,6 +1,6 @@
-//! Adversarial attacks: the smallest or a bounded change of pictures that changes what a network sees in them. Each is a
-//! [`Recipe`] for the one engine, all pictures of one size as one batch; what is left to the host is the choice between
-//! results: the search over the weight of the class's term, and DeepFool's choice of the nearest class.
+//! Adversarial attacks: the smallest or a bounded change of pictures that changes what a network sees in them. Each is
+//! a [`Recipe`] for the one engine, all pictures of one size as one batch; what is left to the host is the choice
+//! between results: the search over the weight of the class's term, and DeepFool's choice of the nearest class.
 
 mod deepfool;
 mod descend;
@@ -135,9 +135,9 @@ impl Attack {
         })
     }
 
-    /// Length of a step: as given, else ε for `fgsm`, ε/5 for `bim` and `mi-fgsm`, ε/30 for `pgd` (ε/40 in l2): foolbox's
-    /// defaults. For `cw` Adam's step in tanh space: 0.01, without a target, where the border is nearer, 0.002. For
-    /// `lbfgs` the root mean square of the first step, 0.001.
+    /// Length of a step: as given, else ε for `fgsm`, ε/5 for `bim` and `mi-fgsm`, ε/30 for `pgd` (ε/40 in l2):
+    /// foolbox's defaults. For `cw` Adam's step in tanh space: 0.01, without a target, where the border is nearer,
+    /// 0.002. For `lbfgs` the root mean square of the first step, 0.001.
     #[must_use]
     pub fn step_size(&self, targeted: bool) -> f32 {
         self.step_size.unwrap_or(match (self.method, self.norm) {
@@ -288,8 +288,8 @@ pub type Watch<'a> = dyn FnMut(&Progress) -> ControlFlow<()> + 'a;
 /// alpha is ignored. When `watch` breaks, what has been found so far is the result.
 ///
 /// # Errors
-/// [`Error::Net`] for a network without a classifier or pictures too small for it, [`Error::Recipe`] for numbers that no
-/// attack has, [`Error::TooLarge`] where not even one picture fits the device.
+/// [`Error::Net`] for a network without a classifier or pictures too small for it, [`Error::Recipe`] for numbers that
+/// no attack has, [`Error::TooLarge`] where not even one picture fits the device.
 pub fn attack(
     network: &Network,
     images: &[Image],

@@ -1,5 +1,5 @@
-//! The activations of a layer for the images of a folder, kept in the folder: a safetensors file with the tensors `mean` and
-//! `max`, `[images, C]`, and one JSON text as metadata that says what they belong to.
+//! The activations of a layer for the images of a folder, kept in the folder: a safetensors file with the tensors
+//! `mean` and `max`, `[images, C]`, and one JSON text as metadata that says what they belong to.
 
 use std::collections::HashMap;
 use std::fs;

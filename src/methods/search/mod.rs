@@ -188,8 +188,8 @@ pub enum Event<'a> {
 /// `except`, by which a sheet of findings may be meant, are no part of the folder.
 ///
 /// # Errors
-/// [`Error::Net`] for an unknown layer; [`Error::Recipe`] for a unit that the layer does not have, and for a folder that
-/// is none or holds no image.
+/// [`Error::Net`] for an unknown layer; [`Error::Recipe`] for a unit that the layer does not have, and for a folder
+/// that is none or holds no image.
 pub fn search(
     network: &Network,
     folder: &Path,

@@ -44,7 +44,8 @@ pub(super) fn write(
     let mut header = header(metadata, tensors).map_err(unwritten)?;
     // The tensors begin at a multiple of 8 bytes.
     header.resize(header.len().next_multiple_of(8), b' ');
-    // `safetensors` itself writes to files, too, but neither waits for the disk nor can it be told that a device has failed.
+    // `safetensors` itself writes to files, too, but neither waits for the disk nor can it be told that a device has
+    // failed.
     write_atomically(path, |file| {
         file.write_all(&(header.len() as u64).to_le_bytes())?;
         file.write_all(&header)?;

@@ -58,10 +58,10 @@ pub(crate) struct Stamp {
 /// A checkpoint's header; the state itself stays in the file until [`Recipe::resume`] reads it.
 ///
 /// The file is safetensors: every value that lasts from one iteration to the next (`parameter`, `adam first moment`,
-/// `lbfgs pairs from 0`, `average`, `step` and so on) as a tensor, F32 or U32, of one axis, in the engine's own layout; and
-/// as metadata `checkpoint` (the version of the format, 1), `pixgrad` (the program's), `device`, `model`, `weights` (a hash
-/// of the network), `recipe` (TOML with absolute paths), `pictures` (JSON: the path of each picture of the recipe and a
-/// hash of its pixels) and `progress` (JSON: scale, iterations, time).
+/// `lbfgs pairs from 0`, `average`, `step` and so on) as a tensor, F32 or U32, of one axis, in the engine's own layout;
+/// and as metadata `checkpoint` (the version of the format, 1), `pixgrad` (the program's), `device`, `model`, `weights`
+/// (a hash of the network), `recipe` (TOML with absolute paths), `pictures` (JSON: the path of each picture of the
+/// recipe and a hash of its pixels) and `progress` (JSON: scale, iterations, time).
 #[derive(Debug)]
 pub struct Checkpoint {
     stored: Stored,
@@ -111,12 +111,13 @@ fn persistent_state(run: &Run) -> Vec<(String, &Buffer)> {
 }
 
 impl Run {
-    /// Writes a checkpoint, whole or not at all: a run that is made of it by [`Recipe::resume`] does what this one would have
-    /// done, bit for bit on the same adapter. This reads the state back; between iterations nothing else does.
+    /// Writes a checkpoint, whole or not at all: a run that is made of it by [`Recipe::resume`] does what this one
+    /// would have done, bit for bit on the same adapter. This reads the state back; between iterations nothing else
+    /// does.
     ///
     /// # Errors
-    /// [`Error::Recipe`] where a path of the recipe cannot be written as TOML; [`Error::Checkpoint`] where the file cannot be
-    /// written or the device has failed.
+    /// [`Error::Recipe`] where a path of the recipe cannot be written as TOML; [`Error::Checkpoint`] where the file
+    /// cannot be written or the device has failed.
     pub fn save_checkpoint(&self, path: &Path) -> Result<(), Error> {
         let network = &self.compiled.network;
         let json =
@@ -248,8 +249,8 @@ impl Checkpoint {
 }
 
 impl Recipe {
-    /// Goes on where a checkpoint of a run of this recipe stands. The recipe is [`Checkpoint::recipe`], or the caller's own
-    /// where its pictures were in memory.
+    /// Goes on where a checkpoint of a run of this recipe stands. The recipe is [`Checkpoint::recipe`], or the caller's
+    /// own where its pictures were in memory.
     ///
     /// # Errors
     /// [`Error::Checkpoint`] for another recipe, network or picture; else as [`Recipe::compile`].

@@ -1,9 +1,10 @@
 //! One iteration of Gatys' neural style transfer by VGG-19 up to relu4_1, in burn.
 //!
-//! `pixgrad-peer-burn FOLDER SIZE WARM_UP RUNS DEVICE` reads `content.f32`, `style.f32`, `start.f32` ([3,SIZE,SIZE], RGB in
-//! [0,1]), `mean.f32` and `std.f32`, `features.N.weight.f32` and `features.N.bias.f32`, writes `burn-gradient.f32` of the
-//! first iteration, and prints one line of JSON: the losses of the first two iterations and the milliseconds of those after
-//! the warm-up. DEVICE is `flex`, or the type of an adapter and which one of that type: `discrete 0`, `cpu 0`.
+//! `pixgrad-peer-burn FOLDER SIZE WARM_UP RUNS DEVICE` reads `content.f32`, `style.f32`, `start.f32` ([3,SIZE,SIZE],
+//! RGB in [0,1]), `mean.f32` and `std.f32`, `features.N.weight.f32` and `features.N.bias.f32`, writes
+//! `burn-gradient.f32` of the first iteration, and prints one line of JSON: the losses of the first two iterations and
+//! the milliseconds of those after the warm-up. DEVICE is `flex`, or the type of an adapter and which one of that type:
+//! `discrete 0`, `cpu 0`.
 
 use std::path::Path;
 use std::time::Instant;
