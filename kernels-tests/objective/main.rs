@@ -13,6 +13,8 @@ mod guide;
 mod margin;
 mod mmd;
 mod select;
+mod sliced_wasserstein;
+mod sort;
 mod term;
 mod tv_beta;
 mod wasserstein;

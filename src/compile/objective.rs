@@ -12,7 +12,8 @@ use crate::kernels::View;
 use crate::net::NodeId;
 use crate::objective::{
     Activation, AlphaNorm, ChannelStatistics, Content, CrossEntropy, Direction, Energy, Gram,
-    Guide, Labels, Margin, Masked, Mmd, MmdTarget, Selection, Term, Tv, TvBeta, Wasserstein,
+    Guide, Labels, Margin, Masked, Mmd, MmdTarget, Selection, SlicedWasserstein, Term, Tv, TvBeta,
+    Wasserstein,
 };
 use crate::plan::{Network, Placed};
 use crate::spec::terms::{self, Class, Classes, Site};
@@ -303,6 +304,9 @@ pub(crate) fn style_term(
             };
             let weight = weight.times(Mmd::scale(&target.kernel, layer.c));
             Box::new(Mmd::new(device, layer, target, seed, weight)?)
+        }
+        (StyleKind::SlicedWasserstein, StyleTarget::Vectors { set, vectors, .. }) => {
+            Box::new(SlicedWasserstein::new(device, set, vectors, seed, weight)?)
         }
         (_, StyleTarget::Vectors { .. }) => {
             unreachable!("a style was planned with another kind of target")

@@ -58,6 +58,7 @@ pub mod percentile;
 pub mod pick;
 pub mod pixels;
 pub mod pyramid;
+pub mod quantiles;
 pub mod random;
 pub mod record;
 pub mod relu;
@@ -69,11 +70,13 @@ pub mod select;
 pub mod shuffle;
 pub mod silu;
 pub mod softmax;
+pub mod sort;
 pub mod squared_difference;
 pub mod sum;
 mod tensor;
 pub mod tv;
 pub mod tv_beta;
+pub mod unit_vectors;
 pub mod warp;
 pub mod weigh;
 mod winograd;
@@ -133,6 +136,7 @@ pub use percentile::Percentile;
 pub use pick::Pick;
 pub use pixels::Pixels;
 pub use pyramid::{PyramidDown, PyramidUp};
+pub use quantiles::Quantiles;
 pub use random::Uniform;
 pub use record::Record;
 pub use relu::{Relu, ReluBackward};
@@ -143,11 +147,13 @@ pub use select::{SELECTION_WORDS, Select, SelectBackward};
 pub use shuffle::{SEGMENT_WORDS, Shuffle, Unshuffle};
 pub use silu::{Silu, SiluBackward};
 pub use softmax::{Softmax, SoftmaxBackward};
+pub use sort::{MergeRuns, SortChunks, Sorted, record_sort};
 pub use squared_difference::{SquaredDifference, SquaredDifferenceBackward};
 pub use sum::Sum;
 pub use tensor::{MAX_SIDE, MAX_TENSOR_BYTES, Tensor, View, from_quads, to_quads};
 pub use tv::{Tv, TvBackward};
 pub use tv_beta::{TvBeta, TvBetaBackward};
+pub use unit_vectors::UnitVectors;
 pub use warp::{Warp, WarpBackward, WarpDraw};
 pub use weigh::Weigh;
 
@@ -212,6 +218,7 @@ pub const SOURCES: &[&Source] = &[
     &pick::SOURCE,
     &pixels::SOURCE,
     &pyramid::SOURCE,
+    &quantiles::SOURCE,
     &random::SOURCE,
     &record::SOURCE,
     &relu::BACKWARD,
@@ -224,10 +231,12 @@ pub const SOURCES: &[&Source] = &[
     &silu::SOURCE,
     &softmax::BACKWARD,
     &softmax::SOURCE,
+    &sort::SOURCE,
     &squared_difference::SOURCE,
     &sum::SOURCE,
     &tv::SOURCE,
     &tv_beta::SOURCE,
+    &unit_vectors::SOURCE,
     &warp::DRAW,
     &warp::SOURCE,
     &weigh::SOURCE,

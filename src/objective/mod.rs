@@ -17,6 +17,7 @@ mod margin;
 mod masked;
 mod mmd;
 mod moments;
+mod sliced_wasserstein;
 mod tv;
 mod tv_beta;
 mod wasserstein;
@@ -38,6 +39,7 @@ pub use mmd::{
     record_similarity_to_zero,
 };
 pub use moments::{Moments, Spread, conclude_moments, gather_moments, record_mixture, spread_view};
+pub use sliced_wasserstein::SlicedWasserstein;
 pub use tv::Tv;
 pub use tv_beta::TvBeta;
 pub use wasserstein::{NormalTarget, Wasserstein, record_normal_target, record_root};

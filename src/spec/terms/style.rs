@@ -267,6 +267,8 @@ pub enum StyleKind {
     Bn,
     /// Wasserstein distance of the feature vectors' normal distributions.
     Wasserstein,
+    /// Mean Wasserstein distance of the feature vectors along random directions.
+    SlicedWasserstein,
 }
 
 /// A style loss as the command line knows it.
@@ -312,6 +314,11 @@ impl StyleKind {
         ),
         StyleName::new("bn", Self::Bn, Some("Li et al. 2017")),
         StyleName::new("wasserstein", Self::Wasserstein, None),
+        StyleName::new(
+            "sliced-wasserstein",
+            Self::SlicedWasserstein,
+            Some("Heitz et al. 2021"),
+        ),
     ];
 
     /// The term's name in a recipe.
@@ -322,6 +329,7 @@ impl StyleKind {
             Self::Mmd(_) => "mmd",
             Self::Bn => "bn",
             Self::Wasserstein => "wasserstein",
+            Self::SlicedWasserstein => "sliced_wasserstein",
         }
     }
 
@@ -347,7 +355,7 @@ impl StyleKind {
             Self::Gram | Self::Mmd(MmdKernel::SQUARE) => Wanted::Gram,
             Self::Bn | Self::Mmd(MmdKernel::Linear) => Wanted::Moments,
             Self::Wasserstein => Wanted::Normal,
-            Self::Mmd(_) => Wanted::Vectors,
+            Self::Mmd(_) | Self::SlicedWasserstein => Wanted::Vectors,
         }
     }
 
@@ -358,6 +366,9 @@ impl StyleKind {
                 "takes no mask with this kernel, which compares positions one by one: that is for the kernel linear, and for \
                  poly with constant 0 and degree 2",
             ),
+            Self::SlicedWasserstein => {
+                Some("takes no mask: it compares sorted positions one by one")
+            }
             _ => None,
         }
     }
