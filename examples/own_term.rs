@@ -59,7 +59,7 @@ impl Kernel for Warmth {
         }
     }
     /// The same on the processor: the `cpu` device runs it.
-    fn twin<T: Real>(&self, mut bindings: Bindings<'_, T>) {
+    fn reference<T: Real>(&self, mut bindings: Bindings<'_, T>) {
         let (x, partials) = (bindings.input(), bindings.output());
         let pixels = (self.x.h * self.x.w) as usize * 4;
         for (image, sum) in x.chunks(pixels).zip(partials) {
@@ -102,7 +102,7 @@ impl Kernel for WarmthBackward {
             bytes: 2 * self.dx.bytes(),
         }
     }
-    fn twin<T: Real>(&self, mut bindings: Bindings<'_, T>) {
+    fn reference<T: Real>(&self, mut bindings: Bindings<'_, T>) {
         let alpha = T::from_f32(self.alpha);
         for pixel in bindings.output().chunks_mut(4) {
             if !self.accumulate {

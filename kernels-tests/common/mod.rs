@@ -1,4 +1,5 @@
-//! What the tests of kernels, objective and engine share: devices, random data, and the comparison with the f64 twin.
+//! What the tests of kernels, objective and engine share: devices, random data, and the comparison with the f64
+//! reference.
 //!
 //! Each of the three is a program of its own, compiled with this module, and none of them uses all of it.
 #![allow(dead_code)]
@@ -203,7 +204,7 @@ pub fn check_within<K: Kernel>(kernel: &K, data: &[Data], tolerance: f64) -> Vec
             Data::PoisonedReals(_) => {
                 assert!(
                     output.reals().iter().all(|v| !v.is_nan()),
-                    "{kernel:?}: the twin leaves elements unwritten"
+                    "{kernel:?}: the reference leaves elements unwritten"
                 );
             }
             _ => {}

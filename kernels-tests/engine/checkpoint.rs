@@ -94,7 +94,7 @@ fn what_a_recipe_remembers_is_in_its_checkpoint() {
 
     let mut tanh = recipe.clone();
     tanh.image.min_size = None;
-    tanh.image.parameterisation = vec![MapSpec::Tanh];
+    tanh.image.parameterisation = vec![MapSpec::Tanh {}];
     tanh.optimizer.kind = OptimizerKind::Adam;
     tanh.optimizer.average = 0.9;
     goes_on(&Device::cpu(), &tanh, [1].into_iter(), &path);

@@ -146,7 +146,7 @@ impl Kernel for Evaluate {
             bytes: 16 * u64::from(self.n * self.len),
         }
     }
-    fn twin<T: Real>(&self, mut b: Bindings<'_, T>) {
+    fn reference<T: Real>(&self, mut b: Bindings<'_, T>) {
         let (x, stiffness, rest) = (b.input(), b.input(), b.input());
         let (losses, g) = (b.output(), b.output());
         for (image, loss) in losses[..self.n as usize].iter_mut().enumerate() {
@@ -164,7 +164,7 @@ mod tests {
     use crate::common::oracle::{dot, wide};
     use crate::common::{Data, check, random, uniform};
 
-    /// The shader is the twin, and the gradient the derivative of the value.
+    /// The shader is the reference, and the gradient the derivative of the value.
     #[test]
     fn functions_and_their_gradients() {
         for function in [Function::Rosenbrock, Function::Quadratic { coupling: 0.3 }] {

@@ -1,4 +1,4 @@
-//! adam: against the published formula in plain f64, and the shader against the twin at every age.
+//! adam: against the published formula in plain f64, and the shader against the reference at every age.
 
 use pixgrad::engine::kernels::Adam;
 use rand::Rng;

@@ -1,4 +1,4 @@
-//! affine: the twin by hand, the shader against the twin.
+//! affine: the reference by hand, the shader against the reference.
 
 use pixgrad::engine::kernels::{Affine, View, from_quads, to_quads};
 

@@ -1,5 +1,5 @@
-//! avg_pool, adaptive_avg_pool, avg_pool_backward: the twins against plain loops, the backward passes as adjoints, the
-//! shaders against the twins.
+//! avg_pool, adaptive_avg_pool, avg_pool_backward: the references against plain loops, the backward passes as adjoints,
+//! the shaders against the references.
 
 use pixgrad::engine::device::{Device, Kernel};
 use pixgrad::engine::kernels::{
@@ -114,7 +114,7 @@ fn forward(kernel: &impl Kernel, x: &[f32], y: View) -> Vec<f64> {
 }
 
 #[test]
-fn the_twins_are_the_definitions() {
+fn the_references_are_the_definitions() {
     for (i, &layer) in LAYERS.iter().enumerate() {
         let pool = avg(layer);
         let [k, s, p] = [pool.kernel, pool.stride, pool.pad].map(|both| both.map(i64::from));

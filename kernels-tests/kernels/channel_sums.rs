@@ -1,4 +1,4 @@
-//! channel_sums, channel_affine, channel_distance: by hand, against plain loops, the shaders against the twins.
+//! channel_sums, channel_affine, channel_distance: by hand, against plain loops, the shaders against the references.
 
 use pixgrad::engine::kernels::{
     ChannelAffine, ChannelCentre, ChannelDistance, ChannelSums, ChannelSumsReduce, View,
@@ -38,7 +38,7 @@ fn plain(view: View, x: &[f64], centre: &[f64], power: i32, scale: f64) -> Vec<f
 }
 
 #[test]
-fn the_twins_are_the_definition() {
+fn the_references_are_the_definition() {
     for (seed, x) in shapes().into_iter().enumerate() {
         let mut rng = random(seed as u64);
         let data = wide(&tensor(&mut rng, x));

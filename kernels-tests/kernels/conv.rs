@@ -1,5 +1,5 @@
-//! conv, conv1x1, conv3x3, conv3x3_tile, conv3x3_winograd, conv3x3_winograd4, conv_naive: the twin against plain loops,
-//! the shaders against the twin.
+//! conv, conv1x1, conv3x3, conv3x3_tile, conv3x3_winograd, conv3x3_winograd4, conv_naive: the reference against plain
+//! loops, the shaders against the reference.
 
 use pixgrad::engine::device::Device;
 use pixgrad::engine::kernels::conv::{arrange_weights, arrange_weights_backward};
@@ -27,7 +27,7 @@ const LAYERS: &[Layer] = &[
     square(1, 4, 20, 37, 64, [3, 1, 1]),
     square(1, 64, 5, 3, 3, [3, 1, 1]),
     square(2, 6, 19, 34, 72, [3, 1, 1]), // more than one tile in every direction
-    square(1, 64, 21, 43, 68, [3, 1, 1]), // Winograd's twin, in several batches of tiles
+    square(1, 64, 21, 43, 68, [3, 1, 1]), // Winograd's reference, in several batches of tiles
     square(2, 16, 6, 9, 10, [1, 1, 0]),
     square(1, 5, 1, 1, 7, [1, 1, 0]),
     square(1, 12, 3, 65, 9, [1, 1, 0]),
@@ -116,7 +116,7 @@ fn wide(v: &[f32]) -> Vec<f64> {
 }
 
 #[test]
-fn the_twin_is_the_definition() {
+fn the_reference_is_the_definition() {
     for (i, &layer) in LAYERS.iter().enumerate() {
         let mut rng = random(i as u64);
         let conv = Conv {
@@ -231,8 +231,9 @@ fn check_options(seed: u64, conv: Conv) {
         let plain = check(&conv, &data);
         let fast = |kernel: &dyn Fn() -> Vec<crate::common::Output>| {
             for (a, b) in kernel().iter().zip(&plain) {
-                same(a, b, 0.0)
-                    .unwrap_or_else(|e| panic!("{conv:?}: the twins of two kernels differ: {e}"));
+                same(a, b, 0.0).unwrap_or_else(|e| {
+                    panic!("{conv:?}: the references of two kernels differ: {e}")
+                });
             }
         };
         if !(bias || relu || masked || accumulate) {

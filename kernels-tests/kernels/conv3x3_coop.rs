@@ -1,5 +1,5 @@
-//! conv3x3_coop: the twin is the convolution's; the shader against it where the adapter has cooperative matrices, and
-//! what becomes of it where not.
+//! conv3x3_coop: the reference is the convolution's; the shader against it where the adapter has cooperative matrices,
+//! and what becomes of it where not.
 
 use pixgrad::engine::device::{Kernel, Kind, SPLIT, SPLIT_WEIGHTS, Stored};
 use pixgrad::engine::kernels::conv::{arrange_weights, arrange_weights_backward};
@@ -78,9 +78,14 @@ fn ways(factors: [Factors; 2]) -> Vec<(u32, Factors)> {
 const LAYER: [Factors; 2] = [Factors::Pixels, Factors::Both];
 const GRADIENT: [Factors; 2] = [Factors::Rounded, Factors::Both];
 
-fn check(form: Conv3x3Form, (tile, factors): (u32, Factors), twin: &impl Kernel, data: &[Data]) {
+fn check(
+    form: Conv3x3Form,
+    (tile, factors): (u32, Factors),
+    reference: &impl Kernel,
+    data: &[Data],
+) {
     let kernel = Conv3x3Coop::serve(form, tile, factors).expect("a way for it");
-    let expected = run_on(&pixgrad::Device::oracle(), twin, data);
+    let expected = run_on(&pixgrad::Device::oracle(), reference, data);
     let actual = run_on(&GPU, &kernel, data);
     for (i, (actual, expected)) in actual.iter().zip(&expected).enumerate() {
         // A sum near 0 may have either sign.

@@ -1,5 +1,5 @@
-//! conv3x3_pool and conv3x3 under UNPOOL, conv3x3_tile and conv3x3_winograd too: the twins against the kernels that
-//! they are made of, the shaders against the twins.
+//! conv3x3_pool and conv3x3 under UNPOOL, conv3x3_tile and conv3x3_winograd too: the references against the kernels
+//! that they are made of, the shaders against the references.
 
 use pixgrad::engine::device::Device;
 use pixgrad::engine::kernels::conv::{arrange_weights, arrange_weights_backward};
@@ -106,7 +106,7 @@ impl Operands {
     }
 }
 
-/// The shaders against the twins, forward and backward.
+/// The shaders against the references, forward and backward.
 fn check_all(seed: u64, pool: Conv3x3Pool) {
     let operands = Operands::new(seed, pool);
     let out = check(&pool, &operands.forward(pool));

@@ -1,4 +1,4 @@
-//! elementwise: by hand, and the shaders against the twins.
+//! elementwise: by hand, and the shaders against the references.
 
 use pixgrad::engine::kernels::{Clamp, Combine, Fill, Round};
 

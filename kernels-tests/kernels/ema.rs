@@ -1,4 +1,4 @@
-//! ema: against the recurrence, unbiased, and the shaders against the twins.
+//! ema: against the recurrence, unbiased, and the shaders against the references.
 
 use pixgrad::engine::kernels::{Ema, EmaRead};
 

@@ -28,7 +28,7 @@ fn spectra() -> impl Iterator<Item = Spectrum> {
         .map(|&(n, h, w, c)| Spectrum::of(View::new(n, h, w, c)))
 }
 
-/// cos and sin of 2πk/n, by the oracle's twin.
+/// cos and sin of 2πk/n, by the oracle's reference.
 fn table(size: u32) -> Vec<f64> {
     let twiddles = Twiddles { size };
     run_f64(&twiddles, &[&vec![f64::NAN; twiddles.view().len()]]).remove(0)

@@ -1,4 +1,5 @@
-//! gram, gram_reduce: against plain loops, the shaders against the twins, accuracy, and the gradient as a convolution.
+//! gram, gram_reduce: against plain loops, the shaders against the references, accuracy, and the gradient as a
+//! convolution.
 
 use pixgrad::engine::kernels::{Conv, Conv1x1, Gram, GramReduce, View, from_quads, to_quads};
 use rand::Rng;
@@ -65,7 +66,7 @@ fn by_hand() {
 }
 
 #[test]
-fn the_twins_are_the_definition() {
+fn the_references_are_the_definition() {
     for (seed, (f, splits)) in shapes().into_iter().enumerate() {
         let gram = Gram { f, splits };
         let data = wide(&tensor(&mut random(seed as u64), f));

@@ -1,4 +1,4 @@
-//! lrn, lrn_backward: the twins against the definition and finite differences, the shaders against the twins.
+//! lrn, lrn_backward: the references against the definition and finite differences, the shaders against the references.
 
 use pixgrad::engine::device::Device;
 use pixgrad::engine::kernels::{Lrn, LrnBackward, View, from_quads, to_quads};
@@ -90,7 +90,7 @@ fn a_case_by_hand() {
 }
 
 #[test]
-fn the_twin_is_the_definition() {
+fn the_reference_is_the_definition() {
     for (seed, kernel) in cases() {
         let input = tensor(&mut random(seed), kernel.x);
         let data = [Data::Reals(input.clone()), Data::Poisoned(kernel.y)];

@@ -1,5 +1,5 @@
-//! Every kernel on a GPU (a software adapter will do) and on the `cpu` device, against its twin in f64; the twins
-//! against plain loops.
+//! Every kernel on a GPU (a software adapter will do) and on the `cpu` device, against its reference in f64; the
+//! references against plain loops.
 
 #[path = "../common/mod.rs"]
 mod common;

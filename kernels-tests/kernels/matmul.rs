@@ -1,4 +1,4 @@
-//! matmul: by hand, against plain loops, the shader against the twin.
+//! matmul: by hand, against plain loops, the shader against the reference.
 
 use pixgrad::engine::kernels::{Matmul, Matrix, Product, View};
 
@@ -136,7 +136,7 @@ fn by_hand() {
 }
 
 #[test]
-fn the_twin_is_the_definition_and_writes_nothing_else() {
+fn the_reference_is_the_definition_and_writes_nothing_else() {
     for (m, a, b, c) in cases() {
         let data = [wide(&a.data), wide(&b.data), wide(&c.data)];
         let got = run_f64(&m, &[&data[0], &data[1], &data[2]]).remove(2);

@@ -1,4 +1,5 @@
-//! max_pool, max_pool_backward: the twins against plain loops and finite differences, the shaders against the twins.
+//! max_pool, max_pool_backward: the references against plain loops and finite differences, the shaders against the
+//! references.
 
 use pixgrad::engine::device::Device;
 use pixgrad::engine::kernels::{MaxPool, MaxPoolBackward, View, from_quads, to_quads};
@@ -111,7 +112,7 @@ fn a_case_by_hand() {
 }
 
 #[test]
-fn the_twin_is_the_definition() {
+fn the_reference_is_the_definition() {
     for (i, &layer) in LAYERS.iter().enumerate() {
         let pool = forward(layer);
         let mut rng = random(i as u64);

@@ -1,4 +1,4 @@
-//! moments: by hand, against plain sums over each image, and the shaders against the twin.
+//! moments: by hand, against plain sums over each image, and the shaders against the reference.
 
 use pixgrad::engine::device::Recording;
 use pixgrad::engine::kernels::{

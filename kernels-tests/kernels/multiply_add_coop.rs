@@ -1,4 +1,4 @@
-//! multiply_add_coop: the twin by hand, and the shader against it where the adapter has cooperative matrices.
+//! multiply_add_coop: the reference by hand, and the shader against it where the adapter has cooperative matrices.
 
 use pixgrad::engine::device::Device;
 use pixgrad::engine::kernels::MultiplyAddCoop;

@@ -1,4 +1,4 @@
-//! pair_kernel and shuffle: against their definitions, the shaders against the twins.
+//! pair_kernel and shuffle: against their definitions, the shaders against the references.
 
 use pixgrad::engine::kernels::{
     PairKernel, PairSums, SEGMENT_WORDS, Shuffle, Unshuffle, VectorKernel, View, from_quads,
@@ -86,7 +86,7 @@ fn bound(case: &PairKernel, seed: u64) -> Bound {
 }
 
 #[test]
-fn the_twin_is_the_definition() {
+fn the_reference_is_the_definition() {
     for case in cases() {
         let Bound { m, sums, weights } = bound(&case, 1);
         let (m, sums, weights) = (wide(&m), wide(&sums), wide(&weights));

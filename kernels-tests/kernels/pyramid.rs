@@ -1,4 +1,4 @@
-//! pyramid: down and up by hand, against plain loops, as a pair of transposes, and the shaders against the twins.
+//! pyramid: down and up by hand, against plain loops, as a pair of transposes, and the shaders against the references.
 
 use pixgrad::engine::kernels::{PyramidDown, PyramidUp, View, from_quads, to_quads};
 
@@ -201,7 +201,7 @@ fn the_definition_everywhere() {
     }
 }
 
-/// The twins in f64 against plain loops, whose sums run in another order.
+/// The references in f64 against plain loops, whose sums run in another order.
 fn assert_close(kernel: &impl std::fmt::Debug, got: &[f64], expected: &[f64]) {
     assert_eq!(got.len(), expected.len());
     for (i, (got, expected)) in got.iter().zip(expected).enumerate() {

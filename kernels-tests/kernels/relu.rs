@@ -1,4 +1,4 @@
-//! relu, relu_backward: the twins against the definition, the shaders against the twins.
+//! relu, relu_backward: the references against the definition, the shaders against the references.
 
 use pixgrad::engine::device::Device;
 use pixgrad::engine::kernels::{Relu, ReluBackward, View, from_quads, to_quads};
@@ -23,7 +23,7 @@ fn shapes() -> Vec<(View, View)> {
 }
 
 #[test]
-fn the_twin_is_the_definition() {
+fn the_reference_is_the_definition() {
     let view = View::new(1, 1, 9, 5);
     let mut x = vec![-1.0f32; view.elements()];
     // Channel 4 of pixel 2 and channel 1 of pixel 8; +0, −0 and NaN are not positive.

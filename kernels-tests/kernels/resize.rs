@@ -1,4 +1,4 @@
-//! resize: against Pillow's own numbers and the definition, and the shaders against the twin.
+//! resize: against Pillow's own numbers and the definition, and the shaders against the reference.
 
 use pixgrad::engine::device::{Device, Home, Recording};
 use pixgrad::engine::kernels::{
@@ -181,7 +181,7 @@ const SIZES: &[(u32, u32)] = &[
 ];
 
 #[test]
-fn the_twin_is_the_definition() {
+fn the_reference_is_the_definition() {
     for (seed, &(size_in, size_out)) in SIZES.iter().enumerate() {
         for (filter, wrap) in FILTERS.into_iter().flat_map(|f| [(f, false), (f, true)]) {
             let (x, y) = (View::new(1, 1, size_in, 1), View::new(1, 1, size_out, 1));

@@ -1,4 +1,5 @@
-//! softmax, softmax_backward: the twins against the definition and finite differences, the shaders against the twins.
+//! softmax, softmax_backward: the references against the definition and finite differences, the shaders against the
+//! references.
 
 use pixgrad::engine::device::Device;
 use pixgrad::engine::kernels::{Softmax, SoftmaxBackward, View, from_quads, to_quads};
@@ -35,7 +36,7 @@ fn logits(seed: u64, view: View) -> Vec<f32> {
 }
 
 #[test]
-fn the_twin_is_the_definition() {
+fn the_reference_is_the_definition() {
     for (i, (x, y)) in shapes().into_iter().enumerate() {
         let input = logits(i as u64, x);
         let kernel = Softmax { x, y };

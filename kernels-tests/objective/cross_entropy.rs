@@ -80,7 +80,7 @@ fn by_hand() {
 }
 
 #[test]
-fn the_twin_is_the_definition_and_the_shader_the_twin() {
+fn the_reference_is_the_definition_and_the_shader_the_reference() {
     for (seed, (z, dz)) in shapes().into_iter().enumerate() {
         let input = scores(seed as u64, z);
         let (labels, weights) = labels(z);

@@ -21,7 +21,7 @@ fn shapes() -> Vec<(View, View, View)> {
         same(2, 4, 8, 32, (4, 8)), // exactly one tile
         same(3, 3, 11, 33, (1, 3)),
         same(2, 9, 8, 70, (11, 13)),
-        same(1, 33, 31, 6, (29, 37)), // more than one block of the twin
+        same(1, 33, 31, 6, (29, 37)), // more than one block of the reference
         (
             View::new(2, 6, 7, 24).slice(8, 11),
             View::new(1, 5, 9, 20).slice(4, 11),

@@ -1,159 +1,19 @@
-//! The term `sliced_wasserstein`, and the kernels that only it uses beside the sort: directions and quantiles.
+//! The term `sliced_wasserstein`.
 
 use std::ops::ControlFlow;
 
 use pixgrad::Recipe;
 use pixgrad::engine::device::Device;
-use pixgrad::engine::kernels::{Quantiles, UnitVectors, View, from_quads};
+use pixgrad::engine::kernels::{UnitVectors, View, from_quads};
 use pixgrad::engine::methods::StyleLoss;
 use pixgrad::engine::objective::{SlicedWasserstein, Term, VectorSet};
 use pixgrad::engine::plan::Network;
 
-use crate::common::oracle::{dot, run_f64_with_words, wide};
-use crate::common::{Data, GPU, check, random, sample, tensor, uniform};
+use crate::common::oracle::{dot, wide};
+use crate::common::{GPU, random, sample, tensor};
+use crate::quantiles::distance;
 use crate::term::Case;
-
-/// The vectors of each image, [vectors, channels].
-fn directions(kernel: UnitVectors, step: u32) -> Vec<Vec<Vec<f64>>> {
-    let poison = vec![f64::NAN; kernel.y.len()];
-    let drawn = &run_f64_with_words(&kernel, &[&poison], &[&[step]])[0];
-    let (each, padded, c) = (kernel.y.w as usize, kernel.y.padded(), kernel.y.c as usize);
-    let vectors: Vec<_> = drawn.chunks(padded).map(|v| v[..c].to_vec()).collect();
-    vectors.chunks(each).map(<[_]>::to_vec).collect()
-}
-
-#[test]
-fn directions_are_the_same_unit_vectors_on_every_device() {
-    for (n, vectors, c) in [(1, 4, 1), (2, 7, 3), (3, 64, 64), (1, 300, 33)] {
-        let kernel = UnitVectors {
-            y: View::new(n, 1, vectors, c),
-            seed: 5,
-            slot: 2,
-        };
-        let data = [Data::Words(vec![3]), Data::Poisoned(kernel.y)];
-        let found = check(&kernel, &data);
-        for v in found[0].reals().chunks(kernel.y.padded()) {
-            assert!((dot(v, v) - 1.0).abs() < 1e-12, "{v:?}");
-        }
-    }
-}
-
-/// Mean x² is 1/C, mean x⁴ is 3/(C·(C + 2)), and no two components, images, steps, slots or seeds go together.
-#[test]
-fn directions_are_alike_in_all_directions() {
-    let draw = |seed, slot, step| {
-        let kernel = UnitVectors {
-            y: View::new(2, 1, 20_000, 3),
-            seed,
-            slot,
-        };
-        directions(kernel, step)
-    };
-    let drawn = draw(1, 0, 0);
-    let mean = |of: &dyn Fn(&[f64], &[f64]) -> f64, b: &[Vec<f64>]| {
-        let pairs = drawn[0].iter().zip(b);
-        pairs.map(|(a, b)| of(a, b)).sum::<f64>() / b.len() as f64
-    };
-    for i in 0..3 {
-        let close = |got: f64, expected: f64| {
-            assert!((got - expected).abs() < 0.01, "{got} should be {expected}");
-        };
-        close(mean(&|v, _| v[i], &drawn[0]), 0.0);
-        close(mean(&|v, _| v[i].powi(2), &drawn[0]), 1.0 / 3.0);
-        close(mean(&|v, _| v[i].powi(4), &drawn[0]), 0.2);
-        close(mean(&|v, _| v[i] * v[(i + 1) % 3], &drawn[0]), 0.0);
-        for other in [
-            &drawn[1],
-            &draw(2, 0, 0)[0],
-            &draw(1, 1, 0)[0],
-            &draw(1, 0, 1)[0],
-        ] {
-            close(mean(&|v, w| v[i] * w[i], other), 0.0);
-        }
-    }
-}
-
-#[test]
-fn quantiles_by_hand() {
-    let kernel = Quantiles {
-        images: 1,
-        rows: 1,
-        len: 2,
-        goals: 3,
-    };
-    let data = [
-        Data::Reals(vec![1.0, 3.0]),
-        Data::Words(vec![1, 0]),
-        Data::Reals(vec![0.0, 2.0, 4.0]),
-        Data::PoisonedReals(2),
-        Data::PoisonedReals(1),
-    ];
-    // Thirds against halves: they differ by 1 everywhere, of one sign on 1/3 and of the other on 1/6 of each half.
-    let found = check(&kernel, &data);
-    let [slopes, value] = [found[0].reals(), found[1].reals()];
-    assert!((slopes[1] - 1.0 / 3.0).abs() < 1e-12 && (slopes[0] + 1.0 / 3.0).abs() < 1e-12);
-    assert!((value[0] - 2.0).abs() < 1e-12);
-}
-
-/// Sizes of every proportion, and two whose product has more than 32 bits.
-#[test]
-fn quantiles_of_sets_of_any_size() {
-    for (images, rows, len, goals) in [
-        (1, 1, 1, 1),
-        (2, 3, 1, 1000),
-        (1, 2, 700, 1),
-        (2, 4, 256, 256),
-        (1, 3, 257, 100),
-        (2, 5, 100, 613),
-        (1, 1, 70_000, 70_001),
-        (1, 1, 90_000, 61),
-    ] {
-        let mut rng = random(u64::from(len));
-        let mut sorted = |each: u32| {
-            let mut numbers = uniform(&mut rng, (images * rows * each) as usize);
-            for row in numbers.chunks_mut(each as usize) {
-                row.sort_by(f32::total_cmp);
-            }
-            numbers
-        };
-        let kernel = Quantiles {
-            images,
-            rows,
-            len,
-            goals,
-        };
-        let (own, other) = (sorted(len), sorted(goals));
-        // Any permutation.
-        let order = (0..images * rows).flat_map(|_| (0..len).map(|i| len - 1 - i));
-        let data = [
-            Data::Reals(own.clone()),
-            Data::Words(order.collect()),
-            Data::Reals(other.clone()),
-            Data::PoisonedReals((images * rows * len) as usize),
-            Data::PoisonedReals((images * rows * kernel.parts()) as usize),
-        ];
-        let found = check(&kernel, &data);
-        if len <= 1000 {
-            let parts = found[1].reals().chunks(kernel.parts() as usize);
-            for (row, parts) in parts.enumerate() {
-                let of = |numbers: &[f32], each: u32| {
-                    let each = each as usize;
-                    wide(&numbers[row * each..][..each])
-                };
-                let expected = f64::from(len) * distance(&of(&own, len), &of(&other, goals));
-                let got: f64 = parts.iter().sum();
-                assert!((got - expected).abs() <= 1e-9 * expected, "{kernel:?}");
-            }
-        }
-    }
-}
-
-/// ∫ (p(u) − q(u))² du of two sorted sets: both repeated to one size, number by number.
-fn distance(p: &[f64], q: &[f64]) -> f64 {
-    let size = p.len() * q.len();
-    let squares = (0..size).map(|i| (p[i / q.len()] - q[i / p.len()]).powi(2));
-    squares.sum::<f64>() / size as f64
-}
+use crate::unit_vectors::directions;
 
 /// The feature vectors of a [C, positions] array.
 fn vectors_of(planes: &[f64], c: usize) -> Vec<Vec<f64>> {

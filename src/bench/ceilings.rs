@@ -132,10 +132,10 @@ fn matrices(device: &Device) -> Result<Option<(f64, bool)>, Error> {
         let times = device.time(&kernel, &[&y], RUNS)?;
         device.upload(&y, &vec![0.0; kernel.len()])?;
         device.run(&kernel, &[&y])?;
-        let twin = Device::cpu();
-        let expected = twin.buffer("matrices", Kind::Real, kernel.len())?;
-        twin.run(&kernel, &[&expected])?;
-        let right = device.download(&y)? == twin.download(&expected)?;
+        let reference = Device::cpu();
+        let expected = reference.buffer("matrices", Kind::Real, kernel.len())?;
+        reference.run(&kernel, &[&expected])?;
+        let right = device.download(&y)? == reference.download(&expected)?;
         let rate = rate(Operation::work(&kernel).flop, &times);
         if best.is_none_or(|(most, _)| rate > most) {
             best = Some((rate, right));

@@ -57,7 +57,7 @@ pub(crate) fn check(
     size: (u32, u32),
     targets: impl Fn(usize) -> Vec<(u32, u32)>,
 ) -> Result<(), Error> {
-    let still = |map: &MapSpec| !matches!(map, MapSpec::Jitter { .. } | MapSpec::Warp);
+    let still = |map: &MapSpec| !matches!(map, MapSpec::Jitter { .. } | MapSpec::Warp {});
     for (group, (term, masks)) in recipe.terms.iter().zip(masks).enumerate() {
         let fits = |name: &Picture, mask: &Mask, size: (u32, u32), whose: &str| {
             if same_shape((mask.width, mask.height), size) {

@@ -15,6 +15,7 @@ pub(crate) mod reuse;
 mod sizes;
 pub(crate) mod stages;
 mod statistics;
+mod style_targets;
 mod targets;
 
 pub use layers::default_layers;

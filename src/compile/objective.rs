@@ -5,7 +5,8 @@ use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, StandardNormal};
 
 use super::layers::Layers;
-use super::targets::{LayerTarget, StyleTarget, TargetValues, Targets};
+use super::style_targets::StyleTarget;
+use super::targets::{LayerTarget, TargetValues, Targets};
 use crate::Error;
 use crate::device::{Buffer, Device, Given, Later, Scalar};
 use crate::kernels::View;

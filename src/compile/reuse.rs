@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 
-use super::targets::StyleStatistic;
+use super::style_targets::StyleStatistic;
 use crate::Error;
 use crate::device::Buffer;
 use crate::image::Image;

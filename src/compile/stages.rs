@@ -39,10 +39,10 @@ pub(crate) fn maps(
                     decorrelate,
                     sigmoid: true,
                 }),
-                MapSpec::Tanh => Arc::new(Tanh),
-                MapSpec::Round => Arc::new(Round),
+                MapSpec::Tanh {} => Arc::new(Tanh),
+                MapSpec::Round {} => Arc::new(Round),
                 MapSpec::Jitter { pixels } => Arc::new(Jitter::new(seed, pixels)),
-                MapSpec::Warp => Arc::new(Warp::new(seed, &Chain::default())?),
+                MapSpec::Warp {} => Arc::new(Warp::new(seed, &Chain::default())?),
             })
         })
         .collect()

@@ -4,22 +4,20 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::activations::{LayerMasks, grams, named, target_activations};
+use super::activations::{LayerMasks, named, target_activations};
 use super::layers::Layers;
 use super::masks::layer_mask;
-use super::objective::style_term;
 use super::pictures::{Pictures, resized};
 use super::reuse::TargetCache;
-use super::statistics::{self, Normal, OfPicture};
+use super::style_targets::StyleTarget;
 use crate::Error;
-use crate::device::{Buffer, Given, Kind, Later, Scalar};
+use crate::device::{Given, Kind, Later};
 use crate::image::{Image, Mask, size_for_long_side};
-use crate::kernels::{VectorKernel, View};
+use crate::kernels::View;
 use crate::net::NodeId;
-use crate::objective::{Spread, VectorSet, goal_view};
 use crate::plan::Network;
-use crate::spec::terms::{Comparison, Style, StyleKind, Wanted};
-use crate::spec::{MmdKernel, PreserveColor, Recipe, TermKind, TermSpec};
+use crate::spec::terms::{Comparison, Style};
+use crate::spec::{PreserveColor, Recipe, TermKind, TermSpec};
 
 /// Targets of every term and layer of a recipe at one scale.
 #[derive(Debug, Default)]
@@ -50,135 +48,6 @@ pub(crate) enum TargetValues {
     Style(StyleTarget),
 }
 
-/// Places for a style's statistic of a layer.
-#[derive(Debug)]
-pub(crate) enum StyleTarget {
-    /// [C⁺, C⁺].
-    Gram(Given),
-    /// Means and variances, [2, C⁺].
-    Moments(Given),
-    /// Of a normal distribution.
-    Normal {
-        means: Given,
-        covariance: Given,
-        root: Given,
-    },
-    /// Feature vectors, and what a kernel needs beside them, where one compares them.
-    Vectors {
-        set: VectorSet,
-        vectors: Given,
-        kernel: Option<KernelTarget>,
-    },
-}
-
-/// What a kernel needs to compare feature vectors.
-#[derive(Debug)]
-pub(crate) struct KernelTarget {
-    pub kernel: VectorKernel,
-    /// 1/2σ² of a gaussian one.
-    gamma: Later,
-    /// mean k(s, s') of the target's vectors.
-    pub similarity: Later,
-}
-
-/// A style's statistic of a layer, on the device.
-#[derive(Debug)]
-pub(crate) struct StyleStatistic {
-    values: StyleValues,
-    /// The term's value at all-zero activations, where the term is relative.
-    at_zero: Option<f64>,
-}
-
-#[derive(Debug)]
-enum StyleValues {
-    Gram(Buffer),
-    Moments(Buffer),
-    Normal(Normal),
-    Vectors {
-        vectors: Buffer,
-        kernel: Option<KernelValues>,
-    },
-}
-
-#[derive(Debug, Clone, Copy)]
-struct KernelValues {
-    gamma: f64,
-    similarity: f64,
-}
-
-impl StyleTarget {
-    /// A place for what a style compares a layer of `channels` channels with; `positions` are those of the layer for
-    /// each target picture that has a share.
-    fn plan(kind: StyleKind, channels: u32, positions: &[(u32, f64)]) -> Self {
-        let padded = channels.next_multiple_of(4) as usize;
-        let reals = |len: usize| Given::later(Kind::Real, len);
-        match kind.wanted() {
-            Wanted::Gram => Self::Gram(reals(padded * padded)),
-            Wanted::Moments => Self::Moments(reals(goal_view(channels).len())),
-            Wanted::Normal => Self::Normal {
-                means: reals(padded),
-                covariance: reals(padded * padded),
-                root: reals(padded * padded),
-            },
-            Wanted::Vectors => {
-                let set = VectorSet::new(channels, positions);
-                Self::Vectors {
-                    vectors: reals(set.view.len()),
-                    set,
-                    kernel: kind.kernel().map(|kernel| {
-                        let gamma = Later::default();
-                        KernelTarget {
-                            kernel: vector_kernel(kernel, &gamma),
-                            gamma,
-                            similarity: Later::default(),
-                        }
-                    }),
-                }
-            }
-        }
-    }
-
-    /// Fills the place.
-    fn fill(&self, found: &StyleValues) {
-        match (self, found) {
-            (Self::Gram(place), StyleValues::Gram(buffer))
-            | (Self::Moments(place), StyleValues::Moments(buffer)) => {
-                place.set(buffer.clone());
-            }
-            (
-                Self::Normal {
-                    means,
-                    covariance,
-                    root,
-                },
-                StyleValues::Normal(normal),
-            ) => {
-                means.set(normal.means.clone());
-                covariance.set(normal.covariance.clone());
-                root.set(normal.root.clone());
-            }
-            (
-                Self::Vectors {
-                    vectors: place,
-                    kernel,
-                    ..
-                },
-                StyleValues::Vectors {
-                    vectors,
-                    kernel: found,
-                },
-            ) => {
-                place.set(vectors.clone());
-                if let (Some(kernel), Some(found)) = (kernel, found) {
-                    let _ = kernel.gamma.set(found.gamma);
-                    let _ = kernel.similarity.set(found.similarity);
-                }
-            }
-            _ => unreachable!("a statistic of another kind than planned"),
-        }
-    }
-}
-
 /// What targets are planned and computed for.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Scale<'a> {
@@ -202,7 +71,7 @@ impl Scale<'_> {
     }
 
     /// Each target picture of a style term at its size, with its share; those without one are left out.
-    fn styles(
+    pub(super) fn styles(
         &self,
         group: usize,
         style: &Style,
@@ -236,7 +105,7 @@ impl Scale<'_> {
     }
 
     /// A mask at all of `nodes`, for a picture of `size`; nothing without a mask.
-    fn layer_masks(
+    pub(super) fn layer_masks(
         &self,
         spec: &TermSpec,
         nodes: &[NodeId],
@@ -252,132 +121,6 @@ impl Scale<'_> {
             Ok((*node, buffer.into()))
         };
         nodes.iter().map(of).collect()
-    }
-
-    /// The statistics that a style term compares with, one for each of its layers.
-    fn style_statistics(
-        &self,
-        group: usize,
-        (spec, style, kind): (&TermSpec, &Style, StyleKind),
-        nodes: &[NodeId],
-    ) -> Result<Vec<StyleStatistic>, Error> {
-        let device = self.network.device();
-        let masks = &self.pictures.masks[group].targets;
-        let wanted = kind.wanted();
-        let (mut shares, mut images) = (Vec::new(), Vec::new());
-        let mut of_grams: Vec<Vec<Buffer>> = Vec::new();
-        let mut of_moments: Vec<Vec<OfPicture>> = Vec::new();
-        for (which, picture, size, share) in self.styles(group, style) {
-            let image = resized(picture, size)?;
-            let masks = self.layer_masks(spec, nodes, masks.get(which), size)?;
-            let spread = match wanted {
-                Wanted::Normal => Spread::Covariances,
-                Wanted::Gram | Wanted::Moments | Wanted::Vectors => Spread::Variances,
-            };
-            if wanted == Wanted::Gram {
-                of_grams.push(named(
-                    grams(self.network, &image, nodes, &masks),
-                    spec,
-                    size,
-                )?);
-            } else {
-                let found = statistics::of_picture(self.network, &image, &masks, nodes, spread);
-                of_moments.push(named(found, spec, size)?);
-            }
-            shares.push(share);
-            images.push(image);
-        }
-        let (mut sets, mut vectors) = (Vec::new(), Vec::new());
-        if wanted == Wanted::Vectors {
-            for node in nodes {
-                let channels = self.network.graph().node(*node).channels;
-                let positions = self.positions(group, spec, style, *node)?;
-                sets.push(VectorSet::new(channels, &positions));
-            }
-            let images: Vec<&Image> = images.iter().collect();
-            vectors = statistics::vectors(self.network, &images, nodes, &sets)?;
-        }
-        let of_node = |i: usize, node: &NodeId| {
-            let channels = self.network.graph().node(*node).channels;
-            let mixture = || -> Vec<_> {
-                let pictures = of_moments.iter().map(|found| &found[i]);
-                pictures.zip(shares.iter().copied()).collect()
-            };
-            let values = match wanted {
-                Wanted::Gram => {
-                    let grams = of_grams.iter().map(|found| &found[i]);
-                    let grams: Vec<_> = grams.zip(shares.iter().copied()).collect();
-                    StyleValues::Gram(statistics::blended(device, &grams)?)
-                }
-                Wanted::Moments => {
-                    StyleValues::Moments(statistics::goal(device, channels, &mixture())?)
-                }
-                Wanted::Normal => {
-                    StyleValues::Normal(statistics::normal(device, channels, &mixture())?)
-                }
-                Wanted::Vectors => {
-                    let of_kernel = |kernel| {
-                        let variance = || statistics::variance(device, channels, &mixture());
-                        let gamma = gamma(spec, kernel, variance)?;
-                        let known = Later::default();
-                        let _ = known.set(gamma);
-                        let kernel = vector_kernel(kernel, &known);
-                        let similarity =
-                            statistics::similarity(device, &kernel, &sets[i], &vectors[i])?;
-                        Ok::<_, Error>(KernelValues { gamma, similarity })
-                    };
-                    StyleValues::Vectors {
-                        vectors: vectors[i].clone(),
-                        kernel: kind.kernel().map(of_kernel).transpose()?,
-                    }
-                }
-            };
-            let at_zero = match style.relative {
-                true => {
-                    let positions = self.positions(group, spec, style, *node)?;
-                    let target = StyleTarget::plan(kind, channels, &positions);
-                    target.fill(&values);
-                    Some(self.value_at_zero(kind, &target, channels)?)
-                }
-                false => None,
-            };
-            Ok(StyleStatistic { values, at_zero })
-        };
-        nodes
-            .iter()
-            .enumerate()
-            .map(|(i, node)| of_node(i, node))
-            .collect()
-    }
-
-    /// The value of a style term of weight 1 at all-zero activations.
-    fn value_at_zero(
-        &self,
-        kind: StyleKind,
-        target: &StyleTarget,
-        channels: u32,
-    ) -> Result<f64, Error> {
-        let (device, seed) = (self.network.device(), self.recipe.seed);
-        let (layer, weight) = (View::new(1, 1, 1, channels), Scalar::from(1.0f64));
-        let term = style_term(device, (kind, target), layer, seed, weight, None)?;
-        statistics::value_at_zero(device, &*term, channels)
-    }
-
-    /// Positions of a layer for each target picture of a style term, and the picture's share.
-    fn positions(
-        &self,
-        group: usize,
-        spec: &TermSpec,
-        style: &Style,
-        node: NodeId,
-    ) -> Result<Vec<(u32, f64)>, Error> {
-        self.styles(group, style)
-            .map(|(_, _, (w, h), share)| {
-                let shape = self.network.graph().shape(node, h, w).map_err(Error::from);
-                let shape = named(shape, spec, (w, h))?;
-                Ok((shape.width * shape.height, share))
-            })
-            .collect()
     }
 }
 
@@ -519,42 +262,6 @@ impl Targets {
         }
         Ok(())
     }
-}
-
-/// The kernel of a term that compares feature vectors; `gamma` is 1/2σ² of a gaussian one.
-fn vector_kernel(kernel: MmdKernel, gamma: &Later) -> VectorKernel {
-    match kernel {
-        MmdKernel::Linear => VectorKernel::Polynomial {
-            constant: 0.0,
-            degree: 1,
-        },
-        MmdKernel::Poly { constant, degree } => VectorKernel::Polynomial {
-            constant: constant as f32,
-            degree,
-        },
-        MmdKernel::Gaussian { .. } => VectorKernel::Gaussian(gamma.clone().into()),
-    }
-}
-
-/// 1/2σ² of a gaussian kernel; `variance` finds σ² where the recipe gives no σ. 1 of any other kernel.
-fn gamma(
-    spec: &TermSpec,
-    kernel: MmdKernel,
-    variance: impl FnOnce() -> Result<f64, Error>,
-) -> Result<f64, Error> {
-    let variance = match kernel {
-        MmdKernel::Linear | MmdKernel::Poly { .. } => return Ok(1.0),
-        MmdKernel::Gaussian { sigma: Some(sigma) } => sigma * sigma,
-        MmdKernel::Gaussian { sigma: None } => variance()?,
-    };
-    let gamma = 0.5 / variance;
-    if gamma > 0.0 && (gamma as f32).is_finite() {
-        return Ok(gamma);
-    }
-    Err(spec.wrong(
-        "a layer's activations are the same at all positions of the target, which leaves no scale for a gaussian kernel: \
-         give `sigma`",
-    ))
 }
 
 /// 1/‖Φ₀‖² of an inversion's target.

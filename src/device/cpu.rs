@@ -79,8 +79,8 @@ impl Cpu {
     /// When a buffer comes from another device, or what is written is bound twice: bugs in the caller.
     pub fn run(&self, operation: &dyn Operation, buffers: &[&Buffer]) {
         match self.arithmetic {
-            Arithmetic::F32 => with_bindings(operation, buffers, |b| operation.twin_f32(b)),
-            Arithmetic::F64 => with_bindings(operation, buffers, |b| operation.twin_f64(b)),
+            Arithmetic::F32 => with_bindings(operation, buffers, |b| operation.reference_f32(b)),
+            Arithmetic::F64 => with_bindings(operation, buffers, |b| operation.reference_f64(b)),
         }
     }
 }

@@ -95,9 +95,9 @@ pub trait Kernel: Debug + Send + Sync + 'static {
     fn reduced_alternatives(&self) -> Option<Alternatives> {
         None
     }
-    /// The reference implementation (the *twin* of the WGSL entry point): the same computation over plain slices, in
+    /// The reference implementation of the WGSL entry point: the same computation over plain slices, in
     /// f32 or f64.
-    fn twin<T: Real>(&self, bindings: Bindings<'_, T>);
+    fn reference<T: Real>(&self, bindings: Bindings<'_, T>);
 }
 
 /// Other kernels that compute the same from the same bindings: which is the fastest depends on the device.
@@ -125,10 +125,10 @@ pub trait Operation: Debug + Send + Sync {
     fn alternatives(&self) -> Option<Alternatives>;
     /// See [`Kernel::reduced_alternatives`].
     fn reduced_alternatives(&self) -> Option<Alternatives>;
-    /// [`Kernel::twin`] in f32.
-    fn twin_f32(&self, bindings: Bindings<'_, f32>);
-    /// [`Kernel::twin`] in f64.
-    fn twin_f64(&self, bindings: Bindings<'_, f64>);
+    /// [`Kernel::reference`] in f32.
+    fn reference_f32(&self, bindings: Bindings<'_, f32>);
+    /// [`Kernel::reference`] in f64.
+    fn reference_f64(&self, bindings: Bindings<'_, f64>);
 }
 
 impl<K: Kernel> Operation for K {
@@ -153,11 +153,11 @@ impl<K: Kernel> Operation for K {
     fn reduced_alternatives(&self) -> Option<Alternatives> {
         Kernel::reduced_alternatives(self)
     }
-    fn twin_f32(&self, bindings: Bindings<'_, f32>) {
-        self.twin(bindings);
+    fn reference_f32(&self, bindings: Bindings<'_, f32>) {
+        self.reference(bindings);
     }
-    fn twin_f64(&self, bindings: Bindings<'_, f64>) {
-        self.twin(bindings);
+    fn reference_f64(&self, bindings: Bindings<'_, f64>) {
+        self.reference(bindings);
     }
 }
 

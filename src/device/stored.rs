@@ -108,10 +108,10 @@ impl Operation for Stored {
     fn reduced_alternatives(&self) -> Option<Alternatives> {
         None
     }
-    fn twin_f32(&self, bindings: Bindings<'_, f32>) {
-        self.operation.twin_f32(bindings);
+    fn reference_f32(&self, bindings: Bindings<'_, f32>) {
+        self.operation.reference_f32(bindings);
     }
-    fn twin_f64(&self, bindings: Bindings<'_, f64>) {
-        self.operation.twin_f64(bindings);
+    fn reference_f64(&self, bindings: Bindings<'_, f64>) {
+        self.operation.reference_f64(bindings);
     }
 }

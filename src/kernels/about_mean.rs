@@ -47,7 +47,7 @@ pub struct Params {
 }
 
 impl AboutMean {
-    /// The twin's s for one image of norm ‖x − mean‖₂ = `norm`; `None` where it stays as it is.
+    /// The reference's s for one image of norm ‖x − mean‖₂ = `norm`; `None` where it stays as it is.
     fn factor(&self, norm: f64) -> Option<f64> {
         let (radius, at_most) = match self.stretch {
             Stretch::By(scale) => return Some(f64::from(scale)),
@@ -95,7 +95,7 @@ impl Kernel for AboutMean {
             bytes: 2 * self.x.bytes(),
         }
     }
-    fn twin<T: Real>(&self, mut bindings: Bindings<'_, T>) {
+    fn reference<T: Real>(&self, mut bindings: Bindings<'_, T>) {
         let norms: Vec<f64> = match self.stretch {
             Stretch::By(_) => vec![0.0; self.x.n as usize],
             Stretch::ToNorm(_) | Stretch::ToNormAtMost(_) => {

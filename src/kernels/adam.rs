@@ -103,7 +103,7 @@ impl Kernel for Adam {
             bytes: 7 * 4 * u64::from(self.len),
         }
     }
-    fn twin<T: Real>(&self, mut b: Bindings<'_, T>) {
+    fn reference<T: Real>(&self, mut b: Bindings<'_, T>) {
         let (gradient, step) = (b.input(), b.words());
         let (x, m, v) = (b.output(), b.output(), b.output());
         let (beta1, beta2) = (T::from_f32(self.beta1), T::from_f32(self.beta2));

@@ -75,7 +75,7 @@ impl Kernel for AdaptiveAvgPool {
         }
     }
 
-    fn twin<T: Real>(&self, mut b: Bindings<'_, T>) {
+    fn reference<T: Real>(&self, mut b: Bindings<'_, T>) {
         let (x, y) = (b.input(), b.output());
         average(self.x, self.y, x, y, T::ONE, |_, o, size, count| {
             inputs(o, size, count)
@@ -113,7 +113,7 @@ impl Kernel for AdaptiveAvgPoolBackward {
         }
     }
 
-    fn twin<T: Real>(&self, mut b: Bindings<'_, T>) {
+    fn reference<T: Real>(&self, mut b: Bindings<'_, T>) {
         let (dy, dx) = (b.input(), b.output());
         spread(
             (self.dy, dy),

@@ -84,7 +84,7 @@ impl Kernel for Affine {
         }
     }
 
-    fn twin<T: Real>(&self, mut b: Bindings<'_, T>) {
+    fn reference<T: Real>(&self, mut b: Bindings<'_, T>) {
         let (x, y) = (b.input(), b.output());
         let scale = self.meaningful(self.scale).map(T::from_f32);
         let bias = self.meaningful(self.bias).map(T::from_f32);

@@ -107,7 +107,7 @@ impl Kernel for AlphaNorm {
             bytes: self.x.bytes(),
         }
     }
-    fn twin<T: Real>(&self, mut b: Bindings<'_, T>) {
+    fn reference<T: Real>(&self, mut b: Bindings<'_, T>) {
         let (x, partials) = (b.input(), b.output());
         let mean = self.mean().map(T::from_f32);
         let exponent = T::from_f32(self.exponent);
@@ -161,7 +161,7 @@ impl Kernel for AlphaNormBackward {
             bytes: self.norm.x.bytes() + self.dx.bytes(),
         }
     }
-    fn twin<T: Real>(&self, mut b: Bindings<'_, T>) {
+    fn reference<T: Real>(&self, mut b: Bindings<'_, T>) {
         let (x, dx) = (b.input(), b.output());
         let mean = self.norm.mean().map(T::from_f32);
         let less = T::of(f64::from(self.norm.exponent) - 1.0);

@@ -116,7 +116,7 @@ impl Kernel for AvgPool {
         }
     }
 
-    fn twin<T: Real>(&self, mut b: Bindings<'_, T>) {
+    fn reference<T: Real>(&self, mut b: Bindings<'_, T>) {
         let (x, y) = (b.input(), b.output());
         let windows = Windows::both(self.kernel, self.stride, self.pad);
         let scale = T::from_f32(self.scale);
@@ -162,7 +162,7 @@ impl Kernel for AvgPoolBackward {
         }
     }
 
-    fn twin<T: Real>(&self, mut b: Bindings<'_, T>) {
+    fn reference<T: Real>(&self, mut b: Bindings<'_, T>) {
         let (dy, dx) = (b.input(), b.output());
         let windows = Windows::both(self.kernel, self.stride, self.pad);
         spread(

@@ -80,7 +80,7 @@ impl Kernel for Ball {
             bytes: 2 * self.x.bytes() + self.c.bytes(),
         }
     }
-    fn twin<T: Real>(&self, mut bindings: Bindings<'_, T>) {
+    fn reference<T: Real>(&self, mut bindings: Bindings<'_, T>) {
         let (c, x) = (bindings.input(), bindings.output());
         let moments: &[T] = match self.norm {
             BallNorm::Linf => &[],

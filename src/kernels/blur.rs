@@ -106,7 +106,7 @@ impl Kernel for Blur {
             bytes: self.x.bytes() + self.y.bytes(),
         }
     }
-    fn twin<T: Real>(&self, mut bindings: Bindings<'_, T>) {
+    fn reference<T: Real>(&self, mut bindings: Bindings<'_, T>) {
         let (x, step, y) = (bindings.input(), bindings.words(), bindings.output());
         let on = step[0].is_multiple_of(self.every.max(1));
         let radius = if on { i64::from(self.radius()) } else { 0 };

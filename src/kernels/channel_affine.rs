@@ -85,7 +85,7 @@ impl Kernel for ChannelCentre {
     fn work(&self) -> Work {
         work(self.x, self.y)
     }
-    fn twin<T: Real>(&self, mut b: Bindings<'_, T>) {
+    fn reference<T: Real>(&self, mut b: Bindings<'_, T>) {
         let (x, means, y) = (b.input(), b.input(), b.output());
         let (padded, each) = (self.x.padded(), (self.x.h * self.x.w) as usize);
         flat::for_each_pixel(self.y, y, |pixel, y| {
@@ -120,7 +120,7 @@ impl Kernel for ChannelAffine {
     fn work(&self) -> Work {
         work(self.x, self.y)
     }
-    fn twin<T: Real>(&self, mut b: Bindings<'_, T>) {
+    fn reference<T: Real>(&self, mut b: Bindings<'_, T>) {
         let (x, means, coefficients, y) = (b.input(), b.input(), b.input(), b.output());
         let (padded, each) = (self.x.padded(), (self.x.h * self.x.w) as usize);
         flat::for_each_pixel(self.y, y, |pixel, y| {

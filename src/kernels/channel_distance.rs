@@ -73,7 +73,7 @@ impl Kernel for ChannelDistance {
             bytes: 24 * channels,
         }
     }
-    fn twin<T: Real>(&self, mut b: Bindings<'_, T>) {
+    fn reference<T: Real>(&self, mut b: Bindings<'_, T>) {
         let (means, goal) = (b.input(), b.input());
         let variances = if self.deviation { b.input() } else { &[] };
         let (values, coefficients) = (b.output(), b.output());

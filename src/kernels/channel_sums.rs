@@ -106,7 +106,7 @@ impl Kernel for ChannelSums {
             bytes: self.x.bytes(),
         }
     }
-    fn twin<T: Real>(&self, mut b: Bindings<'_, T>) {
+    fn reference<T: Real>(&self, mut b: Bindings<'_, T>) {
         let x = b.input();
         let zeros = vec![T::ZERO; self.x.n as usize * self.x.padded()];
         let centre = if self.square { b.input() } else { &zeros[..] };
@@ -161,7 +161,7 @@ impl Kernel for ChannelSumsReduce {
             bytes: 4 * partials,
         }
     }
-    fn twin<T: Real>(&self, mut b: Bindings<'_, T>) {
+    fn reference<T: Real>(&self, mut b: Bindings<'_, T>) {
         let (partials, sums) = (b.input(), b.output());
         let (padded, splits) = (self.x.padded(), splits(self.x) as usize);
         for (n, sums) in sums[..self.x.n as usize * padded]

@@ -81,7 +81,7 @@ fn grid(x: View) -> [u32; 3] {
     flat::item_grid(x.pixels() as u32)
 }
 
-/// The twin's scores: `score(pixel, x)` of each pixel's channels.
+/// The reference's scores: `score(pixel, x)` of each pixel's channels.
 fn score_all<T: Real>(
     view: View,
     x: &[T],
@@ -118,7 +118,7 @@ impl Kernel for PixelNorm {
             bytes: self.x.bytes() + 4 * self.x.pixels() as u64,
         }
     }
-    fn twin<T: Real>(&self, mut bindings: Bindings<'_, T>) {
+    fn reference<T: Real>(&self, mut bindings: Bindings<'_, T>) {
         let (x, scores) = (bindings.input(), bindings.output());
         let mean = self.mean.map(T::from_f32);
         score_all(self.x, x, scores, |_, x| {
@@ -152,7 +152,7 @@ impl Kernel for PixelContribution {
             bytes: 2 * self.x.bytes() + 4 * self.x.pixels() as u64,
         }
     }
-    fn twin<T: Real>(&self, mut bindings: Bindings<'_, T>) {
+    fn reference<T: Real>(&self, mut bindings: Bindings<'_, T>) {
         let (x, gradient, scores) = (bindings.input(), bindings.input(), bindings.output());
         let mean = self.mean.map(T::from_f32);
         let quads = 0..self.x.quads as usize;
@@ -186,7 +186,7 @@ impl Kernel for ClipSmall {
             bytes: 4 * self.x.pixels() as u64 + self.x.bytes(),
         }
     }
-    fn twin<T: Real>(&self, mut bindings: Bindings<'_, T>) {
+    fn reference<T: Real>(&self, mut bindings: Bindings<'_, T>) {
         let (scores, thresholds) = (bindings.input(), bindings.input());
         let each = (self.x.h * self.x.w) as usize;
         let mean = self.mean.map(T::from_f32);

@@ -114,7 +114,7 @@ impl Kernel for Colour {
     fn work(&self) -> Work {
         Colour::work(self)
     }
-    fn twin<T: Real>(&self, mut b: Bindings<'_, T>) {
+    fn reference<T: Real>(&self, mut b: Bindings<'_, T>) {
         let (x, y) = (b.input(), b.output());
         let (matrix, bias) = (self.matrix::<T>(), self.bias.map(T::from_f32));
         flat::for_each_pixel(self.y, y, |pixel, y| {
@@ -150,7 +150,7 @@ impl Kernel for ColourBackward {
     fn work(&self) -> Work {
         self.forward.work()
     }
-    fn twin<T: Real>(&self, mut b: Bindings<'_, T>) {
+    fn reference<T: Real>(&self, mut b: Bindings<'_, T>) {
         let dy = b.input();
         let y = if self.forward.sigmoid { b.input() } else { dy };
         let dx = b.output();

@@ -237,7 +237,7 @@ impl Kernel for Conv {
         })
     }
 
-    fn twin<T: Real>(&self, mut b: Bindings<'_, T>) {
+    fn reference<T: Real>(&self, mut b: Bindings<'_, T>) {
         let (x, w, y) = (b.input(), b.input(), b.output());
         let bias = if self.bias { b.input() } else { &[] };
         let relu = if self.relu { Some(b.words_mut()) } else { None };

@@ -48,7 +48,7 @@ impl Kernel for Conv1x1 {
             kernels: vec![Box::new(Self(narrow))],
         })
     }
-    fn twin<T: Real>(&self, bindings: Bindings<'_, T>) {
-        self.0.twin(bindings);
+    fn reference<T: Real>(&self, bindings: Bindings<'_, T>) {
+        self.0.reference(bindings);
     }
 }

@@ -57,7 +57,7 @@ impl Kernel for Conv3x3 {
     fn reduced_alternatives(&self) -> Option<Alternatives> {
         Conv3x3Form::of(self.0)?.reduced_alternatives()
     }
-    fn twin<T: Real>(&self, bindings: Bindings<'_, T>) {
-        self.0.twin(bindings);
+    fn reference<T: Real>(&self, bindings: Bindings<'_, T>) {
+        self.0.reference(bindings);
     }
 }

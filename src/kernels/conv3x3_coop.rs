@@ -124,7 +124,7 @@ impl Kernel for Conv3x3Coop {
     fn work(&self) -> Work {
         self.form.work()
     }
-    fn twin<T: Real>(&self, bindings: Bindings<'_, T>) {
-        self.form.twin(bindings);
+    fn reference<T: Real>(&self, bindings: Bindings<'_, T>) {
+        self.form.reference(bindings);
     }
 }

@@ -143,11 +143,11 @@ impl Conv3x3Form {
         self.kernel().work()
     }
 
-    pub(super) fn twin<T: Real>(&self, bindings: Bindings<'_, T>) {
+    pub(super) fn reference<T: Real>(&self, bindings: Bindings<'_, T>) {
         match &self.0 {
-            Form::Plain(conv) => conv.twin(bindings),
-            Form::Pool(pool) => pool.twin(bindings),
-            Form::Unpool(unpool) => unpool.twin(bindings),
+            Form::Plain(conv) => conv.reference(bindings),
+            Form::Pool(pool) => pool.reference(bindings),
+            Form::Unpool(unpool) => unpool.reference(bindings),
         }
     }
 }

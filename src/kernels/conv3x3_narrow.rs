@@ -52,7 +52,7 @@ impl Kernel for Conv3x3Narrow {
     fn work(&self) -> Work {
         self.0.work()
     }
-    fn twin<T: Real>(&self, bindings: Bindings<'_, T>) {
-        self.0.twin(bindings);
+    fn reference<T: Real>(&self, bindings: Bindings<'_, T>) {
+        self.0.reference(bindings);
     }
 }

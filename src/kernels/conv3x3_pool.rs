@@ -4,7 +4,7 @@
 use rayon::prelude::*;
 
 use super::conv::Params;
-use super::conv_twin::{Scratch, Sums};
+use super::conv_reference::{Scratch, Sums};
 use super::items::{Items, with_items};
 use super::rows::{copy_masked, gradient_slot, in_row, pixel};
 use super::{Conv, Conv3x3Form, View, conv3x3};
@@ -150,7 +150,7 @@ impl Kernel for Conv3x3Pool {
         Conv3x3Form::from(*self).reduced_alternatives()
     }
 
-    fn twin<T: Real>(&self, mut b: Bindings<'_, T>) {
+    fn reference<T: Real>(&self, mut b: Bindings<'_, T>) {
         let (x, w, y) = (b.input(), b.input(), b.output());
         let (bias, maxima) = (b.input(), b.words_mut());
         let conv = self.before();
@@ -258,7 +258,7 @@ impl Kernel for Conv3x3Unpool {
         Conv3x3Form::from(*self).reduced_alternatives()
     }
 
-    fn twin<T: Real>(&self, mut b: Bindings<'_, T>) {
+    fn reference<T: Real>(&self, mut b: Bindings<'_, T>) {
         let (dy, w, dx) = (b.input(), b.input(), b.output());
         let maxima = b.words();
         let whole = View::new(self.dx.n, self.dx.h, self.dx.w, self.dy.c);

@@ -47,7 +47,7 @@ impl Kernel for ConvNaive {
     fn work(&self) -> Work {
         Kernel::work(&self.plain())
     }
-    fn twin<T: Real>(&self, bindings: Bindings<'_, T>) {
-        self.plain().twin(bindings);
+    fn reference<T: Real>(&self, bindings: Bindings<'_, T>) {
+        self.plain().reference(bindings);
     }
 }

@@ -100,7 +100,7 @@ impl Kernel for CopyChannels {
             bytes: if self.accumulate { 3 } else { 2 } * bytes,
         }
     }
-    fn twin<T: Real>(&self, mut b: Bindings<'_, T>) {
+    fn reference<T: Real>(&self, mut b: Bindings<'_, T>) {
         let (x, y) = (b.input(), b.output());
         let (from, to) = (self.from as usize, self.to as usize);
         let count = self.channels as usize;

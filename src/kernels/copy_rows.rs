@@ -86,7 +86,7 @@ impl Kernel for CopyRows {
             bytes: if self.accumulate { 3 } else { 2 } * bytes,
         }
     }
-    fn twin<T: Real>(&self, mut b: Bindings<'_, T>) {
+    fn reference<T: Real>(&self, mut b: Bindings<'_, T>) {
         let (x, y) = (b.input(), b.output());
         let (from, to, rows) = (self.from as usize, self.to as usize, self.rows as usize);
         let quads = 0..self.y.quads as usize;

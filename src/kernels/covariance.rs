@@ -116,7 +116,7 @@ impl Kernel for Ridge {
     fn work(&self) -> Work {
         work(self.n, self.channels)
     }
-    fn twin<T: Real>(&self, mut b: Bindings<'_, T>) {
+    fn reference<T: Real>(&self, mut b: Bindings<'_, T>) {
         let (m, d) = (b.input(), b.output());
         let side = self.channels.next_multiple_of(4) as usize;
         let (alpha, epsilon) = (T::from_f32(self.alpha), T::from_f32(self.epsilon));
@@ -149,7 +149,7 @@ impl Kernel for TraceDistance {
     fn work(&self) -> Work {
         work(self.n, 1)
     }
-    fn twin<T: Real>(&self, mut b: Bindings<'_, T>) {
+    fn reference<T: Real>(&self, mut b: Bindings<'_, T>) {
         let (covariance, goal, root) = (b.input(), b.input(), b.input());
         let (moments, values) = (b.input(), b.output());
         let side = self.channels.next_multiple_of(4) as usize;
@@ -182,7 +182,7 @@ impl Kernel for TraceSlope {
     fn work(&self) -> Work {
         work(self.n, self.channels)
     }
-    fn twin<T: Real>(&self, mut b: Bindings<'_, T>) {
+    fn reference<T: Real>(&self, mut b: Bindings<'_, T>) {
         let (m, moments, d) = (b.input(), b.input(), b.output());
         let side = self.channels.next_multiple_of(4) as usize;
         let alpha = T::from_f32(self.alpha.get());

@@ -94,7 +94,7 @@ impl Kernel for CrossEntropy {
             bytes: self.z.bytes(),
         }
     }
-    fn twin<T: Real>(&self, mut b: Bindings<'_, T>) {
+    fn reference<T: Real>(&self, mut b: Bindings<'_, T>) {
         let (z, labels, weights, values) = (b.input(), b.words(), b.input(), b.output());
         for image in 0..self.z.n as usize {
             let z = &z[pixel(self.z, image, 0, 0)][..self.z.c as usize];
@@ -144,7 +144,7 @@ impl Kernel for CrossEntropyBackward {
             bytes: self.z.bytes() + self.dz.bytes(),
         }
     }
-    fn twin<T: Real>(&self, mut b: Bindings<'_, T>) {
+    fn reference<T: Real>(&self, mut b: Bindings<'_, T>) {
         let (z, labels, weights, dz) = (b.input(), b.words(), b.input(), b.output());
         rows_mut(self.dz, dz).enumerate().for_each(|(image, row)| {
             let z = &z[pixel(self.z, image, 0, 0)][..self.z.c as usize];

@@ -144,7 +144,7 @@ impl Kernel for Direction {
             bytes: self.x.bytes() + 4 * self.slopes() as u64,
         }
     }
-    fn twin<T: Real>(&self, mut b: Bindings<'_, T>) {
+    fn reference<T: Real>(&self, mut b: Bindings<'_, T>) {
         let (x, v, slopes, partials) = (b.input(), b.input(), b.output(), b.output());
         let (positions, parts) = (self.positions() as usize, self.parts() as usize);
         let quads = 0..self.x.quads as usize;
@@ -203,7 +203,7 @@ impl Kernel for DirectionBackward {
             bytes: self.forward.x.bytes() + self.dx.bytes() + 4 * self.forward.slopes() as u64,
         }
     }
-    fn twin<T: Real>(&self, mut b: Bindings<'_, T>) {
+    fn reference<T: Real>(&self, mut b: Bindings<'_, T>) {
         let (x, v, slopes, dx) = (b.input(), b.input(), b.input(), b.output());
         let view = self.forward.x;
         let positions = self.forward.positions() as usize;

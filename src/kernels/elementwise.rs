@@ -100,7 +100,7 @@ impl Kernel for Combine {
             bytes: 3 * 4 * u64::from(self.len),
         }
     }
-    fn twin<T: Real>(&self, mut b: Bindings<'_, T>) {
+    fn reference<T: Real>(&self, mut b: Bindings<'_, T>) {
         let (x, y) = (b.input(), b.output());
         let (alpha, beta) = (T::from_f32(self.alpha), T::from_f32(self.beta));
         flat::for_each_task(&mut y[..self.len as usize], |range, y| {
@@ -132,7 +132,7 @@ impl Kernel for Fill {
             bytes: 4 * u64::from(self.len),
         }
     }
-    fn twin<T: Real>(&self, mut b: Bindings<'_, T>) {
+    fn reference<T: Real>(&self, mut b: Bindings<'_, T>) {
         b.output()[..self.len as usize].fill(T::from_f32(self.value));
     }
 }
@@ -158,7 +158,7 @@ impl Kernel for Clamp {
             bytes: 2 * 4 * u64::from(self.len),
         }
     }
-    fn twin<T: Real>(&self, mut b: Bindings<'_, T>) {
+    fn reference<T: Real>(&self, mut b: Bindings<'_, T>) {
         let (low, high) = (T::from_f32(self.low), T::from_f32(self.high));
         flat::for_each_task(&mut b.output()[..self.len as usize], |_, y| {
             for y in y {
@@ -189,7 +189,7 @@ impl Kernel for Round {
             bytes: 2 * 4 * u64::from(self.len),
         }
     }
-    fn twin<T: Real>(&self, mut b: Bindings<'_, T>) {
+    fn reference<T: Real>(&self, mut b: Bindings<'_, T>) {
         let (x, y) = (b.input(), b.output());
         let steps = T::from_f32(self.steps);
         flat::for_each_task(&mut y[..self.len as usize], |range, y| {

@@ -76,7 +76,7 @@ impl Kernel for Ema {
             bytes: 3 * 4 * u64::from(self.len),
         }
     }
-    fn twin<T: Real>(&self, mut b: Bindings<'_, T>) {
+    fn reference<T: Real>(&self, mut b: Bindings<'_, T>) {
         let (x, average) = (b.input(), b.output());
         let decay = T::from_f32(self.decay);
         flat::for_each_task(&mut average[..self.len as usize], |range, average| {
@@ -108,7 +108,7 @@ impl Kernel for EmaRead {
             bytes: 2 * 4 * u64::from(self.len),
         }
     }
-    fn twin<T: Real>(&self, mut b: Bindings<'_, T>) {
+    fn reference<T: Real>(&self, mut b: Bindings<'_, T>) {
         let (average, step, out) = (b.input(), b.words(), b.output());
         let weight = T::of(decay::one_minus_power(self.decay, step[0].max(1)));
         flat::for_each_task(&mut out[..self.len as usize], |range, out| {

@@ -155,7 +155,7 @@ impl Kernel for Breed {
             bytes: self.x.bytes() + 8 * self.x.pixels() as u64,
         }
     }
-    fn twin<T: Real>(&self, mut b: Bindings<'_, T>) {
+    fn reference<T: Real>(&self, mut b: Bindings<'_, T>) {
         let (step, elites, x) = (b.words(), b.words(), b.output());
         let t = step[0];
         let each = flat::items_of_one(self.x);
@@ -225,7 +225,7 @@ impl Kernel for Judge {
             bytes: self.scores.bytes() + 12 * u64::from(self.scores.c),
         }
     }
-    fn twin<T: Real>(&self, mut b: Bindings<'_, T>) {
+    fn reference<T: Real>(&self, mut b: Bindings<'_, T>) {
         let (scores, step) = (b.input(), b.words());
         let (best, winner) = (b.output(), b.words_mut());
         for niche in 0..self.scores.c as usize {
@@ -271,7 +271,7 @@ impl Kernel for Replace {
             bytes: 8 * u64::from(self.niches) * u64::from(flat::items_of_one(self.x)),
         }
     }
-    fn twin<T: Real>(&self, mut b: Bindings<'_, T>) {
+    fn reference<T: Real>(&self, mut b: Bindings<'_, T>) {
         let (x, winner, elites) = (b.input(), b.words(), b.words_mut());
         let each = flat::items_of_one(self.x) as usize;
         elites[..self.niches as usize * each]

@@ -11,7 +11,7 @@ use crate::device::Slot;
 pub(super) const LANES: u32 = 256;
 /// Items (vec4s) that one workgroup of a reduction sums into one partial.
 pub(super) const SHARE: u32 = 2048;
-/// Reals that one task of a twin takes.
+/// Reals that one task of a reference takes.
 pub(super) const TASK: usize = 16 * 1024;
 
 /// The grid of `groups` workgroups; its width is the parameter `columns`. Its last row may be longer than needed.

@@ -19,7 +19,7 @@ pub const SOURCE: Source = Source {
     ],
 };
 
-/// Rows that one task of a twin takes.
+/// Rows that one task of a reference takes.
 const ROWS: usize = 16;
 
 /// A batch of images and the shape of their spectra.
@@ -160,7 +160,7 @@ impl Kernel for Twiddles {
             bytes: self.view().bytes(),
         }
     }
-    fn twin<T: Real>(&self, mut b: Bindings<'_, T>) {
+    fn reference<T: Real>(&self, mut b: Bindings<'_, T>) {
         let size = u64::from(self.size);
         for (y, k) in b.output().chunks_exact_mut(4).zip(0..size) {
             let [c, s] = twiddle(k, size).map(T::of);
@@ -218,7 +218,7 @@ impl Kernel for SpectrumScale {
             bytes: 2 * view.bytes(),
         }
     }
-    fn twin<T: Real>(&self, mut b: Bindings<'_, T>) {
+    fn reference<T: Real>(&self, mut b: Bindings<'_, T>) {
         let (x, y) = (b.input(), b.output());
         let view = self.spectrum.view();
         flat::for_each_pixel(view, y, |pixel, y| {
@@ -244,7 +244,7 @@ pub struct FourierColumns {
 }
 
 impl FourierColumns {
-    /// The twin: two products of real matrices.
+    /// The reference: two products of real matrices.
     fn transform<T: Real>(&self, table: &[T], x: &[T], y: &mut [T]) {
         let view = self.spectrum.view();
         let (h, pair) = (view.h as usize, 2 * view.padded());
@@ -317,7 +317,7 @@ impl Kernel for FourierColumns {
             bytes: 2 * view.bytes(),
         }
     }
-    fn twin<T: Real>(&self, mut b: Bindings<'_, T>) {
+    fn reference<T: Real>(&self, mut b: Bindings<'_, T>) {
         let (table, x, y) = (b.input(), b.input(), b.output());
         let len = self.spectrum.view().len();
         self.transform(table, &x[..len], &mut y[..len]);
@@ -347,7 +347,7 @@ impl FourierRows {
         }
     }
 
-    /// The twin: one product of real matrices per row.
+    /// The reference: one product of real matrices per row.
     fn transform<T: Real>(&self, table: &[T], x: &[T], y: &mut [T]) {
         let (image, view) = (self.spectrum.image(), self.spectrum.view());
         let (w, columns, padded) = (image.w as usize, view.w as usize, view.padded());
@@ -410,7 +410,7 @@ impl Kernel for FourierRows {
             bytes: image.bytes() + view.bytes(),
         }
     }
-    fn twin<T: Real>(&self, mut b: Bindings<'_, T>) {
+    fn reference<T: Real>(&self, mut b: Bindings<'_, T>) {
         let (table, x, y) = (b.input(), b.input(), b.output());
         let (image, view) = (self.spectrum.image().len(), self.spectrum.view().len());
         let (from, to) = if self.adjoint {

@@ -89,7 +89,7 @@ pub struct Params {
 }
 
 impl GradientStep {
-    /// The twin's rates, one per image; `words` and `reals` are the bindings after `x`.
+    /// The reference's rates, one per image; `words` and `reals` are the bindings after `x`.
     fn rates<T: Real>(&self, step: u32, moments: &[T], losses: &[T]) -> Vec<f64> {
         let progress = |image: usize, max: f32, desired: f64| {
             let square = moments[image * 4 + 2].wide();
@@ -174,7 +174,7 @@ impl Kernel for GradientStep {
             bytes: 3 * self.x.bytes(),
         }
     }
-    fn twin<T: Real>(&self, mut bindings: Bindings<'_, T>) {
+    fn reference<T: Real>(&self, mut bindings: Bindings<'_, T>) {
         let (gradient, x) = (bindings.input(), bindings.output());
         let rates = match self.rate {
             StepSize::Constant { .. } => self.rates::<T>(bindings.words()[0], &[], &[]),

@@ -157,7 +157,7 @@ impl Kernel for Gram {
             bytes: self.f.bytes() + self.partial_len() as u64 * 4,
         }
     }
-    fn twin<T: Real>(&self, mut b: Bindings<'_, T>) {
+    fn reference<T: Real>(&self, mut b: Bindings<'_, T>) {
         let (f, partial) = (b.input(), b.output());
         let (side, splits) = (self.f.padded(), self.splits as usize);
         let matrices = &mut partial[..self.partial_len()];
@@ -219,7 +219,7 @@ impl Kernel for GramReduce {
             bytes: elements * (u64::from(self.splits) + 1) * 4,
         }
     }
-    fn twin<T: Real>(&self, mut b: Bindings<'_, T>) {
+    fn reference<T: Real>(&self, mut b: Bindings<'_, T>) {
         let (partial, gram) = (b.input(), b.output());
         let (side, splits) = (self.side(), self.splits as usize);
         let size = side * side;

@@ -84,9 +84,9 @@ pub struct Params {
     alpha: f32,
 }
 
-/// Pixels of x that one workgroup, or one task of the twin, matches.
+/// Pixels of x that one workgroup, or one task of the reference, matches.
 const TILE: u32 = 32;
-/// Pixels of y that the twin multiplies at a time.
+/// Pixels of y that the reference multiplies at a time.
 const BLOCK: usize = 512;
 
 impl GuideMatch {
@@ -166,7 +166,7 @@ impl Kernel for GuideMatch {
             bytes: self.x.bytes() + self.y.bytes() + self.x.pixels() as u64 * 4,
         }
     }
-    fn twin<T: Real>(&self, mut b: Bindings<'_, T>) {
+    fn reference<T: Real>(&self, mut b: Bindings<'_, T>) {
         let (x, y, best) = (b.input(), b.input(), b.words_mut());
         let tile = TILE as usize;
         best[..self.x.pixels()]
@@ -212,7 +212,7 @@ impl Kernel for Guide {
             bytes: 2 * self.x.bytes(),
         }
     }
-    fn twin<T: Real>(&self, mut b: Bindings<'_, T>) {
+    fn reference<T: Real>(&self, mut b: Bindings<'_, T>) {
         let (y, best, x, partials) = (b.input(), b.words(), b.input(), b.output());
         partials[..flat::groups(self.x) as usize]
             .par_iter_mut()
@@ -261,7 +261,7 @@ impl Kernel for GuideBackward {
             bytes: 2 * self.dx.bytes(),
         }
     }
-    fn twin<T: Real>(&self, mut b: Bindings<'_, T>) {
+    fn reference<T: Real>(&self, mut b: Bindings<'_, T>) {
         let (y, best, dx) = (b.input(), b.words(), b.output());
         let alpha = T::from_f32(self.alpha);
         let quads = 0..self.dx.quads as usize;

@@ -91,7 +91,7 @@ impl Kernel for DecideBest {
             bytes: 20 * u64::from(self.n),
         }
     }
-    fn twin<T: Real>(&self, mut bindings: Bindings<'_, T>) {
+    fn reference<T: Real>(&self, mut bindings: Bindings<'_, T>) {
         let (losses, distances, step) = (bindings.input(), bindings.input(), bindings.words());
         let (best, keep) = (bindings.output(), bindings.words_mut());
         let first = step[0] == 0;
@@ -135,7 +135,7 @@ impl Kernel for KeepBest {
             bytes: 2 * self.x.bytes(),
         }
     }
-    fn twin<T: Real>(&self, mut bindings: Bindings<'_, T>) {
+    fn reference<T: Real>(&self, mut bindings: Bindings<'_, T>) {
         let (x, keep, y) = (bindings.input(), bindings.words(), bindings.output());
         let each = (self.x.h * self.x.w) as usize;
         let quads = 0..self.x.quads as usize;

@@ -79,7 +79,7 @@ impl Kernel for LbfgsDirection {
             bytes: 4 * len * (8 + 2 * u64::from(self.pairs)),
         }
     }
-    fn twin<T: Real>(&self, mut b: Bindings<'_, T>) {
+    fn reference<T: Real>(&self, mut b: Bindings<'_, T>) {
         let (x, g, base, base_gradient) = (b.input(), b.input(), b.input(), b.input());
         let (coefficients, stored, direction) = (b.input(), b.output(), b.output());
         let bounds = Bounds::<T>::new(self.range);

@@ -102,7 +102,7 @@ impl Kernel for LbfgsProducts {
             bytes: 4 * len * (4 + 2 * u64::from(self.pairs)),
         }
     }
-    fn twin<T: Real>(&self, mut b: Bindings<'_, T>) {
+    fn reference<T: Real>(&self, mut b: Bindings<'_, T>) {
         let (x, g, base, base_gradient) = (b.input(), b.input(), b.input(), b.input());
         let (stored, partials) = (b.input(), b.output());
         let bounds = Bounds::<T>::new(self.range);

@@ -369,7 +369,7 @@ impl Kernel for LbfgsRecursion {
             bytes: n * 16 * m * m,
         }
     }
-    fn twin<T: Real>(&self, mut b: Bindings<'_, T>) {
+    fn reference<T: Real>(&self, mut b: Bindings<'_, T>) {
         let (losses, products) = (b.input(), b.input());
         let (gram, scalars, words, coefficients) =
             (b.output(), b.output(), b.words_mut(), b.output());

@@ -72,7 +72,7 @@ impl Kernel for LbfgsStep {
             bytes: 8 * 4 * len,
         }
     }
-    fn twin<T: Real>(&self, mut b: Bindings<'_, T>) {
+    fn reference<T: Real>(&self, mut b: Bindings<'_, T>) {
         let (g, direction, coefficients) = (b.input(), b.input(), b.input());
         let (x, base, base_gradient) = (b.output(), b.output(), b.output());
         let bounds = Bounds::<T>::new(self.range);

@@ -165,7 +165,7 @@ impl Kernel for Lrn {
         }
     }
 
-    fn twin<T: Real>(&self, mut b: Bindings<'_, T>) {
+    fn reference<T: Real>(&self, mut b: Bindings<'_, T>) {
         let (x, y) = (b.input(), b.output());
         let norm = self.norm();
         let (channels, minus_beta) = (self.x.c as usize, T::from_f32(-self.beta));
@@ -215,7 +215,7 @@ impl Kernel for LrnBackward {
         }
     }
 
-    fn twin<T: Real>(&self, mut b: Bindings<'_, T>) {
+    fn reference<T: Real>(&self, mut b: Bindings<'_, T>) {
         let (x, dy, dx) = (b.input(), b.input(), b.output());
         let norm = self.norm();
         let (channels, minus_beta) = (self.x.c as usize, T::from_f32(-self.beta));

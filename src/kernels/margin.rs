@@ -98,7 +98,7 @@ impl Kernel for Margin {
             bytes: self.z.bytes(),
         }
     }
-    fn twin<T: Real>(&self, mut b: Bindings<'_, T>) {
+    fn reference<T: Real>(&self, mut b: Bindings<'_, T>) {
         let (z, labels, weights, values) = (b.input(), b.words(), b.input(), b.output());
         let least = -T::from_f32(self.confidence);
         for image in 0..self.z.n as usize {
@@ -143,7 +143,7 @@ impl Kernel for MarginBackward {
             bytes: self.forward.z.bytes() + self.dz.bytes(),
         }
     }
-    fn twin<T: Real>(&self, mut b: Bindings<'_, T>) {
+    fn reference<T: Real>(&self, mut b: Bindings<'_, T>) {
         let (z, labels, weights, dz) = (b.input(), b.words(), b.input(), b.output());
         let forward = &self.forward;
         let least = -T::from_f32(forward.confidence);

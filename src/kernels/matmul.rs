@@ -133,7 +133,7 @@ pub struct Params {
 
 /// Rows and columns of a workgroup's tile.
 const TILE: u32 = 32;
-/// Rows that one task of the twin makes.
+/// Rows that one task of the reference makes.
 const TASK: usize = 64;
 
 impl Matmul {
@@ -158,7 +158,7 @@ impl Matmul {
         }
     }
 
-    /// One matrix's b as `inner` rows of whole vec4s, for the twin.
+    /// One matrix's b as `inner` rows of whole vec4s, for the reference.
     fn transposed<T: Real>(&self, b: &[T], z: usize) -> Vec<T> {
         let (inner, width) = (self.inner as usize, self.width());
         let mut rows = vec![T::ZERO; inner * width];
@@ -277,7 +277,7 @@ impl Kernel for Matmul {
             bytes: 4 * batch * (rows * inner + inner * columns + rows * columns),
         }
     }
-    fn twin<T: Real>(&self, mut bindings: Bindings<'_, T>) {
+    fn reference<T: Real>(&self, mut bindings: Bindings<'_, T>) {
         let (a, b, c) = (bindings.input(), bindings.input(), bindings.output());
         let rows = self.c.row as usize * 4 * self.rows as usize;
         let each = if self.batch > 1 {

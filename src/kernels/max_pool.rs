@@ -158,7 +158,7 @@ impl Kernel for MaxPool {
         }
     }
 
-    fn twin<T: Real>(&self, mut b: Bindings<'_, T>) {
+    fn reference<T: Real>(&self, mut b: Bindings<'_, T>) {
         let (x, y, words) = (b.input(), b.output(), b.words_mut());
         let [down, across] = Windows::both(self.kernel, self.stride, self.pad);
         let argmax = Argmax::new(self.y, self.kernel);
@@ -235,7 +235,7 @@ impl Kernel for MaxPoolBackward {
         }
     }
 
-    fn twin<T: Real>(&self, mut b: Bindings<'_, T>) {
+    fn reference<T: Real>(&self, mut b: Bindings<'_, T>) {
         let (dy, words, dx) = (b.input(), b.words(), b.output());
         let [down, across] = Windows::both(self.kernel, self.stride, self.pad);
         let argmax = Argmax::new(self.dy, self.kernel);

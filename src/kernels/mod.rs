@@ -1,4 +1,4 @@
-//! The kernels: one file per WGSL file, with its parameters, bindings, dispatch size and twin.
+//! The kernels: one file per WGSL file, with its parameters, bindings, dispatch size and reference.
 
 pub mod about_mean;
 pub mod adam;
@@ -24,7 +24,7 @@ pub mod conv3x3_pool;
 pub mod conv3x3_tile;
 pub mod conv3x3_winograd;
 pub mod conv_naive;
-mod conv_twin;
+mod conv_reference;
 pub mod copy_channels;
 pub mod copy_rows;
 pub mod covariance;

@@ -80,7 +80,7 @@ fn join(a: [f64; 4], b: [f64; 4]) -> [f64; 4] {
     [a[0] + b[0], a[1] + b[1], a[2] + b[2], largest]
 }
 
-/// The twin's partials over `a`, from the differences of its items; `v(pixel, channel, a)` is one difference.
+/// The reference's partials over `a`, from the differences of its items; `v(pixel, channel, a)` is one difference.
 fn parts_of<T: Real>(
     view: View,
     a: &[T],
@@ -140,7 +140,7 @@ impl Kernel for Moments {
             bytes: self.a.bytes(),
         }
     }
-    fn twin<T: Real>(&self, mut bindings: Bindings<'_, T>) {
+    fn reference<T: Real>(&self, mut bindings: Bindings<'_, T>) {
         let (a, partials) = (bindings.input(), bindings.output());
         let centre = self.centre.map(T::from_f32);
         parts_of(self.a, a, partials, |_, channel, a| a - centre[channel % 4]);
@@ -168,7 +168,7 @@ impl Kernel for MomentsDifference {
             bytes: self.a.bytes() + self.b.bytes(),
         }
     }
-    fn twin<T: Real>(&self, mut bindings: Bindings<'_, T>) {
+    fn reference<T: Real>(&self, mut bindings: Bindings<'_, T>) {
         let (a, b, partials) = (bindings.input(), bindings.input(), bindings.output());
         let wrap = self.b.pixels();
         let all = 0..self.b.quads as usize;
@@ -207,7 +207,7 @@ impl Kernel for MomentsReduce {
             bytes: 16 * partials,
         }
     }
-    fn twin<T: Real>(&self, mut bindings: Bindings<'_, T>) {
+    fn reference<T: Real>(&self, mut bindings: Bindings<'_, T>) {
         let (partials, moments) = (bindings.input(), bindings.output());
         let own = partials.chunks_exact(self.parts as usize * 4);
         for (moments, own) in moments.chunks_exact_mut(4).zip(own).take(self.n as usize) {

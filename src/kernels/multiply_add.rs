@@ -29,7 +29,7 @@ pub struct MultiplyAdd {
     pub a: f32,
     /// Summand of a step.
     pub b: f32,
-    /// Computes in f16: only where the adapter has `shader-f16`. The twin computes in its own type all the same.
+    /// Computes in f16: only where the adapter has `shader-f16`. The reference computes in its own type all the same.
     pub half: bool,
 }
 
@@ -72,7 +72,7 @@ impl Kernel for MultiplyAdd {
             bytes: 2 * u64::from(self.len) * 16,
         }
     }
-    fn twin<T: Real>(&self, mut b: Bindings<'_, T>) {
+    fn reference<T: Real>(&self, mut b: Bindings<'_, T>) {
         let y = &mut b.output()[..self.len as usize * 4];
         let (a, b) = (T::from_f32(self.a), T::from_f32(self.b));
         flat::for_each_task(y, |_, values| {

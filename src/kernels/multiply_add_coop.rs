@@ -85,7 +85,7 @@ impl Kernel for MultiplyAddCoop {
             bytes: 4 * self.len() as u64,
         }
     }
-    fn twin<T: Real>(&self, mut b: Bindings<'_, T>) {
+    fn reference<T: Real>(&self, mut b: Bindings<'_, T>) {
         let tile = self.tile as usize;
         let factor = T::from_f32(self.a) * T::from_f32(self.b);
         let each = factor * (T::from_usize((self.rounds * PRODUCTS) as usize) + T::from_f32(FIRST));

@@ -101,7 +101,7 @@ impl Kernel for Pad {
             bytes: self.x.bytes() + self.y.bytes(),
         }
     }
-    fn twin<T: Real>(&self, mut b: Bindings<'_, T>) {
+    fn reference<T: Real>(&self, mut b: Bindings<'_, T>) {
         let (x, y) = (b.input(), b.output());
         let (h, w) = (self.y.h as usize, self.y.w as usize);
         flat::for_each_pixel(self.y, y, |pixel, y| {
@@ -169,7 +169,7 @@ impl Kernel for PadBackward {
             bytes: self.dx.bytes() + self.dy.bytes(),
         }
     }
-    fn twin<T: Real>(&self, mut b: Bindings<'_, T>) {
+    fn reference<T: Real>(&self, mut b: Bindings<'_, T>) {
         let (dy, dx) = (b.input(), b.output());
         let (h, w) = (self.dx.h as usize, self.dx.w as usize);
         flat::for_each_pixel(self.dx, dx, |pixel, dx| {

@@ -255,7 +255,7 @@ impl Kernel for PairKernel {
             bytes: 8 * pairs,
         }
     }
-    fn twin<T: Real>(&self, mut b: Bindings<'_, T>) {
+    fn reference<T: Real>(&self, mut b: Bindings<'_, T>) {
         let (width, rows) = (self.width(), self.rows as usize);
         let len = self.batch as usize * rows * width;
         let kernel = self.kernel.known();

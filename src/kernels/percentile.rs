@@ -81,7 +81,7 @@ impl Kernel for Percentile {
             bytes: 5 * 4 * numbers,
         }
     }
-    fn twin<T: Real>(&self, mut bindings: Bindings<'_, T>) {
+    fn reference<T: Real>(&self, mut bindings: Bindings<'_, T>) {
         let (x, y) = (bindings.input(), bindings.output());
         let (rank, fraction) = self.rank();
         let rank = rank as usize;

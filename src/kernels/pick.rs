@@ -57,7 +57,7 @@ impl Kernel for Pick {
             bytes: 2 * self.y.bytes(),
         }
     }
-    fn twin<T: Real>(&self, mut b: Bindings<'_, T>) {
+    fn reference<T: Real>(&self, mut b: Bindings<'_, T>) {
         let (chosen, x, y) = (b.words(), b.input(), b.output());
         let quads = 0..self.y.quads as usize;
         for (to, from) in chosen[..self.y.pixels()].iter().enumerate() {

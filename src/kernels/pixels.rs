@@ -58,7 +58,7 @@ impl Kernel for Pixels {
             bytes: 20 * pixels,
         }
     }
-    fn twin<T: Real>(&self, mut b: Bindings<'_, T>) {
+    fn reference<T: Real>(&self, mut b: Bindings<'_, T>) {
         let (x, words) = (b.input(), b.words_mut());
         for y in 0..self.x.h as usize {
             for xx in 0..self.x.w as usize {

@@ -109,7 +109,7 @@ impl Kernel for PyramidDown {
             bytes: self.fine.bytes() + self.coarse.bytes(),
         }
     }
-    fn twin<T: Real>(&self, mut bindings: Bindings<'_, T>) {
+    fn reference<T: Real>(&self, mut bindings: Bindings<'_, T>) {
         let (fine, coarse) = (bindings.input(), bindings.output());
         let (h, w) = (self.coarse.h as usize, self.coarse.w as usize);
         // The inputs of output o along an axis of `size`, each with its weight.
@@ -167,7 +167,7 @@ impl Kernel for PyramidUp {
             bytes: 2 * self.fine.bytes() + self.coarse.bytes(),
         }
     }
-    fn twin<T: Real>(&self, mut bindings: Bindings<'_, T>) {
+    fn reference<T: Real>(&self, mut bindings: Bindings<'_, T>) {
         let (coarse, fine) = (bindings.input(), bindings.output());
         let (h, w) = (self.fine.h as usize, self.fine.w as usize);
         // The coarse pixels that pixel i of an axis of `size` was read by, each with its weight there.

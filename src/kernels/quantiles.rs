@@ -109,7 +109,7 @@ impl Kernel for Quantiles {
             bytes: 4 * rows * (3 * len + goals),
         }
     }
-    fn twin<T: Real>(&self, mut b: Bindings<'_, T>) {
+    fn reference<T: Real>(&self, mut b: Bindings<'_, T>) {
         let (values, order, goals) = (b.input(), b.words(), b.input());
         let (slopes, partials) = (b.output(), b.output());
         let [images, rows, len, count, parts] =

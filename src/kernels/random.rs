@@ -96,7 +96,7 @@ impl Kernel for Uniform {
             bytes: self.y.bytes(),
         }
     }
-    fn twin<T: Real>(&self, mut b: Bindings<'_, T>) {
+    fn reference<T: Real>(&self, mut b: Bindings<'_, T>) {
         let (step, y) = (b.words(), b.output());
         let (low, span) = (T::from_f32(self.low), T::from_f32(self.high - self.low));
         let (quads, c) = (self.y.quads as usize, self.y.c as usize);

@@ -52,7 +52,7 @@ impl Kernel for Record {
             bytes: 2 * 4 * u64::from(self.slots),
         }
     }
-    fn twin<T: Real>(&self, mut b: Bindings<'_, T>) {
+    fn reference<T: Real>(&self, mut b: Bindings<'_, T>) {
         let (losses, ring, step) = (b.input(), b.output(), b.words_mut());
         let slots = self.slots as usize;
         let row = (step[0] % self.rows) as usize * slots;

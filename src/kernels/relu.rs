@@ -73,7 +73,7 @@ impl Kernel for Relu {
         }
     }
 
-    fn twin<T: Real>(&self, mut b: Bindings<'_, T>) {
+    fn reference<T: Real>(&self, mut b: Bindings<'_, T>) {
         let (x, y, mask) = (b.input(), b.output(), b.words_mut());
         let quads = self.y.quads as usize;
         rows_mut(self.y, y)
@@ -124,7 +124,7 @@ impl Kernel for ReluBackward {
         }
     }
 
-    fn twin<T: Real>(&self, mut b: Bindings<'_, T>) {
+    fn reference<T: Real>(&self, mut b: Bindings<'_, T>) {
         let (dy, mask, dx) = (b.input(), b.words(), b.output());
         rows_mut(self.dx, dx).enumerate().for_each(|(place, row)| {
             let (n, yy) = row_position(self.dx, place);

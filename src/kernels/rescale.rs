@@ -128,7 +128,7 @@ impl Kernel for Rescale {
             bytes: 2 * self.x.bytes(),
         }
     }
-    fn twin<T: Real>(&self, mut bindings: Bindings<'_, T>) {
+    fn reference<T: Real>(&self, mut bindings: Bindings<'_, T>) {
         if self.is_sign() {
             flat::for_each_pixel(self.x, bindings.output(), |_, x| {
                 for x in x {

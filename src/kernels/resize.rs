@@ -162,7 +162,7 @@ impl Kernel for Resize {
             bytes: self.x.bytes() + self.y.bytes(),
         }
     }
-    fn twin<T: Real>(&self, mut b: Bindings<'_, T>) {
+    fn reference<T: Real>(&self, mut b: Bindings<'_, T>) {
         let (x, y) = (b.input(), b.output());
         let (size_in, size_out) = self.sizes();
         let windows = self.filter.windows(size_in, size_out, self.wrap);

@@ -95,7 +95,7 @@ impl Kernel for Roll {
             bytes: self.x.bytes() + self.y.bytes(),
         }
     }
-    fn twin<T: Real>(&self, mut b: Bindings<'_, T>) {
+    fn reference<T: Real>(&self, mut b: Bindings<'_, T>) {
         let (step, x, y) = (b.words(), b.input(), b.output());
         let (h, w) = (self.y.h as usize, self.y.w as usize);
         let shifts: Vec<_> = (0..self.y.n).map(|n| self.shift(step[0], n)).collect();

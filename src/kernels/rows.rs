@@ -1,4 +1,5 @@
-//! What the kernels share that work along the rows of a tensor: dispatch sizes, windows, and parallel rows for twins.
+//! What the kernels share that work along the rows of a tensor: dispatch sizes, windows, and parallel rows for
+//! references.
 
 use std::ops::Range;
 

@@ -142,7 +142,7 @@ impl Kernel for Select {
             bytes: self.x.bytes(),
         }
     }
-    fn twin<T: Real>(&self, mut b: Bindings<'_, T>) {
+    fn reference<T: Real>(&self, mut b: Bindings<'_, T>) {
         let (x, words, partials) = (b.input(), b.words(), b.output());
         let (linear, quadratic) = (f64::from(self.linear), f64::from(self.quadratic));
         let parts = self.parts() as usize;
@@ -208,7 +208,7 @@ impl Kernel for SelectBackward {
             bytes: self.forward.x.bytes() + self.dx.bytes(),
         }
     }
-    fn twin<T: Real>(&self, mut b: Bindings<'_, T>) {
+    fn reference<T: Real>(&self, mut b: Bindings<'_, T>) {
         let (x, words, dx) = (b.input(), b.words(), b.output());
         let view = self.forward.x;
         let quads = 0..view.quads as usize;

@@ -155,7 +155,7 @@ impl Kernel for Shuffle {
     fn work(&self) -> Work {
         Shuffle::work(self)
     }
-    fn twin<T: Real>(&self, mut b: Bindings<'_, T>) {
+    fn reference<T: Real>(&self, mut b: Bindings<'_, T>) {
         let (step, segments, x, y) = (b.words()[0], b.words(), b.input(), b.output());
         let quads = 0..self.x.quads as usize;
         flat::for_each_pixel(self.y, y, |pixel, y| {
@@ -193,7 +193,7 @@ impl Kernel for Unshuffle {
     fn work(&self) -> Work {
         self.shuffle.work()
     }
-    fn twin<T: Real>(&self, mut b: Bindings<'_, T>) {
+    fn reference<T: Real>(&self, mut b: Bindings<'_, T>) {
         let (step, segments, y, x) = (b.words()[0], b.words(), b.input(), b.output());
         let Self {
             shuffle,

@@ -71,7 +71,7 @@ impl Kernel for Silu {
         }
     }
 
-    fn twin<T: Real>(&self, mut b: Bindings<'_, T>) {
+    fn reference<T: Real>(&self, mut b: Bindings<'_, T>) {
         let (x, y) = (b.input(), b.output());
         rows_mut(self.y, y).enumerate().for_each(|(place, row)| {
             let (n, yy) = row_position(self.y, place);
@@ -115,7 +115,7 @@ impl Kernel for SiluBackward {
         }
     }
 
-    fn twin<T: Real>(&self, mut b: Bindings<'_, T>) {
+    fn reference<T: Real>(&self, mut b: Bindings<'_, T>) {
         let (x, dy, dx) = (b.input(), b.input(), b.output());
         rows_mut(self.dx, dx).enumerate().for_each(|(place, row)| {
             let (n, yy) = row_position(self.dx, place);

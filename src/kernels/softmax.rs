@@ -72,7 +72,7 @@ impl Kernel for Softmax {
         }
     }
 
-    fn twin<T: Real>(&self, mut b: Bindings<'_, T>) {
+    fn reference<T: Real>(&self, mut b: Bindings<'_, T>) {
         let (x, y) = (b.input(), b.output());
         let channels = self.x.c as usize;
         rows_mut(self.y, y).enumerate().for_each(|(place, row)| {
@@ -120,7 +120,7 @@ impl Kernel for SoftmaxBackward {
         }
     }
 
-    fn twin<T: Real>(&self, mut b: Bindings<'_, T>) {
+    fn reference<T: Real>(&self, mut b: Bindings<'_, T>) {
         let (y, dy, dx) = (b.input(), b.input(), b.output());
         rows_mut(self.dx, dx).enumerate().for_each(|(place, row)| {
             let (n, yy) = row_position(self.dx, place);

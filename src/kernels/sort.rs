@@ -128,7 +128,7 @@ impl Kernel for SortChunks {
             bytes: 12 * u64::from(self.rows) * u64::from(self.len),
         }
     }
-    fn twin<T: Real>(&self, mut b: Bindings<'_, T>) {
+    fn reference<T: Real>(&self, mut b: Bindings<'_, T>) {
         let (x, y, order) = (b.input(), b.output(), b.words_mut());
         let [rows, len, stride] = [self.rows, self.len, self.stride].map(|v| v as usize);
         y[..rows * len]
@@ -180,7 +180,7 @@ impl Kernel for MergeRuns {
             bytes: 16 * numbers,
         }
     }
-    fn twin<T: Real>(&self, mut b: Bindings<'_, T>) {
+    fn reference<T: Real>(&self, mut b: Bindings<'_, T>) {
         let (x, places, y, order) = (b.input(), b.words(), b.output(), b.words_mut());
         let [rows, len, run] = [self.rows, self.len, self.run].map(|v| v as usize);
         y[..rows * len]

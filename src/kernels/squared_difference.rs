@@ -93,7 +93,7 @@ impl Kernel for SquaredDifference {
             bytes: self.a.bytes() + self.b.bytes(),
         }
     }
-    fn twin<T: Real>(&self, mut bindings: Bindings<'_, T>) {
+    fn reference<T: Real>(&self, mut bindings: Bindings<'_, T>) {
         let (a, b, partials) = (bindings.input(), bindings.input(), bindings.output());
         let wrap = self.b.pixels();
         partials[..flat::groups(self.a) as usize]
@@ -150,7 +150,7 @@ impl Kernel for SquaredDifferenceBackward {
             bytes: self.a.bytes() + self.b.bytes() + self.da.bytes(),
         }
     }
-    fn twin<T: Real>(&self, mut bindings: Bindings<'_, T>) {
+    fn reference<T: Real>(&self, mut bindings: Bindings<'_, T>) {
         let (a, b, da) = (bindings.input(), bindings.input(), bindings.output());
         let (alpha, wrap) = (T::from_f32(self.alpha.get()), self.b.pixels());
         let quads = 0..self.a.quads as usize;

@@ -67,7 +67,7 @@ impl Kernel for Sum {
             bytes: u64::from(self.n) * u64::from(self.parts) * 4,
         }
     }
-    fn twin<T: Real>(&self, mut b: Bindings<'_, T>) {
+    fn reference<T: Real>(&self, mut b: Bindings<'_, T>) {
         let (partials, losses) = (b.input(), b.output());
         let (parts, slots) = (self.parts as usize, self.slots as usize);
         let scale = f64::from(self.scale.get());

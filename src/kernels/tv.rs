@@ -134,7 +134,7 @@ impl Kernel for Tv {
             bytes: self.x.bytes(),
         }
     }
-    fn twin<T: Real>(&self, mut b: Bindings<'_, T>) {
+    fn reference<T: Real>(&self, mut b: Bindings<'_, T>) {
         let (x, partials) = (b.input(), b.output());
         let (along_x, along_y) = scales(self.x, self.wrap);
         partials[..flat::groups(self.x) as usize]
@@ -197,7 +197,7 @@ impl Kernel for TvBackward {
             bytes: self.x.bytes() + self.dx.bytes(),
         }
     }
-    fn twin<T: Real>(&self, mut b: Bindings<'_, T>) {
+    fn reference<T: Real>(&self, mut b: Bindings<'_, T>) {
         let (x, dx) = (b.input(), b.output());
         let (along_x, along_y) = scales(self.x, self.wrap);
         let factor = 2.0 * f64::from(self.alpha);

@@ -142,7 +142,7 @@ impl Kernel for TvBeta {
             bytes: self.x.bytes(),
         }
     }
-    fn twin<T: Real>(&self, mut b: Bindings<'_, T>) {
+    fn reference<T: Real>(&self, mut b: Bindings<'_, T>) {
         let (x, partials) = (b.input(), b.output());
         let half = T::from_f32(self.half());
         partials[..flat::groups(self.x) as usize]
@@ -197,7 +197,7 @@ impl Kernel for TvBetaBackward {
             bytes: self.tv.x.bytes() + self.dx.bytes(),
         }
     }
-    fn twin<T: Real>(&self, mut b: Bindings<'_, T>) {
+    fn reference<T: Real>(&self, mut b: Bindings<'_, T>) {
         let (x, dx) = (b.input(), b.output());
         let (floor, scale) = (T::from_f32(self.floor()), T::from_f32(self.scale()));
         let less = T::of(f64::from(self.tv.half()) - 1.0);

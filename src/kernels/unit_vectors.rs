@@ -72,7 +72,7 @@ impl Kernel for UnitVectors {
             bytes: self.y.bytes(),
         }
     }
-    fn twin<T: Real>(&self, mut b: Bindings<'_, T>) {
+    fn reference<T: Real>(&self, mut b: Bindings<'_, T>) {
         let (step, y) = (b.words()[0], b.output());
         let (channels, vectors) = (self.y.c as usize, self.y.w);
         y[..self.y.len()]

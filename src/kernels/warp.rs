@@ -189,7 +189,7 @@ impl Kernel for WarpDraw {
             bytes: u64::from(self.n) * Self::WORDS as u64 * 4,
         }
     }
-    fn twin<T: Real>(&self, mut b: Bindings<'_, T>) {
+    fn reference<T: Real>(&self, mut b: Bindings<'_, T>) {
         let (step, placements) = (b.words(), b.words_mut());
         for (words, n) in placements.chunks_exact_mut(Self::WORDS).zip(0..self.n) {
             words.copy_from_slice(&self.draw(step[0], n).map(i32::cast_unsigned));
@@ -315,7 +315,7 @@ impl Kernel for Warp {
             bytes: self.x.bytes() + self.y.bytes(),
         }
     }
-    fn twin<T: Real>(&self, mut b: Bindings<'_, T>) {
+    fn reference<T: Real>(&self, mut b: Bindings<'_, T>) {
         let (words, x, y) = (b.words(), b.input(), b.output());
         let placements = placements(words, self.x, self.y);
         let (h, w, c) = (self.y.h as usize, self.y.w as usize, self.y.c as usize);
@@ -372,7 +372,7 @@ impl Kernel for WarpBackward {
             bytes: self.x.bytes() + self.y.bytes(),
         }
     }
-    fn twin<T: Real>(&self, mut b: Bindings<'_, T>) {
+    fn reference<T: Real>(&self, mut b: Bindings<'_, T>) {
         let (words, dy, dx) = (b.words(), b.input(), b.output());
         let placements = placements(words, self.x, self.y);
         let (h, w, c) = (self.x.h as usize, self.x.w as usize, self.x.c as usize);

@@ -68,7 +68,7 @@ impl Kernel for Weigh {
             bytes: self.x.bytes() + self.y.bytes() + u64::from(self.x.h * self.x.w) * 4,
         }
     }
-    fn twin<T: Real>(&self, mut b: Bindings<'_, T>) {
+    fn reference<T: Real>(&self, mut b: Bindings<'_, T>) {
         let (x, weights, y) = (b.input(), b.input(), b.output());
         let pixels = self.x.h as usize * self.x.w as usize;
         let quads = 0..self.x.quads as usize;

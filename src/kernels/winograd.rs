@@ -1,4 +1,4 @@
-//! 3×3 convolutions with 4 multiplications in place of 9: what the twin does in f32.
+//! 3×3 convolutions with 4 multiplications in place of 9: what the reference does in f32.
 //!
 //! Winograd's F(2×2, 3×3) as in Lavin and Gray 2016, "Fast Algorithms for Convolutional Neural Networks", section 4.1.
 //! A tile of 2×2 outputs comes from 4×4 inputs:

@@ -128,7 +128,7 @@ impl Recipe {
             MapSpec::Fourier { decay: 1.0 },
             MapSpec::Colour { decorrelate: true },
         ];
-        self.image.transformation = vec![MapSpec::Warp];
+        self.image.transformation = vec![MapSpec::Warp {}];
         self.optimizer.step_size = 0.05;
         self.optimizer.beta2 = 0.999;
         self.optimizer.iterations = 512;

@@ -21,9 +21,9 @@ pub enum MapSpec {
         decorrelate: bool,
     },
     /// ½(tanh w + 1) (Carlini and Wagner 2017, section V-B). A parameterisation.
-    Tanh,
+    Tanh {},
     /// What an 8-bit file would hold; the gradient passes as if nothing had happened.
-    Round,
+    Round {},
     /// A circular shift by a random number of pixels in either direction, anew in every iteration.
     Jitter {
         /// The longest shift in pixels.
@@ -31,7 +31,7 @@ pub enum MapSpec {
     },
     /// Padding, shifts, a random scale and a random rotation, anew in every iteration: Lucid's standard
     /// transformations.
-    Warp,
+    Warp {},
 }
 
 fn one() -> f64 {
@@ -40,4 +40,26 @@ fn one() -> f64 {
 
 fn yes() -> bool {
     true
+}
+
+#[cfg(test)]
+mod tests {
+    use super::MapSpec;
+
+    /// A mistyped key is an error for every kind, also for those that have no keys: serde would read `Tanh` as
+    /// well as `Tanh {}`, but then take any key in silence.
+    #[test]
+    fn unknown_keys_are_refused() {
+        let keys = |kind: &str| match kind {
+            "jitter" => "pixels = 3\n",
+            _ => "",
+        };
+        for kind in ["fourier", "colour", "tanh", "round", "jitter", "warp"] {
+            let text = format!("kind = \"{kind}\"\n{}", keys(kind));
+            toml::from_str::<MapSpec>(&text).unwrap_or_else(|e| panic!("{kind}: {e}"));
+            let wrong = toml::from_str::<MapSpec>(&format!("{text}pixel = 4\n"));
+            let message = wrong.expect_err("an unknown key").to_string();
+            assert!(message.contains("`pixel`"), "{kind}: {message}");
+        }
+    }
 }

@@ -218,7 +218,7 @@ impl Recipe {
                 );
             }
         }
-        if self.is_tile() && self.image.transformation.contains(&MapSpec::Warp) {
+        if self.is_tile() && self.image.transformation.contains(&MapSpec::Warp {}) {
             return fail(
                 "transformation `warp` does not wrap around: it is not for a recipe with `padding = \"wrap\"`",
             );

@@ -54,7 +54,7 @@ impl Recipe {
             }
             AttackMethod::Cw => {
                 recipe.terms = vec![margin(c), distance, margin(WATCHED)];
-                recipe.image.parameterisation = vec![MapSpec::Tanh];
+                recipe.image.parameterisation = vec![MapSpec::Tanh {}];
                 // Its value is at least this where κ is reached, but for rounding.
                 let reached = -WATCHED * attack.confidence * (1.0 - 1e-5);
                 recipe.keep = Some(KeepSpec {
@@ -79,7 +79,7 @@ impl Recipe {
             }
         }
         if attack.survive_8bit {
-            recipe.image.transformation = vec![MapSpec::Round];
+            recipe.image.transformation = vec![MapSpec::Round {}];
         }
         Ok(recipe)
     }

@@ -1,5 +1,5 @@
-//! How the twin of a convolution computes: band by band of rows, as products of matrices, in the way that suits its
-//! channels.
+//! How the reference of a convolution computes: band by band of rows, as products of matrices, in the way that suits
+//! its channels.
 
 use std::borrow::Cow;
 
@@ -96,7 +96,7 @@ impl Conv {
         }
     }
 
-    /// How the twin computes in type T: in a faster way never where others are held against it.
+    /// How the reference computes in type T: in a faster way never where others are held against it.
     fn way<T: Real>(&self) -> Way {
         let channels = self.x.padded().min(self.y.padded());
         if T::ORACLE {
