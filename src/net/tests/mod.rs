@@ -1,4 +1,5 @@
 //! Tests of whole networks; those of one module stand at its end.
 
+mod builder;
 mod graphs;
 mod weights_files;
