@@ -13,8 +13,8 @@ use crate::layer::{
 /// Takes layer after layer and makes a [`Graph`] of them.
 ///
 /// ```
-/// use pixgrad::layer::Window;
-/// use pixgrad::net::Graph;
+/// use pixgrad::engine::layer::Window;
+/// use pixgrad::engine::net::Graph;
 ///
 /// let mut graph = Graph::builder();
 /// let image = graph.input("image", 3);
@@ -23,7 +23,7 @@ use crate::layer::{
 /// graph.alias(relu, ["features.1"]);
 /// graph.max_pool("pool1", relu, Window::square(2, 2, 0));
 /// assert_eq!(graph.build()?.nodes().len(), 4);
-/// # Ok::<(), pixgrad::net::GraphError>(())
+/// # Ok::<(), pixgrad::engine::net::GraphError>(())
 /// ```
 ///
 /// Nothing is refused before [`GraphBuilder::build`], which names the layer that is wrong.

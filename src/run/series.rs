@@ -20,17 +20,17 @@ use crate::spec::{Picture, Recipe};
 ///
 /// ```no_run
 /// # use std::{ops::ControlFlow, sync::Arc};
-/// # use pixgrad::{Device, DeviceOptions, Error, Network, Recipe, image, recipe::Series};
+/// # use pixgrad::{Device, DeviceOptions, Error, Image, Network, Recipe, Series};
 /// # fn paint(contents: &[std::path::PathBuf]) -> Result<(), Error> {
 /// let device = Device::new(&DeviceOptions::default())?;
 /// let network = Network::load(&device, "squeezenet1_1")?;
 /// // The content of this recipe only stands for those to come.
 /// let mut series = Series::new(&Recipe::style(&*contents[0], ["style.jpg"]), &network)?;
 /// for path in contents {
-///     let content = Arc::new(image::load(path)?);
+///     let content = Arc::new(Image::open(path)?);
 ///     let run = series.begin(content, Some(512))?;
 ///     run.run(|_| ControlFlow::Continue(()))?;
-///     image::save(path.with_extension("painted.png"), &run.image()?, image::SaveOptions::default())?;
+///     run.image()?.save(path.with_extension("painted.png"))?;
 /// }
 /// # Ok(())
 /// # }
