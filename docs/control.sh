@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Makes docs/control.jpg with the commands that docs/control.md prints. Needs the release build and Python with Pillow; a
-# few minutes on two cores. Options are passed on: docs/control.sh --device llvmpipe
+# Makes docs/control.jpg with the commands that docs/control.md prints. Needs the release build and Python with Pillow.
+# Takes a few minutes on two cores. Options are passed on: docs/control.sh --device llvmpipe
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 mkdir -p out
@@ -14,7 +14,8 @@ pixgrad style $images/coffee.jpg $images/starry_night.jpg -s 256 -o out/colour-o
 pixgrad style $images/coffee.jpg $images/starry_night.jpg -s 256 --preserve-color luma -o out/colour-luma.png
 pixgrad style $images/coffee.jpg $images/starry_night.jpg -s 256 --preserve-color match -o out/colour-match.png
 pixgrad style $images/chelsea.png $images/starry_night.jpg -s 256 --style-mask $masks/rest.png -o out/mask.png
-pixgrad style $images/chelsea.png $images/starry_night.jpg $images/brick.png -s 256 --style-mask $masks/face.png --style-mask $masks/rest.png -o out/masks.png
+pixgrad style $images/chelsea.png $images/starry_night.jpg $images/brick.png -s 256 \
+    --style-mask $masks/face.png --style-mask $masks/rest.png -o out/masks.png
 pixgrad texture $images/starry_night.jpg -s 128 -o out/plain.png
 pixgrad texture $images/starry_night.jpg -s 128 --tileable -o out/tile.png
 

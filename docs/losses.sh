@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Makes the pictures of docs/losses.md with the commands that it prints. Needs the release build and, for the contact sheets, Python
-# with Pillow; a quarter of an hour on two cores. The sheet of five textures is made where a complete vgg19.safetensors lies.
+# Makes the pictures of docs/losses.md with the commands that it prints. Needs the release build and, for the contact
+# sheets, Python with Pillow. Takes a quarter of an hour on two cores. The sheet of five textures needs a complete
+# vgg19.safetensors in this folder.
 # Options are passed on: docs/losses.sh --device llvmpipe
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -11,7 +12,8 @@ pixgrad() { target/release/pixgrad "$@" "${device[@]}"; }
 
 images=samples/images
 paint() { # MODEL LOSS ITERATIONS
-    pixgrad style $images/chelsea.png $images/starry_night.jpg --model $1 -s 160 --initial-iterations $3 --style-loss $2 -o out/loss-$1-$2-$3.png
+    pixgrad style $images/chelsea.png $images/starry_night.jpg --model $1 -s 160 --initial-iterations $3 \
+        --style-loss $2 -o out/loss-$1-$2-$3.png
 }
 for model in squeezenet1_1 vgg19; do
     for loss in gram mmd-linear mmd-gaussian bn wasserstein; do
@@ -21,9 +23,11 @@ done
 for loss in gram bn wasserstein; do
     paint vgg19 $loss 200
 done
-pixgrad texture $images/starry_night.jpg --model vgg19 --sheet -s 80 --min-size 80 --optimizer lbfgs -i 80 -o docs/texture-sheet.jpg
+pixgrad texture $images/starry_night.jpg --model vgg19 --sheet -s 80 --min-size 80 --optimizer lbfgs -i 80 \
+    -o docs/texture-sheet.jpg
 if [ -f vgg19.safetensors ]; then
-    pixgrad texture $images/starry_night.jpg --model vgg19.safetensors --sheet -s 128 --min-size 128 --optimizer lbfgs -i 150 --padding wrap -o docs/texture-sheet-5.jpg
+    pixgrad texture $images/starry_night.jpg --model vgg19.safetensors --sheet -s 128 --min-size 128 \
+        --optimizer lbfgs -i 150 --padding wrap -o docs/texture-sheet-5.jpg
 fi
 
 python3 - <<'PYTHON'

@@ -14,14 +14,16 @@ pixgrad() { target/release/pixgrad "$@" "${device[@]}"; }
 images=samples/images
 pixgrad style $images/rocket.jpg $images/starry_night.jpg --model vgg19 -s 640 -o out/rocket.png
 pixgrad style $images/chelsea.png $images/starry_night.jpg -o out/style.png
-pixgrad style $images/astronaut.jpg $images/starry_night.jpg $images/brick.png --style-weights 2,1 -s 384 -o out/blend.png
+pixgrad style $images/astronaut.jpg $images/starry_night.jpg $images/brick.png --style-weights 2,1 -s 384 \
+    -o out/blend.png
 pixgrad style $images/coffee.jpg $images/starry_night.jpg --style-scale 0.5 -s 384 -o out/scale.png
 pixgrad style $images/rocket.jpg $images/starry_night.jpg --content-weight 4 -s 384 -o out/content.png
 pixgrad style $images/coffee.jpg $images/starry_night.jpg --model vgg19 --preserve-color luma -s 384 -o out/luma.png
 pixgrad texture $images/gravel.png -o out/texture.png
 pixgrad run samples/recipes/texture.toml -o out/run.png
 pixgrad texture $images/starry_night.jpg --model vgg19 -s 256 --tileable --optimizer lbfgs -i 60 -o out/tile.png
-pixgrad texture $images/starry_night.jpg --model vgg19 --sheet -s 80 --min-size 80 --optimizer lbfgs -i 80 -o docs/texture-sheet.jpg
+pixgrad texture $images/starry_night.jpg --model vgg19 --sheet -s 80 --min-size 80 --optimizer lbfgs -i 80 \
+    -o docs/texture-sheet.jpg
 
 # strip OUTPUT IMAGE...: the pictures side by side, 240 pixels high.
 strip() {
@@ -40,7 +42,11 @@ for picture in pictures:
 sheet.save(output, quality=88, optimize=True)
 PYTHON
 }
-python3 -c 'from PIL import Image; Image.open("out/rocket.png").convert("RGB").save("docs/rocket.jpg", quality=92, optimize=True)'
+python3 - <<'PYTHON'
+from PIL import Image
+
+Image.open("out/rocket.png").convert("RGB").save("docs/rocket.jpg", quality=92, optimize=True)
+PYTHON
 python3 - <<'PYTHON'
 from PIL import Image
 tile = Image.open("out/tile.png").convert("RGB")

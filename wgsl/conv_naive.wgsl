@@ -25,7 +25,8 @@ fn pixel(n: u32, oy: u32, ox: u32, quad_out: u32) -> vec4<f32> {
             for (var quad_in = 0u; quad_in < p.x.quads; quad_in++) {
                 let v = x[index(p.x, n, u32(yy), u32(xx), quad_in)];
                 let row = n * p.image_weights + (tap + quad_in * 4u) * p.y.quads + quad_out;
-                sum += v.x * w[row] + v.y * w[row + p.y.quads] + v.z * w[row + 2u * p.y.quads] + v.w * w[row + 3u * p.y.quads];
+                sum += v.x * w[row] + v.y * w[row + p.y.quads]
+                    + v.z * w[row + 2u * p.y.quads] + v.w * w[row + 3u * p.y.quads];
             }
         }
     }

@@ -55,7 +55,8 @@ fn main(@builtin(workgroup_id) id: vec3<u32>, @builtin(local_invocation_index) l
     let first = quad * 4u * p.quads + quad;
     let at = n * 4u * p.quads * p.quads + first;
     let s = p.quads;
-    let of_image = vec4<f32>(covariance[at].x, covariance[at + s].y, covariance[at + 2u * s].z, covariance[at + 3u * s].w);
+    let of_image =
+        vec4<f32>(covariance[at].x, covariance[at + s].y, covariance[at + 2u * s].z, covariance[at + 3u * s].w);
     let of_goal = vec4<f32>(goal[first].x, goal[first + s].y, goal[first + 2u * s].z, goal[first + 3u * s].w);
     let of_root = vec4<f32>(root[at].x, root[at + s].y, root[at + 2u * s].z, root[at + 3u * s].w);
     let scale = sqrt(sqrt(moments[n].z));

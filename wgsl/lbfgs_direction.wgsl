@@ -1,5 +1,6 @@
 // The direction of L-BFGS from the coefficients of lbfgs_recursion.wgsl, and the new pair into the history:
-//     accepted     s, y into their slot of `stored`, if it is one of these          d = δ_q·q + Σ δ_j·s_j + Σ δ_(m+j)·y_j
+//     accepted     s, y into their slot of `stored`, if it is one of these
+//                  d = δ_q·q + Σ δ_j·s_j + Σ δ_(m+j)·y_j
 //     restarted    d = δ_q·q at the base
 //     else         d stays
 // s, y, q and `stored` as in lbfgs_products.wgsl. `stored` holds pairs first, first + 1, …; where first > 0 their part

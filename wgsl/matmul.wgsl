@@ -166,7 +166,8 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
             c2 = add(c2, l2, r0, r1, r2, r3);
             c3 = add(c3, l3, r0, r1, r2, r3);
 #else
-            let m = mat4x4<f32>(right[k + column], right[k + column + 8u], right[k + column + 16u], right[k + column + 24u]);
+            let at = k + column;
+            let m = mat4x4<f32>(right[at], right[at + 8u], right[at + 16u], right[at + 24u]);
             c0 = mac(c0, l0, m);
             c1 = mac(c1, l1, m);
             c2 = mac(c2, l2, m);

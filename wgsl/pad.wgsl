@@ -1,5 +1,6 @@
 // A border around every image, of the opposite side's pixels or (REPLICATE) of the outermost ones repeated:
-//     y[n, row, col] = x[n, source(row − before), source(col − before)]        source(i) = i mod size, or clamp(i, 0, size − 1)
+//     y[n, row, col] = x[n, source(row − before), source(col − before)]
+//     source(i) = i mod size, or clamp(i, 0, size − 1)
 //     dx[n, row, col] (+)= Σ dy over the places that show (row, col)                                        (BACKWARD)
 // What stands at the right and the bottom is the rest of y's size. ACCUMULATE adds to dx.
 //

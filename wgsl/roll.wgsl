@@ -1,5 +1,6 @@
 // Circular shift of every image:
-//     y[n, row, col] = x[n, (row − sign·dy) mod h, (col − sign·dx) mod w]      (dx, dy) = fixed + drawn from [−reach, reach]²
+//     y[n, row, col] = x[n, (row − sign·dy) mod h, (col − sign·dx) mod w]
+//     (dx, dy) = fixed + drawn from [−reach, reach]²
 // The backward pass is the shift with the other sign.
 //
 // Bindings: step, one word; x; y, of the same shape. The draw is words x, y of index 0 (shared/random.wgsl); image

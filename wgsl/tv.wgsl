@@ -56,8 +56,12 @@ fn main(@builtin(workgroup_id) id: vec3<u32>, @builtin(local_invocation_index) l
 #ifdef WRAP
     let first = pixel - column;
     let top = pixel - row * width;
-    horizontal = (here - at(first + (column + width - 1u) % width, quad)) + (here - at(first + (column + 1u) % width, quad));
-    vertical = (here - at(top + (row + p.x.h - 1u) % p.x.h * width, quad)) + (here - at(top + (row + 1u) % p.x.h * width, quad));
+    let left = at(first + (column + width - 1u) % width, quad);
+    let right = at(first + (column + 1u) % width, quad);
+    let above = at(top + (row + p.x.h - 1u) % p.x.h * width, quad);
+    let below = at(top + (row + 1u) % p.x.h * width, quad);
+    horizontal = (here - left) + (here - right);
+    vertical = (here - above) + (here - below);
 #else
     if column > 0u { horizontal += here - at(pixel - 1u, quad); }
     if column + 1u < width { horizontal += here - at(pixel + 1u, quad); }

@@ -37,7 +37,17 @@ class Network(torch.nn.Module):
 class Vgg19(Network):
     """Simonyan and Zisserman 2015, to relu4_1."""
 
-    CONVOLUTIONS = {0: "relu1_1", 2: "relu1_2", 5: "relu2_1", 7: "relu2_2", 10: "relu3_1", 12: "relu3_2", 14: "relu3_3", 16: "relu3_4", 19: "relu4_1"}
+    CONVOLUTIONS = {
+        0: "relu1_1",
+        2: "relu1_2",
+        5: "relu2_1",
+        7: "relu2_2",
+        10: "relu3_1",
+        12: "relu3_2",
+        14: "relu3_3",
+        16: "relu3_4",
+        19: "relu4_1",
+    }
 
     def layers(self, x):
         for i, layer in self.CONVOLUTIONS.items():
@@ -59,7 +69,9 @@ class SqueezeNet(Network):
             if i in (3, 6, 9):
                 x = max_pool2d(x, 3, stride=2, ceil_mode=True)
             squeezed = self.relu_conv(x, f"{i}_squeeze")
-            x = torch.cat([self.relu_conv(squeezed, f"{i}_expand1x1"), self.relu_conv(squeezed, f"{i}_expand3x3", padding=1)], 1)
+            expand1x1 = self.relu_conv(squeezed, f"{i}_expand1x1")
+            expand3x3 = self.relu_conv(squeezed, f"{i}_expand3x3", padding=1)
+            x = torch.cat([expand1x1, expand3x3], 1)
             yield f"fire{fire}/concat", x
 
 

@@ -53,7 +53,8 @@ def time_pixgrad(options: argparse.Namespace, task: Task, device: str, precision
     check("pixgrad on " + device, [trace_losses(i) for i in told["iterations"]], task.losses, tolerance)
     name, driver, kind = told["device"]["name"], told["device"]["driver"], kind_of(told["device"])
     ms = [iteration["ms"] for iteration in told["iterations"]][options.warm_up :]
-    return row({"who": "pixgrad", "device": f"{name}, {driver}" if kind == "cpu" else name, "kind": kind, "ms": ms, "precision": precision})
+    described = f"{name}, {driver}" if kind == "cpu" else name
+    return row({"who": "pixgrad", "device": described, "kind": kind, "ms": ms, "precision": precision})
 
 
 def row(told: dict) -> Row:
@@ -69,7 +70,9 @@ def checked(peer: dict, task: Task) -> Row:
     check(made.who, peer["losses"], task.losses, REDUCED_TOLERANCE if reduced else common.LOSS_TOLERANCE)
     whole, pixel = common.apart(numpy.asarray(peer["gradient"], dtype=numpy.float32), task)
     if not reduced and not (whole <= common.GRADIENT_TOLERANCE and pixel <= common.PIXEL_TOLERANCE):
-        sys.exit(f"{made.who}: the gradient is off by {whole:.1e}, its median pixel by {pixel:.1e}: nothing is compared")
+        sys.exit(
+            f"{made.who}: the gradient is off by {whole:.1e}, its median pixel by {pixel:.1e}: nothing is compared"
+        )
     made.gradient_difference, made.pixel_difference = whole, pixel
     return made
 
@@ -130,9 +133,13 @@ def main() -> None:
     parser.add_argument("--size", type=int, default=256, help="both sides in pixels [256]")
     parser.add_argument("--runs", type=int, default=10, help="iterations that count [10]")
     parser.add_argument("--warm-up", type=int, default=3, help="iterations before them [3]")
-    parser.add_argument("--reduced", action="store_true", help="also f16 in pixgrad, and on CUDA TF32 and f16 in PyTorch")
+    parser.add_argument(
+        "--reduced", action="store_true", help="also f16 in pixgrad, and on CUDA TF32 and f16 in PyTorch"
+    )
     parser.add_argument("--no-torch", action="store_true", help="without PyTorch's rows")
-    parser.add_argument("--burn", action="append", default=[], choices=by_burn.BACKENDS, help="burn, too; may be repeated")
+    parser.add_argument(
+        "--burn", action="append", default=[], choices=by_burn.BACKENDS, help="burn, too; may be repeated"
+    )
     parser.add_argument("--json", type=Path, help="write the rows here")
     options = parser.parse_args()
     options.device = options.device or ["cpu"]
@@ -149,10 +156,12 @@ def main() -> None:
             print(f"{made.who} on {made.device}, {made.precision}: {made.median_ms:.1f} ms", file=sys.stderr)
             rows.append(made)
     compare(rows)
-    print(f"{network.name} to {network.style_layers[-1]}, Gatys' terms, {options.size}x{options.size}, {options.runs} iterations")
+    size = f"{options.size}x{options.size}"
+    print(f"{network.name} to {network.style_layers[-1]}, Gatys' terms, {size}, {options.runs} iterations")
     print(table(rows))
     if options.json:
-        options.json.write_text(json.dumps({"network": network.name, "size": options.size, "rows": [asdict(r) for r in rows]}, indent=2) + "\n")
+        result = {"network": network.name, "size": options.size, "rows": [asdict(r) for r in rows]}
+        options.json.write_text(json.dumps(result, indent=2) + "\n")
 
 
 if __name__ == "__main__":

@@ -27,14 +27,19 @@ NETWORKS = {
     network.name: network
     for network in (
         Network("vgg19", ("relu1_1", "relu2_1", "relu3_1", "relu4_1"), "relu4_1"),
-        Network("squeezenet1_1", ("relu_conv1", "fire2/concat", "fire3/concat", "fire4/concat", "fire5/concat", "fire7/concat"), "fire3/concat"),
+        Network(
+            "squeezenet1_1",
+            ("relu_conv1", "fire2/concat", "fire3/concat", "fire4/concat", "fire5/concat", "fire7/concat"),
+            "fire3/concat",
+        ),
     )
 }
 
 STYLE_WEIGHT, CONTENT_WEIGHT = 1000.0, 1.0
 STEP = 0.02
-# Relative differences beyond these mean that not the same thing is computed. A unit within rounding of zero may be on in one
-# program and off in another, and then a few pixels differ much: hence one tolerance for all, a narrow one for most.
+# Relative differences beyond these mean that not the same thing is computed. A unit within rounding of zero may be on
+# in one program and off in another, and then a few pixels differ much. So there is a wide tolerance for all pixels and
+# a narrow one for most.
 LOSS_TOLERANCE, GRADIENT_TOLERANCE, PIXEL_TOLERANCE = 1e-3, 1e-2, 1e-4
 
 
@@ -52,7 +57,9 @@ class Task:
     gradient: numpy.ndarray
 
 
-def prepare(program: Path, folder: Path, network: Network, weights: Path, content: Path, style: Path, size: int) -> Task:
+def prepare(
+    program: Path, folder: Path, network: Network, weights: Path, content: Path, style: Path, size: int
+) -> Task:
     pictures(folder, content, style, size)
     path, found = recipe(folder, network, weights, size, 2), folder / "gradient.safetensors"
     run(program, "grad", str(path), "-o", str(found), "--device", "cpu")
@@ -74,7 +81,8 @@ def preprocessing(weights: Path) -> tuple[list[float], list[float]]:
     if not found:
         sys.exit(f"{weights}: its preprocessing `{told}` is not of the form that this comparison reads")
     mean, std = (
-        [float(v) for v in (triple or default).split(",")] for triple, default in zip(found.groups(), ("0,0,0", "1,1,1"))
+        [float(v) for v in (triple or default).split(",")]
+        for triple, default in zip(found.groups(), ("0,0,0", "1,1,1"))
     )
     return mean, std
 
@@ -134,7 +142,8 @@ def run(program: Path, *arguments: str) -> str:
 def trace(program: Path, path: Path, device: str, precision: str = "f32") -> dict:
     """Device, losses and times of a run of the recipe."""
     written = path.with_suffix(".json")
-    run(program, "run", str(path), "--device", device, "--precision", precision, "--trace", str(written), "-o", str(path.with_suffix(".png")))
+    options = ["--device", device, "--precision", precision, "--trace", str(written)]
+    run(program, "run", str(path), *options, "-o", str(path.with_suffix(".png")))
     return json.loads(written.read_text())
 
 
@@ -147,7 +156,9 @@ def check(who: str, theirs: list[list[float]], ours: list[list[float]], toleranc
     for when, pair, right in zip(("before the first step", "after it"), theirs, ours):
         for name, loss, expected in zip(("style", "content"), pair, right):
             if not abs(loss - expected) <= tolerance * abs(expected):
-                sys.exit(f"{who}: the {name} term {when} is {loss:.6e}, pixgrad's is {expected:.6e}: nothing is compared")
+                sys.exit(
+                    f"{who}: the {name} term {when} is {loss:.6e}, pixgrad's is {expected:.6e}: nothing is compared"
+                )
 
 
 def apart(gradient: numpy.ndarray, task: Task) -> tuple[float, float]:

@@ -18,12 +18,15 @@ pixgrad visualize --unit fire5/concat:3,17,42,96 -s 128 -i 256 -o $pages/visuali
 pixgrad visualize --direction 1,2,3,4 --layer fire8/concat -s 128 -i 256 -o $pages/visualize-directions.jpg
 pixgrad fool --class "king penguin" -o $pages/fool.png
 pixgrad fool --method evolve -s 48 --generations 100 -o $pages/fool-evolve.png
-pixgrad invert $images/chelsea.png --model vgg19 --layers relu1_1,relu2_1,relu3_1,relu4_1 -s 128 -i 150 -o $pages/invert.jpg
+pixgrad invert $images/chelsea.png --model vgg19 --layers relu1_1,relu2_1,relu3_1,relu4_1 -s 128 -i 150 \
+    -o $pages/invert.jpg
 pixgrad attack $images/chelsea.png --target "king penguin" --method pgd --epsilon 8/255 -o out
 cp out/chelsea-panel.png $pages/attack.png
 pixgrad search $images --layer fire8/concat --units 3 --directions 3 --top 4 -o $pages/search.jpg
 # With networks of your own in PIXGRAD_MODELS, and photographs in PHOTOS:
 if [ -n "${PHOTOS:-}" ]; then
-    pixgrad transfer "$PHOTOS" --models squeezenet1_1,squeezenet1_1_caffe,squeezenet1_0,googlenet_bvlc -o $pages/transfer.png
-    pixgrad invert $images/chelsea.png --model vgg16 --layers relu1_1,relu2_1,relu3_1,relu4_1,relu5_1 -s 96 -i 80 -o $pages/invert-vgg16.jpg
+    pixgrad transfer "$PHOTOS" --models squeezenet1_1,squeezenet1_1_caffe,squeezenet1_0,googlenet_bvlc \
+        -o $pages/transfer.png
+    pixgrad invert $images/chelsea.png --model vgg16 --layers relu1_1,relu2_1,relu3_1,relu4_1,relu5_1 -s 96 -i 80 \
+        -o $pages/invert-vgg16.jpg
 fi

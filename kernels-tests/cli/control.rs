@@ -377,7 +377,8 @@ fn controls_that_make_no_sense_are_refused() {
         ),
         (
             format!(
-                "image = {{ size = 64, transformation = [{{ kind = \"jitter\", pixels = 4 }}] }}\n{gram}mask = \"square.png\""
+                "image = {{ size = 64, \
+                 transformation = [{{ kind = \"jitter\", pixels = 4 }}] }}\n{gram}mask = \"square.png\""
             ),
             &["a transformation moves the image"],
         ),

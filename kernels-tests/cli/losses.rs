@@ -24,7 +24,8 @@ fn every_loss_lowers_its_own_value() {
             _ => 10.0,
         };
         desk.done(&format!(
-            "texture style.png --style-loss {loss} --style-layers relu_conv1,fire2/concat,fire3/concat --tv-weight 0 -s 48 --min-size 48 -i 40 -o out.png --trace t.json"
+            "texture style.png --style-loss {loss} --style-layers relu_conv1,fire2/concat,fire3/concat \
+             --tv-weight 0 -s 48 --min-size 48 -i 40 -o out.png --trace t.json"
         ));
         let (first, last) = style_values(&desk, "t.json");
         assert!(last < first / factor, "{loss}: {first} to {last}");
@@ -36,7 +37,8 @@ fn every_loss_lowers_its_own_value() {
 fn several_losses_are_several_terms_and_a_recipe_has_them() {
     let desk = Desk::new();
     let report = desk.json(&format!(
-        "style content.png style.png --style-loss gram:1,mmd-gaussian:0.5,bn:0.25 --style-weight 2 -o out.png {SHORT} --save-recipe r.toml --json"
+        "style content.png style.png --style-loss gram:1,mmd-gaussian:0.5,bn:0.25 --style-weight 2 -o out.png {SHORT} \
+         --save-recipe r.toml --json"
     ));
     let terms = report["terms"].as_array().expect("terms");
     let kinds: Vec<_> = terms.iter().map(|t| t["kind"].as_str()).collect();
@@ -60,7 +62,8 @@ fn kernels_have_their_numbers_in_a_recipe() {
     let desk = Desk::new();
     let recipe = |line: &str| {
         let text = format!(
-            "[image]\ninit = \"noise\"\nsize = 48\n[optimizer]\niterations = 3\n[[term]]\nkind = \"mmd\"\ntarget = \"style.png\"\nrelative = true\n{line}\n"
+            "[image]\ninit = \"noise\"\nsize = 48\n[optimizer]\niterations = 3\n\
+             [[term]]\nkind = \"mmd\"\ntarget = \"style.png\"\nrelative = true\n{line}\n"
         );
         fs::write(desk.path("r.toml"), text).expect("written");
     };

@@ -114,7 +114,8 @@ pub fn measure(
 fn left_out(model: &str, size: u32, pace: f64) -> String {
     let seconds = pace * f64::from(size * size) / 1e3;
     format!(
-        "{model} at {size} px is left out: an iteration would take about {seconds:.2} s; `--sizes {size}` measures it all the same"
+        "{model} at {size} px is left out: an iteration would take about {seconds:.2} s; \
+         `--sizes {size}` measures it all the same"
     )
 }
 

@@ -107,7 +107,8 @@ fn described(report: &Report) -> String {
         |rate: Option<f64>| rate.map_or("none".to_string(), |rate| format!("{rate:.1} GFLOP/s"));
     let (half, coop) = (told(c.fp16_gflops), told(c.coop_gflops));
     text += &format!(
-        "\nceilings: f32 {:.1} GFLOP/s, f16 {half}, cooperative matrices {coop}, copy {:.1} GB/s, dispatch {:.1} µs{}\n",
+        "\nceilings: f32 {:.1} GFLOP/s, f16 {half}, cooperative matrices {coop}, \
+         copy {:.1} GB/s, dispatch {:.1} µs{}\n",
         c.fp32_gflops,
         c.copy_gbps,
         c.dispatch_us,

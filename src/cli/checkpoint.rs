@@ -21,7 +21,13 @@ pub struct CheckpointArgs {
     checkpoint: Option<PathBuf>,
 
     /// Seconds between two checkpoints [default: 60]
-    #[arg(long, value_name = "SECONDS", value_parser = parse::positive, requires = "checkpoint", allow_negative_numbers = true)]
+    #[arg(
+        long,
+        value_name = "SECONDS",
+        value_parser = parse::positive,
+        requires = "checkpoint",
+        allow_negative_numbers = true
+    )]
     checkpoint_every: Option<f64>,
 
     /// Continue the run of this checkpoint. The checkpoint holds the recipe, so options that belong to the recipe are

@@ -18,7 +18,14 @@ pub struct ClassifyArgs {
     images: Vec<PathBuf>,
 
     /// How many classes to list
-    #[arg(short, long, value_name = "N", default_value = "5", value_parser = parse::count, allow_negative_numbers = true)]
+    #[arg(
+        short,
+        long,
+        value_name = "N",
+        default_value = "5",
+        value_parser = parse::count,
+        allow_negative_numbers = true
+    )]
     top: u64,
 
     /// How a picture is resized

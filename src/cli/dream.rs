@@ -38,7 +38,14 @@ pub struct DreamArgs {
 
     /// The layer to amplify, or several with optional weights: fire6/concat,fire8/concat:0.5 [default: depends on the
     /// network]
-    #[arg(short, long = "layer", visible_alias = "layers", value_name = "LAYERS", value_delimiter = ',', value_parser = parse::layer)]
+    #[arg(
+        short,
+        long = "layer",
+        visible_alias = "layers",
+        value_name = "LAYERS",
+        value_delimiter = ',',
+        value_parser = parse::layer
+    )]
     layers: Vec<LayerWeight>,
 
     /// Amplify only this channel of the layer

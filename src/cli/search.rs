@@ -53,7 +53,14 @@ pub struct SearchArgs {
     pool: PoolName,
 
     /// How many images to list per query
-    #[arg(short, long, value_name = "K", default_value = "8", value_parser = parse::count, allow_negative_numbers = true)]
+    #[arg(
+        short,
+        long,
+        value_name = "K",
+        default_value = "8",
+        value_parser = parse::count,
+        allow_negative_numbers = true
+    )]
     top: u64,
 
     /// The network: a name from `pixgrad models`, a .safetensors file, or auto (squeezenet1_1)

@@ -146,7 +146,8 @@ mod tests {
         },
         File {
             path: "two.wgsl",
-            text: "#define_import_path pixgrad::two\n#import pixgrad::one::one\n#ifdef A\nfn a() {}\n#else\nfn b() {}\n#endif\n",
+            text: "#define_import_path pixgrad::two\n#import pixgrad::one::one\n\
+                   #ifdef A\nfn a() {}\n#else\nfn b() {}\n#endif\n",
         },
     ];
 

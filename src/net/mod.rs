@@ -5,13 +5,15 @@
 //!
 //! A layer goes by all names that the field has for it; [`Network::find`] accepts each.
 //!
-//! | network | names |
-//! |---|---|
-//! | VGG | `conv4_2` (before its ReLU), `relu4_2` = `block4_conv2` (after it), `pool4`; `fc6`, `relu6`, `fc7`, `relu7`, `fc8` |
-//! | AlexNet | `conv1` .. `conv5` (before their ReLUs), `relu1` .. `relu5`, `pool1`, `pool2`, `pool5`; `fc6` .. `fc8` |
-//! | SqueezeNet | `conv1`, `relu_conv1`, `pool1`; `fire2/squeeze1x1`, `fire2/expand1x1`, `fire2/expand3x3` (after their ReLUs), `fire2/squeeze1x1_pre_relu`, `fire2/concat` = `fire2`; `conv10`, `relu_conv10`, `pool10` |
-//! | GoogLeNet | `inception_4c/5x5_reduce` = `mixed4c_5x5_bottleneck` (after the ReLU), `.._pre_relu` of both, `inception_4c/output` = `mixed4c` = `inception4c`; `conv1/7x7_s2`, `pool1/norm1`, `pool5`, `loss3/classifier` |
-//! | all | `input` (the `[0,1]` image), `data` (normalized); torchvision's `features.21`, `classifier.1`, `inception4c.branch3.0`; with a classifier `logits` and `prob` |
+//! - VGG: `conv4_2` (before its ReLU), `relu4_2` = `block4_conv2` (after it), `pool4`; `fc6`, `relu6`, `fc7`, `relu7`,
+//!   `fc8`.
+//! - AlexNet: `conv1` .. `conv5` (before their ReLUs), `relu1` .. `relu5`, `pool1`, `pool2`, `pool5`; `fc6` .. `fc8`.
+//! - SqueezeNet: `conv1`, `relu_conv1`, `pool1`; `fire2/squeeze1x1`, `fire2/expand1x1`, `fire2/expand3x3` (after their
+//!   ReLUs), `fire2/squeeze1x1_pre_relu`, `fire2/concat` = `fire2`; `conv10`, `relu_conv10`, `pool10`.
+//! - GoogLeNet: `inception_4c/5x5_reduce` = `mixed4c_5x5_bottleneck` (after the ReLU), `.._pre_relu` of both,
+//!   `inception_4c/output` = `mixed4c` = `inception4c`; `conv1/7x7_s2`, `pool1/norm1`, `pool5`, `loss3/classifier`.
+//! - All: `input` (the `[0,1]` image), `data` (normalized); torchvision's `features.21`, `classifier.1`,
+//!   `inception4c.branch3.0`; with a classifier `logits` and `prob`.
 //!
 //! Torchvision's names mean that module's own output: its convolutions are before their ReLUs, save for
 //! GoogLeNet's, whose modules include it. Dropout is the identity, so that its name is one more of the layer

@@ -461,7 +461,8 @@ struct Sets {
 impl Term for Mmd {
     fn needs_whole_layer(&self) -> Option<&'static str> {
         Some(
-            "`mmd` with a kernel that is neither linear nor the square of the product compares positions from all over the layer",
+            "`mmd` with a kernel that is neither linear nor the square of the product compares positions from all \
+             over the layer",
         )
     }
 
