@@ -104,13 +104,11 @@ pub fn count(text: &str) -> Result<u64, String> {
 /// A number of bytes, with K, M or G for 2¹⁰, 2²⁰ or 2³⁰ of them.
 pub fn bytes(text: &str) -> Result<u64, String> {
     let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
-    let unit = text[digits.len()..].to_ascii_uppercase();
-    let unit = unit.trim_end_matches('B').trim_end_matches('I');
-    let shift = match unit {
-        "" => Some(0),
-        "K" => Some(10),
-        "M" => Some(20),
-        "G" => Some(30),
+    let shift = match text[digits.len()..].to_ascii_uppercase().as_str() {
+        "" | "B" => Some(0),
+        "K" | "KB" | "KIB" => Some(10),
+        "M" | "MB" | "MIB" => Some(20),
+        "G" | "GB" | "GIB" => Some(30),
         _ => None,
     };
     let bytes = shift.and_then(|shift| digits.parse::<u64>().ok()?.checked_mul(1 << shift));
@@ -234,7 +232,18 @@ mod tests {
         assert_eq!(bytes("600MiB"), Ok(600 << 20));
         assert_eq!(bytes("2g"), Ok(2 << 30));
         assert_eq!(bytes("4096"), Ok(4096));
-        for wrong in ["", "0", "M", "-1M", "1.5G", "3T", "99999999999G"] {
+        for wrong in [
+            "",
+            "0",
+            "M",
+            "-1M",
+            "1.5G",
+            "3T",
+            "99999999999G",
+            "5MiBB",
+            "5MI",
+            "5I",
+        ] {
             assert!(bytes(wrong).is_err(), "{wrong}");
         }
     }

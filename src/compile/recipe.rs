@@ -141,15 +141,24 @@ impl CompiledRecipe {
 
     /// What is not as it was asked for, in sentences for people.
     pub fn notes(&self) -> Vec<String> {
+        let mut notes = Vec::new();
         let ((w, h), (width, height)) = (self.asked, self.last());
-        if (w, h) == (width, height) {
-            return Vec::new();
+        if (w, h) != (width, height) {
+            notes.push(format!(
+                "the result is {width}x{height} pixels, not {w}x{h}: the sides of a tile are multiples of {}, the stride \
+                 of the deepest layer",
+                self.tile
+            ));
         }
-        vec![format!(
-            "the result is {width}x{height} pixels, not {w}x{h}: the sides of a tile are multiples of {}, the stride of \
-             the deepest layer",
-            self.tile
-        )]
+        let made = self.sizes.len();
+        if let Some(octaves) = self.recipe.image.octaves
+            && octaves as usize > made
+        {
+            notes.push(format!(
+                "{made} of {octaves} octaves are made: in the coarser ones the image would be too small for the layers"
+            ));
+        }
+        notes
     }
 
     /// The shape of the images at a size.

@@ -14,19 +14,32 @@ pub fn imagenet_classes() -> &'static [&'static str] {
     &NAMES
 }
 
-/// The one class that is called `name` or, if none is, whose name contains it. Case means nothing, and an
-/// underscore is a space.
+/// Classes whose name in ILSVRC-2012 is also that of another class. The list of names tells them apart with a word more;
+/// whoever writes the name of ILSVRC-2012 may mean either.
+const SHARED_NAMES: [(usize, &str); 2] = [(134, "crane"), (639, "maillot")];
+
+/// The one class that is called `name`, else the one that is called so in another case, else the one whose name
+/// contains it. An underscore is a space.
 pub(super) fn find(names: &[&str], name: &str) -> Result<usize, NetError> {
-    let simplified = |text: &str| text.trim().to_lowercase().replace('_', " ");
-    let wanted = simplified(name);
+    let spaced = |text: &str| text.trim().replace('_', " ");
+    let (wanted, lower) = (spaced(name), spaced(name).to_lowercase());
+    let shared = |class: usize, test: &dyn Fn(&str) -> bool| {
+        std::ptr::eq(names, imagenet_classes())
+            && SHARED_NAMES
+                .iter()
+                .any(|known| known.0 == class && test(known.1))
+    };
     let matching = |test: &dyn Fn(&str) -> bool| -> Vec<usize> {
         (0..names.len())
-            .filter(|&class| test(&simplified(names[class])))
+            .filter(|&class| test(&spaced(names[class])) || shared(class, test))
             .collect()
     };
     let mut found = matching(&|known| known == wanted);
+    if found.is_empty() {
+        found = matching(&|known| known.to_lowercase() == lower);
+    }
     if found.is_empty() && !wanted.is_empty() {
-        found = matching(&|known| known.contains(&wanted));
+        found = matching(&|known| known.to_lowercase().contains(&lower));
     }
     let class = name.to_owned();
     match found[..] {
@@ -80,5 +93,27 @@ mod tests {
             let error = find(&names, unknown).unwrap_err();
             assert!(matches!(error, NetError::UnknownClass { .. }));
         }
+    }
+
+    #[test]
+    fn a_whole_name_in_its_own_case_is_not_ambiguous() {
+        let names = imagenet_classes();
+        assert_eq!(find(names, "cardigan").unwrap(), 474);
+        assert_eq!(find(names, "Cardigan").unwrap(), 264);
+        let error = find(names, "CARDIGAN").unwrap_err().to_string();
+        assert!(error.contains("264 (Cardigan), 474 (cardigan)"), "{error}");
+    }
+
+    #[test]
+    fn a_name_that_two_classes_have_names_both() {
+        let names = imagenet_classes();
+        for (name, both) in [
+            ("crane", "134 (crane bird), 517 (crane)"),
+            ("Maillot", "638 (maillot), 639 (maillot tank suit)"),
+        ] {
+            let error = find(names, name).unwrap_err().to_string();
+            assert!(error.contains(both), "{error}");
+        }
+        assert_eq!(find(names, "crane_bird").unwrap(), 134);
     }
 }

@@ -3,30 +3,62 @@
 
 use std::collections::HashMap;
 use std::fs;
-use std::io::{self, ErrorKind, Write};
+use std::io::{self, ErrorKind, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
+use std::time::UNIX_EPOCH;
 
 use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors};
 use serde::{Deserialize, Serialize};
+use xxhash_rust::xxh3::xxh3_64;
 
 use crate::image::write_atomically;
 use crate::net;
 use crate::run::fingerprint::Fingerprint;
 
 /// Counts the changes of the file's contents.
-const FORMAT: u32 = 2;
+const FORMAT: u32 = 3;
 
 /// The metadata's one key.
 const KEY: &str = "pixgrad";
 
-/// An image file, as far as it can be told without reading it. A file with the same stamp is the same.
+/// An image file, as far as it can be told without reading all of it. A file with the same stamp is taken for the same.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Stamp {
     pub name: String,
     pub bytes: u64,
     /// Since 1970, in seconds and nanoseconds.
     pub modified: (u64, u32),
+    /// A hash of the beginning and the end: a picture that replaces another may have its size and its time.
+    pub ends: u64,
+}
+
+impl Stamp {
+    /// Bytes at the beginning and at the end that are hashed: those that tell pictures of one size and time apart.
+    const END: u64 = 16 << 10;
+
+    /// Reads the stamp of a regular file; `about` is its metadata.
+    pub fn read(path: &Path, name: &str, about: &fs::Metadata) -> io::Result<Self> {
+        let mut file = fs::File::open(path)?;
+        let mut bytes = Vec::new();
+        Read::by_ref(&mut file)
+            .take(Self::END)
+            .read_to_end(&mut bytes)?;
+        let tail = about
+            .len()
+            .saturating_sub(Self::END)
+            .max(bytes.len() as u64);
+        file.seek(SeekFrom::Start(tail))?;
+        file.take(Self::END).read_to_end(&mut bytes)?;
+        let since = about.modified()?.duration_since(UNIX_EPOCH);
+        let since = since.unwrap_or_default();
+        Ok(Self {
+            name: name.to_string(),
+            bytes: about.len(),
+            modified: (since.as_secs(), since.subsec_nanos()),
+            ends: xxh3_64(&bytes),
+        })
+    }
 }
 
 /// What is kept of an image.

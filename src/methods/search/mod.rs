@@ -6,7 +6,6 @@ mod cache;
 use std::collections::HashMap;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::time::UNIX_EPOCH;
 
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
@@ -369,15 +368,10 @@ impl Folder<'_> {
             };
             match fs::metadata(&path) {
                 Ok(about) if about.is_dir() => {}
-                Ok(about) if about.is_file() => {
-                    let since = about.modified().unwrap_or(UNIX_EPOCH);
-                    let since = since.duration_since(UNIX_EPOCH).unwrap_or_default();
-                    stamps.push(Stamp {
-                        name: name.to_string(),
-                        bytes: about.len(),
-                        modified: (since.as_secs(), since.subsec_nanos()),
-                    });
-                }
+                Ok(about) if about.is_file() => match Stamp::read(&path, name, &about) {
+                    Ok(stamp) => stamps.push(stamp),
+                    Err(error) => self.skip(path, &error.to_string()),
+                },
                 // To read a pipe could take forever.
                 Ok(_) => self.skip(path, "is not a regular file"),
                 Err(error) => self.skip(path, &error.to_string()),
@@ -467,6 +461,7 @@ mod tests {
                 name: name.into(),
                 bytes: 1,
                 modified: (2, 3),
+                ends: 4,
             },
             class: None,
             mean: mean.to_vec(),
