@@ -9,7 +9,7 @@ use anyhow::Context;
 use clap::{Args, ValueEnum};
 use pixgrad::engine::image::{self, SaveOptions, check_writable, side_by_side};
 use pixgrad::engine::methods::classify::{Score, Size, prepared};
-use pixgrad::engine::methods::{Adversarial, Aim, Attack, AttackMethod, Distance, attack, top_one};
+use pixgrad::engine::methods::{Aim, Attack, AttackMethod, Distance, attack, top_one};
 use pixgrad::{BallNorm, Progress};
 use pixgrad::{Device, Image, Network};
 use serde::Serialize;
@@ -328,10 +328,17 @@ struct Answer<'a> {
     adversarial: &'a Score,
     /// What the network sees in the file, written and read again.
     adversarial_8bit: Score,
+    /// Whether the target was seen before the attack, which then left the picture as it was.
+    already_seen: bool,
     success: bool,
     success_8bit: bool,
+    /// Of the picture in memory.
     #[serde(flatten)]
     distance: Distance,
+    /// Of the file.
+    l2_8bit: f64,
+    linf_8bit: f64,
+    rms_8bit: f64,
     iterations: u64,
     /// The weight of the class's term.
     c: Option<f32>,
@@ -398,6 +405,7 @@ pub fn run(args: &AttackArgs, global: &Global) -> anyhow::Result<ExitCode> {
     {
         let noise_factor = write(files, before, &result.image)?;
         let again = image::load(&files.adversarial)?;
+        let distance_8bit = Distance::between(before, &again);
         let adversarial_8bit = top_one(&network, &[again])?.swap_remove(0);
         answers.push(Answer {
             image: path,
@@ -412,10 +420,14 @@ pub fn run(args: &AttackArgs, global: &Global) -> anyhow::Result<ExitCode> {
             }),
             clean: &result.clean,
             adversarial: &result.adversarial,
+            already_seen: result.already_seen,
             success: result.success,
             success_8bit: result.is_success(&adversarial_8bit),
             adversarial_8bit,
             distance: result.distance,
+            l2_8bit: distance_8bit.l2,
+            linf_8bit: distance_8bit.linf,
+            rms_8bit: distance_8bit.rms,
             iterations: result.iterations,
             c: result.c,
             noise_factor,
@@ -427,7 +439,7 @@ pub fn run(args: &AttackArgs, global: &Global) -> anyhow::Result<ExitCode> {
     if global.json {
         terminal::print_json(&answers)?;
     } else {
-        terminal::print(text(&answers, &results))?;
+        terminal::print(text(&answers))?;
     }
     Ok(code)
 }
@@ -461,7 +473,7 @@ fn write(files: &Files, before: &Image, after: &Image) -> anyhow::Result<f64> {
 }
 
 /// The table for people.
-fn text(answers: &[Answer<'_>], results: &[Adversarial]) -> String {
+fn text(answers: &[Answer<'_>]) -> String {
     let headings = [
         "image",
         "before",
@@ -475,7 +487,14 @@ fn text(answers: &[Answer<'_>], results: &[Adversarial]) -> String {
         "noise",
     ];
     let seen = |score: &Score| format!("{} {:.3}", score.label, score.probability);
-    let yes = |success| if success { "yes" } else { "no" }.to_string();
+    let yes = |a: &Answer<'_>, success| {
+        match success {
+            true => "yes",
+            false if a.already_seen => "seen already",
+            false => "no",
+        }
+        .to_string()
+    };
     let mut rows = vec![headings.map(str::to_string).to_vec()];
     rows.extend(answers.iter().map(|a| {
         let name = a.image.file_name().unwrap_or(a.image.as_os_str());
@@ -483,8 +502,8 @@ fn text(answers: &[Answer<'_>], results: &[Adversarial]) -> String {
             name.to_string_lossy().into_owned(),
             seen(a.clean),
             seen(a.adversarial),
-            yes(a.success),
-            yes(a.success_8bit),
+            yes(a, a.success),
+            yes(a, a.success_8bit),
             format!("{:.4}", a.distance.l2),
             format!("{:.4}", a.distance.linf),
             format!("{:.6}", a.distance.rms),
@@ -494,11 +513,15 @@ fn text(answers: &[Answer<'_>], results: &[Adversarial]) -> String {
     }));
     let count = |test: &dyn Fn(&Answer<'_>) -> bool| answers.iter().filter(|a| test(a)).count();
     let objective = answers.first().map_or("", |a| a.objective);
+    let already = match count(&|a| a.already_seen) {
+        0 => String::new(),
+        n => format!("\nthe target was seen already in {n}, left as before: not counted"),
+    };
     format!(
-        "{}\n{} of {} succeed, {} in the file; minimised: {objective}",
+        "{}\n{} of {} succeed, {} in the file; minimised: {objective}{already}",
         terminal::table(&rows),
         count(&|a| a.success),
-        results.len(),
+        count(&|a| !a.already_seen),
         count(&|a| a.success_8bit),
     )
 }

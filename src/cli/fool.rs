@@ -4,8 +4,9 @@ use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use anyhow::Context;
 use clap::{Args, ValueEnum};
-use pixgrad::engine::methods::classify::{Size, classify};
+use pixgrad::engine::methods::classify::{Score, Size, classify};
 use pixgrad::terms::Class;
 use pixgrad::{Image, Network};
 use pixgrad::{Progress, Recipe, Run};
@@ -108,6 +109,7 @@ pub fn run(args: &FoolArgs, global: &Global) -> anyhow::Result<ExitCode> {
         class: class.clone(),
         stop: f64::from(args.confidence),
         reached: Reached::default(),
+        network: None,
     };
     let output = PathBuf::from("fool-pixgrad.png");
     optimize(recipe, &args.optimize, output, global, &mut fool)
@@ -117,11 +119,30 @@ struct Fool {
     class: Class,
     stop: f64,
     reached: Reached,
+    network: Option<Network>,
+}
+
+impl Fool {
+    /// The class asked for, its probability, and what the network sees first, in the picture as an 8-bit file holds it.
+    fn seen(&self, picture: &Image) -> anyhow::Result<(usize, f32, Score)> {
+        let network = self
+            .network
+            .as_ref()
+            .context("the network is known when a run begins")?;
+        let class = network.graph().class_index(&self.class.to_string())?;
+        let classes = network.graph().classes().unwrap_or(1) as usize;
+        let rounded = Image::from_rgb8(picture.width, picture.height, &picture.to_rgb8())?;
+        let scores = classify(network, &rounded, Size::Native, classes)?;
+        let own = scores.iter().find(|s| s.class == class);
+        let probability = own.map_or(0.0, |s| s.probability);
+        Ok((class, probability, scores[0].clone()))
+    }
 }
 
 impl Method for Fool {
     fn complete(&mut self, _: &mut Recipe, network: &Network) -> anyhow::Result<()> {
         network.graph().class_index(&self.class.to_string())?;
+        self.network = Some(network.clone());
         Ok(())
     }
 
@@ -136,14 +157,14 @@ impl Method for Fool {
         }
     }
 
+    fn is_reached(&mut self, run: &Run) -> anyhow::Result<bool> {
+        let (_, probability, _) = self.seen(&run.image()?)?;
+        Ok(f64::from(probability) >= self.stop)
+    }
+
     fn findings(&mut self, run: &Run, picture: &Image) -> anyhow::Result<Findings> {
-        let network = run.recipe().network(run.executor().device())?;
-        let class = network.graph().class_index(&self.class.to_string())?;
-        let classes = network.graph().classes().unwrap_or(1) as usize;
-        let scores = classify(&network, picture, Size::Native, classes)?;
-        let own = scores.iter().find(|s| s.class == class);
-        let probability = own.map_or(0.0, |s| s.probability);
-        let top = &scores[0];
+        let (class, probability, top) = self.seen(picture)?;
+        self.reached.see(f64::from(probability), run.done());
         let mut findings = Findings::default();
         findings.lines.push(format!(
             "the network sees {} with probability {:.4}; of the class asked for ({class}) it is {probability:.4}",

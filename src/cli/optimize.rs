@@ -180,6 +180,12 @@ pub trait Method {
         ControlFlow::Continue(())
     }
 
+    /// Asked when [`Method::observe`] has ended the run: whether the image as it is now is what was wanted. If not, the
+    /// run goes on. What `observe` sees is the image before the step, and a run may take more steps before it ends.
+    fn is_reached(&mut self, _run: &Run) -> anyhow::Result<bool> {
+        Ok(true)
+    }
+
     /// The picture to write, made of those that were optimized.
     fn picture(&mut self, run: &Run) -> anyhow::Result<Image> {
         Ok(run.image()?)
@@ -421,6 +427,7 @@ pub fn iterate(
         if outcome == Outcome::Finished {
             break;
         }
+        enough = enough && method.is_reached(run)?;
         if diverged.is_some() || enough || interrupt.pressed() {
             journal.stopped = !enough && run.done() < run.iterations();
             break;

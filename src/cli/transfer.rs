@@ -1,14 +1,15 @@
 //! `pixgrad transfer`: whether images made to mislead one network mislead others.
 
+use std::collections::HashSet;
 use std::fmt::Write as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context, bail};
 use clap::Args;
 use pixgrad::engine::image::{self, SaveOptions, check_file, check_writable, sheet, side_by_side};
 use pixgrad::engine::methods::classify::Size;
-use pixgrad::engine::methods::{TransferTable, transfer};
+use pixgrad::engine::methods::{Transfer, TransferTable, transfer};
 use pixgrad::{Image, Network};
 use serde_json::json;
 
@@ -44,7 +45,13 @@ pub struct TransferArgs {
     numbers: AttackNumbers,
 
     /// Root mean square of the changes in the second table, in units of the `[0,1]` image
-    #[arg(long, value_name = "RMS", default_value = "0.03", value_parser = parse::positive, allow_negative_numbers = true)]
+    #[arg(
+        long,
+        value_name = "RMS",
+        default_value = "0.03",
+        value_parser = parse::positive,
+        allow_negative_numbers = true
+    )]
     rms: f64,
 
     /// How pictures are resized: crop (short side to 256 pixels, then the central 224x224), native, or the side of
@@ -59,6 +66,11 @@ pub struct TransferArgs {
     /// Draw both tables side by side as heat maps, from white for 0 to dark red for 1
     #[arg(short, long, value_name = "FILE.png")]
     output: Option<PathBuf>,
+
+    /// Keep the adversarial pictures, as DIR/MODEL/PICTURE.png. With --survive-8bit the tables are of these very files,
+    /// otherwise of the pictures before they are rounded to 8 bits
+    #[arg(long, value_name = "DIR")]
+    keep: Option<PathBuf>,
 }
 
 pub fn run(args: &TransferArgs, global: &Global) -> anyhow::Result<ExitCode> {
@@ -96,7 +108,10 @@ pub fn run(args: &TransferArgs, global: &Global) -> anyhow::Result<ExitCode> {
             images.len()
         ));
     };
-    let tables = transfer(
+    let keep = args.keep.as_deref();
+    let kept = keep.map(|folder| kept_files(folder, &args.models, &used));
+    let kept = kept.transpose()?;
+    let Transfer { tables, made } = transfer(
         &networks,
         &images,
         &numbers,
@@ -105,6 +120,13 @@ pub fn run(args: &TransferArgs, global: &Global) -> anyhow::Result<ExitCode> {
         &mut |p| watcher.see(p),
     )?;
     let code = watcher.finish();
+    if let Some(kept) = &kept {
+        for (paths, (_, pictures)) in kept.iter().zip(&made) {
+            for (path, picture) in paths.iter().zip(pictures) {
+                let _ = image::save(path, picture, SaveOptions::default())?;
+            }
+        }
+    }
 
     if let Some(path) = &args.csv {
         write_text(path, &csv(&args.models, &tables))?;
@@ -132,6 +154,7 @@ pub fn run(args: &TransferArgs, global: &Global) -> anyhow::Result<ExitCode> {
             "at_one_rms": tables[1],
             "csv": args.csv,
             "output": args.output,
+            "kept": kept,
         }))?;
     } else {
         let [first, second] = &tables;
@@ -144,6 +167,52 @@ pub fn run(args: &TransferArgs, global: &Global) -> anyhow::Result<ExitCode> {
         ))?;
     }
     Ok(code)
+}
+
+/// Where the pictures made for each model go. The folders are made.
+fn kept_files(
+    folder: &Path,
+    models: &[String],
+    pictures: &[PathBuf],
+) -> anyhow::Result<Vec<Vec<PathBuf>>> {
+    let stem = |path: &Path| {
+        let stem = path.file_stem().unwrap_or("picture".as_ref());
+        stem.to_string_lossy().into_owned()
+    };
+    let models = distinct(models.iter().map(|model| stem(Path::new(model))));
+    let pictures = distinct(pictures.iter().map(|path| stem(path)));
+    models
+        .iter()
+        .map(|model| {
+            let folder = folder.join(model);
+            std::fs::create_dir_all(&folder)
+                .with_context(|| format!("the folder '{}' cannot be made", folder.display()))?;
+            let files = pictures
+                .iter()
+                .map(|name| folder.join(format!("{name}.png")));
+            let files: Vec<PathBuf> = files.collect();
+            for path in &files {
+                check_writable(path)?;
+            }
+            Ok(files)
+        })
+        .collect()
+}
+
+/// The names, with numbers behind those that came before.
+fn distinct(names: impl Iterator<Item = String>) -> Vec<String> {
+    let mut taken = HashSet::new();
+    names
+        .map(|name| {
+            let numbered = (2..).map(|n| format!("{name}-{n}"));
+            let free = std::iter::once(name.clone())
+                .chain(numbered)
+                .find(|name| !taken.contains(name))
+                .unwrap_or(name);
+            taken.insert(free.clone());
+            free
+        })
+        .collect()
 }
 
 /// The files of the folder that are not hidden, by name.
@@ -229,6 +298,15 @@ mod tests {
     use pixgrad::engine::methods::TransferRow;
 
     use super::*;
+
+    #[test]
+    fn names_are_made_distinct() {
+        let names = ["a", "b", "a", "a-2", "a"].map(String::from);
+        assert_eq!(
+            distinct(names.into_iter()),
+            ["a", "b", "a-2", "a-2-2", "a-3"]
+        );
+    }
 
     #[test]
     fn tables() {

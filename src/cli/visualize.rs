@@ -4,11 +4,11 @@ use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anyhow::bail;
+use anyhow::{Context, bail};
 use clap::{ArgGroup, Args};
 use pixgrad::engine::image::sheet;
 use pixgrad::engine::methods::classify::{Size, classify};
-use pixgrad::engine::methods::{Canvas, Subject, VisualizePreset, stretched};
+use pixgrad::engine::methods::{Canvas, Subject, VisualizePreset, activations_of, stretched};
 use pixgrad::terms::{Class, Position};
 use pixgrad::{Image, Network};
 use pixgrad::{Progress, Recipe, Run, TermKind};
@@ -132,7 +132,9 @@ pub fn run(args: &VisualizeArgs, global: &Global) -> anyhow::Result<ExitCode> {
     recipe.image.batch = args.restarts;
     let mut visualize = Visualize {
         args,
-        best: Vec::new(),
+        most: Vec::new(),
+        pictures: Vec::new(),
+        network: None,
         crop: None,
         mean: [0.5; 3],
         contrast: Vec::new(),
@@ -143,8 +145,11 @@ pub fn run(args: &VisualizeArgs, global: &Global) -> anyhow::Result<ExitCode> {
 
 struct Visualize<'a> {
     args: &'a VisualizeArgs,
-    /// For each picture the objective of the last iteration and the most that it has been, both as answers.
-    best: Vec<(f32, f32)>,
+    /// For each picture the most that the objective has been, as an activation.
+    most: Vec<f32>,
+    /// The pictures as they are saved, before they are cropped and joined.
+    pictures: Vec<Image>,
+    network: Option<Network>,
     crop: Option<Canvas>,
     /// The networks' mean colour.
     mean: [f32; 3],
@@ -155,6 +160,7 @@ struct Visualize<'a> {
 impl Method for Visualize<'_> {
     fn complete(&mut self, recipe: &mut Recipe, network: &Network) -> anyhow::Result<()> {
         self.mean = network.graph().preprocessing.mean.map(|v| v as f32);
+        self.network = Some(network.clone());
         let (Some(_), Some(unit)) = (&self.args.canvas, &self.args.unit) else {
             return Ok(());
         };
@@ -183,11 +189,10 @@ impl Method for Visualize<'_> {
     }
 
     fn observe(&mut self, progress: &Progress) -> ControlFlow<()> {
-        self.best
-            .resize(progress.images.len(), (0.0, f32::NEG_INFINITY));
-        for (best, loss) in self.best.iter_mut().zip(&progress.images) {
+        self.most.resize(progress.images.len(), f32::NEG_INFINITY);
+        for (most, loss) in self.most.iter_mut().zip(&progress.images) {
             // The weight is −1.
-            *best = (-loss, best.1.max(-loss));
+            *most = most.max(-loss);
         }
         ControlFlow::Continue(())
     }
@@ -201,6 +206,10 @@ impl Method for Visualize<'_> {
                 *image = picture;
             }
         }
+        self.pictures = images
+            .iter()
+            .map(|image| Image::from_rgb8(image.width, image.height, &image.to_rgb8()))
+            .collect::<Result<_, _>>()?;
         if let Some(canvas) = self.crop {
             images = images
                 .iter()
@@ -218,15 +227,19 @@ impl Method for Visualize<'_> {
 
     fn findings(&mut self, run: &Run, _: &Image) -> anyhow::Result<Findings> {
         let mut findings = Findings::default();
-        let dead = self.best.iter().filter(|(_, most)| *most == 0.0).count();
+        let dead = self.most.iter().filter(|most| **most == 0.0).count();
         if dead > 0 && self.args.unit.is_some() {
             findings.lines.push(format!(
-                "{dead} of {}: the unit never answered, and so its gradient was 0: it is dead for this start; another \
+                "{dead} of {}: the unit was never activated, and so its gradient was 0: it is dead for this start; another \
                  --seed or --restarts may wake it",
-                self.best.len()
+                self.most.len()
             ));
         }
-        let answers: Vec<_> = self.best.iter().map(|(last, _)| *last).collect();
+        let network = self
+            .network
+            .as_ref()
+            .context("the network is known when a run begins")?;
+        let answers = activations_of(run.recipe(), network, &self.pictures)?;
         findings.lines.push(format!("answers: {answers:.3?}"));
         if !self.contrast.is_empty() {
             findings
@@ -241,13 +254,12 @@ impl Method for Visualize<'_> {
         if self.args.class.is_empty() {
             return Ok(findings);
         }
-        let network = run.recipe().network(run.executor().device())?;
         let classes = network.graph().classes().unwrap_or(1) as usize;
         let mut results = Vec::new();
-        for (i, image) in run.images()?.iter().enumerate() {
+        for (i, image) in self.pictures.iter().enumerate() {
             let class = &self.args.class[i % self.args.class.len()];
             let class = network.graph().class_index(&class.to_string())?;
-            let scores = classify(&network, image, Size::Native, classes)?;
+            let scores = classify(network, image, Size::Native, classes)?;
             let top = &scores[0];
             let own = scores.iter().find(|s| s.class == class);
             let probability = own.map_or(0.0, |s| s.probability);

@@ -23,5 +23,5 @@ pub use gradient::GradientReport;
 pub use invert::inversion_tv;
 pub use style::StyleLoss;
 pub use texture::texture_sheet_layers;
-pub use transfer::{TransferRow, TransferTable, transfer};
-pub use visualize::{Canvas, Subject, VisualizePreset, stretched};
+pub use transfer::{Transfer, TransferRow, TransferTable, transfer};
+pub use visualize::{Canvas, Subject, VisualizePreset, activations_of, stretched};

@@ -10,6 +10,15 @@ use crate::image::Image;
 use crate::methods::attack::{Aim, Attack, Distance, Watch, attack, top_one};
 use crate::plan::Network;
 
+/// What [`transfer`] finds.
+#[derive(Debug, Clone)]
+pub struct Transfer {
+    /// Of the images as the attack made them, and of all changes scaled to one root mean square.
+    pub tables: [TransferTable; 2],
+    /// The images as the attack made them, for each network by its name, in the order of the originals.
+    pub made: Vec<(String, Vec<Image>)>,
+}
+
 /// How often the networks change their minds.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct TransferTable {
@@ -44,7 +53,7 @@ pub fn transfer(
     rms: f64,
     begin: &mut dyn FnMut(&str),
     watch: &mut Watch<'_>,
-) -> Result<[TransferTable; 2], Error> {
+) -> Result<Transfer, Error> {
     if networks.is_empty() || images.is_empty() {
         return Err(Error::Recipe(
             "a transfer needs at least one network and one image".to_string(),
@@ -91,7 +100,7 @@ pub fn transfer(
             original.clone(),
         ])
         .collect();
-    made.extend([noise_row, original]);
+    let rows = made.iter().cloned().chain([noise_row, original]).collect();
     let table = |rms, rows: Vec<(String, Vec<Image>)>| {
         let row = |(made_for, changed): (String, Vec<Image>)| {
             let fooled = networks
@@ -114,7 +123,10 @@ pub fn transfer(
         let rows = rows.into_iter().map(row).collect::<Result<Vec<_>, Error>>();
         Ok::<_, Error>(TransferTable { rms, rows: rows? })
     };
-    Ok([table(None, made)?, table(Some(rms), all_at_rms)?])
+    Ok(Transfer {
+        tables: [table(None, rows)?, table(Some(rms), all_at_rms)?],
+        made,
+    })
 }
 
 fn classes(network: &Network, images: &[Image]) -> Result<Vec<usize>, Error> {

@@ -1,12 +1,15 @@
 //! Visualisation: the picture that activates a class, a channel, a unit or a direction of a layer most
 
+use std::ops::ControlFlow;
 use std::str::FromStr;
 
+use crate::Error;
 use crate::image::Image;
 use crate::net::ReceptiveField;
+use crate::plan::Network;
 use crate::spec::terms::{Activation, Direction};
 use crate::spec::{
-    Class, FilterSpec, Init, MapSpec, Measure, OptimizerKind, Position, ProgressPolicy,
+    Class, FilterSpec, Init, MapSpec, Measure, OptimizerKind, Picture, Position, ProgressPolicy,
     ProjectionSpec, Recipe, TermSpec,
 };
 
@@ -197,6 +200,32 @@ impl Recipe {
     }
 }
 
+/// How far each picture activates what a recipe of [`Recipe::visualize`] maximizes: the objective without its weight
+/// of −1, at the pictures themselves, without the recipe's random transformation.
+///
+/// # Errors
+/// As [`Recipe::compile`].
+pub fn activations_of(
+    recipe: &Recipe,
+    network: &Network,
+    pictures: &[Image],
+) -> Result<Vec<f32>, Error> {
+    let mut plain = Recipe::new();
+    plain.terms.clone_from(&recipe.terms);
+    (plain.padding, plain.pooling) = (recipe.padding, recipe.pooling);
+    plain.precision = recipe.precision;
+    let pictures: Vec<Picture> = pictures.iter().cloned().map(Picture::from).collect();
+    plain.image.batch = u32::try_from(pictures.len()).ok();
+    plain.image.init = Init::Pictures(pictures);
+    plain.optimizer.iterations = 1;
+    let mut found = Vec::new();
+    plain.compile(network.device(), network)?.run(|progress| {
+        found = progress.images.iter().map(|loss| -loss).collect();
+        ControlFlow::Continue(())
+    })?;
+    Ok(found)
+}
+
 /// A picture in which one unit's receptive field lies wholly inside, so that no padding reaches it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Canvas {
@@ -230,7 +259,7 @@ impl Canvas {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::net::Network;
+    use crate::net::Network as Graph;
 
     #[test]
     fn the_canvas_holds_the_whole_field_and_the_unit_is_in_the_layer() {
@@ -241,7 +270,7 @@ mod tests {
             ),
             ("vgg19", &["relu1_1", "relu2_2", "pool3", "relu4_1"]),
         ] {
-            let network = Network::open(name).expect("an embedded network opens");
+            let network = Graph::open(name).expect("an embedded network opens");
             for layer in layers {
                 let node = network.find(layer).expect("a layer");
                 let [field, _] = network.receptive_field(node).expect("a field");

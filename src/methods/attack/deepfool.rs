@@ -5,7 +5,8 @@
 //! their scores. They are read back: which border is nearest, and the step to it, is a handful of dot products.
 
 use super::judge::{logits, ranked};
-use super::{Attack, Found, Goal, Recipe, Watch, rounded};
+use super::rounding::rounded;
+use super::{Attack, Found, Goal, Recipe, Watch};
 use crate::Error;
 use crate::image::Image;
 use crate::methods::gradient::Gradients;
@@ -40,6 +41,8 @@ struct Walk<'a> {
     image: Image,
     /// The way so far, without the overshoot.
     change: Vec<f64>,
+    /// How many times as long the next step is as the way to the border.
+    stride: f64,
     iterations: u64,
     done: bool,
 }
@@ -79,6 +82,7 @@ fn batch(
             start: image,
             image: image.clone(),
             change: vec![0.0; image.rgb.len()],
+            stride: 1.0,
             iterations: 0,
             done: false,
         })
@@ -150,18 +154,25 @@ fn nearest_border(scores: &[f32], gradients: &[f32]) -> Option<Vec<f64>> {
 
 impl Walk<'_> {
     /// Takes a step, `[3,H,W]`: from the start by the whole way so far and the overshoot, into `[0,1]`.
+    ///
+    /// Rounding to 8 bits may undo a short step. The next one is then twice as long, until the picture moves: a picture
+    /// near its border would otherwise take more steps than there are.
     fn take(&mut self, step: &[f64], attack: &Attack) -> Result<(), Error> {
         self.iterations += 1;
         let pixels = step.len() / 3;
         let factor = 1.0 + f64::from(attack.overshoot);
-        for (i, value) in self.image.rgb.iter_mut().enumerate() {
-            self.change[i] += step[(i % 3) * pixels + i / 3];
+        let mut moved = self.image.clone();
+        for (i, value) in moved.rgb.iter_mut().enumerate() {
+            self.change[i] += self.stride * step[(i % 3) * pixels + i / 3];
             let x = f64::from(self.start.rgb[i]) + factor * self.change[i];
             *value = x.clamp(0.0, 1.0) as f32;
         }
         if attack.survive_8bit {
-            self.image = rounded(&self.image)?;
+            moved = rounded(&moved)?;
+            let undone = moved.rgb == self.image.rgb;
+            self.stride = if undone { 2.0 * self.stride } else { 1.0 };
         }
+        self.image = moved;
         Ok(())
     }
 }
@@ -181,5 +192,32 @@ mod tests {
             assert!((a - b).abs() < 1e-9, "{step:?}");
         }
         assert_eq!(nearest_border(&[3.0, 1.0, 4.0], &gradients), None, "lost");
+    }
+
+    #[test]
+    fn steps_that_rounding_undoes_get_longer() {
+        let start = Image::filled(1, 1, [100.0 / 255.0; 3]).expect("an image");
+        let attack = Attack {
+            survive_8bit: true,
+            ..Attack::new(crate::methods::AttackMethod::DeepFool)
+        };
+        let mut walk = Walk {
+            start: &start,
+            image: start.clone(),
+            change: vec![0.0; 3],
+            stride: 1.0,
+            iterations: 0,
+            done: false,
+        };
+        // A thousandth of an 8-bit step: after 1 + 2 + … + 256 of them the picture moves.
+        let step = [0.001 / 255.0, 0.0, 0.0];
+        while walk.image == start {
+            walk.take(&step, &attack).expect("a step");
+        }
+        assert_eq!(walk.iterations, 9);
+        assert_eq!(
+            (walk.image.to_rgb8(), walk.stride),
+            (vec![101, 100, 100], 1.0)
+        );
     }
 }

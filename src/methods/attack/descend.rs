@@ -1,9 +1,11 @@
 //! Attacks that are one run of their recipe: fgsm, bim, mi-fgsm, pgd.
 
-use super::{Attack, Found, Goal, Recipe, Watch, rounded};
+use super::rounding::{rounded, rounded_within};
+use super::{Attack, Found, Goal, Recipe, Watch};
 use crate::Error;
 use crate::image::Image;
 use crate::plan::Network;
+use crate::spec::BallNorm;
 
 /// Runs the attack's recipe on pictures of one size.
 pub(super) fn descend(
@@ -18,12 +20,13 @@ pub(super) fn descend(
     run.run(|progress| watch(progress))?;
     run.images()?
         .into_iter()
-        .map(|image| {
+        .zip(images)
+        .map(|(image, start)| {
             Ok(Found {
-                image: if attack.survive_8bit {
-                    rounded(&image)?
-                } else {
-                    image
+                image: match (attack.survive_8bit, attack.norm) {
+                    (false, _) => image,
+                    (true, BallNorm::Linf) => rounded(&image)?,
+                    (true, BallNorm::L2) => rounded_within(start, &image, attack.epsilon)?,
                 },
                 iterations: run.done(),
                 c: None,

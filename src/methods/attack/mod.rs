@@ -6,6 +6,7 @@ mod deepfool;
 mod descend;
 mod judge;
 mod recipes;
+mod rounding;
 mod search;
 
 use std::ops::ControlFlow;
@@ -166,7 +167,7 @@ impl Attack {
     pub fn objective(&self, targeted: bool) -> &'static str {
         match (self.method, targeted) {
             (AttackMethod::Lbfgs, true) => "|r|^2 + c*cross_entropy(target)",
-            (AttackMethod::Lbfgs, false) => "|r|^2 - c*cross_entropy(own class)",
+            (AttackMethod::Lbfgs, false) => "|r|^2 + c*cross_entropy(nearest other class)",
             (AttackMethod::Cw, true) => "|r|^2 + c*max(max_other - z_target, -confidence)",
             (AttackMethod::Cw, false) => "|r|^2 + c*max(z_own - max_other, -confidence)",
             (AttackMethod::DeepFool, _) => "|r| to the nearest border",
@@ -252,7 +253,9 @@ pub struct Adversarial {
     pub adversarial: Score,
     /// The class that was to be reached.
     pub target: Option<usize>,
-    /// Whether the network sees the target, or without one something other than before.
+    /// Whether the network saw the target before the attack. Then the picture is left as it is, which is no success.
+    pub already_seen: bool,
+    /// Whether the network sees the target and did not before, or without a target something other than before.
     pub success: bool,
     /// How far the picture has moved.
     pub distance: Distance,
@@ -267,7 +270,7 @@ impl Adversarial {
     #[must_use]
     pub fn is_success(&self, now: &Score) -> bool {
         match self.target {
-            Some(target) => now.class == target,
+            Some(target) => now.class == target && !self.already_seen,
             None => now.class != self.clean.class,
         }
     }
@@ -281,11 +284,22 @@ struct Found {
     c: Option<f32>,
 }
 
+impl Found {
+    fn unchanged(image: &Image) -> Self {
+        Self {
+            image: image.clone(),
+            iterations: 0,
+            c: None,
+        }
+    }
+}
+
 /// Sees every iteration and may end the attack.
 pub type Watch<'a> = dyn FnMut(&Progress) -> ControlFlow<()> + 'a;
 
 /// Attacks pictures as they are, each in its own size; those of one size at once. They must have values in `[0,1]`;
-/// alpha is ignored. When `watch` breaks, what has been found so far is the result.
+/// alpha is ignored. A picture whose target is seen already is left as it is. When `watch` breaks, what has been found
+/// so far is the result.
 ///
 /// # Errors
 /// [`Error::Net`] for a network without a classifier or pictures too small for it, [`Error::Recipe`] for numbers that
@@ -307,8 +321,17 @@ pub fn attack(
                 .to_string(),
         ));
     }
-    let mut found: Vec<Option<Found>> = vec![None; images.len()];
-    for pictures in by_size(images) {
+    let already_seen = |i: usize| goal.targeted && clean[i].class == goal.classes[i];
+    let mut found: Vec<Option<Found>> = images
+        .iter()
+        .enumerate()
+        .map(|(i, image)| already_seen(i).then(|| Found::unchanged(image)))
+        .collect();
+    for mut pictures in by_size(images) {
+        pictures.retain(|i| !already_seen(*i));
+        if pictures.is_empty() {
+            continue;
+        }
         for (i, result) in in_batches(network, images, &pictures, &goal, attack, watch)? {
             found[i] = Some(result);
         }
@@ -323,6 +346,7 @@ pub fn attack(
         .zip(&goal.classes)
         .map(|(((before, clean), (found, adversarial)), class)| {
             let mut result = Adversarial {
+                already_seen: goal.targeted && clean.class == *class,
                 distance: Distance::between(before, &found.image),
                 image: found.image,
                 clean,
@@ -385,6 +409,9 @@ fn in_batches(
         AttackMethod::DeepFool => {
             deepfool::deepfool(network, &batch, &of_batch.classes, attack, watch)
         }
+        AttackMethod::Lbfgs if !goal.targeted => {
+            search::leave(network, &batch, &of_batch.classes, attack, watch)
+        }
         method if method.has_search() => search::search(network, &batch, &of_batch, attack, watch),
         _ => descend::descend(network, &batch, &of_batch, attack, watch),
     };
@@ -397,13 +424,4 @@ fn in_batches(
         }
         found => Ok(pictures.iter().copied().zip(found?).collect()),
     }
-}
-
-/// The image as an 8-bit file holds it.
-fn rounded(image: &Image) -> Result<Image, Error> {
-    Ok(Image::from_rgb8(
-        image.width,
-        image.height,
-        &image.to_rgb8(),
-    )?)
 }

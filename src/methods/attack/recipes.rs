@@ -1,6 +1,7 @@
 //! The attacks as recipes.
 
-use super::{Attack, AttackMethod, Goal, Recipe, rounded};
+use super::rounding::radius;
+use super::{Attack, AttackMethod, Goal, Recipe};
 use crate::Error;
 use crate::image::Image;
 use crate::spec::terms::{L2, Margin};
@@ -104,55 +105,5 @@ fn filters(attack: &Attack) -> Vec<FilterSpec> {
         ],
         (_, BallNorm::L2) => vec![normalize(Measure::L2)],
         (_, BallNorm::Linf) => vec![normalize(Measure::Sign)],
-    }
-}
-
-/// The radius of the ball: smaller than asked for where the images in it are rounded to 8 bits afterwards, so that they
-/// stay in the one asked for.
-fn radius(images: &[Image], attack: &Attack) -> Result<f32, Error> {
-    if !attack.survive_8bit || attack.norm == BallNorm::L2 {
-        return Ok(attack.epsilon);
-    }
-    let mut on_grid = true;
-    for image in images {
-        on_grid &= rounded(image)?.rgb == image.rgb;
-    }
-    let steps = 255.0 * attack.epsilon;
-    let radius = if on_grid {
-        // Whole steps; a hair more than the quotient, which may be a hair too small.
-        (steps + 1e-3).floor() / 255.0
-    } else {
-        (steps - 0.5) / 255.0
-    };
-    if radius > 0.0 {
-        Ok(radius)
-    } else {
-        Err(Error::Recipe(format!(
-            "no 8-bit image but the picture itself is within {}: epsilon must be at least 1/255",
-            attack.epsilon
-        )))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn rounded_images_stay_within_epsilon() {
-        let mut attack = Attack::new(AttackMethod::Bim);
-        let radius_of = |image: Image, attack: &Attack| radius(&[image], attack);
-        let at = |v: f32| Image::filled(1, 1, [v; 3]).expect("an image");
-        assert_eq!(radius_of(at(0.5), &attack).ok(), Some(8.0 / 255.0));
-        attack.survive_8bit = true;
-        assert_eq!(
-            radius_of(at(100.0 / 255.0), &attack).ok(),
-            Some(8.0 / 255.0)
-        );
-        let smaller = radius_of(at(0.5), &attack).expect("a radius");
-        assert!((smaller - 7.5 / 255.0).abs() < 1e-6, "{smaller}");
-        attack.epsilon = 0.4 / 255.0;
-        assert!(radius_of(at(0.5), &attack).is_err());
-        assert!(radius_of(at(100.0 / 255.0), &attack).is_err());
     }
 }

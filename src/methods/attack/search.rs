@@ -1,10 +1,13 @@
 //! The search for the weight c of the class's term that gives the smallest change: for each picture of a batch its own,
 //! all in one plan that begins again with other weights.
 
+use super::judge::{logits, ranked};
 use super::recipes::PULL;
-use super::{Attack, Distance, Found, Goal, Recipe, Watch, margins, rounded};
+use super::rounding::rounded;
+use super::{Attack, Distance, Found, Goal, Recipe, Watch, margins, top_one};
 use crate::Error;
 use crate::image::Image;
+use crate::methods::classify::Score;
 use crate::plan::Network;
 use crate::run::{Outcome, Progress};
 
@@ -99,6 +102,67 @@ pub(super) fn search(
                 iterations,
                 c,
             }
+        })
+        .collect())
+}
+
+/// How many classes a picture is led to when any other class will do.
+const NEAREST: usize = 3;
+
+/// Leaves the class `own` of each picture by the smallest change that leads to one of the likeliest other classes.
+///
+/// Szegedy et al. 2013 minimise towards a class. Away from a class that the network is sure of, the cross-entropy is
+/// too flat to be followed: its gradient is proportional to 1 − p.
+pub(super) fn leave(
+    network: &Network,
+    images: &[Image],
+    own: &[usize],
+    attack: &Attack,
+    watch: &mut Watch<'_>,
+) -> Result<Vec<Found>, Error> {
+    let scores = logits(network, images)?;
+    let others = |i: usize| -> Vec<usize> {
+        let others = ranked(&scores[i]).into_iter();
+        others
+            .filter(|class| *class != own[i])
+            .take(NEAREST)
+            .collect()
+    };
+    let classes: Vec<Vec<usize>> = (0..images.len()).map(others).collect();
+    let copies: Vec<Image> = images
+        .iter()
+        .zip(&classes)
+        .flat_map(|(image, classes)| std::iter::repeat_n(image.clone(), classes.len()))
+        .collect();
+    let goal = Goal {
+        classes: classes.concat(),
+        targeted: true,
+    };
+    let mut found = search(network, &copies, &goal, attack, watch)?.into_iter();
+    let now = top_one(
+        network,
+        &found
+            .as_slice()
+            .iter()
+            .map(|f| f.image.clone())
+            .collect::<Vec<_>>(),
+    )?;
+    let mut now = now.into_iter();
+    Ok(images
+        .iter()
+        .zip(&classes)
+        .zip(own)
+        .filter_map(|((image, classes), own)| {
+            let ends = found.by_ref().zip(now.by_ref()).take(classes.len());
+            // Those that still see their own class come last.
+            ends.min_by(|(a, seen_a), (b, seen_b)| {
+                let length = |found: &Found| Distance::between(image, &found.image).l2;
+                let stays = |score: &Score| score.class == *own;
+                stays(seen_a)
+                    .cmp(&stays(seen_b))
+                    .then(length(a).total_cmp(&length(b)))
+            })
+            .map(|(found, _)| found)
         })
         .collect())
 }
