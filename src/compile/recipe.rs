@@ -321,7 +321,6 @@ impl CompiledRecipe {
             network: &self.network,
             pictures,
             size,
-            native: self.native(),
         }
     }
 
@@ -333,12 +332,6 @@ impl CompiledRecipe {
         let pictures = Arc::new(self.pictures.at(&self.recipe, size)?);
         self.scaled = Some((size, Arc::clone(&pictures)));
         Ok(pictures)
-    }
-
-    /// The final size, where no size was asked for.
-    fn native(&self) -> Option<(u32, u32)> {
-        let image = &self.recipe.image;
-        (image.size.is_none() && image.width.is_none()).then(|| self.last())
     }
 
     /// A scale with its targets and memory, taken from `pool` if there is any of its kind.

@@ -57,9 +57,6 @@ pub(crate) struct Scale<'a> {
     pub pictures: &'a Pictures,
     /// Of the optimized image, in pixels.
     pub size: (u32, u32),
-    /// The final size of an image that no size was asked of: its style targets keep their own size, too, and shrink
-    /// with the image on coarser scales. Else a style target has the image's long side.
-    pub native: Option<(u32, u32)>,
 }
 
 impl Scale<'_> {
@@ -92,14 +89,7 @@ impl Scale<'_> {
     }
 
     fn style_size(&self, style: &Style, which: usize, picture: &Image) -> (u32, u32) {
-        let long = match self.native {
-            Some(full) => {
-                let (width, height) = picture.size();
-                let shrink = f64::from(self.size.0) / f64::from(full.0);
-                f64::from(width.max(height)) * shrink
-            }
-            None => f64::from(self.size.0.max(self.size.1)),
-        };
+        let long = f64::from(self.size.0.max(self.size.1));
         let long = (long * style.scale_of(which)).round().max(1.0) as u32;
         size_not_enlarged(picture, long)
     }

@@ -19,8 +19,8 @@ pub struct Style {
     /// How several targets are blended; normalised to sum 1. None: evenly.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub target_weights: Vec<f64>,
-    /// Long side of a target relative to the image's, one number for all or one for each; relative to its own where the
-    /// image has no `size` and is native, too. Targets are never enlarged. None: 1.
+    /// Long side of a target relative to the image's, one number for all or one for each. Targets are never enlarged.
+    /// None: 1.
     #[serde(skip_serializing_if = "Vec::is_empty", with = "lists")]
     pub target_scale: Vec<f64>,
     /// Where in the image the term counts, white where it does, in the image's shape.
