@@ -3,7 +3,7 @@
 use std::ops::ControlFlow;
 
 use pixgrad::engine::image::{self, Filter};
-use pixgrad::engine::methods::classify::Score;
+use pixgrad::engine::methods::classify::{Score, Size, prepared};
 use pixgrad::engine::methods::{Adversarial, Aim, Attack, AttackMethod, attack, top_one};
 use pixgrad::terms::Class;
 use pixgrad::{BallNorm, Init, Picture, TermSpec};
@@ -204,6 +204,70 @@ fn rounded_images_succeed_and_stay_within_epsilon() {
 }
 
 #[test]
+fn an_8_bit_file_stays_in_the_l2_ball() {
+    // One picture off the 8-bit grid, one on it.
+    let mut images = pictures();
+    let bytes = images[1].to_rgb8();
+    images[1] = Image::from_rgb8(SIDE, SIDE, &bytes).expect("an image");
+    for epsilon in [0.15, 0.3] {
+        let numbers = Attack {
+            norm: BallNorm::L2,
+            epsilon,
+            survive_8bit: true,
+            ..Attack::new(AttackMethod::Pgd)
+        };
+        for result in attacked(&images, &Aim::Leave, &numbers) {
+            let l2 = result.distance.l2;
+            assert!(l2 <= f64::from(epsilon), "{l2} for {epsilon}");
+            let bytes = result.image.to_rgb8();
+            let again = Image::from_rgb8(SIDE, SIDE, &bytes).expect("an image");
+            assert_eq!(again, result.image);
+            assert!(result.success || epsilon < 0.3, "{result:?}");
+        }
+    }
+}
+
+#[test]
+fn lbfgs_leaves_a_class_by_a_change_as_small_as_others_find() {
+    let images = pictures();
+    let lengths = |method| -> Vec<f64> {
+        let results = attacked(&images, &Aim::Leave, &Attack::new(method));
+        assert!(results.iter().all(|r| r.success), "{method:?}");
+        results.iter().map(|r| r.distance.l2).collect()
+    };
+    let lbfgs = lengths(AttackMethod::Lbfgs);
+    let (cw, deepfool) = (lengths(AttackMethod::Cw), lengths(AttackMethod::DeepFool));
+    for ((lbfgs, cw), deepfool) in lbfgs.iter().zip(&cw).zip(&deepfool) {
+        assert!(*lbfgs <= 1.05 * cw, "{lbfgs}, cw {cw}");
+        assert!(*lbfgs <= 2.0 * deepfool, "{lbfgs}, deepfool {deepfool}");
+    }
+}
+
+#[test]
+fn a_target_that_is_seen_already_is_not_counted() {
+    let images = pictures();
+    let clean = top_one(&network(), &images).expect("scores");
+    let seen = clean[0].class;
+    let numbers = Attack::new(AttackMethod::Bim);
+    let results = attacked(&images, &Aim::Reach(vec![seen; 2]), &numbers);
+    assert!(results[0].already_seen && !results[0].success);
+    assert_eq!(results[0].image, images[0], "left as it was");
+    assert!(!results[1].already_seen && results[1].success);
+
+    let desk = Desk::new();
+    desk.picture("seen.png", &images[0]);
+    let line = format!("attack seen.png --target {seen} --size native -q -o out");
+    let text = desk.done(&line);
+    assert!(text.contains("0 of 0 succeed"), "{text}");
+    assert!(text.contains("seen already in 1"), "{text}");
+    let json = desk.json(&format!("{line} --json"));
+    assert_eq!(json[0]["already_seen"], true);
+    assert_eq!(json[0]["success"], false);
+    assert_eq!(json[0]["success_8bit"], false);
+    assert_eq!(json[0]["noise_factor"], 1.0);
+}
+
+#[test]
 fn random_targets_are_others_and_come_from_the_seed() {
     let images = pictures();
     let mut numbers = Attack::new(AttackMethod::Fgsm);
@@ -248,6 +312,11 @@ fn the_report_tells_what_the_file_holds() {
         assert!(number("linf") <= 8.0 / 255.0 + 1e-7);
         let n = f64::from(64 * 64 * 3);
         assert!((number("rms") * n.sqrt() / number("l2") - 1.0).abs() < 1e-6);
+        // Rounding moves each value by at most half a step.
+        let half = 0.5 / 255.0 + 1e-7;
+        assert!((number("linf_8bit") - number("linf")).abs() <= half);
+        assert!((number("l2_8bit") - number("l2")).abs() <= half * n.sqrt());
+        assert!(number("rms_8bit") > 0.0);
         // The file is judged by classify alike.
         let path = format!("out/{stem}-adversarial.png");
         let top = desk.json(&format!("classify {path} --size native --top 1 --json -q"));
@@ -358,7 +427,8 @@ fn images_made_for_a_network_fool_its_copy() {
     let weights = samples().join("models/squeezenet1_1.safetensors");
     std::fs::copy(weights, desk.path("copy.safetensors")).expect("a copy");
     let json = desk.json(
-        "transfer set --models squeezenet1_1,copy.safetensors --size 64 --csv t.csv -o t.png --json -q",
+        "transfer set --models squeezenet1_1,copy.safetensors --size 64 --csv t.csv -o t.png --survive-8bit \
+         --keep made --json -q",
     );
     assert_eq!(json["images"].as_array().map(Vec::len), Some(3));
     assert_eq!(json["skipped"].as_array().map(Vec::len), Some(1));
@@ -387,6 +457,28 @@ fn images_made_for_a_network_fool_its_copy() {
     assert!((rms("as_made", 0) / rms("as_made", 2) - 1.0).abs() < 1e-3);
     for i in 0..3 {
         assert!((rms("at_one_rms", i) / 0.03 - 1.0).abs() < 1e-3);
+    }
+    // The files that are kept are those of the first table.
+    for (i, model) in ["squeezenet1_1", "copy"].iter().enumerate() {
+        let kept: Vec<_> = ["chelsea", "coffee", "rocket"]
+            .map(|name| format!("made/{model}/{name}.png"))
+            .to_vec();
+        let told = &json["kept"][i];
+        assert_eq!(told, &serde_json::json!(kept));
+        let pictures: Vec<Image> = kept.iter().map(|path| desk.load(path)).collect();
+        let now = top_one(&network(), &pictures).expect("scores");
+        let originals: Vec<Image> = ["chelsea", "coffee", "rocket"]
+            .map(|name| {
+                let original = desk.load(&format!("set/{name}.png"));
+                prepared(&original, Size::Crop(64)).expect("a square")
+            })
+            .to_vec();
+        let before = top_one(&network(), &originals).expect("scores");
+        let fooled = now
+            .iter()
+            .zip(&before)
+            .filter(|(a, b)| class(a) != class(b));
+        assert_eq!(fooled.count(), 3, "{model}");
     }
     let csv = std::fs::read_to_string(desk.path("t.csv")).expect("a file");
     assert_eq!(csv.lines().count(), 9);

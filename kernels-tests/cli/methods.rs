@@ -125,6 +125,12 @@ fn every_preset_of_visualize_raises_its_class() {
             let network = Network::load(&Device::cpu(), "squeezenet1_1").expect("embedded");
             let top = classify(&network, &desk.load("v.png"), Size::Native, 1).expect("scores");
             assert_eq!(top[0].class, 130);
+            // What is reported is measured on the file.
+            let answer = number(&report["answers"][0]);
+            assert!(
+                (answer - f64::from(top[0].logit)).abs() < 1e-3,
+                "{answer}, {top:?}"
+            );
         }
     }
 }
@@ -165,6 +171,28 @@ fn a_fooling_image_is_sure_and_tells_when() {
     let top = classify(&network, &desk.load("f.png"), Size::Native, 1).expect("scores");
     assert_eq!(top[0].class, 954);
     assert!(top[0].probability > 0.9, "{top:?}");
+}
+
+#[test]
+fn a_fooling_image_is_as_sure_as_asked_for() {
+    let network = Network::load(&Device::cpu(), "squeezenet1_1").expect("embedded");
+    for (seed, confidence) in [(0, 0.5f32), (1, 0.9), (2, 0.9), (3, 0.99)] {
+        let desk = Desk::new();
+        let report = desk.json(&format!(
+            "fool --class 954 -s 64 --seed {seed} --confidence {confidence} -o f.png --json"
+        ));
+        let top = classify(&network, &desk.load("f.png"), Size::Native, 1).expect("scores");
+        assert_eq!(top[0].class, 954);
+        assert!(top[0].probability >= confidence, "{confidence}: {top:?}");
+        let told = number(&report["probability"]);
+        assert!(
+            (told - f64::from(top[0].probability)).abs() < 1e-6,
+            "{report}"
+        );
+        // The file is the image after so many iterations, and none before was as sure.
+        let reached = number(&report["reached"]["majority"]);
+        assert!(reached <= number(&report["iterations"]), "{report}");
+    }
 }
 
 #[test]
