@@ -91,6 +91,9 @@ struct Report<'a> {
 
 /// The files of a folder, but hidden ones and folders, in the order of their names, and where each goes. Where names
 /// differ in their extensions only, these stay in the outputs' names.
+///
+/// # Errors
+/// Where two pictures would still go to one file, also on a system that does not tell `A` from `a`.
 fn jobs(folder: &Path, output: &Path) -> anyhow::Result<Vec<Job>> {
     let unreadable = || format!("the folder '{}' cannot be read", folder.display());
     let mut files = Vec::new();
@@ -120,7 +123,20 @@ fn jobs(folder: &Path, output: &Path) -> anyhow::Result<Vec<Job>> {
             output: output.join(name),
         }
     };
-    Ok(files.iter().map(job).collect())
+    let jobs: Vec<Job> = files.iter().map(job).collect();
+    let mut taken: HashMap<String, &Job> = HashMap::new();
+    for job in &jobs {
+        let name = job.output.to_string_lossy().to_lowercase();
+        if let Some(other) = taken.insert(name, job) {
+            bail!(
+                "'{}' and '{}' would both be written to '{}': rename one of them",
+                other.image.display(),
+                job.image.display(),
+                job.output.display()
+            );
+        }
+    }
+    Ok(jobs)
 }
 
 /// Every Nth picture, from the Ith on.
@@ -437,6 +453,14 @@ mod tests {
         let outputs: Vec<_> = all().into_iter().map(|job| job.output).collect();
         let expected = ["a.png", "b.jpg.png", "b.png.png", "c.tar.png", "d.png"];
         assert_eq!(outputs, expected.map(|name| Path::new("out").join(name)));
+        // a.jpg, a.png and a.jpg.png: the first two keep their extensions, and one of them is then called as the third.
+        fs::write(folder.path().join("b.jpg.png"), "").expect("written");
+        let error = jobs(folder.path(), Path::new("out")).expect_err("two of one name");
+        assert!(
+            error.to_string().contains("b.jpg.png' would both"),
+            "{error}"
+        );
+        fs::remove_file(folder.path().join("b.jpg.png")).expect("removed");
         let shares: Vec<_> = (1..=3).flat_map(|i| share(all(), Some((i, 3)))).collect();
         assert_eq!(shares.len(), 5);
         assert!(all().iter().all(|job| shares.contains(job)));

@@ -37,7 +37,7 @@ pub struct CheckpointArgs {
 }
 
 /// What may stand beside --resume: everything else belongs to the recipe, which is in the checkpoint.
-const BESIDE_RESUME: [&str; 15] = [
+const BESIDE_RESUME: [&str; 18] = [
     "resume",
     "checkpoint",
     "checkpoint_every",
@@ -50,6 +50,9 @@ const BESIDE_RESUME: [&str; 15] = [
     "zoom_step",
     "device",
     "backend",
+    "memory",
+    "no_tune",
+    "retune",
     "json",
     "quiet",
     "help",

@@ -176,6 +176,7 @@ impl Method for Dream {
         ));
         findings.fields.insert("gif".into(), path(&gif));
         findings.fields.insert("frames".into(), frames.len().into());
+        findings.stopped = Interrupt::listen(self.quiet)?.pressed();
         Ok(findings)
     }
 }

@@ -110,7 +110,7 @@ pub fn run(args: &InvertArgs, global: &Global) -> anyhow::Result<ExitCode> {
         .map(|layer| recipe(args, &network, &original, layer))
         .collect::<anyhow::Result<Vec<_>>>()?;
     if let [recipe] = &recipes[..] {
-        save_recipe(recipe, options)?;
+        global.beside(save_recipe(recipe, options));
     }
     if options.dry_run {
         return report_recipes(&device, &network, &recipes, global);
@@ -139,7 +139,7 @@ pub fn run(args: &InvertArgs, global: &Global) -> anyhow::Result<ExitCode> {
         )?;
         stopped |= journal.stopped;
         if let Some(path) = &options.trace {
-            journal.write_trace(path, &device, recipe)?;
+            global.beside(journal.write_trace(path, &device, recipe));
         }
         let picture = run.image()?;
         found.push(Reconstruction {

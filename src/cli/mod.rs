@@ -97,6 +97,10 @@ struct Global {
     /// The device, once it is open
     #[arg(skip)]
     opened: std::sync::OnceLock<Device>,
+
+    /// Whether a file beside the result could not be written
+    #[arg(skip)]
+    incomplete: std::cell::Cell<bool>,
 }
 
 impl Global {
@@ -116,6 +120,15 @@ impl Global {
         };
         let device = Device::new(&options)?;
         Ok(self.opened.get_or_init(|| device).clone())
+    }
+
+    /// What a file beside the result comes to, such as a checkpoint or a trace: if it cannot be written, that is told,
+    /// the run goes on, and the exit code at the end is 1.
+    fn beside(&self, written: anyhow::Result<()>) {
+        if let Err(error) = written {
+            terminal::note(format_args!("error: {}", terminal::chain(&error)));
+            self.incomplete.set(true);
+        }
     }
 
     /// A line on stderr, unless quiet.
@@ -190,8 +203,8 @@ pub fn main() -> ExitCode {
         global.note(format_args!("warning: {warning}"));
     }
     match result {
+        Ok(code) if code == ExitCode::SUCCESS && global.incomplete.get() => ExitCode::FAILURE,
         Ok(code) => code,
-        Err(error) if terminal::is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
             terminal::note(format_args!("error: {}", terminal::chain(&error)));
             if error.is::<Usage>() {

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Instant;
 
-use anyhow::bail;
+use anyhow::anyhow;
 use clap::Args;
 use pixgrad::engine::image::{self, OutputFormat, SaveOptions, check_file, check_writable};
 use pixgrad::{Checkpoint, Init, OptimizerKind, Outcome, Progress, Recipe, Run, ScaleReport};
@@ -204,6 +204,8 @@ pub struct Findings {
     pub lines: Vec<String>,
     /// Fields of the JSON report.
     pub fields: serde_json::Map<String, serde_json::Value>,
+    /// Whether a signal came before all was found.
+    pub stopped: bool,
 }
 
 /// A command that only writes the picture.
@@ -248,7 +250,7 @@ pub fn optimize_from(
     let (network, chosen) = load_network(&mut recipe, &device)?;
     method.complete(&mut recipe, &network)?;
     if args.dry_run {
-        save_recipe(&recipe, args)?;
+        global.beside(save_recipe(&recipe, args));
         return report_recipes(&device, &network, &[recipe], global);
     }
     let mut run = match &resumed {
@@ -258,7 +260,7 @@ pub fn optimize_from(
     if let Some(last) = run.plan().last() {
         OutputFormat::from_path(&output)?.check_size(&output, last.width, last.height)?;
     }
-    save_recipe(&recipe, args)?;
+    global.beside(save_recipe(&recipe, args));
     global.note(announcement(&device, &network, chosen, run.plan()));
     for note in run.notes() {
         global.note(format_args!("note: {note}"));
@@ -273,7 +275,7 @@ pub fn optimize_from(
         global.note(format_args!("warning: {warning}"));
     }
     if let Some(path) = &args.trace {
-        journal.write_trace(path, &device, &recipe)?;
+        global.beside(journal.write_trace(path, &device, &recipe));
     }
 
     let findings = method.findings(&run, &picture)?;
@@ -297,7 +299,7 @@ pub fn optimize_from(
                 value: *value,
             })
             .collect(),
-        stopped: journal.stopped,
+        stopped: journal.stopped || findings.stopped,
         findings: findings.fields,
     };
     if global.json {
@@ -308,7 +310,7 @@ pub fn optimize_from(
             terminal::print(line)?;
         }
     }
-    Ok(if journal.stopped {
+    Ok(if journal.stopped || findings.stopped {
         ExitCode::from(Interrupt::EXIT_CODE)
     } else {
         ExitCode::SUCCESS
@@ -399,8 +401,7 @@ pub fn iterate(
         loss: f32::NAN,
         ..Journal::default()
     };
-    let mut diverged = None;
-    let mut enough = false;
+    let (mut enough, mut diverged) = (false, None);
     loop {
         let mut due = false;
         let to_save = args.save_every.map(|every| every - run.done() % every);
@@ -437,24 +438,50 @@ pub fn iterate(
             .is_some_and(|every| run.done().is_multiple_of(every))
         {
             // The final image has the same warnings, and tells them.
-            let _ = image::save(
-                numbered(output, run.done()),
-                &run.image()?,
-                SaveOptions::default(),
-            )?;
+            let path = numbered(output, run.done());
+            let saved = image::save(path, &run.image()?, SaveOptions::default());
+            global.beside(saved.map(|_| ()).map_err(Into::into));
         }
         if due {
-            keeper.write(run)?;
+            global.beside(keeper.write(run));
         }
     }
     reporter.finish();
     if let Some(iteration) = diverged {
-        bail!(
-            "the loss of iteration {iteration} is not a finite number: a smaller --step-size, or smaller weights, help"
-        );
+        return Err(last_finite(run, iteration, output, global));
     }
-    keeper.write(run)?;
+    global.beside(keeper.write(run));
     Ok(journal)
+}
+
+/// The error of a run whose loss is not a finite number at `iteration`. The last image with a finite loss is written:
+/// a run is the same each time, so it is run again up to there.
+fn last_finite(run: &Run, iteration: u64, output: &Path, global: &Global) -> anyhow::Error {
+    let what = format!(
+        "the loss of iteration {iteration} is not a finite number: a smaller --step-size, or smaller weights, help"
+    );
+    let Some(last) = iteration.checked_sub(1) else {
+        return anyhow!(what);
+    };
+    global.note("the loss is not a finite number any more: running again to the last image with a finite loss");
+    let write = || -> anyhow::Result<()> {
+        let device = run.executor().device();
+        let mut again = run
+            .recipe()
+            .compile(device, &run.recipe().network(device)?)?;
+        if last > 0 {
+            again.run_for(last, |_| ControlFlow::Continue(()))?;
+        }
+        image::save(output, &again.image()?, SaveOptions::default())?;
+        Ok(())
+    };
+    match write() {
+        Ok(()) => anyhow!(
+            "{what}; {} holds the image after {last} iterations",
+            output.display()
+        ),
+        Err(error) => error.context(what),
+    }
 }
 
 /// After a failure in the middle: the image as far as it came is written, if it can still be read.

@@ -10,14 +10,17 @@ pub fn note(line: impl Display) {
     let _ = writeln!(io::stderr(), "{line}");
 }
 
-/// Text on stdout.
+/// Text on stdout. That its reader went away, as `head` does, is no failure of ours: the work goes on.
 ///
 /// # Errors
-/// When stdout cannot be written; see [`is_broken_pipe`].
+/// When stdout cannot be written.
 pub fn print(text: impl Display) -> io::Result<()> {
     let mut stdout = io::stdout().lock();
-    writeln!(stdout, "{text}")?;
-    stdout.flush()
+    let written = writeln!(stdout, "{text}").and_then(|()| stdout.flush());
+    match written {
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
+        other => other,
+    }
 }
 
 /// The one JSON document of a command, on stdout.
@@ -26,12 +29,6 @@ pub fn print(text: impl Display) -> io::Result<()> {
 /// When stdout cannot be written.
 pub fn print_json(value: &impl Serialize) -> anyhow::Result<()> {
     Ok(print(serde_json::to_string_pretty(value)?)?)
-}
-
-/// Whether the reader of stdout went away, as `head` does: no failure of ours.
-pub fn is_broken_pipe(error: &anyhow::Error) -> bool {
-    let io = error.downcast_ref::<io::Error>();
-    io.is_some_and(|e| e.kind() == ErrorKind::BrokenPipe)
 }
 
 /// An error with its causes, each once: many an error already tells its cause.
