@@ -248,7 +248,8 @@ fn a_target_that_is_seen_already_is_not_counted() {
     let images = pictures();
     let clean = top_one(&network(), &images).expect("scores");
     let seen = clean[0].class;
-    let numbers = Attack::new(AttackMethod::Bim);
+    let mut numbers = Attack::new(AttackMethod::Bim);
+    numbers.steps = Some(60);
     let results = attacked(&images, &Aim::Reach(vec![seen; 2]), &numbers);
     assert!(results[0].already_seen && !results[0].success);
     assert_eq!(results[0].image, images[0], "left as it was");

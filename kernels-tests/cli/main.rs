@@ -7,6 +7,7 @@ mod bench;
 mod checkpoint;
 mod control;
 mod desk;
+mod ends;
 mod examples;
 mod losses;
 mod methods;
