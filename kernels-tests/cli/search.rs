@@ -153,6 +153,7 @@ fn a_search_finds_what_features_say_and_keeps_it() {
     for (bytes, word) in [
         (&whole[..whole.len() - 9], "damaged"),
         (&nan, "damaged"),
+        (&with_class(&whole, 1000), "damaged"),
         (&other, "not a file of"),
         (&[], "damaged"),
     ] {
@@ -168,6 +169,23 @@ fn a_search_finds_what_features_say_and_keeps_it() {
         assert_eq!(again["queries"], third["queries"], "{word}");
         assert_eq!(desk.json(&line)["computed"], 0, "{word}");
     }
+}
+
+/// A file of answers in which the first image is of another class.
+fn with_class(bytes: &[u8], class: usize) -> Vec<u8> {
+    let (length, rest) = bytes.split_first_chunk::<8>().expect("a length");
+    let (header, data) = rest.split_at(u64::from_le_bytes(*length) as usize);
+    let mut header: Value = serde_json::from_slice(header).expect("a header");
+    let text = header["__metadata__"]["pixgrad"].as_str().expect("a text");
+    let mut told: Value = serde_json::from_str(text).expect("JSON");
+    told["images"][0]["class"] = class.into();
+    header["__metadata__"]["pixgrad"] = told.to_string().into();
+    let mut header = header.to_string();
+    while header.len() % 8 != 0 {
+        header.push(' ');
+    }
+    let length = (header.len() as u64).to_le_bytes();
+    [&length[..], header.as_bytes(), data].concat()
 }
 
 #[test]

@@ -138,8 +138,9 @@ impl Key {
         .find_map(|(differs, what)| differs.then_some(what))
     }
 
-    /// The images that the file knows; none where there is no file. An error says why the file is of no use.
-    pub fn read(&self, path: &Path, channels: usize) -> Result<Vec<Entry>, String> {
+    /// The images that the file knows, of a layer of so many channels and a network of so many classes; none where there
+    /// is no file. An error says why the file is of no use.
+    pub fn read(&self, path: &Path, channels: usize, classes: usize) -> Result<Vec<Entry>, String> {
         let bytes = match fs::read(path) {
             Ok(bytes) => bytes,
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
@@ -152,6 +153,10 @@ impl Key {
         let header: Header = serde_json::from_str(text).map_err(|_| damaged())?;
         if let Some(what) = self.differs(&header.key) {
             return Err(what.to_string());
+        }
+        let known = |row: &Row| row.class.is_none_or(|class| class < classes);
+        if !header.images.iter().all(known) {
+            return Err(damaged());
         }
         let tensors = SafeTensors::deserialize(&bytes).map_err(|_| damaged())?;
         let values = |name: &str| -> Option<Vec<f32>> {
@@ -201,5 +206,38 @@ impl Key {
         let metadata = HashMap::from([(KEY.to_string(), serde_json::to_string(&header)?)]);
         let bytes = safetensors::serialize(tensors, Some(metadata)).map_err(io::Error::other)?;
         write_atomically(path, |file| file.write_all(&bytes))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_that_replaces_another_of_its_size_and_time_has_another_stamp() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("a.png");
+        let stamp = |bytes: &[u8]| {
+            fs::write(&path, bytes).expect("written");
+            let file = fs::File::options().write(true).open(&path).expect("opened");
+            file.set_modified(UNIX_EPOCH).expect("a time");
+            let about = fs::metadata(&path).expect("metadata");
+            Stamp::read(&path, "a.png", &about).expect("a stamp")
+        };
+        // Of one byte, of the beginning, and of the end of a file that is larger than both ends.
+        for len in [1, 100, 100_000] {
+            let mut bytes = vec![7; len];
+            let first = stamp(&bytes);
+            assert_eq!(stamp(&bytes), first);
+            bytes[len - 1] = 8;
+            let second = stamp(&bytes);
+            assert_eq!(
+                (first.bytes, first.modified),
+                (second.bytes, second.modified)
+            );
+            assert_ne!(first, second);
+            bytes[0] = 9;
+            assert_ne!(stamp(&bytes), second);
+        }
     }
 }

@@ -281,9 +281,11 @@ impl Folder<'_> {
     /// Every image's activations, sorted by name, and how many of them are new.
     fn entries(&mut self, except: Option<&Path>) -> Result<(Vec<Entry>, usize), Error> {
         let stamps = self.stamps(except)?;
-        let channels = self.network.graph().node(self.node).channels as usize;
+        let graph = self.network.graph();
+        let channels = graph.node(self.node).channels as usize;
+        let classes = graph.classes().unwrap_or(0) as usize;
         let path = self.key.path(self.folder);
-        let (kept, mut changed) = match self.key.read(&path, channels) {
+        let (kept, mut changed) = match self.key.read(&path, channels, classes) {
             Ok(kept) => (kept, false),
             Err(reason) => {
                 (self.tell)(Event::Warning(format!(
