@@ -58,6 +58,7 @@
 #[doc(hidden)]
 pub mod engine;
 mod error;
+mod value;
 
 pub(crate) use engine::{
     compile, device, image, kernels, layer, methods, net, objective, optim, param, plan, run,
@@ -70,14 +71,22 @@ pub use compile::ScaleReport;
 pub use device::{Device, DeviceError, DeviceInfo, DeviceKind, DeviceOptions, Tuning};
 pub use error::Error;
 pub use image::{Image, ImageError, SaveOptions};
-pub use net::{NetError, Padding, Pooling, WeightsError};
-pub use plan::{Cost, Network, Precision};
-pub use run::{Checkpoint, Outcome, Pace, Progress, Run, ScaleForecast, Series, TEXTURE_FORMATS};
+pub use kernels::WarpError;
+pub use layer::{LayerError, SizeError, UndeclaredRead};
+pub use methods::MethodError;
+pub use net::{GraphError, GraphProblem, ImageTooSmall, NetError, Padding, Pooling, WeightsError};
+pub use objective::{ObjectiveError, SelectionError};
+pub use plan::{Cost, Network, PlanError, Precision};
+pub use run::{
+    Checkpoint, CheckpointError, CheckpointProblem, Outcome, Pace, Progress, Run, RunError,
+    ScaleForecast, Series, TEXTURE_FORMATS, TextureError,
+};
 pub use spec::{
     BallNorm, Carry, FilterSpec, ImageSpec, Init, KeepSpec, MapSpec, Measure, OptimizerKind,
-    OptimizerSpec, Picture, PreserveColor, ProgressPolicy, ProjectionSpec, Recipe, TermKind,
-    TermSpec,
+    OptimizerSpec, Picture, PreserveColor, ProgressPolicy, ProjectionSpec, Recipe, RecipeError,
+    TermKind, TermSpec, TextPosition,
 };
+pub use value::{Rule, ValueError};
 
 pub use spec::terms;
 

@@ -7,7 +7,7 @@ use pixgrad::engine::kernels::MAX_SIDE;
 use pixgrad::engine::methods::features;
 use pixgrad::engine::net::{Architecture, NetError};
 use pixgrad::terms::LayerWeight;
-use pixgrad::{Error, Network, Precision, Recipe};
+use pixgrad::{Error, Network, PlanError, Precision, Recipe};
 use pixgrad::{Init, Picture, TermKind, TermSpec};
 
 use crate::common::{GPU, noise};
@@ -36,7 +36,10 @@ fn sides_beyond_a_grid_are_refused() {
     let tall = noise(1, MAX_SIDE + 1, 4);
     for device in [&Device::cpu(), &*GPU] {
         match features(&squeezenet(device), &tall, &["data".to_string()]) {
-            Err(Error::Plan(message)) => assert!(message.contains("65535"), "{message}"),
+            Err(Error::Plan(error @ PlanError::ImageTooLong { .. })) => {
+                let message = error.to_string();
+                assert!(message.contains("65535"), "{message}");
+            }
             other => panic!("{device:?}: {:?}", other.map(|f| f.len())),
         }
         let highest = noise(1, MAX_SIDE, 4);

@@ -343,7 +343,8 @@ fn the_longest_sides() {
 #[test]
 fn chains_that_cannot_be_are_refused() {
     let message = |jitter, scales: &[f32], degrees: &[f32]| {
-        WarpDraw::new(1, 0, jitter, scales, degrees, false).expect_err("refused")
+        let refused = WarpDraw::new(1, 0, jitter, scales, degrees, false).expect_err("refused");
+        refused.to_string()
     };
     assert!(message([0, 0], &[], &[0.0]).contains("no scales"));
     assert!(message([0, 0], &[1.0], &[]).contains("no angles"));

@@ -353,7 +353,10 @@ fn a_selection_outside_the_layer_is_refused() {
     assert_eq!(Selection::center(View::new(1, 1, 1, 8)), (0, 0));
     assert_eq!(Selection::whole(layer).elements(), 13 * 14 * 64);
     assert!(Selection::whole(layer).validate(layer).is_ok());
-    let wrong = |s: Selection| s.validate(layer).expect_err("it is outside");
+    let wrong = |s: Selection| {
+        let error = s.validate(layer).expect_err("it is outside");
+        error.to_string()
+    };
     assert_eq!(
         wrong(Selection::channel(layer, 64)),
         "channel 64 is beyond the layer, whose channels are 0 to 63"

@@ -236,10 +236,12 @@ pub fn run(
         let start = Instant::now();
         let content = joined(reading);
         next = jobs.pop().map(read);
-        let painted = content.map_err(Error::from).and_then(|content| {
-            let size = size(content.size());
-            paint(&mut series, content, size, interrupt, global)
-        });
+        let painted = content
+            .map_err(|error| Unpainted::Failed(error.into()))
+            .and_then(|content| {
+                let size = size(content.size());
+                paint(&mut series, content, size, interrupt, global)
+            });
         match painted {
             Ok(None) => {
                 stopped = true;
@@ -266,12 +268,14 @@ pub fn run(
                 batch.save(job, painted.image, fate)?;
             }
             // The others would fail as well.
-            Err(Error::Device(error @ (DeviceError::Lost(_) | DeviceError::Shader { .. }))) => {
+            Err(Unpainted::Failed(Error::Device(
+                error @ (DeviceError::Lost(_) | DeviceError::Shader { .. }),
+            ))) => {
                 batch.saved()?;
                 return Err(error.into());
             }
             Err(error) => {
-                let reason = error.to_string();
+                let reason = terminal::chain(&error.into());
                 batch.tell(job, Fate::Failed { reason })?;
             }
         }
@@ -325,6 +329,17 @@ struct Painted {
     terms: Vec<f32>,
 }
 
+/// Why a picture is not painted.
+#[derive(Debug, thiserror::Error)]
+enum Unpainted {
+    #[error(transparent)]
+    Failed(#[from] Error),
+    #[error(
+        "the loss of iteration {iteration} is not a finite number: a smaller --step-size, or smaller weights, help"
+    )]
+    Diverged { iteration: u64 },
+}
+
 /// Paints one picture; none where Ctrl-C came before it was done.
 fn paint(
     series: &mut Series,
@@ -332,7 +347,7 @@ fn paint(
     size: Option<u32>,
     interrupt: Interrupt,
     global: &Global,
-) -> Result<Option<Painted>, Error> {
+) -> Result<Option<Painted>, Unpainted> {
     let run = series.begin(Arc::new(content), size)?;
     let begun = Instant::now();
     let mut reporter = Reporter::new(global.quiet, run.iterations());
@@ -352,9 +367,7 @@ fn paint(
     let ended = Instant::now();
     reporter.finish();
     if let Some(iteration) = diverged {
-        return Err(Error::Recipe(format!(
-            "the loss of iteration {iteration} is not a finite number: a smaller --step-size, or smaller weights, help"
-        )));
+        return Err(Unpainted::Diverged { iteration });
     }
     if outcome != Outcome::Finished {
         return Ok(None);
@@ -424,7 +437,7 @@ impl Batch<'_> {
         let fate = match joined(saving) {
             Ok(_) => fate,
             Err(error) => Fate::Failed {
-                reason: error.to_string(),
+                reason: terminal::chain(&error.into()),
             },
         };
         self.tell(job, fate)

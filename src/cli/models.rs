@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
+use pixgrad::Error;
 use pixgrad::engine::net::{self, Architecture, Network, Node};
 use serde::Serialize;
 use serde_json::json;
@@ -102,7 +103,10 @@ fn list(global: &Global) -> anyhow::Result<ExitCode> {
         // One file that is not a network must not hide the others.
         match Network::open(&name) {
             Ok(network) => models.push(Model::new(&network)),
-            Err(error) => global.note(format_args!("warning: {error}")),
+            Err(error) => global.note(format_args!(
+                "warning: {}",
+                Error::from(error).with_causes()
+            )),
         }
     }
     if global.json {

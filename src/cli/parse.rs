@@ -92,7 +92,8 @@ pub fn shard(text: &str) -> Result<(usize, usize), String> {
 
 /// `NAME` or `NAME:WEIGHT`, a way to compare styles.
 pub fn style_loss(text: &str) -> Result<StyleLoss, String> {
-    text.parse().map_err(|e: pixgrad::Error| e.to_string())
+    text.parse()
+        .map_err(|e: pixgrad::MethodError| e.to_string())
 }
 
 /// A number of things, at least one.
@@ -147,7 +148,7 @@ fn number(text: &str, fits: fn(f64) -> bool) -> Option<f64> {
 pub fn layer(text: &str) -> Result<LayerWeight, String> {
     text.trim()
         .parse()
-        .map_err(|error: pixgrad::Error| error.to_string())
+        .map_err(|error: pixgrad::RecipeError| error.to_string())
 }
 
 /// The name of a layer.

@@ -11,7 +11,7 @@ use crate::net::{NetError, NodeId, Shape};
 use crate::objective::{Band, gather_gram, record_masked};
 use crate::plan::{Bands, Network, Program, fewest_bands};
 use crate::schedule::Loaded;
-use crate::spec::TermSpec;
+use crate::spec::{RecipeError, TermSpec};
 
 /// The masks of layers, where a term has one.
 pub(crate) type LayerMasks = HashMap<NodeId, Given>;
@@ -23,12 +23,12 @@ pub(crate) fn named<T>(
     size: (u32, u32),
 ) -> Result<T, Error> {
     result.map_err(|error| match error {
-        Error::Net(problem @ NetError::ImageTooSmall { .. }) => Error::Recipe(format!(
-            "a target of term `{}` is {}x{} pixels at this size: {problem}",
-            spec.kind.name(),
-            size.0,
-            size.1
-        )),
+        Error::Net(NetError::ImageTooSmall(source)) => RecipeError::TargetTooSmall {
+            kind: spec.kind.name().to_string(),
+            target: size,
+            source,
+        }
+        .into(),
         other => other,
     })
 }

@@ -7,7 +7,8 @@ use rand_distr::{Distribution, Normal, StandardNormal};
 use super::pictures::{Pictures, resized};
 use crate::Error;
 use crate::image::{Image, mean_std};
-use crate::spec::{BallNorm, Init, ProjectionSpec, Recipe};
+use crate::spec::{BallNorm, Init, ProjectionSpec, Recipe, RecipeError};
+use crate::value::Rule;
 
 /// The start images at `size`, `n` of them; `mean` is the networks' mean colour. Without `noise`: the pictures
 /// themselves, where there are.
@@ -20,10 +21,10 @@ pub(crate) fn start(
 ) -> Result<Vec<Image>, Error> {
     let mut rng = ChaCha8Rng::seed_from_u64(recipe.seed);
     let deviation = recipe.image.noise;
-    let normal = Normal::new(0.0, deviation)
-        .ok()
-        .filter(|_| deviation >= 0.0)
-        .ok_or_else(|| Error::Recipe(format!("`noise` is {deviation}; it must be 0 or more")))?;
+    Rule::NOT_NEGATIVE
+        .check("noise", deviation)
+        .map_err(RecipeError::Image)?;
+    let normal = Normal::new(0.0, deviation).map_err(RecipeError::Statistics)?;
     let statistics = match recipe.image.init {
         Init::Stats => Some(style_statistics(recipe, pictures)?),
         _ => None,
@@ -57,7 +58,7 @@ fn one(
         (Init::Picture(_) | Init::Pictures(_), _) => {
             match pictures.starts.get(i).or(pictures.starts.first()) {
                 Some(picture) => resized(picture, size),
-                None => Err(Error::Recipe("there is no start picture".to_string())),
+                None => Err(RecipeError::NoStart.into()),
             }
         }
         (Init::Content, Some(content)) => resized(content, size),
@@ -71,9 +72,7 @@ fn one(
         ),
         (Init::Mean, _) => noise((0..len).map(|i| mean[i % 3]).collect()),
         (Init::Stats, _) => {
-            let channels = statistics.ok_or_else(|| {
-                Error::Recipe("the style pictures have no statistics".to_string())
-            })?;
+            let channels = statistics.ok_or(RecipeError::NoStatistics)?;
             noise(
                 (0..len)
                     .map(|i| channels[i % 3].sample(rng).clamp(0.0, 1.0))
@@ -120,7 +119,7 @@ pub(crate) fn random_in_balls(recipe: &Recipe, mut images: Vec<Image>) -> Vec<Im
 }
 
 /// The distribution of each channel's values in the style pictures, evenly blended.
-fn style_statistics(recipe: &Recipe, pictures: &Pictures) -> Result<[Normal<f32>; 3], Error> {
+fn style_statistics(recipe: &Recipe, pictures: &Pictures) -> Result<[Normal<f32>; 3], RecipeError> {
     let styles: Vec<_> = recipe
         .terms
         .iter()
@@ -130,9 +129,7 @@ fn style_statistics(recipe: &Recipe, pictures: &Pictures) -> Result<[Normal<f32>
         .map(|picture| mean_std(picture))
         .collect();
     if styles.is_empty() {
-        return Err(Error::Recipe(
-            "the start `stats` needs a style picture to take them from".to_string(),
-        ));
+        return Err(RecipeError::NoStatistics);
     }
     let count = styles.len() as f32;
     let channel = |c: usize| {
@@ -140,7 +137,7 @@ fn style_statistics(recipe: &Recipe, pictures: &Pictures) -> Result<[Normal<f32>
             styles.iter().map(|(mean, _)| mean[c]).sum::<f32>() / count,
             styles.iter().map(|(_, std)| std[c]).sum::<f32>() / count,
         )
-        .map_err(|e| Error::Recipe(format!("the style pictures have no statistics: {e}")))
+        .map_err(RecipeError::Statistics)
     };
     Ok([channel(0)?, channel(1)?, channel(2)?])
 }

@@ -3,7 +3,7 @@
 use crate::Error;
 use crate::net::{self, NodeId, Purpose};
 use crate::plan::Network;
-use crate::spec::terms::{Reads, UsualLayers};
+use crate::spec::terms::{Reads, TermProblem, UsualLayers};
 use crate::spec::{LayerWeight, TermSpec};
 
 /// A term's layers, resolved against a network.
@@ -24,7 +24,7 @@ impl TermSpec {
             _ if !given.is_empty() => Vec::new(),
             UsualLayers::Content => default_layers(graph, Purpose::Content)?,
             UsualLayers::Style => default_layers(graph, Purpose::Style)?,
-            UsualLayers::None => return Err(self.wrong("needs `layers`")),
+            UsualLayers::None => return Err(self.wrong(TermProblem::NoLayers).into()),
         };
         let found = given
             .iter()

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use crate::Error;
 use crate::image::{Grid, Image, Mask};
 use crate::net::{self, NodeId, ReceptiveField, Shape};
+use crate::spec::terms::{TermError, TermProblem};
 use crate::spec::{MapSpec, Picture, Recipe, TermSpec};
 
 /// The masks of a term, read once.
@@ -26,9 +27,8 @@ impl Masks {
         let mut read = |picture: &Picture| {
             let mask = Mask::of(&*read(picture)?);
             if mask.is_black() {
-                return Err(term.wrong(&format!(
-                    "the mask {picture} is black everywhere: white is where it counts"
-                )));
+                let mask = picture.to_string();
+                return Err(Error::from(term.wrong(TermProblem::BlackMask { mask })));
             }
             Ok(mask)
         };
@@ -56,29 +56,30 @@ pub(crate) fn check(
     masks: &[Masks],
     size: (u32, u32),
     targets: impl Fn(usize) -> Vec<(u32, u32)>,
-) -> Result<(), Error> {
+) -> Result<(), TermError> {
     let still = |map: &MapSpec| !matches!(map, MapSpec::Jitter { .. } | MapSpec::Warp {});
     for (group, (term, masks)) in recipe.terms.iter().zip(masks).enumerate() {
-        let fits = |name: &Picture, mask: &Mask, size: (u32, u32), whose: &str| {
-            if same_shape((mask.width, mask.height), size) {
+        let fits = |name: &Picture, mask: &Mask, expected: (u32, u32), of_target: bool| {
+            let size = (mask.width, mask.height);
+            if same_shape(size, expected) {
                 return Ok(());
             }
-            Err(term.wrong(&format!(
-                "the mask {name} is {}x{} pixels, which is not the shape of {whose}, {}x{}",
-                mask.width, mask.height, size.0, size.1
-            )))
+            Err(term.wrong(TermProblem::MaskShape {
+                mask: name.to_string(),
+                size,
+                of_target,
+                expected,
+            }))
         };
         if let (Some(name), Some(mask)) = (term.kind.fields().mask(), &masks.image) {
-            fits(name, mask, size, "the image")?;
+            fits(name, mask, size, false)?;
             if !recipe.image.transformation.iter().all(still) {
-                return Err(term.wrong(
-                    "a `mask` stays where it is, but a transformation moves the image under it",
-                ));
+                return Err(term.wrong(TermProblem::MaskOfMovingImage));
             }
         }
         let pairs = target_masks(term).iter().zip(&masks.targets);
         for ((name, mask), size) in pairs.zip(targets(group)) {
-            fits(name, mask, size, "its target")?;
+            fits(name, mask, size, true)?;
         }
     }
     Ok(())
@@ -125,12 +126,8 @@ pub(crate) fn layer_mask(
     let square: f64 = values.iter().map(|m| f64::from(*m).powi(2)).sum();
     let mean = square / values.len() as f64;
     if mean < 1e-9 {
-        return Err(term.wrong(&format!(
-            "at {}x{} pixels the mask has no white that layer `{}` could see",
-            size.0,
-            size.1,
-            graph.node(node).name
-        )));
+        let layer = graph.node(node).name.clone();
+        return Err(term.wrong(TermProblem::UnseenMask { size, layer }).into());
     }
     let scale = 1.0 / mean.sqrt();
     values

@@ -17,7 +17,7 @@ use crate::objective::{
     Wasserstein,
 };
 use crate::plan::{Network, Placed};
-use crate::spec::terms::{self, Class, Classes, Site};
+use crate::spec::terms::{self, Class, Classes, Site, TermProblem};
 use crate::spec::{Position, Recipe, StyleKind, TermKind, TermSpec};
 
 /// What all terms of a scale are placed with.
@@ -220,9 +220,12 @@ impl Placing<'_> {
             channels => channels.iter().map(|c| of_channel(Some(*c))).collect(),
         };
         for selection in &selections {
-            selection
-                .validate(layer)
-                .map_err(|reason| spec.wrong(&format!("layer `{name}`: {reason}")))?;
+            selection.validate(layer).map_err(|problem| {
+                spec.wrong(TermProblem::Selection {
+                    layer: name.to_string(),
+                    problem,
+                })
+            })?;
         }
         Selection::upload(self.device(), layer, &selections)
     }

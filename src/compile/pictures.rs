@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::masks::Masks;
 use crate::Error;
 use crate::image::{Filter, Image, gray_like, match_colours};
-use crate::spec::{Picture, PreserveColor, Recipe};
+use crate::spec::{Picture, PreserveColor, Recipe, RecipeError};
 
 /// The pictures of a recipe, read once.
 #[derive(Debug)]
@@ -55,12 +55,8 @@ impl Pictures {
         if mode == PreserveColor::Off {
             return Ok(());
         }
-        let content = self.content(recipe).cloned().ok_or_else(|| {
-            Error::Recipe(
-                "`preserve_color` needs a term `content`, whose target's colours are kept"
-                    .to_string(),
-            )
-        })?;
+        let content = self.content(recipe).cloned();
+        let content = content.ok_or(RecipeError::NoColours)?;
         let luma = mode == PreserveColor::Luma;
         for (term, targets) in recipe.terms.iter().zip(&mut self.targets) {
             for target in targets {

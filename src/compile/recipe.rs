@@ -19,7 +19,7 @@ use crate::kernels::View;
 use crate::optim::Average;
 use crate::plan::{Handles, Iteration, Keep, Network, Problem, Program, fewest_bands};
 use crate::schedule::Executor;
-use crate::spec::Recipe;
+use crate::spec::{Recipe, RecipeError};
 
 /// Pictures read, layers found, sizes known, every scale planned.
 #[derive(Debug)]
@@ -80,9 +80,7 @@ impl CompiledRecipe {
     /// Reads the pictures and checks the recipe; nothing is planned yet.
     pub fn read(recipe: &Recipe, network: &Network) -> Result<Self, Error> {
         if recipe.terms.is_empty() {
-            return Err(Error::Recipe(
-                "the recipe has no [[term]]: there is nothing to optimize".to_string(),
-            ));
+            return Err(RecipeError::NoTerm.into());
         }
         recipe.validate_steps()?;
         let network = &network
@@ -97,10 +95,7 @@ impl CompiledRecipe {
         let pictures = Pictures::load(recipe)?;
         let mut sizes = scales(recipe, &pictures)?;
         if sizes.len() > 1 && !recipe.image.parameterisation.is_empty() {
-            return Err(Error::Recipe(
-                "a parameterised image has one scale: leave `min_size` and `octaves` away"
-                    .to_string(),
-            ));
+            return Err(RecipeError::ParameterisedScales.into());
         }
         if let Some(keep) = recipe.keep {
             keep.validate(recipe, sizes.len())?;

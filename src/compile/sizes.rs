@@ -1,13 +1,12 @@
 //! The size of every scale, and how many images are optimized at once.
 
 use super::pictures::Pictures;
-use crate::Error;
 use crate::image::size_for_long_side;
 use crate::kernels::MAX_SIDE;
-use crate::spec::Recipe;
+use crate::spec::{Recipe, RecipeError};
 
 /// Images optimized at once.
-pub(crate) fn batch(recipe: &Recipe) -> Result<u32, Error> {
+pub(crate) fn batch(recipe: &Recipe) -> Result<u32, RecipeError> {
     let pictures = recipe.image.init.pictures().len();
     let lists = recipe
         .terms
@@ -17,27 +16,20 @@ pub(crate) fn batch(recipe: &Recipe) -> Result<u32, Error> {
     let longest = lists.clone().max().unwrap_or(1).max(1);
     let batch = recipe.image.batch.map_or(longest, |n| n as usize);
     if batch == 0 {
-        return Err(Error::Recipe(
-            "`batch` is 0; it is a number of images, at least 1".to_string(),
-        ));
+        return Err(RecipeError::EmptyBatch);
     }
     // A list of one serves every image.
-    if let Some(wrong) = lists.into_iter().find(|len| *len > 1 && *len != batch) {
-        return Err(Error::Recipe(format!(
-            "the recipe has a list of {wrong} for a batch of {batch} images; give one for all or one for each"
-        )));
+    if let Some(found) = lists.into_iter().find(|len| *len > 1 && *len != batch) {
+        return Err(RecipeError::List { found, batch });
     }
-    u32::try_from(batch)
-        .map_err(|_| Error::Recipe(format!("a batch of {batch} images is too large")))
+    u32::try_from(batch).map_err(|_| RecipeError::LargeBatch { batch })
 }
 
 /// Width and height of every scale in pixels, coarsest first.
-pub(crate) fn scales(recipe: &Recipe, pictures: &Pictures) -> Result<Vec<(u32, u32)>, Error> {
+pub(crate) fn scales(recipe: &Recipe, pictures: &Pictures) -> Result<Vec<(u32, u32)>, RecipeError> {
     let spec = &recipe.image;
-    let positive = |value: Option<u32>, name: &str| match value {
-        Some(side) if !(1..=MAX_SIDE).contains(&side) => Err(Error::Recipe(format!(
-            "`{name}` is {side}; it is a number of pixels, from 1 to {MAX_SIDE}"
-        ))),
+    let positive = |value: Option<u32>, field: &'static str| match value {
+        Some(side) if !(1..=MAX_SIDE).contains(&side) => Err(RecipeError::Side { field, side }),
         other => Ok(other),
     };
     let (size, min_size) = (
@@ -51,9 +43,7 @@ pub(crate) fn scales(recipe: &Recipe, pictures: &Pictures) -> Result<Vec<(u32, u
     let last = match (width, height, pictures.shape(recipe)) {
         (Some(width), Some(height), None) if size.is_none() => (width, height),
         (Some(_), Some(_), None) => {
-            return Err(Error::Recipe(
-                "give either `size` or `width` and `height`, not both".to_string(),
-            ));
+            return Err(RecipeError::SizeTwice);
         }
         (None, None, Some(picture)) => {
             let (w, h) = picture.size();
@@ -61,31 +51,23 @@ pub(crate) fn scales(recipe: &Recipe, pictures: &Pictures) -> Result<Vec<(u32, u
         }
         (None, None, None) => size.map(|s| (s, s)).unwrap_or((256, 256)),
         (Some(_), Some(_), Some(_)) => {
-            return Err(Error::Recipe(
-                "`width` and `height` are for a result without a content or start picture; use `size`".to_string(),
-            ));
+            return Err(RecipeError::ShapeTwice);
         }
         _ => {
-            return Err(Error::Recipe(
-                "`width` and `height` go together".to_string(),
-            ));
+            return Err(RecipeError::OneSide);
         }
     };
-    if !(spec.scale_factor > 1.0 && spec.scale_factor.is_finite()) {
-        return Err(Error::Recipe(format!(
-            "`scale_factor` is {}; it is a scale's size over that of the one before, greater than 1",
-            spec.scale_factor
-        )));
+    let factor = spec.scale_factor;
+    if !(factor > 1.0 && factor.is_finite()) {
+        return Err(RecipeError::ScaleFactor { factor });
     }
     if spec.octaves == Some(0) || (spec.octaves.is_some() && min_size.is_some()) {
-        return Err(Error::Recipe(
-            "give `octaves`, at least 1, or `min_size`, not both".to_string(),
-        ));
+        return Err(RecipeError::Octaves);
     }
     let long = last.0.max(last.1);
     let mut scales = vec![last];
     for i in 1.. {
-        let coarser = f64::from(long) / spec.scale_factor.powf(f64::from(i));
+        let coarser = f64::from(long) / factor.powf(f64::from(i));
         let wanted = match (spec.octaves, min_size) {
             (Some(octaves), _) => i < octaves && coarser >= 1.0,
             (None, Some(min)) => coarser >= f64::from(min) - 0.5,

@@ -12,7 +12,7 @@ use crate::optim::{
 use crate::param::{Chain, Colour, Fourier, Jitter, Map, Round, Tanh, Warp};
 use crate::spec::{
     BallNorm, FilterSpec, Init, MapSpec, Measure, OptimizerKind, ProgressPolicy, ProjectionSpec,
-    Recipe,
+    Recipe, RecipeError,
 };
 
 /// A seed for one of several random parts, which the kernels take as a word.
@@ -62,10 +62,7 @@ pub(crate) fn seen(recipe: &Recipe, image: View) -> Result<View, Error> {
     let seen = maps.iter().fold(image, |view, map| map.output(view));
     let spatial = recipe.terms.iter().any(|term| term.kind.is_spatial());
     if seen != image && spatial {
-        return Err(Error::Recipe(
-            "a transformation changes the size of the image, and a term compares it with a target position by position"
-                .to_string(),
-        ));
+        return Err(RecipeError::ChangedSize.into());
     }
     Ok(seen)
 }

@@ -12,6 +12,7 @@ use crate::objective::{
     record_value, spread_view,
 };
 use crate::plan::Network;
+use crate::spec::terms::{TermError, TermProblem};
 
 /// Means and variances, or covariances, of a layer's feature vectors for one picture, on the device.
 #[derive(Debug, Clone)]
@@ -159,7 +160,9 @@ pub(crate) fn variance(
 /// The weighted sum of Gram matrices of a layer, [C⁺, C⁺].
 pub(crate) fn blended(device: &Device, grams: &[(&Buffer, f64)]) -> Result<Buffer, Error> {
     let [(first, _), ..] = grams else {
-        return Err(Error::Recipe("there is no target".to_string()));
+        let kind = "gram".to_string();
+        let problem = TermProblem::NoTarget;
+        return Err(TermError { kind, problem }.into());
     };
     if grams.len() == 1 {
         return Ok((*first).clone());

@@ -11,7 +11,7 @@ use crate::image::Image;
 use crate::kernels::{VectorKernel, View};
 use crate::net::NodeId;
 use crate::objective::{Spread, VectorSet, goal_view};
-use crate::spec::terms::{Style, StyleKind, Wanted};
+use crate::spec::terms::{Style, StyleKind, TermProblem, Wanted};
 use crate::spec::{MmdKernel, TermSpec};
 
 /// Places for a style's statistic of a layer.
@@ -307,8 +307,5 @@ fn gamma(
     if gamma > 0.0 && (gamma as f32).is_finite() {
         return Ok(gamma);
     }
-    Err(spec.wrong(
-        "a layer's activations are the same at all positions of the target, which leaves no scale for a gaussian kernel: \
-         give `sigma`",
-    ))
+    Err(spec.wrong(TermProblem::NoVariance).into())
 }

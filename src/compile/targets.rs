@@ -16,8 +16,8 @@ use crate::image::{Image, Mask, size_for_long_side};
 use crate::kernels::View;
 use crate::net::NodeId;
 use crate::plan::Network;
-use crate::spec::terms::{Comparison, Style};
-use crate::spec::{PreserveColor, Recipe, TermKind, TermSpec};
+use crate::spec::terms::{Comparison, Style, TermError, TermProblem};
+use crate::spec::{PreserveColor, Recipe, RecipeError, TermKind, TermSpec};
 
 /// Targets of every term and layer of a recipe at one scale.
 #[derive(Debug, Default)]
@@ -255,14 +255,11 @@ impl Targets {
 }
 
 /// 1/‖Φ₀‖² of an inversion's target.
-fn inverse_norm(squares: f64) -> Result<f64, Error> {
-    if squares > 0.0 && squares.is_finite() {
-        return Ok(1.0 / squares);
+fn inverse_norm(norm: f64) -> Result<f64, RecipeError> {
+    if norm > 0.0 && norm.is_finite() {
+        return Ok(1.0 / norm);
     }
-    Err(Error::Recipe(format!(
-        "inversion: the target's squared norm is {squares}; it must be positive and finite: take a layer that the target \
-         activates"
-    )))
+    Err(RecipeError::InversionNorm { norm })
 }
 
 /// A relative term is divided by its value at all-zero activations.
@@ -272,15 +269,13 @@ fn set_relative(
     node: NodeId,
     later: &Later,
     at_zero: f64,
-) -> Result<(), Error> {
+) -> Result<(), TermError> {
     if at_zero > 0.0 {
         let _ = later.set(1.0 / at_zero);
         return Ok(());
     }
-    let layer = &scale.network.graph().node(node).name;
-    Err(spec.wrong(&format!(
-        "layer `{layer}` has no activations for the target, so the term cannot be relative to it"
-    )))
+    let layer = scale.network.graph().node(node).name.clone();
+    Err(spec.wrong(TermProblem::NothingToRelate { layer }))
 }
 
 /// The size of a picture with at most `long` pixels on its long side.

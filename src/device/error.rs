@@ -15,12 +15,12 @@ pub enum DeviceError {
         hint: String,
     },
     /// The adapter refused to open.
-    #[error("could not open {name}: {reason}")]
+    #[error("could not open {name}")]
     Open {
         /// The adapter.
         name: String,
         /// What the driver said.
-        reason: String,
+        source: wgpu::RequestDeviceError,
     },
     /// One buffer is beyond the device's limit for a binding.
     #[error("`{label}` needs {bytes} bytes in one buffer; {device} takes at most {limit}")]
@@ -49,7 +49,7 @@ pub enum DeviceError {
     Shader {
         /// The WGSL file's stem and its definitions.
         name: String,
-        /// The compiler's words.
+        /// The compiler's words, with the lines of the shader.
         reason: String,
     },
     /// A buffer is of another kind or shorter than the data.

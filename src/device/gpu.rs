@@ -141,9 +141,9 @@ impl Gpu {
             memory_hints: wgpu::MemoryHints::MemoryUsage,
             trace: wgpu::Trace::Off,
         });
-        let (device, queue) = pollster::block_on(request).map_err(|e| DeviceError::Open {
+        let (device, queue) = pollster::block_on(request).map_err(|source| DeviceError::Open {
             name: adapter.get_info().name,
-            reason: e.to_string(),
+            source,
         })?;
         let mut gpu = Self::from_wgpu(adapter.get_info(), device, queue, options.checked);
         gpu.info.index = index;

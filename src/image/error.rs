@@ -21,7 +21,7 @@ pub enum ImageError {
     IsDirectory { path: PathBuf },
     #[error("'{}': no permission to read this file", path.display())]
     ReadDenied { path: PathBuf },
-    #[error("'{}' cannot be read: {source}", path.display())]
+    #[error("'{}' cannot be read", path.display())]
     Read {
         path: PathBuf,
         source: std::io::Error,
@@ -35,7 +35,11 @@ pub enum ImageError {
     #[error("'{}' is truncated: the file ends before the picture does", path.display())]
     Truncated { path: PathBuf },
     #[error("'{}' is damaged: {reason}", path.display())]
-    Damaged { path: PathBuf, reason: String },
+    Damaged {
+        path: PathBuf,
+        /// The decoder's words.
+        reason: String,
+    },
     #[error(
         "'{}' is too large: {width}x{height} pixels, at most {} megapixels are read",
         path.display(),
@@ -56,13 +60,16 @@ pub enum ImageError {
     TargetIsDirectory { path: PathBuf },
     #[error("'{}' cannot be written: the file exists and is read-only", path.display())]
     TargetReadOnly { path: PathBuf },
-    #[error("'{}' cannot be written: {source}", path.display())]
+    #[error("'{}' cannot be written", path.display())]
     Write {
         path: PathBuf,
         source: std::io::Error,
     },
-    #[error("'{}' cannot be encoded: {reason}", path.display())]
-    Encode { path: PathBuf, reason: String },
+    #[error("'{}' cannot be encoded", path.display())]
+    Encode {
+        path: PathBuf,
+        source: ::image::ImageError,
+    },
     #[error(
         "'{}' cannot be encoded: {width}x{height} pixels, but {format} holds at most {limit} on a side: use .png or .tif",
         path.display()

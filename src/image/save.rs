@@ -148,9 +148,9 @@ pub fn save(
     write_atomically(path, |file| encode(file, image, format, options)).map_err(
         |error| match error {
             CodecError::IoError(source) => write_error(path, source),
-            other => ImageError::Encode {
+            source => ImageError::Encode {
                 path: path.into(),
-                reason: other.to_string(),
+                source,
             },
         },
     )?;

@@ -1,7 +1,7 @@
 //! Images resampled by affine maps drawn at random, and the way back.
 
 use super::random::{random, uniform_below};
-use super::{View, flat};
+use super::{View, WarpError, flat};
 use crate::device::{Bindings, Kernel, Real, Shader, Slot, Source, Work};
 
 /// `wgsl/warp_draw.wgsl`.
@@ -75,35 +75,25 @@ impl WarpDraw {
         scales: &[f32],
         degrees: &[f32],
         shared: bool,
-    ) -> Result<Self, String> {
+    ) -> Result<Self, WarpError> {
         if scales.is_empty() || degrees.is_empty() {
-            return Err(
-                "there are no scales or no angles to choose from; [1] and [0] change nothing"
-                    .into(),
-            );
+            return Err(WarpError::NoChoice);
         }
         if scales.len() + degrees.len() > Self::ENTRIES {
-            return Err(format!(
-                "{} scales and {} angles are more than {} together",
-                scales.len(),
-                degrees.len(),
-                Self::ENTRIES
-            ));
+            return Err(WarpError::TooManyChoices {
+                scales: scales.len(),
+                angles: degrees.len(),
+            });
         }
         let [least, greatest] = Self::SCALES;
-        if let Some(scale) = scales.iter().find(|s| !(least..=greatest).contains(*s)) {
-            return Err(format!(
-                "the scale {scale} is not between {least} and {greatest}"
-            ));
+        if let Some(&scale) = scales.iter().find(|s| !(least..=greatest).contains(*s)) {
+            return Err(WarpError::Scale { scale });
         }
-        if let Some(angle) = degrees.iter().find(|a| !a.is_finite()) {
-            return Err(format!("{angle} is no angle in degrees"));
+        if let Some(&angle) = degrees.iter().find(|a| !a.is_finite()) {
+            return Err(WarpError::Angle { angle });
         }
-        if let Some(jitter) = jitter.iter().find(|j| **j > Self::MAX_JITTER) {
-            return Err(format!(
-                "a jitter of {jitter} pixels is more than {}",
-                Self::MAX_JITTER
-            ));
+        if let Some(&pixels) = jitter.iter().find(|j| **j > Self::MAX_JITTER) {
+            return Err(WarpError::Jitter { pixels });
         }
         let fixed = |v: f64| (v * ONE as f64).round() as i32;
         let inverses = scales.iter().map(|&s| fixed(1.0 / f64::from(s)) as u32);

@@ -1,6 +1,6 @@
 //! Means that make any image one size.
 
-use super::{BackwardPass, ForwardPass, Layer, SizeError, global_avg_pool};
+use super::{BackwardPass, ForwardPass, Layer, LayerError, SizeError, global_avg_pool};
 use crate::Error;
 use crate::device::ValueId;
 
@@ -18,10 +18,10 @@ impl Layer for AdaptiveAvgPool {
         "adaptive_avg_pool"
     }
 
-    fn channels(&self, inputs: &[u32]) -> Result<u32, String> {
-        let [h, w] = self.out;
-        if h == 0 || w == 0 {
-            return Err(format!("makes {w}x{h} positions"));
+    fn channels(&self, inputs: &[u32]) -> Result<u32, LayerError> {
+        let [height, width] = self.out;
+        if height == 0 || width == 0 {
+            return Err(LayerError::NoPositions { width, height });
         }
         Ok(inputs[0])
     }

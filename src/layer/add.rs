@@ -2,7 +2,7 @@
 
 use std::ops::RangeInclusive;
 
-use super::{BackwardPass, ForwardPass, Layer};
+use super::{BackwardPass, ForwardPass, Layer, LayerError};
 use crate::Error;
 use crate::device::ValueId;
 use crate::kernels::{CopyRows, Tensor};
@@ -32,13 +32,11 @@ impl Layer for Add {
         1..=usize::MAX
     }
 
-    fn channels(&self, inputs: &[u32]) -> Result<u32, String> {
+    fn channels(&self, inputs: &[u32]) -> Result<u32, LayerError> {
         let first = inputs[0];
         match inputs.iter().find(|channels| **channels != first) {
             None => Ok(first),
-            Some(other) => Err(format!(
-                "adds a layer of {other} channels to one of {first}"
-            )),
+            Some(&other) => Err(LayerError::DifferentChannels { first, other }),
         }
     }
 

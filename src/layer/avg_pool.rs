@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{BackwardPass, ForwardPass, Layer, Window};
+use super::{BackwardPass, ForwardPass, Layer, LayerError, Window};
 use crate::Error;
 use crate::device::ValueId;
 use crate::kernels;
@@ -20,7 +20,7 @@ impl Layer for AvgPool {
         "avg_pool"
     }
 
-    fn channels(&self, inputs: &[u32]) -> Result<u32, String> {
+    fn channels(&self, inputs: &[u32]) -> Result<u32, LayerError> {
         self.window.check()?;
         Ok(inputs[0])
     }

@@ -2,7 +2,7 @@
 
 use std::ops::RangeInclusive;
 
-use super::{BackwardPass, ForwardPass, Layer};
+use super::{BackwardPass, ForwardPass, Layer, LayerError};
 use crate::Error;
 use crate::device::ValueId;
 use crate::kernels::CopyChannels;
@@ -23,7 +23,7 @@ impl Layer for Concat {
         1..=usize::MAX
     }
 
-    fn channels(&self, inputs: &[u32]) -> Result<u32, String> {
+    fn channels(&self, inputs: &[u32]) -> Result<u32, LayerError> {
         Ok(inputs.iter().sum())
     }
 

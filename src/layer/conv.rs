@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{BackwardPass, ForwardPass, Layer, MaxPool, ParameterShape, Role, Window};
+use super::{BackwardPass, ForwardPass, Layer, LayerError, MaxPool, ParameterShape, Role, Window};
 use crate::Error;
 use crate::device::ValueId;
 use crate::kernels::conv::{arrange_weights, arrange_weights_backward};
@@ -171,19 +171,20 @@ impl Layer for Conv {
         "conv"
     }
 
-    fn channels(&self, inputs: &[u32]) -> Result<u32, String> {
+    fn channels(&self, inputs: &[u32]) -> Result<u32, LayerError> {
         self.window.check()?;
         if self.window.ceil {
-            return Err("rounds its size up, which a convolution does not".to_owned());
+            return Err(LayerError::RoundedUp);
         }
         if self.out_channels == 0 {
-            return Err("has no channels".to_owned());
+            return Err(LayerError::NoChannels);
         }
         if inputs[0] != self.in_channels {
-            return Err(format!(
-                "convolves {} channels, but its input has {}",
-                self.in_channels, inputs[0]
-            ));
+            return Err(LayerError::Channels {
+                does: "convolves",
+                expected: self.in_channels,
+                found: inputs[0],
+            });
         }
         Ok(self.out_channels)
     }

@@ -2,7 +2,7 @@
 
 use std::ops::RangeInclusive;
 
-use super::{BackwardPass, ForwardPass, Layer};
+use super::{BackwardPass, ForwardPass, Layer, LayerError};
 use crate::Error;
 use crate::device::ValueId;
 
@@ -21,9 +21,9 @@ impl Layer for Input {
         0..=0
     }
 
-    fn channels(&self, _: &[u32]) -> Result<u32, String> {
+    fn channels(&self, _: &[u32]) -> Result<u32, LayerError> {
         match self.channels {
-            0 => Err("has no channels".to_owned()),
+            0 => Err(LayerError::NoChannels),
             channels => Ok(channels),
         }
     }

@@ -1,6 +1,6 @@
 //! Local response normalization.
 
-use super::{BackwardPass, ForwardPass, Layer};
+use super::{BackwardPass, ForwardPass, Layer, LayerError};
 use crate::Error;
 use crate::device::ValueId;
 use crate::kernels;
@@ -21,12 +21,11 @@ impl Layer for Lrn {
         "lrn"
     }
 
-    fn channels(&self, inputs: &[u32]) -> Result<u32, String> {
+    fn channels(&self, inputs: &[u32]) -> Result<u32, LayerError> {
         if self.size.is_multiple_of(2) || self.size > 17 {
-            return Err(format!(
-                "sums up {} channels; it must be an odd number of at most 17",
-                self.size
-            ));
+            return Err(LayerError::SummedChannels {
+                channels: self.size,
+            });
         }
         Ok(inputs[0])
     }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{BackwardPass, ForwardPass, Layer, Window};
+use super::{BackwardPass, ForwardPass, Layer, LayerError, Window};
 use crate::Error;
 use crate::device::ValueId;
 use crate::kernels;
@@ -20,14 +20,16 @@ impl Layer for MaxPool {
         "max_pool"
     }
 
-    fn channels(&self, inputs: &[u32]) -> Result<u32, String> {
+    fn channels(&self, inputs: &[u32]) -> Result<u32, LayerError> {
         self.window.check()?;
         let most = kernels::MaxPool::MOST_TAPS;
         if self.window.taps() > most {
-            let [h, w] = self.window.kernel;
-            return Err(format!(
-                "has a window of {w}x{h} positions; the maximum is taken of at most {most}"
-            ));
+            let [height, width] = self.window.kernel;
+            return Err(LayerError::LargeWindow {
+                width,
+                height,
+                most,
+            });
         }
         Ok(inputs[0])
     }

@@ -13,6 +13,7 @@ mod add;
 mod avg_pool;
 mod concat;
 mod conv;
+mod error;
 mod global_avg_pool;
 mod input;
 mod lrn;
@@ -37,6 +38,7 @@ pub use add::Add;
 pub use avg_pool::AvgPool;
 pub use concat::Concat;
 pub use conv::Conv;
+pub use error::{LayerError, UndeclaredRead};
 pub use global_avg_pool::GlobalAvgPool;
 pub use input::Input;
 pub use lrn::Lrn;
@@ -89,9 +91,8 @@ pub trait Layer: Any + Debug + Send + Sync {
     /// Channels of the output, from those of each input.
     ///
     /// # Errors
-    /// What is wrong with the layer's own options or with the channels, to follow the layer's name: `has a stride of
-    /// 0`.
-    fn channels(&self, inputs: &[u32]) -> Result<u32, String> {
+    /// What is wrong with the layer's own options or with the channels.
+    fn channels(&self, inputs: &[u32]) -> Result<u32, LayerError> {
         Ok(inputs[0])
     }
 
@@ -196,12 +197,12 @@ impl dyn Layer {
     /// The output's shape, from that of each input.
     ///
     /// # Errors
-    /// The message of [`Layer::channels`] or of [`Layer::size`].
-    pub fn shape(&self, inputs: &[Shape]) -> Result<Shape, String> {
+    /// Those of [`Layer::channels`] and of [`Layer::size`].
+    pub fn shape(&self, inputs: &[Shape]) -> Result<Shape, LayerError> {
         let channels: Vec<u32> = inputs.iter().map(|x| x.channels).collect();
         let sizes: Vec<[u32; 2]> = inputs.iter().map(|x| [x.height, x.width]).collect();
         let channels = self.channels(&channels)?;
-        let [height, width] = self.size(&sizes).map_err(|error| error.to_string())?;
+        let [height, width] = self.size(&sizes)?;
         Ok(Shape {
             channels,
             height,

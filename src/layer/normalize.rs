@@ -1,6 +1,6 @@
 //! The image as the network was trained to see it.
 
-use super::{BackwardPass, ForwardPass, Layer};
+use super::{BackwardPass, ForwardPass, Layer, LayerError};
 use crate::Error;
 use crate::device::ValueId;
 use crate::kernels::Affine;
@@ -30,10 +30,14 @@ impl Layer for Normalize {
         "normalize"
     }
 
-    fn channels(&self, inputs: &[u32]) -> Result<u32, String> {
+    fn channels(&self, inputs: &[u32]) -> Result<u32, LayerError> {
         match inputs[0] {
             3 => Ok(3),
-            other => Err(format!("normalizes 3 channels, but its input has {other}")),
+            found => Err(LayerError::Channels {
+                does: "normalizes",
+                expected: 3,
+                found,
+            }),
         }
     }
 

@@ -1,7 +1,6 @@
 //! What a layer is given to record its forward and its backward pass.
 
-use super::ParameterBuffers;
-use crate::Error;
+use super::{ParameterBuffers, UndeclaredRead};
 use crate::device::{Kernel, Kind, Recording, ValueId};
 use crate::kernels::Tensor;
 
@@ -64,23 +63,26 @@ impl BackwardPass<'_> {
     /// An input of the forward pass, for layers that say [`reads_input`](super::Layer::reads_input).
     ///
     /// # Errors
-    /// [`Error::Plan`] where the layer does not say so: a bug in it.
-    pub fn input(&self, input: usize) -> Result<Tensor, Error> {
+    /// [`UndeclaredRead`] where the layer does not say so: a bug in it.
+    pub fn input(&self, input: usize) -> Result<Tensor, UndeclaredRead> {
         self.x
             .get(input)
             .copied()
-            .ok_or_else(|| self.unsaid("its input"))
+            .ok_or_else(|| self.undeclared("input"))
     }
 
     /// The output of the forward pass, for layers that say [`reads_output`](super::Layer::reads_output).
     ///
     /// # Errors
-    /// [`Error::Plan`] where the layer does not say so: a bug in it.
-    pub fn output(&self) -> Result<Tensor, Error> {
-        self.y.ok_or_else(|| self.unsaid("its output"))
+    /// [`UndeclaredRead`] where the layer does not say so: a bug in it.
+    pub fn output(&self) -> Result<Tensor, UndeclaredRead> {
+        self.y.ok_or_else(|| self.undeclared("output"))
     }
 
-    fn unsaid(&self, what: &str) -> Error {
-        Error::Plan(format!("{} reads {what} but does not say so", self.label))
+    fn undeclared(&self, what: &'static str) -> UndeclaredRead {
+        UndeclaredRead {
+            pass: self.label.to_string(),
+            what,
+        }
     }
 }

@@ -1,6 +1,6 @@
 //! A window that slides over a layer.
 
-use super::SizeError;
+use super::{LayerError, SizeError};
 
 /// Kernel, stride and padding of a convolution or a pool, each `[h, w]`.
 ///
@@ -77,20 +77,18 @@ impl Window {
     ///
     /// # Errors
     /// What does not, to follow a layer's name.
-    pub fn check(&self) -> Result<(), String> {
-        let [h, w] = self.kernel;
-        if h == 0 || w == 0 {
-            return Err(format!("has a window of {w}x{h} positions"));
+    pub fn check(&self) -> Result<(), LayerError> {
+        let [height, width] = self.kernel;
+        if height == 0 || width == 0 {
+            return Err(LayerError::EmptyWindow { width, height });
         }
         if self.stride.contains(&0) {
-            return Err("has a stride of 0".to_owned());
+            return Err(LayerError::NoStride);
         }
         for axis in [0, 1] {
-            let (pad, kernel) = (self.before[axis].max(self.after[axis]), self.kernel[axis]);
-            if pad >= kernel {
-                return Err(format!(
-                    "has a padding of {pad} where its window has {kernel} positions: a window may not lie wholly outside"
-                ));
+            let (padding, kernel) = (self.before[axis].max(self.after[axis]), self.kernel[axis]);
+            if padding >= kernel {
+                return Err(LayerError::WidePadding { padding, kernel });
             }
         }
         Ok(())

@@ -3,6 +3,7 @@
 
 use std::str::FromStr;
 
+use super::MethodError;
 use crate::Error;
 use crate::image::{Filter, Image};
 use crate::spec::terms::{Activation, Energy, Guide};
@@ -10,6 +11,7 @@ use crate::spec::{
     Carry, FilterSpec, Init, LayerWeight, MapSpec, Measure, OptimizerKind, Picture, Recipe,
     TermSpec,
 };
+use crate::value::Rule;
 
 /// The published versions of DeepDream, which differ in objective, normalisation, octaves and step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -29,14 +31,16 @@ pub enum DreamPreset {
 }
 
 impl FromStr for DreamPreset {
-    type Err = String;
-    fn from_str(s: &str) -> Result<Self, String> {
+    type Err = MethodError;
+    fn from_str(s: &str) -> Result<Self, MethodError> {
         match s {
             "google" => Ok(Self::Google),
             "tf1-lapnorm" => Ok(Self::Tf1Lapnorm),
             "tf2" => Ok(Self::Tf2),
             "plain" => Ok(Self::Plain),
-            _ => Err("it must be google, tf1-lapnorm, tf2 or plain".to_string()),
+            _ => Err(MethodError::UnknownPreset {
+                presets: &["google", "tf1-lapnorm", "tf2", "plain"],
+            }),
         }
     }
 }
@@ -136,13 +140,11 @@ impl Recipe {
 /// either side that goes out of sight, 0.05 in google/deepdream's notebook.
 ///
 /// # Errors
-/// [`Error::Recipe`] where `zoom` is not in [0, 1), [`Error::Image`] where the picture is too small.
+/// [`MethodError::Zoom`] where `zoom` is not in [0, 1), [`Error::Image`] where the picture is too small.
 pub fn zoomed(image: &Image, zoom: f64) -> Result<Image, Error> {
-    if !(0.0..1.0).contains(&zoom) {
-        return Err(Error::Recipe(format!(
-            "the zoom is {zoom}; it is a part of the picture's side, from 0 to less than 1"
-        )));
-    }
+    Rule::Below(0.0, 1.0)
+        .check("zoom", zoom)
+        .map_err(MethodError::Zoom)?;
     let (width, height) = image.size();
     // Enlarged first and cut then: cutting first would round the zoom to whole pixels, which shakes.
     let enlarged = |side: u32| (f64::from(side) / (1.0 - zoom)).round() as u32;

@@ -7,6 +7,7 @@
 
 use std::ops::ControlFlow;
 
+use super::MethodError;
 use crate::Error;
 use crate::compile::ScaleReport;
 use crate::compile::recipe::with_largest;
@@ -18,6 +19,7 @@ use crate::optim::{Elites, Evolve};
 use crate::plan::{Forward, Iteration, Network, RING_ROWS};
 use crate::run::{Outcome, Progress};
 use crate::schedule::Executor;
+use crate::value::Rule;
 
 /// An evolution of images, one for each class of a network.
 #[derive(Debug, Clone, PartialEq)]
@@ -50,7 +52,7 @@ impl Evolution {
         }
     }
 
-    fn check(&self) -> Result<(), Error> {
+    fn check(&self) -> Result<(), MethodError> {
         let Evolve {
             mutation_rate,
             halving,
@@ -59,26 +61,20 @@ impl Evolution {
             crossover_eta,
             ..
         } = self.operators;
-        let share = |v: f32| (0.0..=1.0).contains(&v);
-        let eta = |v: f32| v >= 0.0 && v.is_finite();
-        let wrong = if self.width == 0 || self.height == 0 {
-            "the images have no pixel".to_string()
-        } else if self.population == 0 || self.generations == 0 {
-            "there must be at least one image and one generation".to_string()
-        } else if !share(mutation_rate) || !share(crossover_rate) {
-            format!(
-                "mutation_rate is {mutation_rate} and crossover_rate {crossover_rate}; both must be from 0 to 1"
-            )
-        } else if !eta(mutation_eta) || !eta(crossover_eta) {
-            format!(
-                "mutation_eta is {mutation_eta} and crossover_eta {crossover_eta}; both must be 0 or more"
-            )
-        } else if halving == 0 {
-            "halving is 0; it must be at least 1 generation".to_string()
-        } else {
-            return Ok(());
-        };
-        Err(Error::Recipe(format!("evolution: {wrong}")))
+        if self.width == 0 || self.height == 0 {
+            return Err(MethodError::NoPixel);
+        }
+        if self.population == 0 || self.generations == 0 {
+            return Err(MethodError::NoGeneration);
+        }
+        let share = Rule::FromTo(0.0, 1.0);
+        share
+            .check("mutation_rate", mutation_rate)
+            .and_then(|()| share.check("crossover_rate", crossover_rate))
+            .and_then(|()| Rule::NOT_NEGATIVE.check("mutation_eta", mutation_eta))
+            .and_then(|()| Rule::NOT_NEGATIVE.check("crossover_eta", crossover_eta))
+            .and_then(|()| Rule::AtLeast(1.0).check("halving", halving))
+            .map_err(MethodError::Evolution)
     }
 
     /// One generation in another size.
@@ -144,7 +140,7 @@ impl Evolution {
     /// Makes it ready to run.
     ///
     /// # Errors
-    /// [`Error::Net`] for a network without a classifier or images too small for it, [`Error::Recipe`] for numbers that
+    /// [`Error::Net`] for a network without a classifier or images too small for it, [`Error::Method`] for numbers that
     /// no evolution has, [`Error::TooLarge`] where batch or elites do not fit the device.
     pub fn compile(&self, network: &Network) -> Result<Evolving, Error> {
         let (iteration, elites, report) = self.fitting(network)?;
@@ -220,23 +216,24 @@ impl Evolving {
     /// The best images of classes, as an 8-bit file holds them.
     ///
     /// # Errors
-    /// [`Error::Device`] when the device has failed, [`Error::Recipe`] for a class that there is not.
+    /// [`Error::Device`] when the device has failed, [`MethodError::NoSuchClass`] for a class that there is not.
     pub fn images(&self, classes: &[usize]) -> Result<Vec<Image>, Error> {
         let buffer = self.executor.buffer(self.elites.images);
         let words = self.executor.device().download_words(buffer)?;
         let (width, height) = (self.report.width, self.report.height);
         let each = width as usize * height as usize;
-        let image = |class: &usize| {
-            let elite = words.chunks_exact(each).nth(*class).ok_or_else(|| {
-                Error::Recipe(format!(
-                    "there is no class {class} among {}",
-                    self.elites.niches
-                ))
-            })?;
-            let bytes = |word: &u32| word.to_le_bytes().into_iter().take(3);
-            let bytes: Vec<u8> = elite.iter().flat_map(bytes).collect();
-            Ok(Image::from_rgb8(width, height, &bytes)?)
-        };
+        let image =
+            |class: &usize| {
+                let elite = words.chunks_exact(each).nth(*class).ok_or_else(|| {
+                    MethodError::NoSuchClass {
+                        class: *class,
+                        classes: self.elites.niches,
+                    }
+                })?;
+                let bytes = |word: &u32| word.to_le_bytes().into_iter().take(3);
+                let bytes: Vec<u8> = elite.iter().flat_map(bytes).collect();
+                Ok(Image::from_rgb8(width, height, &bytes)?)
+            };
         classes.iter().map(image).collect()
     }
 }

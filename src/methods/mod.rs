@@ -2,6 +2,7 @@
 
 mod attack;
 mod dream;
+mod error;
 mod evolve;
 mod features;
 mod fool;
@@ -17,6 +18,7 @@ pub mod search;
 
 pub use attack::{Adversarial, Aim, Attack, AttackMethod, Distance, Goal, Watch, attack, top_one};
 pub use dream::{DreamPreset, DreamSubject, zoomed};
+pub use error::MethodError;
 pub use evolve::{Evolution, Evolving, median};
 pub use features::{Feature, features};
 pub use gradient::GradientReport;

@@ -2,7 +2,7 @@
 
 use std::str::FromStr;
 
-use crate::Error;
+use super::MethodError;
 use crate::spec::terms::{Content, Style};
 use crate::spec::{Init, Picture, Recipe, StyleKind, TermSpec};
 
@@ -16,27 +16,23 @@ pub struct StyleLoss {
 }
 
 impl FromStr for StyleLoss {
-    type Err = Error;
+    type Err = MethodError;
 
     /// `NAME` or `NAME:WEIGHT`.
-    fn from_str(text: &str) -> Result<Self, Error> {
+    fn from_str(text: &str) -> Result<Self, MethodError> {
         let (name, weight) = text.split_once(':').unwrap_or((text, "1"));
         let losses = StyleKind::LOSSES;
         let Some(known) = losses.iter().find(|loss| loss.name == name.trim()) else {
-            let names: Vec<_> = losses.iter().map(|loss| loss.name).collect();
-            return Err(Error::Recipe(format!(
-                "`{}` is no style loss; there are {}",
-                name.trim(),
-                names.join(", ")
-            )));
+            return Err(MethodError::UnknownStyleLoss {
+                name: name.trim().to_string(),
+            });
         };
         let number = weight.trim().parse::<f64>().ok();
         let weight = number
             .filter(|w| w.is_finite() && *w >= 0.0)
-            .ok_or_else(|| {
-                Error::Recipe(format!(
-                    "`{weight}` is not a weight: it must be a number, 0 or more, as in {name}:0.5"
-                ))
+            .ok_or_else(|| MethodError::StyleWeight {
+                name: name.to_string(),
+                weight: weight.to_string(),
             })?;
         Ok(Self {
             kind: known.kind,

@@ -5,10 +5,12 @@ use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, StandardNormal};
 use serde::Serialize;
 
+use super::MethodError;
 use crate::Error;
 use crate::image::Image;
 use crate::methods::attack::{Aim, Attack, Distance, Watch, attack, top_one};
 use crate::plan::Network;
+use crate::value::Rule;
 
 /// What [`transfer`] finds.
 #[derive(Debug, Clone)]
@@ -45,7 +47,7 @@ pub struct TransferRow {
 /// `begin` is told the name of the network that comes next.
 ///
 /// # Errors
-/// As [`attack`]; [`Error::Recipe`] without an image or a network, or where `rms` is no positive number.
+/// As [`attack`]; [`Error::Method`] without an image or a network, or where `rms` is no positive number.
 pub fn transfer(
     networks: &[(String, Network)],
     images: &[Image],
@@ -55,15 +57,11 @@ pub fn transfer(
     watch: &mut Watch<'_>,
 ) -> Result<Transfer, Error> {
     if networks.is_empty() || images.is_empty() {
-        return Err(Error::Recipe(
-            "a transfer needs at least one network and one image".to_string(),
-        ));
+        return Err(MethodError::NothingToTransfer.into());
     }
-    if !(rms > 0.0 && rms.is_finite()) {
-        return Err(Error::Recipe(format!(
-            "rms is {rms}; it must be greater than 0"
-        )));
-    }
+    Rule::Positive
+        .check("rms", rms)
+        .map_err(MethodError::Transfer)?;
     let clean = networks
         .iter()
         .map(|(_, network)| classes(network, images))

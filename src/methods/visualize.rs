@@ -3,6 +3,7 @@
 use std::ops::ControlFlow;
 use std::str::FromStr;
 
+use super::MethodError;
 use crate::Error;
 use crate::image::Image;
 use crate::net::ReceptiveField;
@@ -55,8 +56,8 @@ pub enum VisualizePreset {
 }
 
 impl FromStr for VisualizePreset {
-    type Err = String;
-    fn from_str(s: &str) -> Result<Self, String> {
+    type Err = MethodError;
+    fn from_str(s: &str) -> Result<Self, MethodError> {
         match s {
             "lucid" => Ok(Self::Lucid),
             "erhan" => Ok(Self::Erhan),
@@ -64,9 +65,16 @@ impl FromStr for VisualizePreset {
             "yosinski2" => Ok(Self::Yosinski2),
             "yosinski3" => Ok(Self::Yosinski3),
             "yosinski4" => Ok(Self::Yosinski4),
-            _ => Err(
-                "it must be lucid, erhan, yosinski1, yosinski2, yosinski3 or yosinski4".to_string(),
-            ),
+            _ => Err(MethodError::UnknownPreset {
+                presets: &[
+                    "lucid",
+                    "erhan",
+                    "yosinski1",
+                    "yosinski2",
+                    "yosinski3",
+                    "yosinski4",
+                ],
+            }),
         }
     }
 }

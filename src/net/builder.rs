@@ -206,7 +206,7 @@ impl GraphBuilder {
                 .collect();
             node.layer
                 .channels(&channels)
-                .map_err(|reason| wrong(GraphProblem::Layer(reason)))?;
+                .map_err(|problem| wrong(GraphProblem::Layer(problem)))?;
             for name in std::iter::once(&node.name).chain(&node.aliases) {
                 let owner = *names.entry(name).or_insert(index);
                 if owner != index {

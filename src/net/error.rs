@@ -4,7 +4,7 @@ use std::ops::RangeInclusive;
 use std::path::PathBuf;
 
 use super::arch::Architecture;
-use crate::layer::SizeError;
+use crate::layer::{LayerError, SizeError};
 
 /// Why a network cannot be opened or asked.
 #[derive(Debug, thiserror::Error)]
@@ -27,10 +27,10 @@ pub enum NetError {
     NoSuchFile { path: PathBuf },
     #[error("{} is a directory; a network is one .safetensors file", .path.display())]
     Directory { path: PathBuf },
-    #[error("cannot read the weights file {}: {error}", .path.display())]
+    #[error("cannot read the weights file {}", .path.display())]
     Unreadable {
         path: PathBuf,
-        error: std::io::Error,
+        source: std::io::Error,
     },
     #[error("the weights file of `{network}` {problem}")]
     Weights {
@@ -53,17 +53,8 @@ pub enum NetError {
         layer: String,
         last: String,
     },
-    #[error(
-        "an image of {width}x{height} pixels is too small for layer `{layer}`, which needs at least \
-         {minimum}x{minimum}"
-    )]
-    ImageTooSmall {
-        layer: String,
-        height: u32,
-        width: u32,
-        /// Side of the smallest square image that reaches the layer.
-        minimum: u32,
-    },
+    #[error(transparent)]
+    ImageTooSmall(#[from] ImageTooSmall),
     #[error(transparent)]
     Graph(#[from] GraphError),
     #[error(
@@ -94,6 +85,22 @@ pub enum NetError {
     AmbiguousClass { class: String, matches: String },
 }
 
+/// An image has no pixel left at a layer.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "an image of {width}x{height} pixels is too small for layer `{layer}`, which needs at least {minimum}x{minimum}"
+)]
+pub struct ImageTooSmall {
+    /// The layer's name.
+    pub layer: String,
+    /// The image's height in pixels.
+    pub height: u32,
+    /// The image's width in pixels.
+    pub width: u32,
+    /// Side of the smallest square image that reaches the layer.
+    pub minimum: u32,
+}
+
 /// What is wrong with a graph, and at which of its layers.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[error("layer `{layer}` {problem}")]
@@ -101,7 +108,6 @@ pub struct GraphError {
     /// The layer's name.
     pub layer: String,
     /// What is wrong with it.
-    #[source]
     pub problem: GraphProblem,
 }
 
@@ -126,7 +132,7 @@ pub enum GraphProblem {
         found: usize,
     },
     #[error("{0}")]
-    Layer(String),
+    Layer(LayerError),
     #[error("is called `{name}` like layer `{other}`")]
     Name { name: String, other: String },
     #[error(

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::builder::GraphBuilder;
-use super::error::{GraphError, GraphProblem};
+use super::error::{GraphError, GraphProblem, ImageTooSmall};
 use super::{NetError, Preprocessing};
 use crate::layer::{Input, Layer, Normalize, ParameterShape, ReceptiveField, Shape, SizeError};
 
@@ -178,12 +178,12 @@ impl Graph {
         self.sizes(height, width)
             .swap_remove(id.0)
             .map_err(|(at, error)| match error {
-                SizeError::TooSmall { .. } => NetError::ImageTooSmall {
+                SizeError::TooSmall { .. } => NetError::ImageTooSmall(ImageTooSmall {
                     layer: self.node(id).name.clone(),
                     height,
                     width,
                     minimum: self.minimum_side(id),
-                },
+                }),
                 SizeError::Different { .. } => NetError::Graph(GraphError {
                     layer: self.node(at).name.clone(),
                     problem: GraphProblem::Size {

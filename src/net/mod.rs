@@ -41,7 +41,7 @@ pub use crate::layer::{ReceptiveField, Shape};
 pub use arch::Architecture;
 pub use builder::GraphBuilder;
 pub use defaults::{Purpose, WeightedLayers};
-pub use error::{GraphError, GraphProblem, NetError, WeightsError};
+pub use error::{GraphError, GraphProblem, ImageTooSmall, NetError, WeightsError};
 pub use graph::{Graph, Node, NodeId};
 pub use labels::imagenet_classes;
 pub use parameters::{Parameter, Parameters};

@@ -101,11 +101,11 @@ fn open_file(path: &Path) -> Result<Network, NetError> {
     if path.is_dir() {
         return Err(NetError::Directory { path: path_buf() });
     }
-    let bytes = std::fs::read(path).map_err(|error| match error.kind() {
+    let bytes = std::fs::read(path).map_err(|source| match source.kind() {
         ErrorKind::NotFound => NetError::NoSuchFile { path: path_buf() },
         _ => NetError::Unreadable {
             path: path_buf(),
-            error,
+            source,
         },
     })?;
     let name = path.file_stem().unwrap_or(path.as_os_str());

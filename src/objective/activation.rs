@@ -5,7 +5,7 @@
 
 use std::ops::Range;
 
-use super::{Band, Gathered, Loss, Saved, Term};
+use super::{Band, Gathered, Loss, ObjectiveError, Saved, SelectionError, Term};
 use crate::Error;
 use crate::device::{Buffer, Device, Kind, Recording, ValueId};
 use crate::kernels::{SELECTION_WORDS, Select, SelectBackward, Tensor, View};
@@ -63,7 +63,7 @@ impl Selection {
     ///
     /// # Errors
     /// What is outside, and what there is.
-    pub fn validate(&self, layer: View) -> Result<(), String> {
+    pub fn validate(&self, layer: View) -> Result<(), SelectionError> {
         let axes = [
             ("channel", &self.channels, layer.c),
             ("row", &self.rows, layer.h),
@@ -71,17 +71,17 @@ impl Selection {
         ];
         for (axis, range, size) in axes {
             if range.start >= range.end {
-                return Err(format!(
-                    "{axis}s {}..{} are none: the end must be greater than the start",
-                    range.start, range.end
-                ));
+                return Err(SelectionError::Empty {
+                    axis,
+                    range: range.clone(),
+                });
             }
             if range.end > size {
-                return Err(format!(
-                    "{axis} {} is beyond the layer, whose {axis}s are 0 to {}",
-                    range.end - 1,
-                    size.saturating_sub(1)
-                ));
+                return Err(SelectionError::Outside {
+                    axis,
+                    last: range.end - 1,
+                    size,
+                });
             }
         }
         Ok(())
@@ -90,18 +90,20 @@ impl Selection {
     /// Puts one selection for each image of `layer`, or one for all, on the device, as [`Activation::new`] takes them.
     ///
     /// # Errors
-    /// [`Error::Plan`] where one does not lie within the layer, or their number is another; [`Error::Device`].
+    /// [`Error::Objective`] where one does not lie within the layer, or their number is another; [`Error::Device`].
     pub fn upload(device: &Device, layer: View, selections: &[Self]) -> Result<Buffer, Error> {
         if selections.len() != 1 && selections.len() != layer.n as usize {
-            return Err(Error::Plan(format!(
-                "{} selections for {} images: give one for all, or one for each",
-                selections.len(),
-                layer.n
-            )));
+            return Err(ObjectiveError::Selections {
+                selections: selections.len(),
+                images: layer.n,
+            }
+            .into());
         }
         let mut words = Vec::new();
         for selection in selections {
-            selection.validate(layer).map_err(Error::Plan)?;
+            selection
+                .validate(layer)
+                .map_err(ObjectiveError::Selection)?;
             for range in [&selection.channels, &selection.rows, &selection.columns] {
                 words.extend([range.start, range.end]);
             }

@@ -1,10 +1,10 @@
 //! `alpha_norm`: Σ |x − mean|^α over the pixels and channels of the image: the ‖·‖_α^α of Mahendran & Vedaldi 2015,
 //! section 3, which keeps colours near the mean.
 
-use super::{Band, Gathered, Loss, Saved, Term};
-use crate::Error;
+use super::{Band, Gathered, Loss, ObjectiveError, Saved, Term};
 use crate::device::{Kind, Recording};
 use crate::kernels::{self, AlphaNormBackward, Tensor, View};
+use crate::value::Rule;
 
 /// The α-norm of the image around a mean colour, to the power α.
 #[derive(Debug)]
@@ -21,14 +21,11 @@ impl AlphaNorm {
     /// `weight` · Σ |x − mean|^alpha. `mean` is RGB in the image's units, \[0, 1\].
     ///
     /// # Errors
-    /// [`Error::Recipe`] for an alpha below 1, where the gradient is infinite at the mean, or not finite.
-    pub fn new(mean: [f32; 3], alpha: f64, weight: f64) -> Result<Self, Error> {
-        if !(alpha >= 1.0 && alpha.is_finite()) {
-            return Err(Error::Recipe(format!(
-                "alpha_norm: alpha is {alpha}; it must be at least 1, usually {}",
-                Self::DEFAULT_ALPHA
-            )));
-        }
+    /// [`ObjectiveError::Alpha`] for an alpha below 1, where the gradient is infinite at the mean, or not finite.
+    pub fn new(mean: [f32; 3], alpha: f64, weight: f64) -> Result<Self, ObjectiveError> {
+        Rule::AtLeast(1.0)
+            .check("alpha", alpha)
+            .map_err(ObjectiveError::Alpha)?;
         Ok(Self {
             mean,
             exponent: alpha as f32,

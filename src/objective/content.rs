@@ -4,8 +4,9 @@
 //! - `l2`: mean((x − x₀)²), the same of the image;
 //! - `inversion`: ‖Φ − Φ₀‖²/‖Φ₀‖², Mahendran & Vedaldi 2015, section 3.
 
-use super::{Band, Gathered, Loss, Saved, Term, record_squared_difference, rows_of};
-use crate::Error;
+use super::{
+    Band, Gathered, Loss, ObjectiveError, Saved, Term, record_squared_difference, rows_of,
+};
 use crate::device::{Given, Later, Recording, Scalar};
 use crate::kernels::{SquaredDifferenceBackward, Tensor, View};
 
@@ -46,18 +47,15 @@ impl Content {
     /// is compared; `inverse_square` is 1/‖Φ₀‖².
     ///
     /// # Errors
-    /// [`Error::Recipe`] for a target of several images.
+    /// [`ObjectiveError::InversionTarget`] for a target of several images.
     pub fn inversion(
         target: impl Into<Given>,
         view: View,
         inverse_square: &Later,
         weight: impl Into<Scalar>,
-    ) -> Result<Self, Error> {
+    ) -> Result<Self, ObjectiveError> {
         if view.n != 1 {
-            return Err(Error::Recipe(format!(
-                "inversion: the target has {} images; it must be one, which the batch shares",
-                view.n
-            )));
+            return Err(ObjectiveError::InversionTarget { images: view.n });
         }
         Ok(Self {
             name: "inversion",

@@ -2,10 +2,11 @@
 //! 2013, section 3, who compare random directions with single units. With `cosine_power` p each product is multiplied
 //! by max(0.1, cos)^p: Carter et al. 2019, "Activation Atlas", and Lucid's `direction` objective.
 
-use super::{Band, Gathered, Loss, Saved, Term};
+use super::{Band, Gathered, Loss, ObjectiveError, Saved, Term};
 use crate::Error;
 use crate::device::{Buffer, Device, Kind, Recording, ValueId};
 use crate::kernels::{self, DirectionBackward, Tensor, View};
+use crate::value::Rule;
 
 /// How far a layer's activations point in a direction.
 #[derive(Debug)]
@@ -20,7 +21,7 @@ impl Direction {
     /// `cosine_power` is 0 or more; 0: the plain mean.
     ///
     /// # Errors
-    /// [`Error::Plan`] where there are not as many numbers, one is not finite, or the power is negative;
+    /// [`Error::Objective`] where there are not as many numbers, one is not finite, or the power is negative;
     /// [`Error::Device`].
     pub fn new(
         device: &Device,
@@ -30,22 +31,20 @@ impl Direction {
         weight: f64,
     ) -> Result<Self, Error> {
         let (n, c) = (layer.n as usize, layer.c as usize);
-        let fail = |reason: String| Err(Error::Plan(reason));
         if directions.len() != c && directions.len() != n * c {
-            return fail(format!(
-                "a direction of {} numbers for a layer of {c} channels and {n} images: give {c}, or {} for one for each image",
-                directions.len(),
-                n * c
-            ));
+            return Err(ObjectiveError::DirectionLength {
+                numbers: directions.len(),
+                channels: c,
+                images: n,
+            }
+            .into());
         }
         if directions.iter().any(|v| !v.is_finite()) {
-            return fail("a direction's numbers must be finite".to_string());
+            return Err(ObjectiveError::DirectionNotFinite.into());
         }
-        if !(cosine_power >= 0.0 && cosine_power.is_finite()) {
-            return fail(format!(
-                "the cosine's power is {cosine_power}: it must be 0 or more"
-            ));
-        }
+        Rule::NOT_NEGATIVE
+            .check("cosine_power", cosine_power)
+            .map_err(ObjectiveError::CosinePower)?;
         let padded: Vec<f32> = directions
             .chunks(c)
             .flat_map(|one| {

@@ -1,5 +1,6 @@
 //! The class that each image of a batch is compared with, and the weight of each.
 
+use super::ObjectiveError;
 use crate::Error;
 use crate::device::{Buffer, Device, Kind, Recording, ValueId};
 use crate::kernels::View;
@@ -18,7 +19,7 @@ impl Labels {
     /// be 0 or negative.
     ///
     /// # Errors
-    /// [`Error::Plan`] where the scores are not of that shape or have fewer than two classes, and as
+    /// [`Error::Objective`] where the scores are not of that shape or have fewer than two classes, and as
     /// [`Labels::set_labels`] and [`Labels::set_weights`].
     pub fn new(
         device: &Device,
@@ -27,15 +28,14 @@ impl Labels {
         weights: &[f32],
     ) -> Result<Self, Error> {
         if (scores.h, scores.w) != (1, 1) {
-            return Err(Error::Plan(format!(
-                "a class is judged by one score for each class, and this layer has {}×{} of them: take `logits`",
-                scores.h, scores.w
-            )));
+            return Err(ObjectiveError::SeveralScores {
+                height: scores.h,
+                width: scores.w,
+            }
+            .into());
         }
         if scores.c < 2 {
-            return Err(Error::Plan(
-                "a class is judged against others, and this layer has one channel only".to_string(),
-            ));
+            return Err(ObjectiveError::OneClass.into());
         }
         let n = scores.n as usize;
         let made = Self {
@@ -51,14 +51,12 @@ impl Labels {
     /// Sets all labels, for the iterations to come.
     ///
     /// # Errors
-    /// [`Error::Plan`] where their number is not that of the images, or there is no such class; [`Error::Device`].
+    /// [`Error::Objective`] where their number is not that of the images, or there is no such class; [`Error::Device`].
     pub fn set_labels(&self, device: &Device, labels: &[u32]) -> Result<(), Error> {
         self.one_for_each("labels", labels.len())?;
-        if let Some(label) = labels.iter().find(|label| **label >= self.classes) {
-            return Err(Error::Plan(format!(
-                "there is no class {label}: the classes are 0 to {}",
-                self.classes - 1
-            )));
+        let classes = self.classes;
+        if let Some(&label) = labels.iter().find(|label| **label >= classes) {
+            return Err(ObjectiveError::NoSuchClass { label, classes }.into());
         }
         Ok(device.upload_words(&self.labels, labels)?)
     }
@@ -66,25 +64,25 @@ impl Labels {
     /// Sets all weights, for the iterations to come.
     ///
     /// # Errors
-    /// [`Error::Plan`] where their number is not that of the images, or one is no finite number; [`Error::Device`].
+    /// [`Error::Objective`] where their number is not that of the images, or one is no finite number; [`Error::Device`].
     pub fn set_weights(&self, device: &Device, weights: &[f32]) -> Result<(), Error> {
         self.one_for_each("weights", weights.len())?;
-        if let Some(weight) = weights.iter().find(|weight| !weight.is_finite()) {
-            return Err(Error::Plan(format!(
-                "a weight is {weight}: it must be a finite number"
-            )));
+        if let Some(&weight) = weights.iter().find(|weight| !weight.is_finite()) {
+            return Err(ObjectiveError::WeightNotFinite { weight }.into());
         }
         Ok(device.upload(&self.weights, weights)?)
     }
 
-    fn one_for_each(&self, what: &str, found: usize) -> Result<(), Error> {
+    fn one_for_each(&self, what: &'static str, found: usize) -> Result<(), ObjectiveError> {
         let images = self.labels.len();
         if found == images {
             return Ok(());
         }
-        Err(Error::Plan(format!(
-            "{found} {what} for {images} images: give one for each"
-        )))
+        Err(ObjectiveError::OneForEach {
+            what,
+            found,
+            images,
+        })
     }
 
     /// The memory of the labels and of the weights.

@@ -1,9 +1,9 @@
 //! `tv` with `beta`: Σ (dx² + dy²)^(β/2) over the pixels and channels of the image, Mahendran & Vedaldi 2015, eq. 3.
 
-use super::{Band, Gathered, Loss, Saved, Term};
-use crate::Error;
+use super::{Band, Gathered, Loss, ObjectiveError, Saved, Term};
 use crate::device::{Kind, Recording};
 use crate::kernels::{self, Tensor, TvBetaBackward, View};
+use crate::value::Rule;
 
 /// Least dx² + dy² in the gradient of β < 2, which else would be infinite in flat regions. The authors' code has 1e-5
 /// for values of 0 to 255; here they are 0 to 1, and squares of differences 255² times smaller.
@@ -21,13 +21,11 @@ impl TvBeta {
     /// `weight` · Σ (dx² + dy²)^(beta/2), a sum over the pixels, in the image's units, \[0, 1\].
     ///
     /// # Errors
-    /// [`Error::Recipe`] for a beta that is not positive and finite.
-    pub fn new(beta: f64, weight: f64) -> Result<Self, Error> {
-        if !(beta > 0.0 && beta.is_finite()) {
-            return Err(Error::Recipe(format!(
-                "tv: beta is {beta}; it must be positive, usually 1 to 3"
-            )));
-        }
+    /// [`ObjectiveError::TvBeta`] for a beta that is not positive and finite.
+    pub fn new(beta: f64, weight: f64) -> Result<Self, ObjectiveError> {
+        Rule::Positive
+            .check("beta", beta)
+            .map_err(ObjectiveError::TvBeta)?;
         Ok(Self {
             beta: beta as f32,
             weight,

@@ -8,9 +8,8 @@
 //! every iteration; here it is the middle of that, of the image's own size, or larger by `pad` pixels on each side.
 
 use super::{Map, Mapped};
-use crate::Error;
 use crate::device::{Kind, Recording, ValueId};
-use crate::kernels::{self, Tensor, View, WarpBackward, WarpDraw};
+use crate::kernels::{self, Tensor, View, WarpBackward, WarpDraw, WarpError};
 
 /// What a [`Warp`] draws from. The default is Lucid's standard chain.
 #[derive(Debug, Clone, PartialEq)]
@@ -56,8 +55,8 @@ impl Warp {
     /// Draws from a chain with a seed.
     ///
     /// # Errors
-    /// [`Error::Recipe`] says what is wrong with the chain.
-    pub fn new(seed: u32, chain: &Chain) -> Result<Self, Error> {
+    /// [`WarpError`] says what is wrong with the chain.
+    pub fn new(seed: u32, chain: &Chain) -> Result<Self, WarpError> {
         let Chain {
             jitter,
             scales,
@@ -66,16 +65,12 @@ impl Warp {
             fill,
             shared,
         } = chain;
-        let draw =
-            WarpDraw::new(1, seed, *jitter, scales, degrees, *shared).map_err(Error::Recipe)?;
+        let draw = WarpDraw::new(1, seed, *jitter, scales, degrees, *shared)?;
         if *pad > WarpDraw::MAX_JITTER {
-            return Err(Error::Recipe(format!(
-                "a border of {pad} pixels is more than {}",
-                WarpDraw::MAX_JITTER
-            )));
+            return Err(WarpError::Border { pixels: *pad });
         }
         if !fill.is_finite() {
-            return Err(Error::Recipe(format!("the border's value is {fill}")));
+            return Err(WarpError::BorderValue { value: *fill });
         }
         Ok(Self {
             draw,

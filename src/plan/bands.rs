@@ -8,7 +8,7 @@
 
 use std::ops::Range;
 
-use super::{Forward, Network, Placed, Program};
+use super::{Forward, Network, Placed, PlanError, Program};
 use crate::Error;
 use crate::device::{Device, Recording};
 use crate::kernels::{CopyRows, Fill, Tensor, View};
@@ -58,7 +58,7 @@ impl Bands {
     /// Cuts an image of the shape `image` into at most `count` bands for reading `nodes`.
     ///
     /// # Errors
-    /// [`Error::Plan`] where a node sees the whole image at once, or bands would be thinner than the layers' rows.
+    /// [`PlanError`] where a node sees the whole image at once, or bands would be thinner than the layers' rows.
     pub fn new(
         network: &net::Network,
         nodes: &[NodeId],
@@ -82,9 +82,9 @@ impl Bands {
             if count > 1 {
                 let field = field(network, node).ok_or_else(|| {
                     let name = &network.node(node).name;
-                    Error::Plan(format!(
-                        "layer `{name}` sees the whole image, or what is beyond its edges: it cannot be seen in bands"
-                    ))
+                    PlanError::WholeImage {
+                        layer: name.clone(),
+                    }
                 })?;
                 let reach = f64::from(field.size - 1) / 2.0;
                 above = above.max((reach - field.start).ceil());
@@ -115,10 +115,11 @@ impl Bands {
             rows.any(|rows| rows.is_empty())
         };
         if bands.layers.iter().any(empty) {
-            return Err(Error::Plan(format!(
-                "an image of {} rows cannot be cut into {count} bands for these layers",
-                image.h
-            )));
+            return Err(PlanError::ThinBands {
+                rows: image.h,
+                count,
+            }
+            .into());
         }
         Ok(bands)
     }
@@ -215,7 +216,7 @@ impl Bands {
     /// Records the values of terms of the network's layers and the gradient with respect to the image.
     ///
     /// # Errors
-    /// As [`Forward::record`]; [`Error::Plan`] where a term needs a whole layer at once.
+    /// As [`Forward::record`]; [`PlanError::WholeLayer`] where a term needs a whole layer at once.
     pub fn record(
         &self,
         recording: &mut Recording,
@@ -226,9 +227,11 @@ impl Bands {
         for (placed, _) in terms {
             if let Some(reason) = placed.term.needs_whole_layer() {
                 let layer = &network.graph().node(placed.node).name;
-                return Err(Error::Plan(format!(
-                    "a term at `{layer}` cannot be computed in bands: {reason}"
-                )));
+                return Err(PlanError::WholeLayer {
+                    layer: layer.clone(),
+                    reason,
+                }
+                .into());
             }
         }
         let banded: Vec<(NodeId, &dyn Term, Loss)> = terms
@@ -319,8 +322,8 @@ fn field(network: &net::Network, node: NodeId) -> Option<ReceptiveField> {
     network.graph().is_local(node).then_some(rows)
 }
 
-/// Numbers of bands that are tried, fewest first.
-const COUNTS: [u32; 15] = [1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192];
+/// Numbers of bands that are tried where the whole image does not fit, fewest first.
+const COUNTS: [u32; 14] = [2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192];
 
 /// What `make` makes with the fewest bands with which its program fits the device, and how many those are. `program`
 /// finds the program in what was made, `needed` the bytes that it takes.
@@ -334,25 +337,28 @@ pub fn fewest_bands<M>(
     needed: impl Fn(&M) -> u64,
     make: impl Fn(u32) -> Result<M, Error>,
 ) -> Result<(u32, M), Error> {
-    let mut too_large = None;
+    let fitting = |made: M| {
+        let fits = program(&made).check_fits(device, needed(&made));
+        fits.map(|()| made)
+    };
+    let mut too_large = match fitting(make(1)?) {
+        Ok(made) => return Ok((1, made)),
+        Err(error) => error,
+    };
     for count in COUNTS {
-        let made = match (make(count), too_large.take()) {
-            (Ok(made), _) => made,
+        match make(count).map(fitting) {
+            Ok(Ok(made)) => return Ok((count, made)),
+            Ok(Err(error)) => too_large = error,
             // It cannot be cut so, or no finer.
-            (Err(reason), Some(mut error)) => {
-                if let Error::TooLarge { uncut, .. } = &mut error {
-                    *uncut = Some(reason.to_string());
+            Err(reason) => {
+                if let Error::TooLarge { uncut, .. } = &mut too_large {
+                    *uncut = Some(Box::new(reason));
                 }
-                return Err(error);
+                break;
             }
-            (Err(error), None) => return Err(error),
-        };
-        match program(&made).check_fits(device, needed(&made)) {
-            Ok(()) => return Ok((count, made)),
-            Err(error) => too_large = Some(error),
         }
     }
-    Err(too_large.unwrap_or_else(|| Error::Plan("no number of bands was tried".to_string())))
+    Err(too_large)
 }
 
 fn copied(recording: &mut Recording, label: &str, x: Tensor, from: u32, rows: u32) -> Tensor {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Bands, Forward, Network, Program};
+use super::{Bands, Forward, Network, PlanError, Program};
 use crate::Error;
 use crate::device::{Given, Kind, Recording, ValueId};
 use crate::kernels::{Record, Tensor, View};
@@ -198,7 +198,7 @@ impl Iteration {
     /// transformations.
     ///
     /// # Errors
-    /// [`Error::Net`] where the image is too small for a layer; [`Error::Plan`] where no term depends on the image.
+    /// [`Error::Net`] where the image is too small for a layer; [`PlanError::NoGradient`] where no term depends on the image.
     pub fn new(problem: &Problem<'_>) -> Result<Self, Error> {
         let mut recording = Recording::new();
         let n = problem.image.n;
@@ -265,7 +265,7 @@ impl Iteration {
             record_gradient(&mut recording, &*placed.term, image, &saved, dx, accumulate);
         }
         let Some(gradient) = gradient else {
-            return Err(Error::Plan("no term depends on the image".to_string()));
+            return Err(PlanError::NoGradient.into());
         };
         let gradient = pull_back(
             &mut recording,

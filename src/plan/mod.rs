@@ -3,6 +3,7 @@
 //! Making one touches no device memory.
 
 mod bands;
+mod error;
 mod fused;
 mod gradient;
 mod iteration;
@@ -15,6 +16,7 @@ mod precision;
 mod program;
 
 pub use bands::{Bands, fewest_bands};
+pub use error::PlanError;
 pub use gradient::Gradient;
 pub use iteration::{Handles, Iteration, Keep, Placed, Problem, RING_ROWS};
 pub use memory::{Layout, Place};

@@ -11,7 +11,7 @@ use crate::kernels::View;
 use crate::layer::{Arrange, ParameterBuffers, Role};
 use crate::net;
 
-use super::Precision;
+use super::{PlanError, Precision};
 
 /// A trained network on a device; cheap to clone.
 ///
@@ -125,11 +125,14 @@ impl ParameterBuffers for Network {
         if let Some(given) = known.get(&key) {
             return Ok(given.clone());
         }
-        let parameter = self.0.graph.parameters().get(name).ok_or_else(|| {
-            Error::Plan(format!(
-                "a layer asks for `{name}`, which is none of its parameters"
-            ))
-        })?;
+        let parameter =
+            self.0
+                .graph
+                .parameters()
+                .get(name)
+                .ok_or_else(|| PlanError::UnknownParameter {
+                    parameter: name.to_owned(),
+                })?;
         let kind = match role {
             Role::Exact => Kind::Real,
             Role::Forward => precision.of_weights(&parameter.values),

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::placed::Placement;
-use super::{Gradient, Network};
+use super::{Gradient, Network, PlanError};
 use crate::Error;
 use crate::device::{Kind, Recording, ValueId};
 use crate::kernels::{MAX_SIDE, Tensor, View};
@@ -36,7 +36,7 @@ impl<'a> Forward<'a> {
     /// Tensors of `keep` get memory of their own, so that they can be read back after the pass.
     ///
     /// # Errors
-    /// [`Error::Net`] where the image is too small for a wanted layer; [`Error::Plan`] where it is longer than
+    /// [`Error::Net`] where the image is too small for a wanted layer; [`PlanError::ImageTooLong`] where it is longer than
     /// [`MAX_SIDE`].
     pub fn record(
         recording: &mut Recording,
@@ -49,10 +49,11 @@ impl<'a> Forward<'a> {
         let graph = network.graph();
         let input = graph.input();
         if image.view.h.max(image.view.w) > MAX_SIDE {
-            return Err(Error::Plan(format!(
-                "an image of {}×{} pixels is too long: at most {MAX_SIDE} along either side",
-                image.view.w, image.view.h
-            )));
+            return Err(PlanError::ImageTooLong {
+                width: image.view.w,
+                height: image.view.h,
+            }
+            .into());
         }
         for id in wanted {
             graph.shape(*id, image.view.h, image.view.w)?;
@@ -89,11 +90,10 @@ impl<'a> Forward<'a> {
             let group = pass.group(id, wanted, &shapes);
             let out = group.out();
             let node = graph.node(out);
-            let shape = shapes[out.0].ok_or_else(|| {
-                Error::Plan(format!(
-                    "layer `{}` has no size at {}×{}",
-                    node.name, image.view.w, image.view.h
-                ))
+            let shape = shapes[out.0].ok_or_else(|| PlanError::NoSize {
+                layer: node.name.clone(),
+                width: image.view.w,
+                height: image.view.h,
             })?;
             let view = View::new(image.view.n, shape.height, shape.width, shape.channels);
             let y = match pass.tensors.get(&out) {
@@ -235,7 +235,7 @@ impl<'a> Forward<'a> {
                 self.record_node_backward(recording, id, place, dy, target)?;
             }
         }
-        Err(Error::Plan("no term depends on the image".to_string()))
+        Err(PlanError::NoGradient.into())
     }
 
     /// Records the gradient with respect to input number `place` of a node, or of the convolution that computes it.

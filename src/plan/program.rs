@@ -145,7 +145,7 @@ impl Program {
         let cost = self.cost();
         if cost.largest_buffer_bytes > limit {
             return Err(Error::TooLarge {
-                what: "the largest layer".to_string(),
+                what: "the largest layer",
                 needed: cost.largest_buffer_bytes,
                 limit,
                 device: info.name.clone(),
@@ -157,7 +157,7 @@ impl Program {
             && needed > most
         {
             return Err(Error::TooLarge {
-                what: "the plan".to_string(),
+                what: "the plan",
                 needed,
                 limit: most,
                 device: info.name.clone(),

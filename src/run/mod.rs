@@ -1,6 +1,7 @@
 //! The run of a compiled recipe: its scales from coarse to fine, checkpoints, forecasts, series of pictures.
 
 mod checkpoint;
+mod error;
 mod estimate;
 pub(crate) mod fingerprint;
 mod forecast;
@@ -10,7 +11,8 @@ mod run;
 mod series;
 mod texture;
 
-pub use checkpoint::Checkpoint;
+pub use checkpoint::{Checkpoint, CheckpointError, CheckpointProblem};
+pub use error::{RunError, TextureError};
 pub use forecast::{Pace, ScaleForecast};
 pub use run::{Outcome, Progress, Run};
 pub use series::Series;

@@ -4,6 +4,7 @@ use std::ops::ControlFlow;
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
+use super::RunError;
 use super::checkpoint::{RunState, Stamp};
 use super::estimate::{Estimate, Portion};
 use super::rescale::{hand_over, result};
@@ -81,11 +82,11 @@ impl Recipe {
     /// does not fit the device, with the largest size that would.
     pub fn compile(&self, device: &Device, network: &Network) -> Result<Run, Error> {
         if !device.is(network.device()) {
-            return Err(Error::Plan(format!(
-                "the network is on {}, not on {}: load it on the device that is to run",
-                network.device().info().name,
-                device.info().name
-            )));
+            return Err(RunError::OtherDevice {
+                network: network.device().info().name.clone(),
+                device: device.info().name.clone(),
+            }
+            .into());
         }
         Run::first(CompiledRecipe::new(self, network)?, None)
     }
@@ -391,7 +392,7 @@ impl Run {
     /// iteration on: what an outer search over them does. For terms of classes.
     ///
     /// # Errors
-    /// [`Error::Recipe`] where the term is none of classes, [`Error::Plan`] where it has another number of images.
+    /// [`RunError::NotOfClasses`]; [`Error::Objective`] where there is another number of images.
     pub fn set_weights(&self, term: usize, weights: &[f32]) -> Result<(), Error> {
         self.labels(term)?
             .set_weights(self.executor.device(), weights)
@@ -400,8 +401,7 @@ impl Run {
     /// Sets the class of each image of the batch in the recipe's term `term` from the next iteration on.
     ///
     /// # Errors
-    /// [`Error::Recipe`] where the term is none of classes, [`Error::Plan`] where there is no such class or the term
-    /// has another number of images.
+    /// [`RunError::NotOfClasses`]; [`Error::Objective`] where there is no such class, or another number of images.
     pub fn set_labels(&self, term: usize, labels: &[u32]) -> Result<(), Error> {
         self.labels(term)?
             .set_labels(self.executor.device(), labels)
@@ -412,18 +412,16 @@ impl Run {
         all.iter()
             .find(|(group, _)| *group == term)
             .map(|(_, labels)| labels)
-            .ok_or_else(|| Error::Recipe(format!("term {term} of the recipe is none of classes")))
+            .ok_or_else(|| RunError::NotOfClasses { term }.into())
     }
 
     /// Begins again at the start images, with the optimizer as it was: for another run of the same plan.
     ///
     /// # Errors
-    /// [`Error::Plan`] for a run of several scales, [`Error::Device`] when the device has failed.
+    /// [`RunError::SeveralScales`], [`Error::Device`] when the device has failed.
     pub fn restart(&mut self) -> Result<(), Error> {
         if self.reports.len() > 1 {
-            return Err(Error::Plan(
-                "a run of several scales cannot begin again".to_string(),
-            ));
+            return Err(RunError::SeveralScales.into());
         }
         self.executor.reset()?;
         let report = self.reports[0];
@@ -450,7 +448,7 @@ impl Run {
     /// copied is the last iterate, not the average.
     ///
     /// # Errors
-    /// [`Error::Plan`] on the `cpu` device, or where the texture's size or format is another.
+    /// [`Error::Texture`] on the `cpu` device, or where the texture's size or format is another.
     pub fn copy_to_texture(
         &self,
         encoder: &mut wgpu::CommandEncoder,

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::Run;
+use super::{Run, RunError};
 use crate::Error;
 use crate::compile::recipe::CompiledRecipe;
 use crate::compile::reuse::{MemoryPool, TargetCache};
@@ -48,15 +48,12 @@ impl Series {
     /// is not read.
     ///
     /// # Errors
-    /// [`Error::Recipe`] where no term has a content picture, and whatever else is wrong with the recipe;
+    /// [`RunError::NoContent`] where no term has a content picture, and whatever else is wrong with the recipe;
     /// [`Error::Image`] where a style picture cannot be read.
     pub fn new(recipe: &Recipe, network: &Network) -> Result<Self, Error> {
         let mut recipe = recipe.clone();
         if !recipe.terms.iter().any(|term| term.kind.is_spatial()) {
-            return Err(Error::Recipe(
-                "a series needs a term with a content picture: `content` or `inversion`"
-                    .to_string(),
-            ));
+            return Err(RunError::NoContent.into());
         }
         for term in &recipe.terms {
             term.resolve(network)?;

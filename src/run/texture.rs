@@ -2,6 +2,7 @@
 
 use wgpu::TextureFormat;
 
+use super::TextureError;
 use crate::Error;
 use crate::device::{Gpu, Kind};
 use crate::kernels::Pixels;
@@ -21,28 +22,25 @@ pub(crate) fn record(
     texture: &wgpu::Texture,
 ) -> Result<(), Error> {
     let Some(gpu) = executor.device().gpu() else {
-        return Err(Error::Plan(
-            "the `cpu` device has no textures; use `image`".to_string(),
-        ));
+        return Err(TextureError::NoGpu.into());
     };
     let image = executor.handles().image;
     if !executor.handles().parameterisation.is_empty() {
-        return Err(Error::Plan(
-            "a parameterised image is made when it is asked for; use `image`".to_string(),
-        ));
+        return Err(TextureError::Parameterised.into());
     }
     let size = texture.size();
     if (size.width, size.height) != (image.view.w, image.view.h) {
-        return Err(Error::Plan(format!(
-            "the texture is {}x{}, the image is {}x{}",
-            size.width, size.height, image.view.w, image.view.h
-        )));
+        return Err(TextureError::Size {
+            texture: (size.width, size.height),
+            image: (image.view.w, image.view.h),
+        }
+        .into());
     }
     if !TEXTURE_FORMATS.contains(&texture.format()) {
-        return Err(Error::Plan(format!(
-            "the texture is {:?}; these are written: {TEXTURE_FORMATS:?}",
-            texture.format()
-        )));
+        return Err(TextureError::Format {
+            format: texture.format(),
+        }
+        .into());
     }
     let bgra = matches!(
         texture.format(),

@@ -8,7 +8,7 @@ use super::gpu::Ring;
 use crate::Error;
 use crate::device::{Buffer, Device, ValueId};
 use crate::kernels::Tensor;
-use crate::plan::{Handles, Iteration, Program, RING_ROWS};
+use crate::plan::{Handles, Iteration, PlanError, Program, RING_ROWS};
 
 /// One completed iteration.
 #[derive(Debug, Clone)]
@@ -59,7 +59,7 @@ impl Executor {
     /// slots: no memory is allocated.
     ///
     /// # Errors
-    /// [`Error::Plan`] where the slots were others, [`Error::Device`] when the driver refuses.
+    /// [`PlanError::OtherSlots`] where the slots were others, [`Error::Device`] when the driver refuses.
     pub fn in_memory(
         device: &Device,
         iteration: Iteration,
@@ -240,16 +240,14 @@ impl Executor {
     /// there is no encoder to append to; use [`Executor::run`].
     ///
     /// # Errors
-    /// [`Error::Plan`] on the `cpu` device.
+    /// [`PlanError::NoEncoder`] on the `cpu` device.
     pub fn encode(
         &mut self,
         encoder: &mut wgpu::CommandEncoder,
         iterations: u64,
     ) -> Result<(), Error> {
         let Some(program) = &self.loaded.gpu else {
-            return Err(Error::Plan(
-                "the `cpu` device has no command encoder; use `run`".to_string(),
-            ));
+            return Err(PlanError::NoEncoder.into());
         };
         for _ in 0..iterations {
             program.encode(encoder, 0..program.len());

@@ -7,7 +7,7 @@ use super::{tune, warm};
 use crate::Error;
 use crate::device::{Buffer, Device, Home, Kind, ValueId};
 use crate::kernels::Tensor;
-use crate::plan::{Place, Program};
+use crate::plan::{Place, PlanError, Program};
 
 /// A program with its memory.
 #[derive(Debug)]
@@ -51,14 +51,12 @@ impl Loaded {
     /// slots: no memory is allocated.
     ///
     /// # Errors
-    /// [`Error::Plan`] where the slots were others, [`Error::Device`] when the driver refuses.
+    /// [`PlanError::OtherSlots`] where the slots were others, [`Error::Device`] when the driver refuses.
     pub fn in_memory(device: &Device, program: Program, slots: Vec<Buffer>) -> Result<Self, Error> {
         let same = |(bytes, buffer): (&u64, &Buffer)| *bytes == buffer.kind().bytes(buffer.len());
         let planned = &program.layout.slots;
         if planned.len() != slots.len() || !planned.iter().zip(&slots).all(same) {
-            return Err(Error::Plan(
-                "the memory is that of a program with other slots".to_string(),
-            ));
+            return Err(PlanError::OtherSlots.into());
         }
         let mut loaded = Self::on(device, program, slots.into_iter().map(Some).collect());
         loaded.allocate(|home| matches!(home, Home::Persistent))?;
@@ -289,8 +287,6 @@ impl Loaded {
         if self.ready {
             return Ok(());
         }
-        Err(Error::Plan(
-            "this program has no memory to run in".to_string(),
-        ))
+        Err(PlanError::NoMemory.into())
     }
 }

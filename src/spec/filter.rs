@@ -2,7 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::Error;
+use super::RecipeError;
+use crate::value::Rule;
 
 /// A change of the gradient before the optimizer sees it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -50,24 +51,22 @@ impl FilterSpec {
     /// Whether its numbers can be used.
     ///
     /// # Errors
-    /// [`Error::Recipe`] with the filter and what is wrong.
-    pub fn validate(&self) -> Result<(), Error> {
-        let (right, wrong) = match self {
+    /// [`RecipeError::Step`] with the filter and the number.
+    pub fn validate(&self) -> Result<(), RecipeError> {
+        let (part, checked) = match *self {
             Self::Normalize { epsilon, .. } => (
-                *epsilon >= 0.0 && epsilon.is_finite(),
-                "filter normalize: `epsilon` must be 0 or more",
+                "filter normalize",
+                Rule::NOT_NEGATIVE.check("epsilon", epsilon),
             ),
             Self::Momentum { decay } => (
-                (0.0..=1.0).contains(decay),
-                "filter momentum: `decay` must be in [0, 1]",
+                "filter momentum",
+                Rule::Within(0.0, 1.0).check("decay", decay),
             ),
             Self::Laplacian { levels } => (
-                (1..=16).contains(levels),
-                "filter laplacian: `levels` must be from 1 to 16",
+                "filter laplacian",
+                Rule::FromTo(1.0, 16.0).check("levels", levels),
             ),
         };
-        right
-            .then_some(())
-            .ok_or_else(|| Error::Recipe(wrong.to_string()))
+        checked.map_err(|value| RecipeError::Step { part, value })
     }
 }

@@ -2,8 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::Error;
-use crate::spec::Recipe;
+use super::{Recipe, RecipeError, TermSpec};
 
 /// The result is, of each image of a batch, the one nearest to the start picture among those at which a term's value is
 /// low enough; where there is none, the start picture.
@@ -18,24 +17,20 @@ pub struct KeepSpec {
 
 impl KeepSpec {
     /// Whether it can be kept in a run of a recipe over that many scales.
-    pub(crate) fn validate(&self, recipe: &Recipe, scales: usize) -> Result<(), Error> {
-        let wrong = match recipe.terms.get(self.term) {
-            None => format!(
-                "there is no term {}: the recipe has {}, counted from 0",
-                self.term,
-                recipe.terms.len()
-            ),
-            Some(term) if !term.kind.is_of_classes() => format!(
-                "term {} is {}; it must be logit, cross_entropy or margin",
-                self.term,
-                term.kind.name()
-            ),
-            _ if scales > 1 => "is for one scale: leave `min_size` and `octaves` away".to_string(),
-            _ if recipe.optimizer.average > 0.0 => {
-                "the result is either an average or what is kept, not both".to_string()
-            }
-            _ => return Ok(()),
-        };
-        Err(Error::Recipe(format!("keep: {wrong}")))
+    pub(crate) fn validate(&self, recipe: &Recipe, scales: usize) -> Result<(), RecipeError> {
+        let term = self.term;
+        match recipe.terms.get(term) {
+            None => Err(RecipeError::KeepTerm {
+                term,
+                terms: recipe.terms.len(),
+            }),
+            Some(TermSpec { kind, .. }) if !kind.is_of_classes() => Err(RecipeError::KeepKind {
+                term,
+                kind: kind.name().to_string(),
+            }),
+            _ if scales > 1 => Err(RecipeError::KeepScales),
+            _ if recipe.optimizer.average > 0.0 => Err(RecipeError::KeepAverage),
+            _ => Ok(()),
+        }
     }
 }

@@ -1,5 +1,6 @@
 //! The recipe as a plain value: what `pixgrad run` reads and `--save-recipe` writes.
 
+mod error;
 mod filter;
 mod image;
 mod keep;
@@ -10,6 +11,7 @@ mod picture;
 mod projection;
 pub mod terms;
 
+pub use error::{RecipeError, TextPosition};
 pub use filter::{FilterSpec, Measure};
 pub use image::{Carry, ImageSpec, Init, PreserveColor};
 pub use keep::KeepSpec;
@@ -93,14 +95,23 @@ impl Recipe {
     /// Reads a recipe file; relative paths in it start at its folder.
     ///
     /// # Errors
-    /// [`Error::RecipeFile`] with the line that is wrong.
+    /// [`RecipeError::Unreadable`], [`RecipeError::Encoding`], or [`RecipeError::Syntax`] with the line that is wrong.
     pub fn read(path: &Path) -> Result<Self, Error> {
-        let fail = |reason: String| Error::RecipeFile {
+        let bytes = std::fs::read(path).map_err(|source| RecipeError::Unreadable {
             path: path.to_path_buf(),
-            reason,
-        };
-        let text = std::fs::read_to_string(path).map_err(|e| fail(e.to_string()))?;
-        let mut recipe: Self = toml::from_str(&text).map_err(|e| fail(e.to_string()))?;
+            source,
+        })?;
+        let text = String::from_utf8(bytes).map_err(|error| RecipeError::Encoding {
+            path: path.to_path_buf(),
+            utf16: matches!(error.as_bytes(), [0xff, 0xfe, ..] | [0xfe, 0xff, ..]),
+        })?;
+        let mut recipe: Self = toml::from_str(&text).map_err(|source| RecipeError::Syntax {
+            path: path.to_path_buf(),
+            position: source
+                .span()
+                .and_then(|span| TextPosition::of(&text, span.start)),
+            source,
+        })?;
         if let Some(folder) = path.parent() {
             for picture in recipe.pictures_mut() {
                 picture.relative_to(folder);
@@ -115,7 +126,7 @@ impl Recipe {
     /// The recipe as TOML, with absolute paths, so that it means the same from everywhere.
     ///
     /// # Errors
-    /// [`Error::Recipe`] when a picture is in memory only.
+    /// [`RecipeError::Unwritable`] when a picture is in memory only, or a term is the program's own.
     pub fn to_toml(&self) -> Result<String, Error> {
         let mut recipe = self.clone();
         for picture in recipe.pictures_mut() {
@@ -130,8 +141,7 @@ impl Recipe {
         {
             recipe.model = full.display().to_string();
         }
-        toml::to_string(&recipe)
-            .map_err(|e| Error::Recipe(format!("the recipe cannot be written: {e}")))
+        Ok(toml::to_string(&recipe).map_err(RecipeError::Unwritable)?)
     }
 
     /// Every picture that the recipe names.
@@ -200,35 +210,26 @@ impl Recipe {
     /// checked one by one with [`TermSpec::validate`].
     ///
     /// # Errors
-    /// [`Error::Recipe`] with the part and what is wrong.
-    pub(crate) fn validate_steps(&self) -> Result<(), Error> {
+    /// [`RecipeError`] with the part and what is wrong.
+    pub(crate) fn validate_steps(&self) -> Result<(), RecipeError> {
         self.optimizer.validate()?;
-        let fail = |reason: &str| Err(Error::Recipe(reason.to_string()));
         if self.optimizer.kind == OptimizerKind::Lbfgs {
             if !self.image.transformation.is_empty() {
-                return fail(
-                    "optimizer: lbfgs compares the objective of one iteration with that of the next, so it takes \
-                     no random transformation",
-                );
+                return Err(RecipeError::LbfgsTransformation);
             }
             if !(self.filters.is_empty() && self.projections.is_empty()) {
-                return fail(
-                    "optimizer: lbfgs needs the gradient as it is and moves the image itself: it takes no filter \
-                     and no projection",
-                );
+                return Err(RecipeError::LbfgsSteps);
             }
         }
         if self.is_tile() && self.image.transformation.contains(&MapSpec::Warp {}) {
-            return fail(
-                "transformation `warp` does not wrap around: it is not for a recipe with `padding = \"wrap\"`",
-            );
+            return Err(RecipeError::WarpedTile);
         }
         self.filters.iter().try_for_each(FilterSpec::validate)?;
         for projection in &self.projections {
             projection.validate()?;
             let ball = matches!(projection, ProjectionSpec::Ball { .. });
             if ball && !self.image.parameterisation.is_empty() {
-                return fail("projection ball: is for pixels, not for a parameterised image");
+                return Err(RecipeError::BallOfParameters);
             }
         }
         Ok(())

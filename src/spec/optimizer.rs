@@ -2,7 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::Error;
+use super::RecipeError;
+use crate::value::Rule;
 
 /// Most iterations of a scale: they are counted in a u32 over all scales.
 const MAX_ITERATIONS: u64 = 100_000_000;
@@ -78,36 +79,35 @@ impl OptimizerSpec {
     /// Whether its numbers can be used.
     ///
     /// # Errors
-    /// [`Error::Recipe`] with what is wrong.
-    pub fn validate(&self) -> Result<(), Error> {
-        let unit = |v: f32| (0.0..1.0).contains(&v);
-        let positive = |v: f32| v > 0.0 && v.is_finite();
-        let most = self.initial_iterations.unwrap_or(0).max(self.iterations);
-        let wrong = if !positive(self.step_size) {
-            format!("step_size is {}; it must be greater than 0", self.step_size)
-        } else if !(0.0..=1.0).contains(&self.final_step) {
-            format!("final_step is {}; it must be in [0, 1]", self.final_step)
-        } else if !unit(self.beta1) || !unit(self.beta2) {
-            format!(
-                "beta1 and beta2 are {} and {}; they must be in [0, 1)",
-                self.beta1, self.beta2
-            )
-        } else if !positive(self.epsilon) {
-            format!("epsilon is {}; it must be greater than 0", self.epsilon)
-        } else if most > MAX_ITERATIONS {
-            format!("{most} iterations; there can be {MAX_ITERATIONS} at every scale")
-        } else if !unit(self.average) {
-            format!("average is {}; it must be in [0, 1)", self.average)
-        } else if !(1..=127).contains(&self.history) {
-            format!("history is {}; it must be from 1 to 127", self.history)
+    /// [`RecipeError`] with what is wrong.
+    pub fn validate(&self) -> Result<(), RecipeError> {
+        let unit = Rule::Below(0.0, 1.0);
+        for (rule, field, value) in [
+            (Rule::Positive, "step_size", self.step_size),
+            (Rule::Within(0.0, 1.0), "final_step", self.final_step),
+            (unit, "beta1", self.beta1),
+            (unit, "beta2", self.beta2),
+            (Rule::Positive, "epsilon", self.epsilon),
+            (unit, "average", self.average),
+        ] {
+            rule.check(field, value).map_err(RecipeError::Optimizer)?;
+        }
+        Rule::FromTo(1.0, 127.0)
+            .check("history", self.history)
+            .map_err(RecipeError::Optimizer)?;
+        let iterations = self.initial_iterations.unwrap_or(0).max(self.iterations);
+        if iterations > MAX_ITERATIONS {
+            Err(RecipeError::Iterations {
+                iterations,
+                most: MAX_ITERATIONS,
+            })
         } else if self.kind == OptimizerKind::Lbfgs && self.average > 0.0 {
-            "lbfgs ends at its best point: it takes no average".to_string()
+            Err(RecipeError::LbfgsAverage)
         } else if self.progress.is_some() && self.kind != OptimizerKind::Gradient {
-            "`progress` is for the optimizer `gradient`".to_string()
+            Err(RecipeError::Progress)
         } else {
-            return Ok(());
-        };
-        Err(Error::Recipe(format!("optimizer: {wrong}")))
+            Ok(())
+        }
     }
 }
 

@@ -2,7 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::Error;
+use super::RecipeError;
+use crate::value::Rule;
 
 /// A change of the image after the step.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -57,32 +58,30 @@ impl ProjectionSpec {
     /// Whether its numbers can be used.
     ///
     /// # Errors
-    /// [`Error::Recipe`] with the projection and what is wrong.
-    pub fn validate(&self) -> Result<(), Error> {
-        let positive = |v: f32| v > 0.0 && v.is_finite();
-        let (right, wrong) = match self {
-            Self::Ball { radius, .. } | Self::Norm { radius, .. } => (
-                positive(*radius),
-                "projection: `radius` must be greater than 0",
-            ),
+    /// [`RecipeError::Step`] with the projection and the number.
+    pub fn validate(&self) -> Result<(), RecipeError> {
+        let (part, checked) = match *self {
+            Self::Ball { radius, .. } | Self::Norm { radius, .. } => {
+                ("projection", Rule::Positive.check("radius", radius))
+            }
             Self::Decay { rate } => (
-                (0.0..=1.0).contains(rate),
-                "projection decay: `rate` must be in [0, 1]",
+                "projection decay",
+                Rule::Within(0.0, 1.0).check("rate", rate),
             ),
             Self::Blur { sigma, every } => (
-                positive(*sigma) && *every > 0,
-                "projection blur: `sigma` must be greater than 0 and `every` at least 1",
+                "projection blur",
+                Rule::Positive
+                    .check("sigma", sigma)
+                    .and_then(|()| Rule::AtLeast(1.0).check("every", every)),
             ),
             Self::ClipSmallNorm { percentile } | Self::ClipSmallContribution { percentile, .. } => {
                 (
-                    (0.0..=100.0).contains(percentile),
-                    "projection: `percentile` must be from 0 to 100",
+                    "projection",
+                    Rule::FromTo(0.0, 100.0).check("percentile", percentile),
                 )
             }
         };
-        right
-            .then_some(())
-            .ok_or_else(|| Error::Recipe(wrong.to_string()))
+        checked.map_err(|value| RecipeError::Step { part, value })
     }
 }
 

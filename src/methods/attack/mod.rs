@@ -19,10 +19,12 @@ pub use judge::{Distance, top_one};
 
 use crate::Error;
 use crate::image::Image;
+use crate::methods::MethodError;
 use crate::methods::classify::Score;
 use crate::plan::Network;
 use crate::run::Progress;
 use crate::spec::{BallNorm, Recipe};
+use crate::value::Rule;
 use judge::{by_size, margins};
 
 /// How a change is looked for.
@@ -179,36 +181,31 @@ impl Attack {
     /// Whether the numbers can be used.
     ///
     /// # Errors
-    /// [`Error::Recipe`] names the first that cannot.
-    pub fn check(&self) -> Result<(), Error> {
-        let positive = |v: f32| v > 0.0 && v.is_finite();
-        let greater = |what, value| format!("{what} is {value}; it must be greater than 0");
-        let wrong = if !positive(self.epsilon) {
-            greater("epsilon", self.epsilon)
-        } else if !positive(self.step_size(true)) {
-            greater("step_size", self.step_size(true))
-        } else if !positive(self.initial_c(true)) {
-            greater("c", self.initial_c(true))
-        } else if !(self.overshoot >= 0.0 && self.overshoot.is_finite()) {
-            format!("overshoot is {}; it must be 0 or more", self.overshoot)
-        } else if !(self.confidence >= 0.0 && self.confidence.is_finite()) {
-            format!("confidence is {}; it must be 0 or more", self.confidence)
-        } else if self.steps() == 0 || self.rounds == 0 {
-            "there must be at least one step and one round".to_string()
-        } else if self.candidates < 2 {
-            format!(
-                "candidates is {}; there must be at least 2, the picture's own class and another",
-                self.candidates
-            )
-        } else if self.norm == BallNorm::L2 && self.method != AttackMethod::Pgd {
-            format!(
-                "{} has no l2 variant; pgd has, and lbfgs, cw and deepfool look for a small l2 norm anyway",
-                self.method.name()
-            )
+    /// [`MethodError`] names the first that cannot.
+    pub fn check(&self) -> Result<(), MethodError> {
+        for (rule, field, value) in [
+            (Rule::Positive, "epsilon", self.epsilon),
+            (Rule::Positive, "step_size", self.step_size(true)),
+            (Rule::Positive, "c", self.initial_c(true)),
+            (Rule::NOT_NEGATIVE, "overshoot", self.overshoot),
+        ] {
+            rule.check(field, value).map_err(MethodError::Attack)?;
+        }
+        Rule::NOT_NEGATIVE
+            .check("confidence", self.confidence)
+            .map_err(MethodError::Attack)?;
+        let Self {
+            method, candidates, ..
+        } = *self;
+        if self.steps() == 0 || self.rounds == 0 {
+            Err(MethodError::NoSteps)
+        } else if candidates < 2 {
+            Err(MethodError::Candidates { candidates })
+        } else if self.norm == BallNorm::L2 && method != AttackMethod::Pgd {
+            Err(MethodError::NoL2 { method })
         } else {
-            return Ok(());
-        };
-        Err(Error::Recipe(format!("attack: {wrong}")))
+            Ok(())
+        }
     }
 }
 
@@ -302,7 +299,7 @@ pub type Watch<'a> = dyn FnMut(&Progress) -> ControlFlow<()> + 'a;
 /// so far is the result.
 ///
 /// # Errors
-/// [`Error::Net`] for a network without a classifier or pictures too small for it, [`Error::Recipe`] for numbers that
+/// [`Error::Net`] for a network without a classifier or pictures too small for it, [`Error::Method`] for numbers that
 /// no attack has, [`Error::TooLarge`] where not even one picture fits the device.
 pub fn attack(
     network: &Network,
@@ -316,10 +313,7 @@ pub fn attack(
     let clean = top_one(network, images)?;
     let goal = goal(network, aim, attack.seed, &clean)?;
     if goal.targeted && attack.method == AttackMethod::DeepFool {
-        return Err(Error::Recipe(
-            "deepfool leaves a class by the nearest border, it reaches no target; bim, pgd, lbfgs and cw do"
-                .to_string(),
-        ));
+        return Err(MethodError::NoTarget.into());
     }
     let already_seen = |i: usize| goal.targeted && clean[i].class == goal.classes[i];
     let mut found: Vec<Option<Found>> = images
@@ -370,11 +364,11 @@ fn goal(network: &Network, aim: &Aim, seed: u64, clean: &[Score]) -> Result<Goal
         Aim::Leave => (own().collect(), false),
         Aim::Reach(targets) => {
             if targets.len() != clean.len() {
-                return Err(Error::Recipe(format!(
-                    "{} targets for {} pictures; give one for each",
-                    targets.len(),
-                    clean.len()
-                )));
+                return Err(MethodError::Targets {
+                    targets: targets.len(),
+                    pictures: clean.len(),
+                }
+                .into());
             }
             for target in targets {
                 network.graph().class_index(&target.to_string())?;

@@ -3,6 +3,7 @@
 use super::{Attack, Distance};
 use crate::Error;
 use crate::image::Image;
+use crate::methods::MethodError;
 use crate::spec::BallNorm;
 
 /// The image as an 8-bit file holds it.
@@ -21,7 +22,7 @@ pub(super) fn rounded(image: &Image) -> Result<Image, Error> {
 /// - In l2 only what the nearest 8-bit image is away from the picture; [`rounded_within`] takes care of the rest.
 ///
 /// # Errors
-/// [`Error::Recipe`] where the ball holds no 8-bit image but perhaps the picture itself.
+/// [`MethodError::SmallBall`] where the ball holds no 8-bit image but perhaps the picture itself.
 pub(super) fn radius(images: &[Image], attack: &Attack) -> Result<f32, Error> {
     if !attack.survive_8bit {
         return Ok(attack.epsilon);
@@ -45,15 +46,11 @@ pub(super) fn radius(images: &[Image], attack: &Attack) -> Result<f32, Error> {
     if radius > 0.0 {
         return Ok(radius as f32);
     }
-    Err(Error::Recipe(format!(
-        "no 8-bit image but the picture itself is within {}: epsilon must be at least {}",
-        attack.epsilon,
-        if least == 1.0 / 255.0 {
-            "1/255".to_string()
-        } else {
-            format!("{:.4}", (least * 1e4).ceil() / 1e4)
-        }
-    )))
+    Err(MethodError::SmallBall {
+        epsilon: attack.epsilon,
+        least: (least * 1e4).ceil() / 1e4,
+    }
+    .into())
 }
 
 /// `image` rounded to 8 bits so that its l2 distance from `start` is at most `epsilon`, as far as 8 bits allow it. Every

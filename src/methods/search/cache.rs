@@ -97,6 +97,20 @@ struct Row {
     class: Option<usize>,
 }
 
+/// Why a file of earlier activations is of no use.
+#[derive(Debug, thiserror::Error)]
+pub enum Useless {
+    #[error(transparent)]
+    Unreadable(io::Error),
+    #[error("it is damaged")]
+    Damaged,
+    #[error("it is not a file of `search`")]
+    NoCache,
+    /// It was made with another key.
+    #[error("{0}")]
+    Other(&'static str),
+}
+
 impl Key {
     pub fn new(graph: &net::Network, layer: &str) -> Self {
         Self {
@@ -140,19 +154,24 @@ impl Key {
 
     /// The images that the file knows, of a layer of so many channels and a network of so many classes; none where there
     /// is no file. An error says why the file is of no use.
-    pub fn read(&self, path: &Path, channels: usize, classes: usize) -> Result<Vec<Entry>, String> {
+    pub fn read(
+        &self,
+        path: &Path,
+        channels: usize,
+        classes: usize,
+    ) -> Result<Vec<Entry>, Useless> {
         let bytes = match fs::read(path) {
             Ok(bytes) => bytes,
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
-            Err(error) => return Err(error.to_string()),
+            Err(error) => return Err(Useless::Unreadable(error)),
         };
-        let damaged = || "it is damaged".to_string();
+        let damaged = || Useless::Damaged;
         let (_, metadata) = SafeTensors::read_metadata(&bytes).map_err(|_| damaged())?;
         let text = metadata.metadata().as_ref().and_then(|m| m.get(KEY));
-        let text = text.ok_or("it is not a file of `search`")?;
+        let text = text.ok_or(Useless::NoCache)?;
         let header: Header = serde_json::from_str(text).map_err(|_| damaged())?;
         if let Some(what) = self.differs(&header.key) {
-            return Err(what.to_string());
+            return Err(Useless::Other(what));
         }
         let known = |row: &Row| row.class.is_none_or(|class| class < classes);
         if !header.images.iter().all(known) {

@@ -17,6 +17,7 @@ use crate::Error;
 use crate::compile::activations::{Reader, quads_of};
 use crate::compile::objective::direction;
 use crate::image::{Filter, Image, load};
+use crate::methods::MethodError;
 use crate::methods::classify::{Size, prepared};
 use crate::net::NodeId;
 use crate::plan::Network;
@@ -71,9 +72,12 @@ impl Query {
         let graph = network.graph();
         let channels = graph.node(graph.find(layer)?).channels;
         if count > channels {
-            return Err(Error::Recipe(format!(
-                "{count} units were asked for, but layer `{layer}` has {channels} channels"
-            )));
+            return Err(MethodError::TooManyUnits {
+                units: count,
+                layer: layer.to_string(),
+                channels,
+            }
+            .into());
         }
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         let chosen = rand::seq::index::sample(&mut rng, channels as usize, count as usize);
@@ -91,11 +95,13 @@ impl Query {
         seeds.map(|seed| Self::Direction { seed }).collect()
     }
 
-    fn check(self, layer: &str, channels: u32) -> Result<(), Error> {
+    fn check(self, layer: &str, channels: u32) -> Result<(), MethodError> {
         match self {
-            Self::Unit { channel, .. } if channel >= channels => Err(Error::Recipe(format!(
-                "there is no unit {channel}: layer `{layer}` has {channels} channels, numbered from 0"
-            ))),
+            Self::Unit { channel, .. } if channel >= channels => Err(MethodError::NoSuchUnit {
+                unit: channel,
+                layer: layer.to_string(),
+                channels,
+            }),
             _ => Ok(()),
         }
     }
@@ -187,7 +193,7 @@ pub enum Event<'a> {
 /// `except`, by which a sheet of findings may be meant, are no part of the folder.
 ///
 /// # Errors
-/// [`Error::Net`] for an unknown layer; [`Error::Recipe`] for a unit that the layer does not have, and for a folder
+/// [`Error::Net`] for an unknown layer; [`Error::Method`] for a unit that the layer does not have, and for a folder
 /// that is none or holds no image.
 pub fn search(
     network: &Network,
@@ -324,10 +330,10 @@ impl Folder<'_> {
         }
         let computed = entries.len() - before;
         if entries.is_empty() {
-            return Err(Error::Recipe(format!(
-                "there is no image in '{}' that can be read",
-                self.folder.display()
-            )));
+            return Err(MethodError::EmptyFolder {
+                folder: self.folder.to_path_buf(),
+            }
+            .into());
         }
         entries.sort_by(|a, b| a.stamp.name.cmp(&b.stamp.name));
         if changed && let Err(error) = self.key.write(&path, channels, entries.iter()) {
@@ -340,14 +346,14 @@ impl Folder<'_> {
     }
 
     /// The folder's files, sorted by name.
-    fn stamps(&mut self, except: Option<&Path>) -> Result<Vec<Stamp>, Error> {
-        let failed = |error: std::io::Error| {
-            let folder = self.folder.display();
-            Error::Recipe(match error.kind() {
-                std::io::ErrorKind::NotFound => format!("there is no folder '{folder}'"),
-                std::io::ErrorKind::NotADirectory => format!("'{folder}' is not a folder"),
-                _ => format!("the folder '{folder}' cannot be read: {error}"),
-            })
+    fn stamps(&mut self, except: Option<&Path>) -> Result<Vec<Stamp>, MethodError> {
+        let failed = |source: std::io::Error| {
+            let folder = self.folder.to_path_buf();
+            match source.kind() {
+                std::io::ErrorKind::NotFound => MethodError::NoFolder { folder },
+                std::io::ErrorKind::NotADirectory => MethodError::NotAFolder { folder },
+                _ => MethodError::UnreadableFolder { folder, source },
+            }
         };
         let except = except.and_then(|path| fs::canonicalize(path).ok());
         let files = fs::read_dir(self.folder).map_err(failed)?;
@@ -393,7 +399,9 @@ impl Folder<'_> {
                     stamps.push(stamp);
                     images.push(image);
                 }
-                Err(error) => self.skip(self.folder.join(&stamp.name), &error.to_string()),
+                Err(error) => {
+                    self.skip(self.folder.join(&stamp.name), &error.with_causes());
+                }
             }
         }
         if images.is_empty() {

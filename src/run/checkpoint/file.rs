@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use safetensors::Dtype;
 use safetensors::tensor::{Metadata, TensorInfo};
 
+use super::{CheckpointError, CheckpointProblem};
 use crate::Error;
 use crate::device::{Buffer, Device, Kind};
 use crate::image::write_atomically;
@@ -26,10 +27,10 @@ fn dtype(kind: Kind) -> Dtype {
     }
 }
 
-fn fail(path: &Path, reason: impl Into<String>) -> Error {
-    Error::Checkpoint {
+fn fail(path: &Path, problem: CheckpointProblem) -> CheckpointError {
+    CheckpointError {
         path: path.to_path_buf(),
-        reason: reason.into(),
+        problem,
     }
 }
 
@@ -39,8 +40,8 @@ pub(super) fn write(
     metadata: &BTreeMap<&str, String>,
     tensors: &[(String, &Buffer)],
     device: &Device,
-) -> Result<(), Error> {
-    let unwritten = |error: io::Error| fail(path, format!("it cannot be written: {error}"));
+) -> Result<(), CheckpointError> {
+    let unwritten = |error: io::Error| fail(path, CheckpointProblem::Unwritable(error));
     let mut header = header(metadata, tensors).map_err(unwritten)?;
     // The tensors begin at a multiple of 8 bytes.
     header.resize(header.len().next_multiple_of(8), b' ');
@@ -104,24 +105,22 @@ pub(super) struct Stored {
 
 impl Stored {
     /// Reads and checks the header.
-    pub fn read(path: &Path) -> Result<Self, Error> {
-        let not = || fail(path, "it is not a checkpoint of pixgrad");
-        let unreadable = |error: io::Error| match error.kind() {
-            ErrorKind::NotFound => fail(path, "there is no such file"),
-            _ => fail(path, format!("it cannot be read: {error}")),
+    pub fn read(path: &Path) -> Result<Self, CheckpointError> {
+        let not = || fail(path, CheckpointProblem::NotACheckpoint);
+        let unreadable = |error: io::Error| {
+            let problem = match error.kind() {
+                ErrorKind::NotFound => CheckpointProblem::NotFound,
+                _ => CheckpointProblem::Unreadable(error),
+            };
+            fail(path, problem)
         };
         let cut = |expected: u64, found: u64| {
-            fail(
-                path,
-                format!(
-                    "it is truncated: it has {found} bytes of {expected}; use an earlier one, or begin again"
-                ),
-            )
+            fail(path, CheckpointProblem::Truncated { expected, found })
         };
         let mut file = File::open(path).map_err(unreadable)?;
         let found = file.metadata().map_err(unreadable)?.len();
         if path.is_dir() {
-            return Err(fail(path, "it is a directory"));
+            return Err(fail(path, CheckpointProblem::Directory));
         }
         let mut start = [0; 9];
         if found < start.len() as u64 {
@@ -144,7 +143,7 @@ impl Stored {
         file.read_exact(&mut header).map_err(unreadable)?;
         let header: Metadata = serde_json::from_slice(&header).map_err(|error| {
             if error.is_data() {
-                fail(path, format!("it is damaged: {error}"))
+                fail(path, CheckpointProblem::Header(error))
             } else {
                 not()
             }
@@ -158,12 +157,7 @@ impl Stored {
             return Err(cut(expected, found));
         }
         if found > expected {
-            return Err(fail(
-                path,
-                format!(
-                    "it is damaged: it has {found} bytes where its header describes {expected}"
-                ),
-            ));
+            return Err(fail(path, CheckpointProblem::TooLong { expected, found }));
         }
         Ok(Self {
             path: path.to_path_buf(),
@@ -173,8 +167,8 @@ impl Stored {
         })
     }
 
-    pub fn fail(&self, reason: impl Into<String>) -> Error {
-        fail(&self.path, reason)
+    pub fn fail(&self, problem: CheckpointProblem) -> CheckpointError {
+        fail(&self.path, problem)
     }
 
     /// Fills the buffers with the tensors of their names. They must be the very ones that the file holds.
@@ -185,24 +179,22 @@ impl Stored {
             })
         };
         if let Some((name, _)) = tensors.iter().find(|t| !fits(t)) {
-            return Err(self.fail(format!(
-                "its state is not what this version of pixgrad keeps of such a run (`{name}`); go on with the version that wrote it"
-            )));
+            let tensor = name.clone();
+            return Err(self.fail(CheckpointProblem::OtherTensor { tensor }).into());
         }
-        let count = self.header.tensors().len();
-        if tensors.len() != count {
-            return Err(self.fail(format!(
-                "it holds {count} tensors where this version of pixgrad keeps {} of such a run; go on with the version that wrote it",
-                tensors.len()
-            )));
+        let (expected, found) = (tensors.len(), self.header.tensors().len());
+        if found != expected {
+            let problem = CheckpointProblem::OtherTensors { expected, found };
+            return Err(self.fail(problem).into());
         }
-        let mut file = File::open(&self.path).map_err(|e| self.fail(e.to_string()))?;
+        let unreadable = |error| self.fail(CheckpointProblem::Unreadable(error));
+        let mut file = File::open(&self.path).map_err(unreadable)?;
         for (name, buffer) in tensors {
             let (begin, end) = self.header.info(name).map_or((0, 0), |e| e.data_offsets);
             let mut bytes = vec![0; end - begin];
             file.seek(SeekFrom::Start(self.data + begin as u64))
                 .and_then(|_| file.read_exact(&mut bytes))
-                .map_err(|e| self.fail(format!("it cannot be read: {e}")))?;
+                .map_err(unreadable)?;
             match buffer.kind() {
                 Kind::Word => device.upload_words(buffer, &bytemuck::pod_collect_to_vec(&bytes))?,
                 _ => device.upload(buffer, &bytemuck::pod_collect_to_vec(&bytes))?,

@@ -1,5 +1,6 @@
 //! Checkpoints: all that the next iteration of a run depends on, in a file that another process goes on from.
 
+mod error;
 mod file;
 
 use std::collections::BTreeMap;
@@ -9,6 +10,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+pub use self::error::{CheckpointError, CheckpointProblem};
 use self::file::{Stored, VERSION_KEY};
 use super::Run;
 use super::fingerprint::Fingerprint;
@@ -116,12 +118,16 @@ impl Run {
     /// does.
     ///
     /// # Errors
-    /// [`Error::Recipe`] where a path of the recipe cannot be written as TOML; [`Error::Checkpoint`] where the file
+    /// [`Error::Recipe`] where the recipe cannot be written as TOML; [`Error::Checkpoint`] where the file
     /// cannot be written or the device has failed.
     pub fn save_checkpoint(&self, path: &Path) -> Result<(), Error> {
         let network = &self.compiled.network;
-        let json =
-            |value: serde_json::Result<String>| value.map_err(|e| Error::Recipe(e.to_string()));
+        let json = |value: serde_json::Result<String>| {
+            value.map_err(|error| CheckpointError {
+                path: path.to_path_buf(),
+                problem: CheckpointProblem::Unwritable(error.into()),
+            })
+        };
         let metadata = BTreeMap::from([
             (VERSION_KEY, VERSION.to_string()),
             ("pixgrad", env!("CARGO_PKG_VERSION").to_string()),
@@ -140,7 +146,8 @@ impl Run {
             ),
             ("progress", json(serde_json::to_string(&self.state()))?),
         ]);
-        file::write(path, &metadata, &persistent_state(self), network.device())
+        file::write(path, &metadata, &persistent_state(self), network.device())?;
+        Ok(())
     }
 }
 
@@ -153,13 +160,14 @@ impl Checkpoint {
         let stored = Stored::read(path)?;
         let version = &stored.metadata[VERSION_KEY];
         if version != VERSION {
-            return Err(stored.fail(format!(
-                "it is of version {version} of the format, written by pixgrad {}; this is pixgrad {}, which reads version {VERSION}",
-                stored.metadata.get("pixgrad").map_or("?", String::as_str),
-                env!("CARGO_PKG_VERSION")
-            )));
+            let program = stored.metadata.get("pixgrad");
+            let problem = CheckpointProblem::Version {
+                version: version.clone(),
+                program: program.map_or_else(|| "?".to_string(), String::clone),
+            };
+            return Err(stored.fail(problem).into());
         }
-        let damaged = || stored.fail("it is damaged: its metadata cannot be read");
+        let damaged = |error| stored.fail(CheckpointProblem::Metadata(error));
         let json = |key: &str| {
             stored
                 .metadata
@@ -167,8 +175,8 @@ impl Checkpoint {
                 .map(String::as_str)
                 .unwrap_or_default()
         };
-        let state = serde_json::from_str(json("progress")).map_err(|_| damaged())?;
-        let pictures = serde_json::from_str(json("pictures")).map_err(|_| damaged())?;
+        let state = serde_json::from_str(json("progress")).map_err(damaged)?;
+        let pictures = serde_json::from_str(json("pictures")).map_err(damaged)?;
         Ok(Self {
             state,
             pictures,
@@ -198,16 +206,13 @@ impl Checkpoint {
     /// [`Error::Checkpoint`] where a picture of it was in memory only: then the recipe is the caller's to give.
     pub fn recipe(&self) -> Result<Recipe, Error> {
         if self.pictures.iter().any(|stamp| stamp.path.is_none()) {
-            return Err(self.stored.fail(
-                "a picture of its recipe was in the memory of a program, and only that program can go on from it",
-            ));
+            return Err(self.stored.fail(CheckpointProblem::PictureInMemory).into());
         }
-        toml::from_str(self.metadata("recipe")).map_err(|e| self.unreadable(&e))
+        Ok(self.parsed(self.metadata("recipe"))?)
     }
 
-    fn unreadable(&self, error: &toml::de::Error) -> Error {
-        self.stored
-            .fail(format!("its recipe cannot be read: {error}"))
+    fn parsed(&self, recipe: &str) -> Result<Recipe, CheckpointError> {
+        toml::from_str(recipe).map_err(|e| self.stored.fail(CheckpointProblem::Recipe(e)))
     }
 
     /// Whether recipe and network are those that it was made with.
@@ -215,36 +220,30 @@ impl Checkpoint {
         let (model, weights) = (self.metadata("model"), self.metadata("weights"));
         let graph = network.graph();
         if !Fingerprint::is_of_network(weights, graph) {
-            let other = if graph.name == model {
-                "there are other weights under that name now".to_string()
-            } else {
-                format!("not `{}`", graph.name)
+            let problem = CheckpointProblem::OtherNetwork {
+                model: model.to_string(),
+                weights: weights.to_string(),
+                found: graph.name.clone(),
             };
-            return Err(self.stored.fail(format!(
-                "it was made with the network `{model}` (hash {weights}), {other}"
-            )));
+            return Err(self.stored.fail(problem).into());
         }
         // Another version of the program may have written the same recipe in another order.
-        let read = |text: &str| toml::from_str::<Recipe>(text).map_err(|e| self.unreadable(&e));
-        if read(&portable(recipe, network)?)? != read(self.metadata("recipe"))? {
-            return Err(self.stored.fail("it was made with another recipe"));
+        if self.parsed(&portable(recipe, network)?)? != self.parsed(self.metadata("recipe"))? {
+            return Err(self.stored.fail(CheckpointProblem::OtherRecipe).into());
         }
         Ok(())
     }
 
-    fn check_pictures(&self, compiled: &CompiledRecipe) -> Result<(), Error> {
+    fn check_pictures(&self, compiled: &CompiledRecipe) -> Result<(), CheckpointError> {
         let mut pictures = self.pictures.iter().zip(compiled.pictures.all());
         let changed = pictures.find(|(stamp, image)| !Fingerprint::is_of_image(&stamp.hash, image));
         let Some((expected, _)) = changed else {
             return Ok(());
         };
-        Err(self.stored.fail(match &expected.path {
-            Some(path) => format!(
-                "the picture '{}' has changed since; put back the one that it was made with",
-                path.display()
-            ),
-            None => "a picture in memory is not the one that it was made with".to_string(),
-        }))
+        let picture = expected.path.clone();
+        Err(self
+            .stored
+            .fail(CheckpointProblem::OtherPicture { picture }))
     }
 }
 
@@ -267,9 +266,7 @@ impl Recipe {
         let size = compiled.sizes().get(state.scale);
         if size != Some(&(state.width, state.height)) || state.bands.len() != compiled.sizes().len()
         {
-            return Err(checkpoint.stored.fail(
-                "its sizes are not those that this version of pixgrad makes of its recipe; go on with the version that wrote it",
-            ));
+            return Err(checkpoint.stored.fail(CheckpointProblem::OtherSizes).into());
         }
         compiled.plan_in_bands(&state.bands)?;
         let run = Run::at(compiled, state, None)?;

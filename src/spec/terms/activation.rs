@@ -6,8 +6,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::fields::is_no;
 use super::{LayerWeight, Reads, TermFields, UsualLayers};
-use crate::Error;
-use crate::spec::lists;
+use crate::spec::{RecipeError, lists};
 
 /// Mean activation of a layer, a channel or a unit.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -91,16 +90,16 @@ pub enum Position {
 }
 
 impl FromStr for Position {
-    type Err = Error;
-    fn from_str(s: &str) -> Result<Self, Error> {
+    type Err = RecipeError;
+    fn from_str(s: &str) -> Result<Self, RecipeError> {
         if s.trim() == "center" {
             return Ok(Self::Center);
         }
         let number = |text: &str| text.trim().parse().ok();
         s.split_once(',')
             .and_then(|(row, column)| Some(Self::At(number(row)?, number(column)?)))
-            .ok_or_else(|| {
-                Error::Recipe(format!("`{s}` is no position; write ROW,COLUMN or center"))
+            .ok_or_else(|| RecipeError::Position {
+                text: s.to_string(),
             })
     }
 }

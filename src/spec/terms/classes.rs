@@ -4,9 +4,10 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use super::fields::{is_no, is_zero, not_negative};
-use super::{Reads, TermFields};
+use super::fields::{is_no, is_zero};
+use super::{Reads, TermFields, TermProblem};
 use crate::spec::lists;
+use crate::value::Rule;
 
 /// The classes of `logit` and `cross_entropy`.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -28,7 +29,7 @@ impl Classes {
 }
 
 impl TermFields for Classes {
-    fn validate(&self) -> Result<(), String> {
+    fn validate(&self) -> Result<(), TermProblem> {
         needs_one(&self.class)
     }
 
@@ -57,9 +58,9 @@ pub struct Margin {
 }
 
 impl TermFields for Margin {
-    fn validate(&self) -> Result<(), String> {
+    fn validate(&self) -> Result<(), TermProblem> {
         needs_one(&self.class)?;
-        not_negative("confidence", self.confidence)
+        Ok(Rule::NOT_NEGATIVE.check("confidence", self.confidence)?)
     }
 
     fn reads(&self) -> Reads<'_> {
@@ -71,9 +72,9 @@ impl TermFields for Margin {
     }
 }
 
-fn needs_one(classes: &[Class]) -> Result<(), String> {
+fn needs_one(classes: &[Class]) -> Result<(), TermProblem> {
     if classes.is_empty() {
-        Err("needs a `class`".to_string())
+        Err(TermProblem::NoClass)
     } else {
         Ok(())
     }

@@ -2,9 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::fields::{is_zero, not_negative};
-use super::{LayerWeight, Reads, TermFields, UsualLayers};
+use super::fields::is_zero;
+use super::{LayerWeight, Reads, TermFields, TermProblem, UsualLayers};
 use crate::spec::lists;
+use crate::value::Rule;
 
 /// Mean dot product with a direction in the space of channels.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -34,11 +35,11 @@ impl Direction {
 }
 
 impl TermFields for Direction {
-    fn validate(&self) -> Result<(), String> {
+    fn validate(&self) -> Result<(), TermProblem> {
         if self.direction.is_empty() {
-            return Err("needs a `direction`: the seed of a random one".to_string());
+            return Err(TermProblem::NoDirection);
         }
-        not_negative("cosine_power", self.cosine_power)
+        Ok(Rule::NOT_NEGATIVE.check("cosine_power", self.cosine_power)?)
     }
 
     fn reads(&self) -> Reads<'_> {

@@ -1,12 +1,12 @@
 //! What all kinds of terms are asked, whatever their fields are; and the checks and defaults that several kinds share.
 
-use super::{LayerWeight, Style, StyleKind};
+use super::{LayerWeight, Style, StyleKind, TermProblem};
 use crate::spec::Picture;
 
 /// What every kind of term can be asked. The default answers are those of a term that has no such part.
 pub(crate) trait TermFields {
     /// Whether the values can be used; else what is wrong, as the second half of a sentence about the term.
-    fn validate(&self) -> Result<(), String> {
+    fn validate(&self) -> Result<(), TermProblem> {
         Ok(())
     }
 
@@ -88,22 +88,4 @@ pub(super) fn is_no(value: &bool) -> bool {
 )]
 pub(super) fn is_zero(value: &f64) -> bool {
     *value == 0.0
-}
-
-/// Whether the value of a key is a number, 0 or more.
-pub(super) fn not_negative(name: &str, value: f64) -> Result<(), String> {
-    if value >= 0.0 && value.is_finite() {
-        Ok(())
-    } else {
-        Err(format!("`{name}` must be a number, 0 or more"))
-    }
-}
-
-/// Whether the value of a key is a number of at least 1.
-pub(super) fn at_least_one(name: &str, value: f64) -> Result<(), String> {
-    if value >= 1.0 && value.is_finite() {
-        Ok(())
-    } else {
-        Err(format!("`{name}` must be a number of at least 1"))
-    }
 }

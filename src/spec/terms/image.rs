@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::fields::at_least_one;
-use super::{Reads, TermFields};
+use super::{Reads, TermFields, TermProblem};
+use crate::value::Rule;
 
 /// Total variation of the image.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
@@ -15,8 +15,11 @@ pub struct Tv {
 }
 
 impl TermFields for Tv {
-    fn validate(&self) -> Result<(), String> {
-        self.beta.map_or(Ok(()), |beta| at_least_one("beta", beta))
+    fn validate(&self) -> Result<(), TermProblem> {
+        if let Some(beta) = self.beta {
+            Rule::AtLeast(1.0).check("beta", beta)?;
+        }
+        Ok(())
     }
 
     fn reads(&self) -> Reads<'_> {
@@ -39,8 +42,8 @@ impl Default for AlphaNorm {
 }
 
 impl TermFields for AlphaNorm {
-    fn validate(&self) -> Result<(), String> {
-        at_least_one("alpha", self.alpha)
+    fn validate(&self) -> Result<(), TermProblem> {
+        Ok(Rule::AtLeast(1.0).check("alpha", self.alpha)?)
     }
 
     fn reads(&self) -> Reads<'_> {

@@ -4,7 +4,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::Error;
+use crate::spec::RecipeError;
 
 /// A layer's name with its weight: `relu4_2` or `relu4_2:0.5`.
 #[derive(Debug, Clone, PartialEq)]
@@ -34,25 +34,24 @@ impl From<&str> for LayerWeight {
 }
 
 impl FromStr for LayerWeight {
-    type Err = Error;
-    fn from_str(s: &str) -> Result<Self, Error> {
+    type Err = RecipeError;
+    fn from_str(s: &str) -> Result<Self, RecipeError> {
         let (layer, weight) = match s.rsplit_once(':') {
             None => (s, 1.0),
             Some((layer, weight)) => {
                 let number = weight.trim().parse::<f64>().ok().filter(|w| w.is_finite());
-                let number = number.ok_or_else(|| {
-                    Error::Recipe(format!(
-                        "`{s}`: `{weight}` is not a weight; write LAYER or LAYER:NUMBER"
-                    ))
+                let number = number.ok_or_else(|| RecipeError::LayerWeight {
+                    text: s.to_string(),
+                    weight: weight.to_string(),
                 })?;
                 (layer, number)
             }
         };
         let layer = layer.trim();
         if layer.is_empty() {
-            return Err(Error::Recipe(format!(
-                "`{s}` names no layer; write LAYER or LAYER:NUMBER"
-            )));
+            return Err(RecipeError::NoLayerName {
+                text: s.to_string(),
+            });
         }
         Ok(Self {
             layer: layer.to_string(),

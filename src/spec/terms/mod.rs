@@ -5,6 +5,7 @@ mod activation;
 mod classes;
 mod content;
 mod direction;
+mod error;
 mod fields;
 mod guide;
 mod image;
@@ -17,6 +18,7 @@ pub use activation::{Activation, Energy, Position};
 pub use classes::{Class, Classes, Margin};
 pub use content::{Content, Inversion};
 pub use direction::Direction;
+pub use error::{TermError, TermProblem};
 pub(crate) use fields::{Comparison, Reads, TermFields, UsualLayers};
 pub use guide::Guide;
 pub use image::{AlphaNorm, L2, Tv};
@@ -27,7 +29,6 @@ pub use style::{MmdKernel, Style, StyleKind, StyleName, StyleTerm};
 
 use serde::Serialize;
 
-use crate::Error;
 use crate::spec::Picture;
 
 /// One term of the objective.
@@ -140,17 +141,21 @@ impl TermSpec {
     /// Whether the values can be used. Pictures and layers are not looked at.
     ///
     /// # Errors
-    /// [`Error::Recipe`] with the term and what is wrong.
-    pub fn validate(&self) -> Result<(), Error> {
-        if !self.weight.is_finite() {
-            return Err(self.wrong("the weight must be a finite number"));
+    /// [`TermError`] with the term and what is wrong.
+    pub fn validate(&self) -> Result<(), TermError> {
+        let weight = self.weight;
+        if !weight.is_finite() {
+            return Err(self.wrong(TermProblem::Weight { weight }));
         }
         let fields = self.kind.fields();
-        fields.validate().map_err(|reason| self.wrong(&reason))
+        fields.validate().map_err(|problem| self.wrong(problem))
     }
 
-    pub(crate) fn wrong(&self, reason: &str) -> Error {
-        Error::Recipe(format!("term `{}`: {reason}", self.kind.name()))
+    pub(crate) fn wrong(&self, problem: TermProblem) -> TermError {
+        TermError {
+            kind: self.kind.name().to_string(),
+            problem,
+        }
     }
 }
 

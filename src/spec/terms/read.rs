@@ -9,7 +9,7 @@ use serde::de::{DeserializeOwned, Deserializer, Error as _, Visitor};
 use serde::{Deserialize, forward_to_deserialize_any};
 use toml::{Table, Value};
 
-use super::{Content, MmdKernel, Style, StyleKind, TermKind, TermSpec};
+use super::{Content, MmdKernel, Style, StyleKind, TermKind, TermProblem, TermSpec};
 
 type ReadError = toml::de::Error;
 
@@ -20,19 +20,19 @@ impl<'de> Deserialize<'de> for TermSpec {
             .remove("kind")
             .ok_or_else(|| D::Error::missing_field("kind"))?;
         let name = String::deserialize(name).map_err(|e| D::Error::custom(in_key("kind", &e)))?;
-        from_table(&name, table).map_err(D::Error::custom)
+        from_table(&name, table)
     }
 }
 
-fn from_table(name: &str, mut table: Table) -> Result<TermSpec, String> {
+fn from_table<E: serde::de::Error>(name: &str, mut table: Table) -> Result<TermSpec, E> {
     let kinds = kinds();
-    let wrong = |reason: String| format!("term `{name}`: {reason}");
+    let wrong = |reason: String| E::custom(format_args!("term `{name}`: {reason}"));
     let Some(kind) = kinds.iter().find(|kind| kind.name == name) else {
         let names = kinds.iter().map(|kind| kind.name);
-        return Err(format!(
+        return Err(E::custom(format_args!(
             "unknown kind of term `{name}`, expected one of {}",
             quoted(names)
-        ));
+        )));
     };
     let weight = match table.remove("weight") {
         Some(weight) => f64::deserialize(weight).map_err(|e| wrong(in_key("weight", &e)))?,
@@ -55,7 +55,7 @@ fn from_table(name: &str, mut table: Table) -> Result<TermSpec, String> {
         }));
     }
     if kind.keys.contains(&"target") && !table.contains_key("target") {
-        return Err(wrong("needs a `target` picture".to_string()));
+        return Err(wrong(TermProblem::NoTarget.to_string()));
     }
     let kind = (kind.read)(table).map_err(|e| wrong(sentence(&e)))?;
     Ok(TermSpec { kind, weight })

@@ -2,9 +2,10 @@
 
 use serde::{Deserialize, Serialize, Serializer};
 
-use super::fields::{is_no, not_negative};
-use super::{LayerWeight, Reads, TermFields, TermKind, UsualLayers};
+use super::fields::is_no;
+use super::{LayerWeight, Reads, TermFields, TermKind, TermProblem, UsualLayers};
 use crate::spec::{Picture, lists};
+use crate::value::Rule;
 
 /// What all styles have.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -67,35 +68,39 @@ impl Style {
 }
 
 impl Style {
-    fn validate(&self) -> Result<(), String> {
+    fn validate(&self) -> Result<(), TermProblem> {
         let targets = self.target.len();
         if targets == 0 {
-            return Err("needs a `target` picture".to_string());
+            return Err(TermProblem::NoTarget);
         }
         let weights = &self.target_weights;
         if !weights.is_empty() && weights.len() != targets {
-            return Err(format!(
-                "{} weights for {targets} target pictures; give one for each",
-                weights.len(),
-            ));
+            return Err(TermProblem::TargetWeights {
+                weights: weights.len(),
+                targets,
+            });
         }
         let sum: f64 = weights.iter().sum();
         if weights.iter().any(|w| !w.is_finite() || *w < 0.0) || (!weights.is_empty() && sum <= 0.0)
         {
-            return Err("the targets' weights must be 0 or more, and not all 0".to_string());
+            return Err(TermProblem::Blend {
+                weights: weights.clone(),
+            });
         }
         let scales = &self.target_scale;
-        if scales.iter().any(|s| !(*s > 0.0 && s.is_finite())) {
-            return Err("`target_scale` must be a number greater than 0".to_string());
+        for scale in scales {
+            Rule::Positive.check("target_scale", *scale)?;
         }
-        for (what, given, one_for_all) in [
+        for (field, found, one_for_all) in [
             ("target_scale", scales.len(), true),
             ("target_mask", self.target_mask.len(), false),
         ] {
-            if given > 0 && given != targets && !(one_for_all && given == 1) {
-                return Err(format!(
-                    "`{what}` has {given} for {targets} target pictures; give one for each"
-                ));
+            if found > 0 && found != targets && !(one_for_all && found == 1) {
+                return Err(TermProblem::OneForEach {
+                    field,
+                    found,
+                    targets,
+                });
             }
         }
         Ok(())
@@ -132,13 +137,13 @@ impl Serialize for StyleTerm {
 }
 
 impl TermFields for StyleTerm {
-    fn validate(&self) -> Result<(), String> {
+    fn validate(&self) -> Result<(), TermProblem> {
         if let Some(kernel) = self.kind.kernel() {
             kernel.validate()?;
         }
         let masked = self.style.mask.is_some() || !self.style.target_mask.is_empty();
         if let (true, Some(why)) = (masked, self.kind.why_no_mask()) {
-            return Err(why.to_string());
+            return Err(why);
         }
         self.style.validate()
     }
@@ -195,19 +200,14 @@ impl MmdKernel {
         degree: 2,
     };
 
-    fn validate(self) -> Result<(), String> {
+    fn validate(self) -> Result<(), TermProblem> {
         match self {
             Self::Linear | Self::Gaussian { sigma: None } => Ok(()),
             Self::Poly { constant, degree } => {
-                if !(1..=8).contains(&degree) {
-                    return Err("`degree` must be a whole number from 1 to 8".to_string());
-                }
-                not_negative("constant", constant)
+                Rule::FromTo(1.0, 8.0).check("degree", degree)?;
+                Ok(Rule::NOT_NEGATIVE.check("constant", constant)?)
             }
-            Self::Gaussian { sigma: Some(sigma) } if sigma > 0.0 && sigma.is_finite() => Ok(()),
-            Self::Gaussian { sigma: Some(_) } => {
-                Err("`sigma` must be a number greater than 0".to_string())
-            }
+            Self::Gaussian { sigma: Some(sigma) } => Ok(Rule::Positive.check("sigma", sigma)?),
         }
     }
 }
@@ -360,15 +360,10 @@ impl StyleKind {
     }
 
     /// Why it takes no mask, where it takes none.
-    fn why_no_mask(self) -> Option<&'static str> {
+    fn why_no_mask(self) -> Option<TermProblem> {
         match self {
-            Self::Mmd(_) if self.wanted() == Wanted::Vectors => Some(
-                "takes no mask with this kernel, which compares positions one by one: that is for the kernel linear, and for \
-                 poly with constant 0 and degree 2",
-            ),
-            Self::SlicedWasserstein => {
-                Some("takes no mask: it compares sorted positions one by one")
-            }
+            Self::Mmd(_) if self.wanted() == Wanted::Vectors => Some(TermProblem::MaskWithKernel),
+            Self::SlicedWasserstein => Some(TermProblem::MaskWithSorting),
             _ => None,
         }
     }

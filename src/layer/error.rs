@@ -1,0 +1,91 @@
+//! What can be wrong with a layer.
+
+use super::SizeError;
+
+/// What is wrong with the options of a layer, or with its inputs. Each message continues "layer `x` ...".
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum LayerError {
+    /// It makes no channel.
+    #[error("has no channels")]
+    NoChannels,
+    /// It is for another number of channels than its input has.
+    #[error("{does} {expected} channels, but its input has {found}")]
+    Channels {
+        /// What it does with them: `convolves` or `normalizes`.
+        does: &'static str,
+        /// Channels that it is for.
+        expected: u32,
+        /// Channels of its input.
+        found: u32,
+    },
+    /// It adds layers of different channels.
+    #[error("adds a layer of {other} channels to one of {first}")]
+    DifferentChannels {
+        /// Channels of the first input.
+        first: u32,
+        /// Channels of another.
+        other: u32,
+    },
+    /// It sums up an even number of channels, or too many.
+    #[error("sums up {channels} channels; it must be an odd number of at most 17")]
+    SummedChannels {
+        /// Channels that it sums up.
+        channels: u32,
+    },
+    /// It makes no position.
+    #[error("makes {width}x{height} positions")]
+    NoPositions {
+        /// Columns that it makes.
+        width: u32,
+        /// Rows that it makes.
+        height: u32,
+    },
+    /// Its window has no position.
+    #[error("has a window of {width}x{height} positions")]
+    EmptyWindow {
+        /// Columns of the window.
+        width: u32,
+        /// Rows of the window.
+        height: u32,
+    },
+    /// Its window is too large to say where in it the maximum is.
+    #[error("has a window of {width}x{height} positions; the maximum is taken of at most {most}")]
+    LargeWindow {
+        /// Columns of the window.
+        width: u32,
+        /// Rows of the window.
+        height: u32,
+        /// Most positions of a window.
+        most: u32,
+    },
+    /// Its windows are all at one place.
+    #[error("has a stride of 0")]
+    NoStride,
+    /// A window may see nothing but padding.
+    #[error(
+        "has a padding of {padding} where its window has {kernel} positions: a window may not lie wholly outside"
+    )]
+    WidePadding {
+        /// The padding along an axis.
+        padding: u32,
+        /// The window along that axis.
+        kernel: u32,
+    },
+    /// Convolutions round their size down.
+    #[error("rounds its size up, which a convolution does not")]
+    RoundedUp,
+    /// It has no output for inputs of their size.
+    #[error(transparent)]
+    Size(#[from] SizeError),
+}
+
+/// A layer's backward pass reads what the layer does not say that it reads: a bug in the layer.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{pass} reads its {what} but does not say so")]
+pub struct UndeclaredRead {
+    /// The name of the pass.
+    pub pass: String,
+    /// `input` or `output`.
+    pub what: &'static str,
+}
