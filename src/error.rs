@@ -38,7 +38,7 @@ pub enum Error {
     Layer(#[from] UndeclaredRead),
     /// A recipe cannot be read, or asks for something that cannot be.
     #[error(transparent)]
-    Recipe(#[from] RecipeError),
+    Recipe(Box<RecipeError>),
     /// A method is asked for something that it cannot do.
     #[error(transparent)]
     Method(#[from] MethodError),
@@ -102,9 +102,15 @@ impl Error {
     }
 }
 
+impl From<RecipeError> for Error {
+    fn from(error: RecipeError) -> Self {
+        Self::Recipe(Box::new(error))
+    }
+}
+
 impl From<TermError> for Error {
     fn from(error: TermError) -> Self {
-        Self::Recipe(error.into())
+        RecipeError::from(error).into()
     }
 }
 

@@ -181,7 +181,7 @@ fn with_class(bytes: &[u8], class: usize) -> Vec<u8> {
     told["images"][0]["class"] = class.into();
     header["__metadata__"]["pixgrad"] = told.to_string().into();
     let mut header = header.to_string();
-    while header.len() % 8 != 0 {
+    while !header.len().is_multiple_of(8) {
         header.push(' ');
     }
     let length = (header.len() as u64).to_le_bytes();

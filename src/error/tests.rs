@@ -35,7 +35,10 @@ fn a_missing_recipe_file_has_the_systems_error_as_its_source() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("none.toml");
     let error = Recipe::read(&path).expect_err("no such file");
-    assert!(matches!(&error, Error::Recipe(RecipeError::Unreadable { path: p, .. }) if *p == path));
+    let Error::Recipe(problem) = &error else {
+        panic!("{error:?}");
+    };
+    assert!(matches!(&**problem, RecipeError::Unreadable { path: p, .. } if *p == path));
     let source = error.source().and_then(|e| e.downcast_ref());
     let source: &std::io::Error = source.expect("the system's error");
     assert_eq!(source.kind(), std::io::ErrorKind::NotFound);
@@ -80,7 +83,10 @@ fn a_wrong_recipe_file_has_its_position_and_the_parsers_error() {
     ] {
         std::fs::write(&path, text).expect("written");
         let error = Recipe::read(&path).expect_err(text);
-        let Error::Recipe(RecipeError::Syntax { position, .. }) = &error else {
+        let Error::Recipe(problem) = &error else {
+            panic!("{error:?}");
+        };
+        let RecipeError::Syntax { position, .. } = &**problem else {
             panic!("{error:?}");
         };
         let position = position.expect("a position");

@@ -222,18 +222,17 @@ impl Evolving {
         let words = self.executor.device().download_words(buffer)?;
         let (width, height) = (self.report.width, self.report.height);
         let each = width as usize * height as usize;
-        let image =
-            |class: &usize| {
-                let elite = words.chunks_exact(each).nth(*class).ok_or_else(|| {
-                    MethodError::NoSuchClass {
-                        class: *class,
-                        classes: self.elites.niches,
-                    }
-                })?;
-                let bytes = |word: &u32| word.to_le_bytes().into_iter().take(3);
-                let bytes: Vec<u8> = elite.iter().flat_map(bytes).collect();
-                Ok(Image::from_rgb8(width, height, &bytes)?)
-            };
+        let image = |class: &usize| {
+            let elite = words.chunks_exact(each).nth(*class).ok_or({
+                MethodError::NoSuchClass {
+                    class: *class,
+                    classes: self.elites.niches,
+                }
+            })?;
+            let bytes = |word: &u32| word.to_le_bytes().into_iter().take(3);
+            let bytes: Vec<u8> = elite.iter().flat_map(bytes).collect();
+            Ok(Image::from_rgb8(width, height, &bytes)?)
+        };
         classes.iter().map(image).collect()
     }
 }
