@@ -417,7 +417,12 @@ mod tests {
 
         // A directory that takes no file from anybody.
         #[cfg(target_os = "linux")]
-        assert!(message(Path::new("/proc/a.png")).starts_with("'/proc/a.png' cannot be written: "));
+        {
+            let error = check_writable("/proc/a.png").unwrap_err();
+            assert_eq!(error.to_string(), "'/proc/a.png' cannot be written");
+            let source = std::error::Error::source(&error).expect("why");
+            assert!(source.is::<std::io::Error>(), "{source:?}");
+        }
 
         assert_eq!(check_writable(at("d.webp")).unwrap(), OutputFormat::WebP);
         assert_eq!(check_writable("here.jpg").unwrap(), OutputFormat::Jpeg);

@@ -50,12 +50,13 @@ pub enum MethodError {
     },
     /// The ball is smaller than a step of an 8-bit image.
     #[error(
-        "no 8-bit image but the picture itself is within {epsilon}: epsilon must be at least {least:.4}"
+        "no 8-bit image but the picture itself is within {epsilon}: epsilon must be at least {}",
+        level_or_more(*.least)
     )]
     SmallBall {
         /// The ball's radius.
         epsilon: f32,
-        /// The least radius of a ball that holds another 8-bit image, rounded up to four digits.
+        /// The least radius of a ball that holds another 8-bit image.
         least: f64,
     },
 
@@ -174,5 +175,14 @@ fn one_of(names: &[&str]) -> String {
     match names {
         [first @ .., last] if !first.is_empty() => format!("{} or {last}", first.join(", ")),
         _ => names.concat(),
+    }
+}
+
+/// A radius in the way that it is asked for: as one step of 8 bits, else rounded up to four digits.
+fn level_or_more(radius: f64) -> String {
+    if radius == 1.0 / 255.0 {
+        "1/255".to_string()
+    } else {
+        format!("{:.4}", (radius * 1e4).ceil() / 1e4)
     }
 }

@@ -48,7 +48,7 @@ pub(super) fn radius(images: &[Image], attack: &Attack) -> Result<f32, Error> {
     }
     Err(MethodError::SmallBall {
         epsilon: attack.epsilon,
-        least: (least * 1e4).ceil() / 1e4,
+        least,
     }
     .into())
 }
