@@ -374,6 +374,48 @@ fn alpha_is_carried_through() {
     );
 }
 
+/// A round style on a transparent ground, in which a file may have any colour.
+#[test]
+fn what_is_transparent_in_a_style_counts_for_nothing() {
+    let desk = Desk::new();
+    let style = sample("starry_night.jpg", 64, 64);
+    let opacity = |i: usize| {
+        let (row, column) = ((i / 64) as f32 - 31.5, (i % 64) as f32 - 31.5);
+        if row.hypot(column) < 24.0 { 1.0 } else { 0.0 }
+    };
+    let alpha: Vec<f32> = (0..64 * 64).map(opacity).collect();
+    for (name, hidden) in [("red.png", [1.0, 0.0, 0.0]), ("black.png", [0.0; 3])] {
+        let mut round = style.clone();
+        for (i, pixel) in round.rgb.chunks_exact_mut(3).enumerate() {
+            if alpha[i] == 0.0 {
+                pixel.copy_from_slice(&hidden);
+            }
+        }
+        desk.picture(name, &round.with_alpha(alpha.clone()).expect("alpha"));
+    }
+    desk.picture("opaque.png", &style);
+    for loss in ["gram", "bn", "sliced-wasserstein"] {
+        for start in ["content", "stats"] {
+            let paint = |style: &str| {
+                desk.done(&format!(
+                    "style content.png {style} --style-loss {loss} --init {start} -o out.png {SHORT} -s 48"
+                ));
+                desk.load("out.png")
+            };
+            let picture = paint("red.png");
+            assert_eq!(picture, paint("black.png"), "{loss} from {start}");
+            assert_ne!(picture, paint("opaque.png"), "{loss} from {start}");
+        }
+    }
+    let nothing = style.with_alpha(vec![0.0; 64 * 64]).expect("alpha");
+    desk.picture("nothing.png", &nothing);
+    desk.refused(
+        "style content.png nothing.png -o out.png",
+        1,
+        &["nothing.png", "transparent everywhere"],
+    );
+}
+
 #[test]
 fn the_exif_orientation_is_honoured() {
     let desk = Desk::new();

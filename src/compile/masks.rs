@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use crate::Error;
-use crate::image::{Grid, Image, Mask};
+use crate::image::{Grid, Image, Mask, with_hidden_filled};
 use crate::net::{self, NodeId, ReceptiveField, Shape};
 use crate::spec::terms::{TermError, TermProblem};
 use crate::spec::{MapSpec, Picture, Recipe, TermSpec};
@@ -39,6 +39,63 @@ impl Masks {
                 .map(&mut read)
                 .collect::<Result<_, _>>()?,
         })
+    }
+}
+
+impl Masks {
+    /// Makes what is transparent in a style's targets count for nothing: there they get the mean colour of the rest,
+    /// which layers see at the edge, and their masks are weighted by the opacity. A loss that takes no mask sees the mean
+    /// colour.
+    ///
+    /// # Errors
+    /// Where a target is transparent everywhere.
+    pub fn weigh_by_opacity(
+        &mut self,
+        term: &TermSpec,
+        targets: &mut [Arc<Image>],
+    ) -> Result<(), Error> {
+        let Some((style, kind)) = term.kind.style() else {
+            return Ok(());
+        };
+        let hides = |image: &Image| {
+            image
+                .alpha
+                .as_ref()
+                .is_some_and(|a| a.iter().any(|a| *a < 1.0))
+        };
+        if !targets.iter().any(|target| hides(target)) {
+            return Ok(());
+        }
+        let takes_masks = kind.why_no_mask().is_none();
+        let mut masks = Vec::new();
+        for (i, (target, name)) in targets.iter_mut().zip(&style.target).enumerate() {
+            let (width, height) = target.size();
+            let mut mask = match self.targets.get(i) {
+                Some(mask) => mask.resize(width, height)?,
+                None => Mask {
+                    width,
+                    height,
+                    values: vec![1.0; width as usize * height as usize],
+                },
+            };
+            if let Some(alpha) = &target.alpha {
+                if alpha.iter().all(|opacity| *opacity < 0.5 / 255.0) {
+                    let target = name.to_string();
+                    return Err(Error::from(
+                        term.wrong(TermProblem::TransparentTarget { target }),
+                    ));
+                }
+                // A position counts by the square of its mask.
+                let values = mask.values.iter_mut().zip(alpha);
+                values.for_each(|(value, opacity)| *value *= opacity.clamp(0.0, 1.0).sqrt());
+                *target = Arc::new(with_hidden_filled(target));
+            }
+            masks.push(mask);
+        }
+        if takes_masks {
+            self.targets = masks;
+        }
+        Ok(())
     }
 }
 

@@ -35,8 +35,11 @@ impl Pictures {
         let (mut targets, mut masks) = (Vec::new(), Vec::new());
         for term in &recipe.terms {
             let own = term.kind.targets().iter().map(&mut read);
-            targets.push(own.collect::<Result<Vec<_>, Error>>()?);
-            masks.push(Masks::load(term, &mut read)?);
+            let mut own = own.collect::<Result<Vec<_>, Error>>()?;
+            let mut of_term = Masks::load(term, &mut read)?;
+            of_term.weigh_by_opacity(term, &mut own)?;
+            targets.push(own);
+            masks.push(of_term);
         }
         let mut pictures = Self {
             targets,

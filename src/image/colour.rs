@@ -41,19 +41,44 @@ pub fn with_luma(image: &Image, luma: &[f32]) -> Result<Image, ImageError> {
     Ok(result)
 }
 
-/// Mean and (population) standard deviation of R, G and B over all pixels.
+/// Mean and standard deviation of each channel. Pixels count by their opacity; where all are transparent, alike.
 pub fn mean_std(image: &Image) -> ([f32; 3], [f32; 3]) {
-    let n = (image.rgb.len() / 3) as f64;
+    let opacity = |i: usize| {
+        image
+            .alpha
+            .as_ref()
+            .map_or(1.0, |alpha| f64::from(alpha[i]))
+    };
+    let total: f64 = (0..image.rgb.len() / 3).map(opacity).sum();
+    let share = |i: usize| match total > 0.0 {
+        true => opacity(i) / total,
+        false => 3.0 / image.rgb.len() as f64,
+    };
     // Two passes in f64: the variance of a nearly flat image must not drown in cancellation.
     let mut mean = [0f64; 3];
-    for pixel in image.rgb.chunks_exact(3) {
-        (0..3).for_each(|c| mean[c] += f64::from(pixel[c]) / n);
+    for (i, pixel) in image.rgb.chunks_exact(3).enumerate() {
+        (0..3).for_each(|c| mean[c] += share(i) * f64::from(pixel[c]));
     }
     let mut variance = [0f64; 3];
-    for pixel in image.rgb.chunks_exact(3) {
-        (0..3).for_each(|c| variance[c] += (f64::from(pixel[c]) - mean[c]).powi(2) / n);
+    for (i, pixel) in image.rgb.chunks_exact(3).enumerate() {
+        (0..3).for_each(|c| variance[c] += share(i) * (f64::from(pixel[c]) - mean[c]).powi(2));
     }
     (mean.map(|v| v as f32), variance.map(|v| v.sqrt() as f32))
+}
+
+/// The image with the mean colour of what is seen of it wherever it is transparent: the colour that a file has there
+/// means nothing.
+pub fn with_hidden_filled(image: &Image) -> Image {
+    let mut filled = image.clone();
+    if let Some(alpha) = &image.alpha {
+        let (mean, _) = mean_std(image);
+        for (pixel, opacity) in filled.rgb.chunks_exact_mut(3).zip(alpha) {
+            if *opacity <= 0.0 {
+                pixel.copy_from_slice(&mean);
+            }
+        }
+    }
+    filled
 }
 
 /// Peak signal-to-noise ratio over R, G and B in dB, the peak being 1; infinite for equal images.
@@ -79,6 +104,23 @@ mod tests {
 
     fn image(rgb: &[f32]) -> Image {
         Image::new((rgb.len() / 3) as u32, 1, rgb.to_vec()).unwrap()
+    }
+
+    #[test]
+    fn pixels_count_by_their_opacity() {
+        let image = Image::new(3, 1, vec![0.2, 0.4, 0.6, 0.4, 0.6, 0.8, 1.0, 0.0, 0.0]);
+        let image = image.and_then(|image| image.with_alpha(vec![1.0, 1.0, 0.0]));
+        let image = image.expect("an image");
+        let (mean, std) = mean_std(&image);
+        for c in 0..3 {
+            assert!((mean[c] - [0.3, 0.5, 0.7][c]).abs() < 1e-6, "{mean:?}");
+            assert!((std[c] - 0.1).abs() < 1e-6, "{std:?}");
+        }
+        let filled = with_hidden_filled(&image);
+        assert_eq!(filled.rgb[..6], image.rgb[..6]);
+        assert_eq!(filled.rgb[6..], mean);
+        let hidden = image.with_alpha(vec![0.0; 3]).expect("an image");
+        assert!((mean_std(&hidden).0[0] - 1.6 / 3.0).abs() < 1e-6);
     }
 
     #[test]

@@ -16,7 +16,7 @@ mod sheet;
 
 pub use animation::save_gif;
 pub use atomic::write_atomically;
-pub use colour::{luma, mean_std, psnr, with_luma};
+pub use colour::{luma, mean_std, psnr, with_hidden_filled, with_luma};
 pub use error::ImageError;
 pub use load::{load, size_of};
 pub use mask::{Grid, Mask};

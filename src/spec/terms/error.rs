@@ -82,6 +82,12 @@ pub enum TermProblem {
         /// What is outside.
         problem: SelectionError,
     },
+    /// A style's target shows nothing.
+    #[error("the target {target} is transparent everywhere: there is no style in it")]
+    TransparentTarget {
+        /// The target's file, in quotes, or `in memory`.
+        target: String,
+    },
     /// A mask is black.
     #[error("the mask {mask} is black everywhere: white is where it counts")]
     BlackMask {

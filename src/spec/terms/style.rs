@@ -360,7 +360,7 @@ impl StyleKind {
     }
 
     /// Why it takes no mask, where it takes none.
-    fn why_no_mask(self) -> Option<TermProblem> {
+    pub(crate) fn why_no_mask(self) -> Option<TermProblem> {
         match self {
             Self::Mmd(_) if self.wanted() == Wanted::Vectors => Some(TermProblem::MaskWithKernel),
             Self::SlicedWasserstein => Some(TermProblem::MaskWithSorting),
