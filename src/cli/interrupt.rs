@@ -5,6 +5,7 @@ use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
+use pixgrad::engine::image::remove_unfinished;
 
 use super::terminal;
 
@@ -33,6 +34,7 @@ impl Interrupt {
         ctrlc::set_handler(move || {
             if let Err(now) = PRESSED.set(Instant::now()) {
                 if PRESSED.get().is_some_and(|first| now - *first > BURST) {
+                    remove_unfinished();
                     std::process::exit(i32::from(Self::EXIT_CODE));
                 }
                 return;

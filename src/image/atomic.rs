@@ -1,15 +1,27 @@
 //! Files that appear whole or not at all.
 
-use std::fs::{self, File};
-use std::io::{self, BufWriter, Write};
+use std::fs::{self, File, TryLockError};
+use std::io::{self, BufWriter, Seek, Write};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
+use parking_lot::Mutex;
 use tempfile::NamedTempFile;
 
-/// Writes a file of any kind whole or not at all: `write` fills a temporary file in the directory
-/// of `path`, which is then renamed to `path`. Whatever fails, the temporary file is removed and an
-/// older file at `path` stays as it was. A symbolic link at `path` stays one: its target is
-/// written.
+/// Temporary files of this process that are being written.
+static UNFINISHED: Mutex<Vec<PathBuf>> = Mutex::new(Vec::new());
+
+/// A temporary file is named so, with letters of chance between.
+const PREFIX: &str = ".pixgrad-";
+const SUFFIX: &str = ".tmp";
+
+/// A temporary file that is younger than this may not be locked yet by the process that makes it.
+const YOUNG: Duration = Duration::from_secs(10);
+
+/// Writes a file of any kind whole or not at all: `write` fills a temporary file in the directory of `path`, which is
+/// then renamed to `path`. Whatever fails, the temporary file is removed and an older file at `path` stays as it was. A
+/// symbolic link at `path` stays one: its target is written, whether it was there or not. What is no regular file, such
+/// as a pipe or a device, is written to.
 ///
 /// # Errors
 /// What `write` returns, or the error of making, flushing or renaming the temporary file.
@@ -17,33 +29,117 @@ pub fn write_atomically<E: From<io::Error>>(
     path: impl AsRef<Path>,
     write: impl FnOnce(&mut BufWriter<&File>) -> Result<(), E>,
 ) -> Result<(), E> {
-    let path = path.as_ref();
-    let target = resolve(path);
-    let temporary = beside(&target)?;
-    let mut writer = BufWriter::new(temporary.as_file());
-    write(&mut writer)?;
-    writer.flush()?;
-    drop(writer);
+    let target = resolve(path.as_ref());
+    if is_special(&target) {
+        // Formats go back in what they write, which a pipe does not.
+        let mut whole = tempfile::tempfile()?;
+        fill(&whole, write)?;
+        whole.rewind()?;
+        io::copy(&mut whole, &mut File::options().write(true).open(&target)?)?;
+        return Ok(());
+    }
+    let temporary = Unfinished::beside(&target)?;
+    fill(temporary.file.as_file(), write)?;
     // Before the rename, or a power cut could leave the new name with no content behind it.
-    temporary.as_file().sync_all()?;
-    temporary.persist(&target).map_err(|e| e.error)?;
+    temporary.file.as_file().sync_all()?;
+    temporary.persist(&target)?;
     Ok(())
 }
 
-/// A new file in the directory of `target`: a rename only stays whole within one file system. It is removed when
-/// dropped, unless it was renamed.
-fn beside(target: &Path) -> io::Result<NamedTempFile> {
-    // Opened here and not by `tempfile`, which would let nobody else read it: the user's umask decides that.
-    tempfile::Builder::new()
-        .prefix(".pixgrad-")
-        .suffix(".tmp")
-        .make_in(directory_of(target), |path| File::create_new(path))
+fn fill<E: From<io::Error>>(
+    file: &File,
+    write: impl FnOnce(&mut BufWriter<&File>) -> Result<(), E>,
+) -> Result<(), E> {
+    let mut writer = BufWriter::new(file);
+    write(&mut writer)?;
+    writer.flush()?;
+    Ok(())
 }
 
-/// Checks that the directory which [`write_atomically`] would use for `path` takes new files.
+/// Removes the files that this process has begun to write, for one that is about to end at once.
+pub fn remove_unfinished() {
+    for path in UNFINISHED.lock().drain(..) {
+        let _ = fs::remove_file(path);
+    }
+}
+
+/// A temporary file that is removed when dropped, unless it was renamed. It is locked for as long as it is written.
+struct Unfinished {
+    file: NamedTempFile,
+    listed: Listed,
+}
+
+/// A path for as long as it is in [`UNFINISHED`].
+struct Listed(PathBuf);
+
+impl Listed {
+    fn new(path: &Path) -> Self {
+        UNFINISHED.lock().push(path.to_path_buf());
+        Self(path.to_path_buf())
+    }
+}
+
+impl Drop for Listed {
+    fn drop(&mut self) {
+        UNFINISHED.lock().retain(|path| *path != self.0);
+    }
+}
+
+impl Unfinished {
+    /// A new file in the directory of `target`: a rename only stays whole within one file system.
+    fn beside(target: &Path) -> io::Result<Self> {
+        let directory = directory_of(target);
+        remove_left_over(directory);
+        // Opened here and not by `tempfile`, which would let nobody else read it: the user's umask decides that.
+        let file = tempfile::Builder::new()
+            .prefix(PREFIX)
+            .suffix(SUFFIX)
+            .make_in(directory, |path| File::create_new(path))?;
+        // Some file systems have no locks. What is left over there stays.
+        let _ = file.as_file().lock();
+        let listed = Listed::new(file.path());
+        Ok(Self { file, listed })
+    }
+
+    fn persist(self, target: &Path) -> io::Result<()> {
+        let Self { file, listed } = self;
+        file.persist(target).map_err(|e| e.error)?;
+        drop(listed);
+        Ok(())
+    }
+}
+
+/// Removes temporary files of processes that are gone: nobody has them locked.
+fn remove_left_over(directory: &Path) {
+    let Ok(entries) = fs::read_dir(directory) else {
+        return;
+    };
+    for entry in entries.flatten() {
+        let name = entry.file_name();
+        let name = name.to_string_lossy();
+        if !(name.starts_with(PREFIX) && name.ends_with(SUFFIX)) {
+            continue;
+        }
+        let age = entry.metadata().and_then(|about| about.modified());
+        let old = age.is_ok_and(|time| time.elapsed().is_ok_and(|age| age > YOUNG));
+        let unlocked = || match File::open(entry.path()).map(|file| file.try_lock()) {
+            Ok(Ok(())) => true,
+            Ok(Err(TryLockError::WouldBlock | TryLockError::Error(_))) | Err(_) => false,
+        };
+        if old && unlocked() {
+            let _ = fs::remove_file(entry.path());
+        }
+    }
+}
+
+/// Checks that [`write_atomically`] will be able to write to `path`, as far as its directory says so.
 pub(super) fn check_directory(path: &Path) -> io::Result<()> {
+    let target = resolve(path);
+    if is_special(&target) {
+        return Ok(());
+    }
     // The one sure way to know is to make one; it is removed at once.
-    beside(&resolve(path)).map(drop)
+    Unfinished::beside(&target).map(drop)
 }
 
 /// The directory a file lies in; `.` for a bare file name.
@@ -55,9 +151,23 @@ pub(super) fn directory_of(path: &Path) -> &Path {
     }
 }
 
-/// The file that is meant by `path`: what a symbolic link points to, else `path` itself.
+/// The file that is meant by `path`: what a symbolic link points to, there or not, else `path` itself.
 fn resolve(path: &Path) -> PathBuf {
-    fs::canonicalize(path).unwrap_or_else(|_| path.into())
+    // As many links in a row as Linux follows.
+    const LINKS: usize = 40;
+    let mut target = path.to_path_buf();
+    for _ in 0..LINKS {
+        match fs::read_link(&target) {
+            Ok(next) => target = directory_of(&target).join(next),
+            Err(_) => break,
+        }
+    }
+    target
+}
+
+/// Whether it is there and neither a file nor a directory.
+fn is_special(path: &Path) -> bool {
+    fs::metadata(path).is_ok_and(|about| !about.is_file() && !about.is_dir())
 }
 
 #[cfg(test)]
@@ -128,5 +238,62 @@ mod tests {
         write_atomically(&link, |out| out.write_all(b"new")).unwrap();
         assert_eq!(fs::read(&file).unwrap(), b"new");
         assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_dangling_link_stays_a_link_and_its_target_is_written() {
+        let directory = tempfile::tempdir().unwrap();
+        fs::create_dir(directory.path().join("there")).unwrap();
+        let (file, link) = (
+            directory.path().join("there/file"),
+            directory.path().join("link"),
+        );
+        std::os::unix::fs::symlink("there/file", &link).unwrap();
+        write_atomically(&link, |out| out.write_all(b"new")).unwrap();
+        assert_eq!(fs::read(&file).unwrap(), b"new");
+        assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
+        assert_eq!(names(directory.path()), ["link", "there"]);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_device_is_written_to_and_stays_one() {
+        use std::os::unix::fs::FileTypeExt;
+        let null = Path::new("/dev/null");
+        write_atomically(null, |out| out.write_all(b"new")).unwrap();
+        check_directory(null).unwrap();
+        assert!(fs::metadata(null).unwrap().file_type().is_char_device());
+    }
+
+    #[test]
+    fn what_a_process_that_is_gone_left_is_removed() {
+        let directory = tempfile::tempdir().unwrap();
+        let at = |name: &str| directory.path().join(name);
+        let age = |path: &Path| {
+            let file = File::options().write(true).open(path).unwrap();
+            file.set_modified(std::time::UNIX_EPOCH).unwrap();
+        };
+        for name in [
+            ".pixgrad-left.tmp",
+            ".pixgrad-used.tmp",
+            ".pixgrad-new.tmp",
+            "other.tmp",
+        ] {
+            fs::write(at(name), b"").unwrap();
+        }
+        let used = File::open(at(".pixgrad-used.tmp")).unwrap();
+        used.lock().unwrap();
+        for name in [".pixgrad-left.tmp", ".pixgrad-used.tmp", "other.tmp"] {
+            age(&at(name));
+        }
+        write_atomically(at("result"), |out| out.write_all(b"new")).unwrap();
+        let left = [
+            ".pixgrad-new.tmp",
+            ".pixgrad-used.tmp",
+            "other.tmp",
+            "result",
+        ];
+        assert_eq!(names(directory.path()), left);
     }
 }

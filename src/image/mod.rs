@@ -15,7 +15,7 @@ mod save;
 mod sheet;
 
 pub use animation::save_gif;
-pub use atomic::write_atomically;
+pub use atomic::{remove_unfinished, write_atomically};
 pub use colour::{luma, mean_std, psnr, with_hidden_filled, with_luma};
 pub use error::ImageError;
 pub use load::{load, size_of};
