@@ -398,7 +398,8 @@ fn what_is_transparent_in_a_style_counts_for_nothing() {
         for start in ["content", "stats"] {
             let paint = |style: &str| {
                 desk.done(&format!(
-                    "style content.png {style} --style-loss {loss} --init {start} -o out.png {SHORT} -s 48"
+                    "style content.png {style} --style-loss {loss} --init {start} -o out.png \
+                     --size 48 --min-size 48 -i 5"
                 ));
                 desk.load("out.png")
             };
