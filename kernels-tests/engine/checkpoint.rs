@@ -204,7 +204,7 @@ fn a_recipe_in_another_order_is_the_same_recipe() {
     let message = resumed().expect_err("another weight").to_string();
     assert!(message.contains("another recipe"), "{message}");
     rewrite(&path, |text| text.replace("\"tv\"", "\"tvv\""));
-    let message = resumed().expect_err("no such term").to_string();
+    let message = resumed().expect_err("no such term").with_causes();
     assert!(
         message.contains("cannot be read") && message.contains("`tvv`"),
         "{message}"
