@@ -21,7 +21,7 @@ impl Recipe {
     /// is a search for it. DeepFool's is the gradient that one of its steps needs.
     ///
     /// # Errors
-    /// [`MethodError::SmallBall`](crate::MethodError::SmallBall) where the ball holds no 8-bit image but the picture itself.
+    /// [`SmallBall`](crate::MethodError::SmallBall) where the ball holds no 8-bit image but the picture itself.
     pub fn attack(images: &[Image], goal: &Goal, attack: &Attack) -> Result<Self, Error> {
         let pictures = |images: &[Image]| images.iter().map(picture).collect();
         let mut recipe = Self::new().seed(attack.seed);
