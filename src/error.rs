@@ -5,7 +5,6 @@
 //! wrong with a part of ours is in the message of the whole and is not its source. So a program that prints an error
 //! with its causes prints everything once.
 
-use std::error::Error as _;
 use std::fmt::Write as _;
 
 use crate::device::DeviceError;
@@ -89,17 +88,22 @@ impl Error {
     /// denied`. A cause that the message tells already is not repeated.
     #[must_use]
     pub fn with_causes(&self) -> String {
-        let mut text = self.to_string();
-        let mut next = self.source();
-        while let Some(cause) = next {
-            let told = cause.to_string();
-            if !text.contains(&told) {
-                let _ = write!(text, ": {told}");
-            }
-            next = cause.source();
-        }
-        text
+        with_causes(self)
     }
+}
+
+/// A message followed by those of its causes, each once.
+pub(crate) fn with_causes(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(cause) = next {
+        let told = cause.to_string();
+        if !text.contains(&told) {
+            let _ = write!(text, ": {told}");
+        }
+        next = cause.source();
+    }
+    text
 }
 
 impl From<RecipeError> for Error {

@@ -74,7 +74,10 @@ pub use image::{Image, ImageError, SaveOptions};
 pub use kernels::WarpError;
 pub use layer::{LayerError, SizeError, UndeclaredRead};
 pub use methods::MethodError;
-pub use net::{GraphError, GraphProblem, ImageTooSmall, NetError, Padding, Pooling, WeightsError};
+pub use net::{
+    GraphError, GraphProblem, ImageTooSmall, NetError, Padding, Pooling, PreprocessingProblem,
+    WeightsError, WeightsProblem,
+};
 pub use objective::{ObjectiveError, SelectionError};
 pub use plan::{Cost, Network, PlanError, Precision};
 pub use run::{

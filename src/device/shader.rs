@@ -1,13 +1,12 @@
 //! WGSL sources, and how imports and definitions make a shader of them.
 
-use std::error::Error;
-
 use naga::compact::{KeepUnused, compact};
 use naga::front::wgsl;
 use naga::valid::{Capabilities, ValidationFlags, Validator};
 
 use super::preprocess::{File, Flat};
 use super::{DeviceError, fingerprint};
+use crate::error::with_causes;
 
 /// A file of `wgsl/` with the variants that the kernels use.
 #[derive(Debug, PartialEq, Eq, Hash)]
@@ -183,21 +182,10 @@ fn module(shader: Shader, adapter: &[&str]) -> Result<naga::Module, String> {
         .validate(&module)
         .map_err(|e| {
             let places = e.spans().map(|(span, note)| (*span, note.as_str()));
-            flat.locate(&causes(e.as_inner()), places)
+            flat.locate(&with_causes(e.as_inner()), places)
         })?;
     rename_reserved(&mut module);
     Ok(module)
-}
-
-/// An error and what led to it.
-fn causes(error: &dyn Error) -> String {
-    let mut all = error.to_string();
-    let mut source = error.source();
-    while let Some(error) = source {
-        all.push_str(&format!(": {error}"));
-        source = error.source();
-    }
-    all
 }
 
 /// Gives variables other names whose own only the next compiler takes for something else: naga knows the words of the

@@ -1,3 +1,4 @@
+use std::error::Error as _;
 use std::path::Path;
 
 use super::*;

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use super::error::WeightsError;
+use super::error::{WeightsError, WeightsProblem};
 use super::graph::{Graph, NodeId};
 use super::{NetError, Network};
 use crate::layer::{AvgPool, MaxPool, Pad};
@@ -81,7 +81,7 @@ impl Network {
     pub fn default_layers(&self, purpose: Purpose) -> Result<WeightedLayers, NetError> {
         let network = || self.name.clone();
         let named = named(purpose, &self.metadata, self.graph());
-        if let Some(layers) = named.map_err(|problem| NetError::Weights {
+        if let Some(layers) = named.map_err(|problem| WeightsError {
             network: network(),
             problem,
         })? {
@@ -133,29 +133,32 @@ pub(super) fn named(
     purpose: Purpose,
     metadata: &BTreeMap<String, String>,
     graph: &Graph,
-) -> Result<Option<WeightedLayers>, WeightsError> {
+) -> Result<Option<WeightedLayers>, WeightsProblem> {
     let key = purpose.key();
     let Some(text) = metadata.get(key) else {
         return Ok(None);
-    };
-    let wrong = |reason: String| WeightsError::DefaultLayers {
-        key,
-        found: text.clone(),
-        reason,
     };
     let layer = |part: &str| {
         let (layer, weight) = match part.rsplit_once(':') {
             None => (part, 1.0),
             Some((layer, weight)) => {
                 let number = weight.trim().parse().ok().filter(|w: &f64| w.is_finite());
-                let weight = number.ok_or_else(|| wrong(format!("`{weight}` is no weight")))?;
+                let weight = number.ok_or_else(|| WeightsProblem::DefaultWeight {
+                    key,
+                    found: text.clone(),
+                    weight: weight.to_owned(),
+                })?;
                 (layer, weight)
             }
         };
         let layer = layer.trim();
         match graph.find(layer) {
             Some(_) => Ok((layer.to_owned(), weight)),
-            None => Err(wrong(format!("there is no layer `{layer}`"))),
+            None => Err(WeightsProblem::DefaultLayer {
+                key,
+                found: text.clone(),
+                layer: layer.to_owned(),
+            }),
         }
     };
     text.split(',')

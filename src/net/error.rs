@@ -1,7 +1,11 @@
 //! What can be wrong with a network, its weights file or a name in it.
 
+use std::error::Error;
+use std::fmt;
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
+
+use safetensors::SafeTensorError;
 
 use super::arch::Architecture;
 use crate::layer::{LayerError, SizeError};
@@ -32,11 +36,8 @@ pub enum NetError {
         path: PathBuf,
         source: std::io::Error,
     },
-    #[error("the weights file of `{network}` {problem}")]
-    Weights {
-        network: String,
-        problem: WeightsError,
-    },
+    #[error(transparent)]
+    Weights(#[from] WeightsError),
     #[error("{network} has no layer `{layer}`; its layers are: {layers}")]
     UnknownLayer {
         network: String,
@@ -186,13 +187,43 @@ fn count(range: &RangeInclusive<usize>) -> String {
     }
 }
 
-/// What is wrong with the contents of a weights file. Each message continues "the weights file of `x` ...".
-#[derive(Debug, PartialEq, thiserror::Error)]
-pub enum WeightsError {
+/// What is wrong with a weights file, and whose it is.
+#[derive(Debug)]
+pub struct WeightsError {
+    /// The network's name.
+    pub network: String,
+    /// What is wrong with its file.
+    pub problem: WeightsProblem,
+}
+
+impl fmt::Display for WeightsError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the weights file of `{}` {}", self.network, self.problem)
+    }
+}
+
+impl Error for WeightsError {
+    /// The problem is part of the message, so its cause is the next one.
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        self.problem.source()
+    }
+}
+
+/// What can be wrong with the contents of a weights file. Each message continues "the weights file of `x` ...".
+#[derive(Debug, thiserror::Error)]
+pub enum WeightsProblem {
     #[error("is empty")]
     Empty,
-    #[error("is not a safetensors file: {reason}")]
-    NotSafetensors { reason: String },
+    #[error("is not a safetensors file: it has only {bytes} bytes")]
+    TooShort { bytes: u64 },
+    #[error("is not a safetensors file: it does not start with the length of a header")]
+    NoHeader,
+    #[error("is not a safetensors file")]
+    BadHeader { source: SafeTensorError },
+    #[error(
+        "is not a safetensors file: it has {found} bytes where its header describes {expected}"
+    )]
+    TooLong { expected: u64, found: u64 },
     #[error(
         "is truncated: it has {found} bytes where its header asks for {expected}{}",
         .tensor.as_ref().map(|name| format!("; `{name}` is the first tensor that is cut")).unwrap_or_default()
@@ -252,18 +283,41 @@ pub enum WeightsError {
         /// As text, because a NaN equals nothing.
         value: String,
     },
-    #[error("has the {key} `{found}` in its metadata: {reason}")]
-    DefaultLayers {
+    #[error("has the {key} `{found}` in its metadata: `{weight}` is no weight")]
+    DefaultWeight {
         key: &'static str,
         found: String,
-        reason: String,
+        weight: String,
+    },
+    #[error("has the {key} `{found}` in its metadata: there is no layer `{layer}`")]
+    DefaultLayer {
+        key: &'static str,
+        found: String,
+        layer: String,
     },
     #[error(
-        "has the preprocessing `{found}` in its metadata, which {reason}; expected like `{expected}`"
+        "has the preprocessing `{found}` in its metadata, which {problem}; expected like `{expected}`"
     )]
     Preprocessing {
         found: String,
-        reason: String,
+        problem: PreprocessingProblem,
         expected: &'static str,
     },
+}
+
+/// What can be wrong with a preprocessing. Each message continues "the preprocessing `x`, which ...".
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum PreprocessingProblem {
+    #[error("does not start with `RGB/255`")]
+    Start,
+    #[error("lacks a closing parenthesis")]
+    Parenthesis,
+    #[error("has `{found}` where three numbers should be")]
+    NotNumbers { found: String },
+    #[error("has {found} numbers where three should be")]
+    Count { found: usize },
+    #[error("has a standard deviation that is not positive")]
+    Deviation,
+    #[error("has `{found}` where it cannot be understood")]
+    Rest { found: String },
 }

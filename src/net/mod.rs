@@ -41,7 +41,10 @@ pub use crate::layer::{ReceptiveField, Shape};
 pub use arch::Architecture;
 pub use builder::GraphBuilder;
 pub use defaults::{Purpose, WeightedLayers};
-pub use error::{GraphError, GraphProblem, ImageTooSmall, NetError, WeightsError};
+pub use error::{
+    GraphError, GraphProblem, ImageTooSmall, NetError, PreprocessingProblem, WeightsError,
+    WeightsProblem,
+};
 pub use graph::{Graph, Node, NodeId};
 pub use labels::imagenet_classes;
 pub use parameters::{Parameter, Parameters};
@@ -86,7 +89,7 @@ impl Network {
     ///
     /// [`NetError::Weights`], naming the tensor with what was expected and found.
     pub fn from_bytes(name: &str, bytes: &[u8]) -> Result<Network, NetError> {
-        let read = weights::read(bytes).map_err(|problem| NetError::Weights {
+        let read = weights::read(bytes).map_err(|problem| WeightsError {
             network: name.to_owned(),
             problem,
         })?;

@@ -1,6 +1,6 @@
 //! What a network was trained to see, as its weights file's metadata say it.
 
-use super::error::WeightsError;
+use super::error::{PreprocessingProblem, WeightsProblem};
 use super::graph::Graph;
 use crate::layer::Normalize;
 
@@ -18,18 +18,18 @@ impl Preprocessing {
     /// Reads `RGB/255 - mean(r,g,b), / std(r,g,b)`, where the mean, the standard deviation or both may be
     /// absent and white space means nothing. Anything else, such as BGR order, is an error: such weights have
     /// to be converted, which the first convolution allows.
-    pub(super) fn parse(text: &str) -> Result<Preprocessing, WeightsError> {
-        Self::read(text).map_err(|reason| WeightsError::Preprocessing {
+    pub(super) fn parse(text: &str) -> Result<Preprocessing, WeightsProblem> {
+        Self::read(text).map_err(|problem| WeightsProblem::Preprocessing {
             found: text.to_owned(),
-            reason,
+            problem,
             expected: DEFAULT,
         })
     }
 
-    fn read(text: &str) -> Result<Preprocessing, String> {
+    fn read(text: &str) -> Result<Preprocessing, PreprocessingProblem> {
         let compact: String = text.chars().filter(|c| !c.is_whitespace()).collect();
         let Some(mut rest) = compact.strip_prefix("RGB/255") else {
-            return Err("does not start with `RGB/255`".to_owned());
+            return Err(PreprocessingProblem::Start);
         };
         let mut read = Preprocessing {
             mean: [0.0; 3],
@@ -43,10 +43,12 @@ impl Preprocessing {
             (read.std, rest) = triple(after)?;
         }
         if !rest.is_empty() {
-            return Err(format!("has `{rest}` where it cannot be understood"));
+            return Err(PreprocessingProblem::Rest {
+                found: rest.to_owned(),
+            });
         }
         if read.std.iter().any(|&std| std <= 0.0) {
-            return Err("has a standard deviation that is not positive".to_owned());
+            return Err(PreprocessingProblem::Deviation);
         }
         Ok(read)
     }
@@ -71,18 +73,20 @@ impl Preprocessing {
 }
 
 /// Three finite numbers up to the closing parenthesis, and what follows it.
-fn triple(text: &str) -> Result<([f64; 3], &str), String> {
+fn triple(text: &str) -> Result<([f64; 3], &str), PreprocessingProblem> {
     let (inside, rest) = text
         .split_once(')')
-        .ok_or_else(|| "lacks a closing parenthesis".to_owned())?;
+        .ok_or(PreprocessingProblem::Parenthesis)?;
     let numbers: Vec<f64> = inside
         .split(',')
         .map(|number| number.parse().ok().filter(|n: &f64| n.is_finite()))
         .collect::<Option<_>>()
-        .ok_or_else(|| format!("has `{inside}` where three numbers should be"))?;
+        .ok_or_else(|| PreprocessingProblem::NotNumbers {
+            found: inside.to_owned(),
+        })?;
     let numbers = numbers
         .try_into()
-        .map_err(|n: Vec<f64>| format!("has {} numbers where three should be", n.len()))?;
+        .map_err(|n: Vec<f64>| PreprocessingProblem::Count { found: n.len() })?;
     Ok((numbers, rest))
 }
 

@@ -20,7 +20,7 @@ impl Network {
         seed: u64,
     ) -> Result<Network, NetError> {
         let name = format!("{architecture} with random weights");
-        let wrong = |problem: WeightsError| NetError::Weights {
+        let wrong = |problem| WeightsError {
             network: name.clone(),
             problem,
         };

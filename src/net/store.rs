@@ -211,6 +211,6 @@ mod tests {
         assert!(matches!(open(&missing), NetError::NoSuchFile { .. }));
         let empty = dir.path().join("empty.safetensors");
         std::fs::write(&empty, "").unwrap();
-        assert!(matches!(open(&empty), NetError::Weights { .. }));
+        assert!(matches!(open(&empty), NetError::Weights(_)));
     }
 }

@@ -9,7 +9,7 @@ use safetensors::{Dtype, SafeTensorError, SafeTensors, tensor::TensorView};
 
 use super::arch::Architecture;
 use super::defaults::{Purpose, named};
-use super::error::WeightsError;
+use super::error::WeightsProblem;
 use super::graph::Graph;
 use super::parameters::Parameter;
 use super::preprocessing::{DEFAULT, Preprocessing};
@@ -33,7 +33,7 @@ pub(super) struct Weights {
 }
 
 /// Reads and checks the bytes of a weights file.
-pub(super) fn read(bytes: &[u8]) -> Result<Weights, WeightsError> {
+pub(super) fn read(bytes: &[u8]) -> Result<Weights, WeightsProblem> {
     let (metadata, tensors) = parse(bytes)?;
     let views: BTreeMap<&str, TensorView> = tensors.iter().collect();
     let shapes: Shapes = views
@@ -60,7 +60,7 @@ pub(super) fn read(bytes: &[u8]) -> Result<Weights, WeightsError> {
             shape: expected.shape,
         })
     });
-    let parameters = parameters.collect::<Result<_, WeightsError>>()?;
+    let parameters = parameters.collect::<Result<_, WeightsProblem>>()?;
     Ok(Weights {
         architecture,
         graph,
@@ -107,45 +107,42 @@ pub(super) fn has_classifier(mut reader: impl Read) -> bool {
 }
 
 /// The file's metadata and its tensors.
-fn parse(bytes: &[u8]) -> Result<(BTreeMap<String, String>, SafeTensors<'_>), WeightsError> {
+fn parse(bytes: &[u8]) -> Result<(BTreeMap<String, String>, SafeTensors<'_>), WeightsProblem> {
     if bytes.is_empty() {
-        return Err(WeightsError::Empty);
+        return Err(WeightsProblem::Empty);
     }
-    let (_, header) = SafeTensors::read_metadata(bytes).map_err(|error| explain(bytes, &error))?;
-    let tensors = SafeTensors::deserialize(bytes).map_err(|error| explain(bytes, &error))?;
+    let (_, header) = SafeTensors::read_metadata(bytes).map_err(|error| explain(bytes, error))?;
+    let tensors = SafeTensors::deserialize(bytes).map_err(|error| explain(bytes, error))?;
     let metadata: HashMap<String, String> = header.metadata().clone().unwrap_or_default();
     Ok((metadata.into_iter().collect(), tensors))
 }
 
 /// Says whether a file that cannot be parsed is cut short or something else altogether.
-fn explain(bytes: &[u8], error: &SafeTensorError) -> WeightsError {
-    let not = |reason: String| WeightsError::NotSafetensors { reason };
+fn explain(bytes: &[u8], error: SafeTensorError) -> WeightsProblem {
     let found = bytes.len() as u64;
     let Some((length, rest)) = bytes.split_first_chunk::<8>() else {
-        return not(format!("it has only {found} bytes"));
+        return WeightsProblem::TooShort { bytes: found };
     };
     let header_length = u64::from_le_bytes(*length);
     match error {
         SafeTensorError::InvalidHeaderLength if rest.first().is_none_or(|&c| c == b'{') => {
-            WeightsError::Truncated {
+            WeightsProblem::Truncated {
                 expected: header_length.saturating_add(8),
                 found,
                 tensor: None,
             }
         }
         SafeTensorError::InvalidHeaderLength | SafeTensorError::HeaderTooLarge => {
-            not("it does not start with the length of a header".to_owned())
+            WeightsProblem::NoHeader
         }
         SafeTensorError::MetadataIncompleteBuffer => {
             let ends = tensor_ends(&rest[..header_length as usize]);
             let data_start = 8 + header_length;
             let expected = data_start + ends.last().map_or(0, |(end, _)| *end);
             if found > expected {
-                return not(format!(
-                    "it has {found} bytes where its header describes {expected}"
-                ));
+                return WeightsProblem::TooLong { expected, found };
             }
-            WeightsError::Truncated {
+            WeightsProblem::Truncated {
                 expected,
                 found,
                 tensor: ends
@@ -154,7 +151,7 @@ fn explain(bytes: &[u8], error: &SafeTensorError) -> WeightsError {
                     .map(|(_, name)| name),
             }
         }
-        _ => not(error.to_string()),
+        source => WeightsProblem::BadHeader { source },
     }
 }
 
@@ -171,23 +168,24 @@ fn tensor_ends(header: &[u8]) -> Vec<(u64, String)> {
 }
 
 /// The graph of the architecture that the metadata name, cut to the tensors there are.
-fn fit_named(name: &str, shapes: &Shapes) -> Result<(Architecture, Graph), WeightsError> {
-    let named = Architecture::from_name(name).ok_or_else(|| WeightsError::UnknownArchitecture {
-        named: name.to_owned(),
-        known: Architecture::names(),
-    })?;
+fn fit_named(name: &str, shapes: &Shapes) -> Result<(Architecture, Graph), WeightsProblem> {
+    let named =
+        Architecture::from_name(name).ok_or_else(|| WeightsProblem::UnknownArchitecture {
+            named: name.to_owned(),
+            known: Architecture::names(),
+        })?;
     match fit(named, shapes) {
         Ok(graph) => Ok((named, graph)),
         // One wrong tensor is worth its own message, another network's tensors are not.
         Err(problem) => match recognize(shapes) {
-            Ok((found, _)) => Err(WeightsError::WrongArchitecture { named, found }),
+            Ok((found, _)) => Err(WeightsProblem::WrongArchitecture { named, found }),
             Err(_) => Err(problem),
         },
     }
 }
 
 /// Deduces the architecture from the tensors' names and shapes.
-fn recognize(shapes: &Shapes) -> Result<(Architecture, Graph), WeightsError> {
+fn recognize(shapes: &Shapes) -> Result<(Architecture, Graph), WeightsProblem> {
     let mut fitting: Vec<(Architecture, Graph)> = Architecture::ALL
         .into_iter()
         .filter_map(|known| Some((known, fit(known, shapes).ok()?)))
@@ -208,13 +206,13 @@ fn recognize(shapes: &Shapes) -> Result<(Architecture, Graph), WeightsError> {
         return Ok(fitting.swap_remove(0));
     }
     let names: Vec<&str> = fitting.iter().map(|(known, _)| known.name()).collect();
-    Err(WeightsError::AmbiguousArchitecture {
+    Err(WeightsProblem::AmbiguousArchitecture {
         candidates: names.join(", "),
     })
 }
 
 /// What keeps the tensors from being those of the architecture that most of them belong to.
-fn closest_misfit(shapes: &Shapes) -> WeightsError {
+fn closest_misfit(shapes: &Shapes) -> WeightsProblem {
     let misfits = Architecture::ALL
         .into_iter()
         .filter_map(|known| Some((known, fit(known, shapes).err()?)));
@@ -223,7 +221,7 @@ fn closest_misfit(shapes: &Shapes) -> WeightsError {
         .max_by_key(|(count, _)| *count)
         .filter(|(count, _)| *count > 0);
     closest.map_or_else(
-        || WeightsError::UnrecognizedTensors {
+        || WeightsProblem::UnrecognizedTensors {
             examples: examples(shapes),
             known: Architecture::names(),
         },
@@ -260,7 +258,7 @@ fn classes(architecture: Architecture, shapes: &Shapes) -> u32 {
 
 /// The architecture's graph, cut behind the last layer that there is a tensor for. All tensors up to
 /// there must be present in their right shapes, and no others.
-fn fit(architecture: Architecture, shapes: &Shapes) -> Result<Graph, WeightsError> {
+fn fit(architecture: Architecture, shapes: &Shapes) -> Result<Graph, WeightsProblem> {
     let mut graph = architecture.graph(classes(architecture, shapes));
     let present = |parameter: &ParameterShape| shapes.contains_key(parameter.name.as_str());
     let trained: Vec<_> = graph.trained().collect();
@@ -279,14 +277,14 @@ fn fit(architecture: Architecture, shapes: &Shapes) -> Result<Graph, WeightsErro
     {
         match unexpected.remove(tensor.as_str()) {
             None => {
-                return Err(WeightsError::MissingTensor {
+                return Err(WeightsProblem::MissingTensor {
                     architecture,
                     tensor,
                     expected,
                 });
             }
             Some(found) if found != expected => {
-                return Err(WeightsError::WrongShape {
+                return Err(WeightsProblem::WrongShape {
                     architecture,
                     tensor,
                     expected,
@@ -298,7 +296,7 @@ fn fit(architecture: Architecture, shapes: &Shapes) -> Result<Graph, WeightsErro
     }
     match unexpected.first_key_value() {
         None => Ok(graph),
-        Some((tensor, found)) => Err(WeightsError::ExtraTensor {
+        Some((tensor, found)) => Err(WeightsProblem::ExtraTensor {
             architecture,
             tensor: (*tensor).to_owned(),
             found: found.to_vec(),
@@ -307,7 +305,7 @@ fn fit(architecture: Architecture, shapes: &Shapes) -> Result<Graph, WeightsErro
 }
 
 /// A tensor's values as f32, all of them finite.
-fn values(views: &BTreeMap<&str, TensorView>, tensor: &str) -> Result<Vec<f32>, WeightsError> {
+fn values(views: &BTreeMap<&str, TensorView>, tensor: &str) -> Result<Vec<f32>, WeightsProblem> {
     let view = &views[tensor];
     // The file is little-endian, as is every platform with a GPU interface that we use. Its tensors need not
     // be aligned, hence the copies.
@@ -316,7 +314,7 @@ fn values(views: &BTreeMap<&str, TensorView>, tensor: &str) -> Result<Vec<f32>, 
         Dtype::F16 => bytemuck::pod_collect_to_vec::<u8, half::f16>(view.data()).to_f32_vec(),
         Dtype::BF16 => bytemuck::pod_collect_to_vec::<u8, half::bf16>(view.data()).to_f32_vec(),
         other => {
-            return Err(WeightsError::WrongDtype {
+            return Err(WeightsProblem::WrongDtype {
                 tensor: tensor.to_owned(),
                 found: format!("{other:?}"),
             });
@@ -324,7 +322,7 @@ fn values(views: &BTreeMap<&str, TensorView>, tensor: &str) -> Result<Vec<f32>, 
     };
     match values.iter().position(|value| !value.is_finite()) {
         None => Ok(values),
-        Some(index) => Err(WeightsError::NotFinite {
+        Some(index) => Err(WeightsProblem::NotFinite {
             tensor: tensor.to_owned(),
             index,
             value: values[index].to_string(),

@@ -14,6 +14,7 @@ use super::slices::{Rate, UNKNOWN};
 use crate::device::{
     Alternatives, Buffer, Choice, Choices, DeviceError, Gpu, Operation, Recording, fingerprint,
 };
+use crate::error::with_causes;
 use crate::image::write_atomically;
 
 /// What a timed dispatch should take: long for a clock, short for a desktop.
@@ -152,33 +153,49 @@ fn known(gpu: &Gpu) -> Choices {
     let (Some(path), false) = (path(gpu), gpu.is_tuned_anew()) else {
         return Choices::new();
     };
-    read(&path, gpu).unwrap_or_else(|why| {
+    read(&path, gpu).unwrap_or_else(|error| {
         gpu.warn(format!(
-            "{} is not used, and will be replaced: {why}",
-            path.display()
+            "{} is not used, and will be replaced: {}",
+            path.display(),
+            with_causes(&error)
         ));
         Choices::new()
     })
 }
 
-fn read(path: &Path, gpu: &Gpu) -> Result<Choices, String> {
+/// Why a file of choices is not used.
+#[derive(Debug, thiserror::Error)]
+enum Unusable {
+    #[error(transparent)]
+    Unreadable(#[from] std::io::Error),
+    #[error("it is no file of tuned kernels")]
+    Other(#[from] serde_json::Error),
+    #[error("its format is {found}, not {FORMAT}")]
+    Format { found: u32 },
+    #[error("it is of {device} ({driver})")]
+    Device { device: String, driver: String },
+}
+
+fn read(path: &Path, gpu: &Gpu) -> Result<Choices, Unusable> {
     let text = match std::fs::read_to_string(path) {
         Ok(text) => text,
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Choices::new()),
-        Err(error) => return Err(error.to_string()),
+        Err(error) => return Err(error.into()),
     };
-    let file: File = serde_json::from_str(&text)
-        .map_err(|error| format!("it is no file of tuned kernels ({error})"))?;
+    let file: File = serde_json::from_str(&text)?;
     let info = gpu.info();
     if file.format != FORMAT {
-        return Err(format!("its format is {}, not {FORMAT}", file.format));
+        return Err(Unusable::Format { found: file.format });
     }
     let (theirs, ours) = (
         (&file.device, &file.driver, &file.backend),
         (&info.name, &info.driver, &info.backend),
     );
     if theirs != ours {
-        return Err(format!("it is of {} ({})", file.device, file.driver));
+        return Err(Unusable::Device {
+            device: file.device,
+            driver: file.driver,
+        });
     }
     Ok(file.choices)
 }
