@@ -45,7 +45,8 @@ use pixgrad::{Device, DeviceOptions};
 /// Optimizes an image's pixels against a pretrained CNN, on any GPU.
 ///
 /// Results go to files, reports to stdout, progress and warnings to stderr. The exit code is 0 on success, 1 on
-/// failure, 2 for wrong usage, and 130 after Ctrl-C, which finishes the current iteration and still writes the image.
+/// failure, 2 for wrong usage, and 130 after Ctrl-C, SIGTERM or SIGHUP: these finish the current iteration and still
+/// write the image.
 #[derive(Debug, Parser)]
 #[command(name = "pixgrad", version, max_term_width = 120)]
 struct Cli {

@@ -22,6 +22,7 @@
 mod arch;
 mod builder;
 mod defaults;
+mod embedded;
 mod error;
 mod graph;
 mod labels;

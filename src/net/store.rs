@@ -3,31 +3,14 @@
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
+use super::embedded::{EMBEDDABLE, EMBEDDED, Embedded};
 use super::{NetError, Network, weights};
 
 const EXTENSION: &str = "safetensors";
 
-/// The networks in the program itself: name and weights file. A static, since every use of a constant may put another
-/// copy of the weights into the program.
-static EMBEDDED: &[(&str, &[u8])] = &[
-    #[cfg(feature = "embed-squeezenet1_1")]
-    (
-        "squeezenet1_1",
-        include_bytes!("../../samples/models/squeezenet1_1.safetensors"),
-    ),
-    #[cfg(feature = "embed-vgg19")]
-    (
-        "vgg19",
-        include_bytes!("../../samples/models/vgg19.safetensors"),
-    ),
-];
-
-/// The networks that a program may embed, each by a feature `embed-NAME`.
-const EMBEDDABLE: [&str; 2] = ["squeezenet1_1", "vgg19"];
-
 /// Names of the networks that need no file.
 pub fn embedded() -> impl Iterator<Item = &'static str> {
-    EMBEDDED.iter().map(|(name, _)| *name)
+    EMBEDDED.iter().map(|network| network.name)
 }
 
 /// Where a user's own networks are looked for: `PIXGRAD_MODELS` or, without it, `pixgrad/models` in the
@@ -61,13 +44,13 @@ fn installed_in(dir: &Path) -> Vec<String> {
 pub(super) fn classifiers(dir: Option<&Path>) -> Vec<String> {
     let embedded = EMBEDDED
         .iter()
-        .filter(|(_, file)| weights::has_classifier(*file));
-    let mut names: Vec<String> = embedded.map(|(name, _)| (*name).to_owned()).collect();
+        .filter(|network| weights::has_classifier(network.reader()));
+    let mut names: Vec<String> = embedded.map(|network| network.name.to_owned()).collect();
     let Some(dir) = dir else { return names };
     for name in installed_in(dir) {
         let file = std::fs::File::open(dir.join(format!("{name}.{EXTENSION}")));
         // An embedded network goes before an installed one of its name.
-        let hidden = EMBEDDED.iter().any(|(embedded, _)| *embedded == name);
+        let hidden = Embedded::find(&name).is_some();
         if !hidden && file.is_ok_and(weights::has_classifier) {
             names.push(name);
         }
@@ -77,8 +60,8 @@ pub(super) fn classifiers(dir: Option<&Path>) -> Vec<String> {
 
 /// Opens an embedded network, one from `dir`, or a path, in this order.
 pub(super) fn open(spec: &str, dir: Option<&Path>) -> Result<Network, NetError> {
-    if let Some((name, bytes)) = EMBEDDED.iter().find(|(name, _)| *name == spec) {
-        return Network::from_bytes(name, bytes);
+    if let Some(network) = Embedded::find(spec) {
+        return Network::from_bytes(network.name, &network.file());
     }
     let path = Path::new(spec);
     let is_bare = path.components().count() == 1 && path.extension().is_none_or(|e| e != EXTENSION);
@@ -143,8 +126,8 @@ mod tests {
     use super::*;
     use crate::net::Architecture;
 
-    fn embedded_bytes() -> &'static [u8] {
-        EMBEDDED[0].1
+    fn embedded_bytes() -> Vec<u8> {
+        EMBEDDED[0].file()
     }
 
     #[test]
@@ -190,7 +173,7 @@ mod tests {
         write("mine.safetensors", embedded_bytes());
         // The weights themselves are not read.
         write("long.safetensors", &embedded_bytes()[..20_000]);
-        write("cut.safetensors", EMBEDDED[1].1);
+        write("cut.safetensors", &EMBEDDED[1].file());
         write("vgg19.safetensors", embedded_bytes());
         write("text.safetensors", b"not a network");
         write("empty.safetensors", b"");
