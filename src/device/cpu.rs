@@ -9,7 +9,8 @@ use rayon::prelude::*;
 use super::buffer::{CpuMemory, Memory, typed, typed_mut};
 use super::packed::{Words, decode_all, encode_all};
 use super::{
-    Binding, Bindings, Buffer, DeviceInfo, DeviceKind, Kind, Operation, Real, Slot, vectorized,
+    Binding, Bindings, Buffer, DeviceInfo, DeviceKind, Kind, Operation, Real, Slot, Tasks,
+    vectorized,
 };
 
 /// What the `cpu` device computes in.
@@ -92,14 +93,14 @@ const QUADS: usize = 1 << 14;
 fn unpack<T: Real>(kind: Kind, quads: &[Words]) -> Vec<T> {
     let mut reals = vec![T::ZERO; quads.len() * 4];
     let tasks = reals.par_chunks_mut(QUADS * 4).zip(quads.par_chunks(QUADS));
-    tasks.for_each(|(reals, quads)| vectorized(|| decode_all(kind, quads, reals)));
+    tasks.run(|(reals, quads)| vectorized(|| decode_all(kind, quads, reals)));
     reals
 }
 
 /// Puts reals back where they came from.
 fn pack_into<T: Real>(kind: Kind, reals: &[T], quads: &mut [Words]) {
     let tasks = quads.par_chunks_mut(QUADS).zip(reals.par_chunks(QUADS * 4));
-    tasks.for_each(|(quads, reals)| vectorized(|| encode_all(kind, reals, quads)));
+    tasks.run(|(quads, reals)| vectorized(|| encode_all(kind, reals, quads)));
 }
 
 /// Memory that some of the bindings share.

@@ -21,6 +21,7 @@ mod recording;
 mod shader;
 mod stored;
 mod tally;
+mod tasks;
 mod timing;
 mod tuning;
 mod vectorized;
@@ -47,6 +48,7 @@ pub use shader::{
     Shader, Source, T8, compose,
 };
 pub use stored::Stored;
+pub(crate) use tasks::Tasks;
 pub use tuning::{Choice, Choices, Tuning};
 pub use vectorized::vectorized;
 

@@ -6,7 +6,7 @@ use super::View;
 use super::rows::{
     gradient_definition, gradient_slot, in_row, pixel, row_grid, row_position, rows_mut,
 };
-use crate::device::{Bindings, Kernel, Real, Shader, Slot, Source, Work};
+use crate::device::{Bindings, Kernel, Real, Shader, Slot, Source, Tasks, Work};
 
 /// `wgsl/affine.wgsl`.
 pub const SOURCE: Source = Source {
@@ -88,7 +88,7 @@ impl Kernel for Affine {
         let (x, y) = (b.input(), b.output());
         let scale = self.meaningful(self.scale).map(T::from_f32);
         let bias = self.meaningful(self.bias).map(T::from_f32);
-        rows_mut(self.y, y).enumerate().for_each(|(place, row)| {
+        rows_mut(self.y, y).enumerate().run(|(place, row)| {
             let (n, yy) = row_position(self.y, place);
             for xx in 0..self.y.w as usize {
                 let from = &x[pixel(self.x, n, yy, xx)];

@@ -3,7 +3,7 @@
 use rayon::prelude::*;
 
 use super::{View, flat};
-use crate::device::{Bindings, Kernel, Real, Shader, Slot, Source, Work};
+use crate::device::{Bindings, Kernel, Real, Shader, Slot, Source, Tasks, Work};
 
 /// `wgsl/alpha_norm.wgsl`.
 pub const SOURCE: Source = Source {
@@ -114,7 +114,7 @@ impl Kernel for AlphaNorm {
         partials[..flat::groups(self.x) as usize]
             .par_iter_mut()
             .enumerate()
-            .for_each(|(group, partial)| {
+            .run(|(group, partial)| {
                 let mut sum = 0.0;
                 for (pixel, quads) in flat::pixels(self.x, flat::share(self.x, group)) {
                     let x = &x[flat::place(self.x, pixel, quads)];

@@ -8,7 +8,7 @@ use super::View;
 use super::rows::{
     Windows, clear_row, gradient_slot, in_row, pixel, row_grid, row_position, rows_mut,
 };
-use crate::device::{Bindings, Kernel, Real, Shader, Slot, Source, Work};
+use crate::device::{Bindings, Kernel, Real, Shader, Slot, Source, Tasks, Work};
 
 /// `wgsl/avg_pool.wgsl`.
 pub const SOURCE: Source = Source {
@@ -188,7 +188,7 @@ pub(super) fn average<T: Real>(
 ) {
     let (h, w) = (x_view.h as usize, x_view.w as usize);
     let (oh, ow) = (y_view.h as usize, y_view.w as usize);
-    rows_mut(y_view, y).enumerate().for_each(|(place, row)| {
+    rows_mut(y_view, y).enumerate().run(|(place, row)| {
         let (n, oy) = row_position(y_view, place);
         let rows = inputs(0, oy, h, oh);
         // Row by row, so that the sum of a whole image keeps its last digits.
@@ -227,7 +227,7 @@ pub(super) fn spread<T: Real>(
 ) {
     let (h, w) = (dx_view.h as usize, dx_view.w as usize);
     let (oh, ow) = (dy_view.h as usize, dy_view.w as usize);
-    rows_mut(dx_view, dx).enumerate().for_each(|(place, row)| {
+    rows_mut(dx_view, dx).enumerate().run(|(place, row)| {
         let (n, yy) = row_position(dx_view, place);
         if !accumulate {
             clear_row(dx_view, row);

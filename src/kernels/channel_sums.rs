@@ -3,7 +3,9 @@
 use rayon::prelude::*;
 
 use super::{Tensor, View, flat};
-use crate::device::{Bindings, Kernel, Kind, Real, Recording, Shader, Slot, Source, ValueId, Work};
+use crate::device::{
+    Bindings, Kernel, Kind, Real, Recording, Shader, Slot, Source, Tasks, ValueId, Work,
+};
 
 /// `wgsl/channel_sums.wgsl`.
 pub const SOURCE: Source = Source {
@@ -121,7 +123,7 @@ impl Kernel for ChannelSums {
         partials[..self.partials_len()]
             .par_chunks_exact_mut(padded)
             .enumerate()
-            .for_each(|(i, partial)| {
+            .run(|(i, partial)| {
                 let (n, split) = (i / splits as usize, (i % splits as usize) as u32);
                 let centre = &centre[n * padded..][..padded];
                 let mut sums = vec![0.0; padded];

@@ -4,7 +4,7 @@ use rayon::prelude::*;
 
 use super::rows::{gradient_definition, row_position, rows_mut};
 use super::{View, flat};
-use crate::device::{Bindings, Kernel, Real, Shader, Slot, Source, Work};
+use crate::device::{Bindings, Kernel, Real, Shader, Slot, Source, Tasks, Work};
 
 /// `wgsl/copy_rows.wgsl`.
 pub const SOURCE: Source = Source {
@@ -90,7 +90,7 @@ impl Kernel for CopyRows {
         let (x, y) = (b.input(), b.output());
         let (from, to, rows) = (self.from as usize, self.to as usize, self.rows as usize);
         let quads = 0..self.y.quads as usize;
-        rows_mut(self.y, y).enumerate().for_each(|(place, row)| {
+        rows_mut(self.y, y).enumerate().run(|(place, row)| {
             let (n, yy) = row_position(self.y, place);
             if !(to..to + rows).contains(&yy) {
                 return;

@@ -3,7 +3,7 @@
 use rayon::prelude::*;
 
 use super::flat;
-use crate::device::{Bindings, Kernel, Real, Scalar, Shader, Slot, Source, Work};
+use crate::device::{Bindings, Kernel, Real, Scalar, Shader, Slot, Source, Tasks, Work};
 
 /// `wgsl/covariance.wgsl`.
 pub const SOURCE: Source = Source {
@@ -189,7 +189,7 @@ impl Kernel for TraceSlope {
         d[..self.n as usize * side * side]
             .par_chunks_mut(side)
             .enumerate()
-            .for_each(|(row, d)| {
+            .run(|(row, d)| {
                 let norm = root_of_norm(moments, row / side);
                 let m = &m[row * side..][..side];
                 for (j, (d, &m)) in d.iter_mut().zip(m).enumerate() {

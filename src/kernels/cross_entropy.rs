@@ -4,7 +4,7 @@ use rayon::prelude::*;
 
 use super::View;
 use super::rows::{gradient_slot, in_row, pixel, rows_mut};
-use crate::device::{Bindings, Kernel, Real, Shader, Slot, Source, Work};
+use crate::device::{Bindings, Kernel, Real, Shader, Slot, Source, Tasks, Work};
 
 /// `wgsl/cross_entropy.wgsl`.
 pub const SOURCE: Source = Source {
@@ -146,7 +146,7 @@ impl Kernel for CrossEntropyBackward {
     }
     fn reference<T: Real>(&self, mut b: Bindings<'_, T>) {
         let (z, labels, weights, dz) = (b.input(), b.words(), b.input(), b.output());
-        rows_mut(self.dz, dz).enumerate().for_each(|(image, row)| {
+        rows_mut(self.dz, dz).enumerate().run(|(image, row)| {
             let z = &z[pixel(self.z, image, 0, 0)][..self.z.c as usize];
             let label = labels[image] as usize;
             let e = Exponentials::of(z, label);

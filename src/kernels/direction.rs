@@ -3,7 +3,7 @@
 use rayon::prelude::*;
 
 use super::{View, flat};
-use crate::device::{Bindings, Kernel, Real, Shader, Slot, Source, Work};
+use crate::device::{Bindings, Kernel, Real, Shader, Slot, Source, Tasks, Work};
 
 /// `wgsl/direction.wgsl`.
 pub const SOURCE: Source = Source {
@@ -156,7 +156,7 @@ impl Kernel for Direction {
             .into_par_iter()
             .zip(&mut partials[..self.x.n as usize * parts])
             .enumerate()
-            .for_each(|(group, (slopes, partial))| {
+            .run(|(group, (slopes, partial))| {
                 let image = group / parts;
                 let v = self.of(v, image);
                 let first = image * positions + group % parts * share;

@@ -5,7 +5,7 @@ use rayon::prelude::*;
 
 use super::random::{random, uniform, uniform_below};
 use super::{View, flat};
-use crate::device::{Bindings, Kernel, Real, Shader, Slot, Source, Work};
+use crate::device::{Bindings, Kernel, Real, Shader, Slot, Source, Tasks, Work};
 
 /// `wgsl/evolve.wgsl`.
 pub const SOURCE: Source = Source {
@@ -278,7 +278,7 @@ impl Kernel for Replace {
             .par_chunks_mut(each)
             .zip(winner)
             .filter(|(_, image)| **image < self.x.n)
-            .for_each(|(elite, image)| {
+            .run(|(elite, image)| {
                 for (pixel, word) in elite.iter_mut().enumerate() {
                     let place = *image as usize * each + pixel;
                     let value = &x[flat::place(self.x, place, 0..1)];

@@ -5,7 +5,7 @@ use std::ops::Range;
 use rayon::prelude::*;
 
 use super::View;
-use crate::device::Slot;
+use crate::device::{Slot, Tasks};
 
 /// Invocations of a workgroup.
 pub(super) const LANES: u32 = 256;
@@ -92,7 +92,7 @@ pub(super) fn for_each_pixel<T: Send>(
     data[..view.len()]
         .par_chunks_mut(per_task * stride)
         .enumerate()
-        .for_each(|(task, chunk)| {
+        .run(|(task, chunk)| {
             for (i, pixel) in chunk.chunks_exact_mut(stride).enumerate() {
                 let own = place(view, 0, 0..view.quads as usize);
                 visit(task * per_task + i, &mut pixel[own]);
@@ -107,7 +107,7 @@ pub(super) fn for_each_task<T: Send>(
 ) {
     data.par_chunks_mut(TASK)
         .enumerate()
-        .for_each(|(task, chunk)| visit(task * TASK..task * TASK + chunk.len(), chunk));
+        .run(|(task, chunk)| visit(task * TASK..task * TASK + chunk.len(), chunk));
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use rayon::prelude::*;
 
 use super::{View, flat};
-use crate::device::{Bindings, Gemm, Kernel, Real, Shader, Slot, Source, Work};
+use crate::device::{Bindings, Gemm, Kernel, Real, Shader, Slot, Source, Tasks, Work};
 
 /// `wgsl/fourier.wgsl`.
 pub const SOURCE: Source = Source {
@@ -259,34 +259,32 @@ impl FourierColumns {
             sin.iter_mut().for_each(|s| *s = -*s);
         }
         for (x, y) in x.chunks_exact(h * row).zip(y.chunks_exact_mut(h * row)) {
-            y.par_chunks_mut(ROWS * row)
-                .enumerate()
-                .for_each(|(task, y)| {
-                    let mut across = vec![T::ZERO; y.len()];
-                    let product = |matrix: &[T], dst: &mut [T]| {
-                        T::gemm(Gemm {
-                            m: dst.len() / row,
-                            k: h,
-                            n: row,
-                            dst,
-                            dst_stride: row,
-                            lhs: &matrix[task * ROWS * h..],
-                            lhs_stride: h,
-                            lhs_step: 1,
-                            rhs: x,
-                            rhs_stride: row,
-                            accumulate: false,
-                        });
-                    };
-                    product(&cos, y);
-                    product(&sin, &mut across);
-                    for (y, across) in y.chunks_exact_mut(pair).zip(across.chunks_exact(pair)) {
-                        let (re, im) = y.split_at_mut(pair / 2);
-                        let (by_re, by_im) = across.split_at(pair / 2);
-                        re.iter_mut().zip(by_im).for_each(|(y, &s)| *y -= s);
-                        im.iter_mut().zip(by_re).for_each(|(y, &s)| *y += s);
-                    }
-                });
+            y.par_chunks_mut(ROWS * row).enumerate().run(|(task, y)| {
+                let mut across = vec![T::ZERO; y.len()];
+                let product = |matrix: &[T], dst: &mut [T]| {
+                    T::gemm(Gemm {
+                        m: dst.len() / row,
+                        k: h,
+                        n: row,
+                        dst,
+                        dst_stride: row,
+                        lhs: &matrix[task * ROWS * h..],
+                        lhs_stride: h,
+                        lhs_step: 1,
+                        rhs: x,
+                        rhs_stride: row,
+                        accumulate: false,
+                    });
+                };
+                product(&cos, y);
+                product(&sin, &mut across);
+                for (y, across) in y.chunks_exact_mut(pair).zip(across.chunks_exact(pair)) {
+                    let (re, im) = y.split_at_mut(pair / 2);
+                    let (by_re, by_im) = across.split_at(pair / 2);
+                    re.iter_mut().zip(by_im).for_each(|(y, &s)| *y -= s);
+                    im.iter_mut().zip(by_re).for_each(|(y, &s)| *y += s);
+                }
+            });
         }
     }
 }
@@ -366,7 +364,7 @@ impl FourierRows {
         };
         y.par_chunks_exact_mut(to * padded)
             .zip(x.par_chunks_exact(from * padded))
-            .for_each(|(y, x)| {
+            .run(|(y, x)| {
                 T::gemm(Gemm {
                     m: to,
                     k: from,

@@ -7,7 +7,7 @@
 use rayon::prelude::*;
 
 use super::View;
-use crate::device::{Bindings, Gemm, Kernel, Real, Shader, Slot, Source, Work};
+use crate::device::{Bindings, Gemm, Kernel, Real, Shader, Slot, Source, Tasks, Work};
 
 /// `wgsl/gram.wgsl`.
 pub const SOURCE: Source = Source {
@@ -166,12 +166,12 @@ impl Kernel for Gram {
         matrices
             .par_chunks_mut(side * side)
             .enumerate()
-            .for_each(|(i, matrix)| {
+            .run(|(i, matrix)| {
                 let (n, split) = (i / splits, i % splits);
                 matrix
                     .par_chunks_mut(block * side)
                     .enumerate()
-                    .for_each(|(j, rows)| self.rows(f, split, n, j * block, rows));
+                    .run(|(j, rows)| self.rows(f, split, n, j * block, rows));
                 for row in 1..side {
                     for column in 0..row {
                         matrix[row * side + column] = matrix[column * side + row];
@@ -227,7 +227,7 @@ impl Kernel for GramReduce {
         gram[..self.n as usize * size]
             .par_chunks_mut(side)
             .enumerate()
-            .for_each(|(row, gram)| {
+            .run(|(row, gram)| {
                 let (n, row) = (row / side, row % side);
                 let mut sums = vec![0.0; side];
                 for split in 0..splits {

@@ -7,7 +7,7 @@
 use rayon::prelude::*;
 
 use super::{View, flat};
-use crate::device::{Bindings, Gemm, Kernel, Real, Shader, Slot, Source, Work};
+use crate::device::{Bindings, Gemm, Kernel, Real, Shader, Slot, Source, Tasks, Work};
 
 /// `wgsl/guide_match.wgsl`.
 pub const MATCH_SOURCE: Source = Source {
@@ -172,7 +172,7 @@ impl Kernel for GuideMatch {
         best[..self.x.pixels()]
             .par_chunks_mut(tile)
             .enumerate()
-            .for_each(|(task, best)| self.find(x, y, task * tile, best));
+            .run(|(task, best)| self.find(x, y, task * tile, best));
     }
 }
 
@@ -217,7 +217,7 @@ impl Kernel for Guide {
         partials[..flat::groups(self.x) as usize]
             .par_iter_mut()
             .enumerate()
-            .for_each(|(group, partial)| {
+            .run(|(group, partial)| {
                 let mut sum = 0.0;
                 for (pixel, quads) in flat::pixels(self.x, flat::share(self.x, group)) {
                     let x = &x[flat::place(self.x, pixel, quads.clone())];

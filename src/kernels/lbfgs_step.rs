@@ -5,7 +5,7 @@ use rayon::prelude::*;
 use super::bounds::Bounds;
 use super::lbfgs_recursion::{Action, coefficients_len};
 use super::{View, flat};
-use crate::device::{Bindings, Kernel, Real, Shader, Slot, Source, Work};
+use crate::device::{Bindings, Kernel, Real, Shader, Slot, Source, Tasks, Work};
 
 /// `wgsl/lbfgs_step.wgsl`.
 pub const SOURCE: Source = Source {
@@ -95,7 +95,7 @@ impl Kernel for LbfgsStep {
             )
                 .into_par_iter()
                 .with_min_len(flat::TASK)
-                .for_each(|(x, base, base_gradient, &g, &d)| {
+                .run(|(x, base, base_gradient, &g, &d)| {
                     if matches!(action, Action::Accept | Action::Wait) {
                         *base = *x;
                     }

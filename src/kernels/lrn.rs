@@ -6,7 +6,7 @@ use super::View;
 use super::rows::{
     gradient_definition, gradient_slot, in_row, pixel, row_grid, row_position, rows_mut,
 };
-use crate::device::{Bindings, Kernel, Real, Shader, Slot, Source, Work};
+use crate::device::{Bindings, Kernel, Real, Shader, Slot, Source, Tasks, Work};
 
 /// `wgsl/lrn.wgsl`.
 pub const SOURCE: Source = Source {
@@ -169,7 +169,7 @@ impl Kernel for Lrn {
         let (x, y) = (b.input(), b.output());
         let norm = self.norm();
         let (channels, minus_beta) = (self.x.c as usize, T::from_f32(-self.beta));
-        rows_mut(self.y, y).enumerate().for_each(|(place, row)| {
+        rows_mut(self.y, y).enumerate().run(|(place, row)| {
             let (n, yy) = row_position(self.y, place);
             let mut squares = vec![T::ZERO; channels];
             let mut scales = vec![T::ZERO; channels];
@@ -220,7 +220,7 @@ impl Kernel for LrnBackward {
         let norm = self.norm();
         let (channels, minus_beta) = (self.x.c as usize, T::from_f32(-self.beta));
         let factor = T::of(2.0) * T::from_f32(norm.beta) * T::from_f32(norm.alpha);
-        rows_mut(self.dx, dx).enumerate().for_each(|(place, row)| {
+        rows_mut(self.dx, dx).enumerate().run(|(place, row)| {
             let (n, yy) = row_position(self.dx, place);
             let mut terms = vec![T::ZERO; channels];
             let mut scales = vec![T::ZERO; channels];

@@ -4,7 +4,7 @@ use rayon::prelude::*;
 
 use super::View;
 use super::rows::{gradient_slot, in_row, pixel, rows_mut};
-use crate::device::{Bindings, Kernel, Real, Shader, Slot, Source, Work};
+use crate::device::{Bindings, Kernel, Real, Shader, Slot, Source, Tasks, Work};
 
 /// `wgsl/margin.wgsl`.
 pub const SOURCE: Source = Source {
@@ -147,7 +147,7 @@ impl Kernel for MarginBackward {
         let (z, labels, weights, dz) = (b.input(), b.words(), b.input(), b.output());
         let forward = &self.forward;
         let least = -T::from_f32(forward.confidence);
-        rows_mut(self.dz, dz).enumerate().for_each(|(image, row)| {
+        rows_mut(self.dz, dz).enumerate().run(|(image, row)| {
             let z = &z[pixel(forward.z, image, 0, 0)][..forward.z.c as usize];
             let label = labels[image] as usize;
             let (other, margin) = forward.other(z, label);

@@ -4,7 +4,7 @@ use rayon::prelude::*;
 
 use super::View;
 use super::flat::result;
-use crate::device::{Bindings, Gemm, Kernel, Real, Scalar, Shader, Slot, Source, Work};
+use crate::device::{Bindings, Gemm, Kernel, Real, Scalar, Shader, Slot, Source, Tasks, Work};
 
 /// `wgsl/matmul.wgsl`.
 pub const SOURCE: Source = Source {
@@ -289,7 +289,7 @@ impl Kernel for Matmul {
             .par_chunks_mut(each)
             .take(self.batch as usize)
             .enumerate()
-            .for_each(|(z, c)| {
+            .run(|(z, c)| {
                 let copy;
                 let (b, b_stride) = if self.product == Product::Plain {
                     (&b[self.b.at(z, 0)..], self.b.row as usize * 4)
@@ -301,7 +301,7 @@ impl Kernel for Matmul {
                 c[..end]
                     .par_chunks_mut(self.c.row as usize * 4 * TASK)
                     .enumerate()
-                    .for_each(|(task, c)| self.rows(a, b, b_stride, z, task * TASK, c));
+                    .run(|(task, c)| self.rows(a, b, b_stride, z, task * TASK, c));
             });
     }
 }

@@ -7,7 +7,7 @@ use super::rows::{
     Windows, clear_row, gradient_definition, gradient_slot, in_row, pixel, row_grid, row_position,
     rows_mut, word_rows_mut,
 };
-use crate::device::{Bindings, Kernel, Real, Shader, Slot, Source, Work};
+use crate::device::{Bindings, Kernel, Real, Shader, Slot, Source, Tasks, Work};
 
 /// `wgsl/max_pool.wgsl`.
 pub const SOURCE: Source = Source {
@@ -166,7 +166,7 @@ impl Kernel for MaxPool {
         rows_mut(self.y, y)
             .zip(word_rows_mut(self.y, argmax.per_row, words))
             .enumerate()
-            .for_each(|(place, (row, words))| {
+            .run(|(place, (row, words))| {
                 let (n, oy) = row_position(self.y, place);
                 let mut taps = vec![0u32; self.y.padded()];
                 words.fill(0);
@@ -241,7 +241,7 @@ impl Kernel for MaxPoolBackward {
         let argmax = Argmax::new(self.dy, self.kernel);
         let (quads, width) = (self.dy.quads as usize, self.kernel[1]);
         let low = (1 << argmax.bits) - 1;
-        rows_mut(self.dx, dx).enumerate().for_each(|(place, row)| {
+        rows_mut(self.dx, dx).enumerate().run(|(place, row)| {
             let (n, yy) = row_position(self.dx, place);
             if !self.accumulate {
                 clear_row(self.dx, row);

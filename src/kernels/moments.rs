@@ -3,7 +3,9 @@
 use rayon::prelude::*;
 
 use super::{Tensor, View, flat};
-use crate::device::{Bindings, Kernel, Kind, Real, Recording, Shader, Slot, Source, ValueId, Work};
+use crate::device::{
+    Bindings, Kernel, Kind, Real, Recording, Shader, Slot, Source, Tasks, ValueId, Work,
+};
 
 /// `wgsl/moments.wgsl`.
 pub const SOURCE: Source = Source {
@@ -90,7 +92,7 @@ fn parts_of<T: Real>(
     partials[..flat::groups(view) as usize * 4]
         .par_chunks_exact_mut(4)
         .enumerate()
-        .for_each(|(group, partial)| {
+        .run(|(group, partial)| {
             let mut total = [0.0; 4];
             for (pixel, quads) in flat::pixels(view, flat::share(view, group)) {
                 let own = &a[flat::place(view, pixel, quads.clone())];

@@ -2,7 +2,7 @@
 
 use rayon::prelude::*;
 
-use crate::device::{Bindings, Kernel, Real, Shader, Slot, Source, Work};
+use crate::device::{Bindings, Kernel, Real, Shader, Slot, Source, Tasks, Work};
 
 /// `wgsl/percentile.wgsl`.
 pub const SOURCE: Source = Source {
@@ -90,7 +90,7 @@ impl Kernel for Percentile {
         y[..self.n as usize]
             .par_iter_mut()
             .zip(images)
-            .for_each(|(y, x)| {
+            .run(|(y, x)| {
                 let mut x = x.to_vec();
                 let (_, low, rest) = x.select_nth_unstable_by(rank, order);
                 let low = *low;

@@ -3,7 +3,7 @@
 use rayon::prelude::*;
 
 use super::flat;
-use crate::device::{Bindings, Kernel, Real, Shader, Slot, Source, Work};
+use crate::device::{Bindings, Kernel, Real, Shader, Slot, Source, Tasks, Work};
 
 /// `wgsl/quantiles.wgsl`.
 pub const SOURCE: Source = Source {
@@ -134,7 +134,7 @@ impl Kernel for Quantiles {
         slopes[..images * len * rows]
             .par_chunks_exact_mut(rows)
             .enumerate()
-            .for_each(|(at, slopes)| {
+            .run(|(at, slopes)| {
                 let of_image = &of_rows[at / len * rows..][..rows];
                 for (slope, of_row) in slopes.iter_mut().zip(of_image) {
                     *slope = of_row[at % len];

@@ -7,7 +7,7 @@ use super::rows::{
     gradient_definition, gradient_slot, in_row, pixel, row_grid, row_position, rows_mut,
     word_rows_mut,
 };
-use crate::device::{Bindings, Kernel, Real, Shader, Slot, Source, Work};
+use crate::device::{Bindings, Kernel, Real, Shader, Slot, Source, Tasks, Work};
 
 /// `wgsl/relu.wgsl`.
 pub const SOURCE: Source = Source {
@@ -79,7 +79,7 @@ impl Kernel for Relu {
         rows_mut(self.y, y)
             .zip(word_rows_mut(self.y, self.y.strips as usize * quads, mask))
             .enumerate()
-            .for_each(|(place, (row, words))| {
+            .run(|(place, (row, words))| {
                 let (n, yy) = row_position(self.y, place);
                 words.fill(0);
                 for xx in 0..self.y.w as usize {
@@ -126,7 +126,7 @@ impl Kernel for ReluBackward {
 
     fn reference<T: Real>(&self, mut b: Bindings<'_, T>) {
         let (dy, mask, dx) = (b.input(), b.words(), b.output());
-        rows_mut(self.dx, dx).enumerate().for_each(|(place, row)| {
+        rows_mut(self.dx, dx).enumerate().run(|(place, row)| {
             let (n, yy) = row_position(self.dx, place);
             for xx in 0..self.dx.w as usize {
                 let from = dy[pixel(self.dy, n, yy, xx)].chunks_exact(4);

@@ -6,7 +6,7 @@ use std::ops::Range;
 use rayon::prelude::*;
 
 use super::{View, flat};
-use crate::device::{Bindings, Kernel, Real, Shader, Slot, Source, Work};
+use crate::device::{Bindings, Kernel, Real, Shader, Slot, Source, Tasks, Work};
 
 /// `wgsl/select.wgsl`.
 pub const SOURCE: Source = Source {
@@ -149,7 +149,7 @@ impl Kernel for Select {
         partials[..flat::groups(self.x) as usize]
             .par_iter_mut()
             .enumerate()
-            .for_each(|(group, partial)| {
+            .run(|(group, partial)| {
                 let chosen = self.chosen(words, group / parts);
                 let mut sum = 0.0;
                 for (pixel, quads) in flat::pixels(self.x, flat::share(self.x, group)) {

@@ -4,7 +4,7 @@ use rayon::prelude::*;
 
 use super::View;
 use super::rows::{gradient_slot, in_row, pixel, row_grid, row_position, rows_mut};
-use crate::device::{Bindings, Kernel, Real, Shader, Slot, Source, Work};
+use crate::device::{Bindings, Kernel, Real, Shader, Slot, Source, Tasks, Work};
 
 /// `wgsl/silu.wgsl`.
 pub const SOURCE: Source = Source {
@@ -73,7 +73,7 @@ impl Kernel for Silu {
 
     fn reference<T: Real>(&self, mut b: Bindings<'_, T>) {
         let (x, y) = (b.input(), b.output());
-        rows_mut(self.y, y).enumerate().for_each(|(place, row)| {
+        rows_mut(self.y, y).enumerate().run(|(place, row)| {
             let (n, yy) = row_position(self.y, place);
             for xx in 0..self.y.w as usize {
                 let from = &x[pixel(self.x, n, yy, xx)];
@@ -117,7 +117,7 @@ impl Kernel for SiluBackward {
 
     fn reference<T: Real>(&self, mut b: Bindings<'_, T>) {
         let (x, dy, dx) = (b.input(), b.input(), b.output());
-        rows_mut(self.dx, dx).enumerate().for_each(|(place, row)| {
+        rows_mut(self.dx, dx).enumerate().run(|(place, row)| {
             let (n, yy) = row_position(self.dx, place);
             for xx in 0..self.dx.w as usize {
                 let x = &x[pixel(self.x, n, yy, xx)];

@@ -4,7 +4,7 @@ use rayon::prelude::*;
 
 use super::View;
 use super::rows::{gradient_definition, gradient_slot, in_row, pixel, row_position, rows_mut};
-use crate::device::{Bindings, Kernel, Real, Shader, Slot, Source, Work};
+use crate::device::{Bindings, Kernel, Real, Shader, Slot, Source, Tasks, Work};
 
 /// `wgsl/softmax.wgsl`.
 pub const SOURCE: Source = Source {
@@ -75,7 +75,7 @@ impl Kernel for Softmax {
     fn reference<T: Real>(&self, mut b: Bindings<'_, T>) {
         let (x, y) = (b.input(), b.output());
         let channels = self.x.c as usize;
-        rows_mut(self.y, y).enumerate().for_each(|(place, row)| {
+        rows_mut(self.y, y).enumerate().run(|(place, row)| {
             let (n, yy) = row_position(self.y, place);
             for xx in 0..self.y.w as usize {
                 let from = &x[pixel(self.x, n, yy, xx)][..channels];
@@ -122,7 +122,7 @@ impl Kernel for SoftmaxBackward {
 
     fn reference<T: Real>(&self, mut b: Bindings<'_, T>) {
         let (y, dy, dx) = (b.input(), b.input(), b.output());
-        rows_mut(self.dx, dx).enumerate().for_each(|(place, row)| {
+        rows_mut(self.dx, dx).enumerate().run(|(place, row)| {
             let (n, yy) = row_position(self.dx, place);
             for xx in 0..self.dx.w as usize {
                 let y = &y[pixel(self.y, n, yy, xx)];

@@ -5,7 +5,9 @@ use std::cmp::Ordering;
 use rayon::prelude::*;
 
 use super::flat;
-use crate::device::{Bindings, Kernel, Kind, Real, Recording, Shader, Slot, Source, ValueId, Work};
+use crate::device::{
+    Bindings, Kernel, Kind, Real, Recording, Shader, Slot, Source, Tasks, ValueId, Work,
+};
 
 /// `wgsl/sort.wgsl`.
 pub const SOURCE: Source = Source {
@@ -135,7 +137,7 @@ impl Kernel for SortChunks {
             .par_chunks_exact_mut(len)
             .zip(order[..rows * len].par_chunks_exact_mut(len))
             .enumerate()
-            .for_each(|(row, (y, order))| {
+            .run(|(row, (y, order))| {
                 let x = &x[row * stride..][..len];
                 for (i, place) in order.iter_mut().enumerate() {
                     *place = i as u32;
@@ -187,7 +189,7 @@ impl Kernel for MergeRuns {
             .par_chunks_exact_mut(len)
             .zip(order[..rows * len].par_chunks_exact_mut(len))
             .enumerate()
-            .for_each(|(row, (y, order))| {
+            .run(|(row, (y, order))| {
                 let (x, places) = (&x[row * len..][..len], &places[row * len..][..len]);
                 for first in (0..len).step_by(2 * run) {
                     let middle = (first + run).min(len);

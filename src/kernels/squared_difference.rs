@@ -3,7 +3,7 @@
 use rayon::prelude::*;
 
 use super::{View, flat};
-use crate::device::{Bindings, Kernel, Real, Scalar, Shader, Slot, Source, Work};
+use crate::device::{Bindings, Kernel, Real, Scalar, Shader, Slot, Source, Tasks, Work};
 
 /// `wgsl/squared_difference.wgsl`.
 pub const SOURCE: Source = Source {
@@ -99,7 +99,7 @@ impl Kernel for SquaredDifference {
         partials[..flat::groups(self.a) as usize]
             .par_iter_mut()
             .enumerate()
-            .for_each(|(group, partial)| {
+            .run(|(group, partial)| {
                 let mut sums = [0.0; 4];
                 for (pixel, quads) in flat::pixels(self.a, flat::share(self.a, group)) {
                     let a = &a[flat::place(self.a, pixel, quads.clone())];

@@ -6,7 +6,7 @@ use rayon::prelude::*;
 
 use super::tv::neighbours;
 use super::{View, flat};
-use crate::device::{Bindings, Kernel, Real, Shader, Slot, Source, Work};
+use crate::device::{Bindings, Kernel, Real, Shader, Slot, Source, Tasks, Work};
 
 /// `wgsl/tv_beta.wgsl`.
 pub const SOURCE: Source = Source {
@@ -148,7 +148,7 @@ impl Kernel for TvBeta {
         partials[..flat::groups(self.x) as usize]
             .par_iter_mut()
             .enumerate()
-            .for_each(|(group, partial)| {
+            .run(|(group, partial)| {
                 let mut sum = 0.0;
                 for (pixel, quads) in flat::pixels(self.x, flat::share(self.x, group)) {
                     self.differences(x, pixel, quads, |_, across, down| {

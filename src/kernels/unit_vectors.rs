@@ -6,7 +6,7 @@ use rayon::prelude::*;
 
 use super::random::{random, uniform};
 use super::{View, flat};
-use crate::device::{Bindings, Kernel, Real, Shader, Slot, Source, Work};
+use crate::device::{Bindings, Kernel, Real, Shader, Slot, Source, Tasks, Work};
 
 /// `wgsl/unit_vectors.wgsl`.
 pub const SOURCE: Source = Source {
@@ -78,7 +78,7 @@ impl Kernel for UnitVectors {
         y[..self.y.len()]
             .par_chunks_exact_mut(self.y.padded())
             .enumerate()
-            .for_each(|(at, y)| {
+            .run(|(at, y)| {
                 let (image, vector) = (at as u32 / vectors, at as u32 % vectors);
                 let mut v = Vec::with_capacity(y.len());
                 for quad in 0..self.y.quads {

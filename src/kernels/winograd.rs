@@ -11,7 +11,7 @@
 use rayon::prelude::*;
 
 use super::rows::at_least;
-use crate::device::{Gemm, Real, vectorized};
+use crate::device::{Gemm, Real, Tasks, vectorized};
 
 /// Outputs of a tile's side.
 pub const TILE: usize = 2;
@@ -196,7 +196,7 @@ pub fn transformed_weights<T: Real>(w: &[T], cin: usize, cout: usize) -> Vec<T> 
     transformed
         .par_chunks_mut(cin * cout)
         .enumerate()
-        .for_each(|(position, matrix)| {
+        .run(|(position, matrix)| {
             for (row, to) in rows.iter().zip(matrix.chunks_mut(cout)) {
                 to.copy_from_slice(&row[position * cout..][..cout]);
             }

@@ -170,11 +170,11 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let write =
             |name: &str, bytes: &[u8]| std::fs::write(dir.path().join(name), bytes).unwrap();
-        write("mine.safetensors", embedded_bytes());
+        write("mine.safetensors", &embedded_bytes());
         // The weights themselves are not read.
         write("long.safetensors", &embedded_bytes()[..20_000]);
         write("cut.safetensors", &EMBEDDED[1].file());
-        write("vgg19.safetensors", embedded_bytes());
+        write("vgg19.safetensors", &embedded_bytes());
         write("text.safetensors", b"not a network");
         write("empty.safetensors", b"");
         assert_eq!(
