@@ -4,6 +4,8 @@
 #[cfg(unix)]
 use std::process::Output;
 
+use xxhash_rust::xxh3::xxh3_128;
+
 use super::*;
 
 /// Three scales of 32, 45 and 64 pixels, 4 iterations each.
@@ -169,8 +171,14 @@ fn what_is_no_checkpoint_is_refused() {
         let header = text(header);
         assert!(header.contains(from), "{header}");
         let header = header.replace(from, to).into_bytes();
-        [&(header.len() as u64).to_le_bytes(), &header[..], data].concat()
+        let data = &data[..data.len() - 16];
+        let mut bytes = [&(header.len() as u64).to_le_bytes(), &header[..], data].concat();
+        // With a checksum that is right: what was changed is to be found by other means.
+        bytes.extend(xxh3_128(&bytes).to_le_bytes());
+        bytes
     };
+    let mut flipped = whole.clone();
+    flipped[whole.len() / 2] ^= 4;
     let another = fs::read(samples().join("models/squeezenet1_1.safetensors")).expect("weights");
     fs::create_dir(desk.path("folder.pixgrad")).expect("a folder");
     for (name, bytes, words) in [
@@ -184,6 +192,7 @@ fn what_is_no_checkpoint_is_refused() {
         ("header", whole[..100].to_vec(), "truncated"),
         ("data", whole[..whole.len() - 1].to_vec(), "truncated"),
         ("long", [&whole[..], &[0]].concat(), "damaged"),
+        ("flipped", flipped, "checksum"),
         (
             "version",
             changed(r#""checkpoint":"1""#, r#""checkpoint":"2""#),

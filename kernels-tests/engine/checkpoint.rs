@@ -9,6 +9,7 @@ use pixgrad::{
     Checkpoint, FilterSpec, Init, MapSpec, OptimizerKind, Outcome, Recipe, Run, TermKind, TermSpec,
 };
 use pixgrad::{Image, Network};
+use xxhash_rust::xxh3::xxh3_128;
 
 use crate::common::{open_gpu, sample};
 
@@ -116,7 +117,11 @@ fn a_run_on_an_adapter_goes_on() {
     losses(&mut run, 1);
     let before = gpu.usage();
     run.save_checkpoint(&path).expect("a checkpoint");
-    let state: usize = run.executor().persistent().map(|(_, b)| b.len()).sum();
+    let state: usize = run
+        .executor()
+        .persistent()
+        .map(|kept| kept.buffer.len())
+        .sum();
     assert_eq!((gpu.usage() - before).bytes_read, state as u64 * 4);
     let before = gpu.usage();
     losses(&mut run, 2);
@@ -172,10 +177,86 @@ fn rewrite(path: &Path, change: impl Fn(&str) -> String) {
     let text = change(recipe.as_str().expect("a recipe"));
     assert_ne!(*recipe, text.as_str());
     *recipe = text.into();
-    let mut header = serde_json::to_vec(&header).expect("JSON");
+    write_sealed(path, &header, data);
+}
+
+/// Writes header and data with a checksum that is right.
+fn write_sealed(path: &Path, header: &serde_json::Value, data: &[u8]) {
+    let mut header = serde_json::to_vec(header).expect("JSON");
     header.resize(header.len().next_multiple_of(8), b' ');
     let length = (header.len() as u64).to_le_bytes();
-    std::fs::write(path, [&length[..], &header, data].concat()).expect("written");
+    let data = &data[..data.len() - 16];
+    let mut bytes = [&length[..], &header, data].concat();
+    bytes.extend(xxh3_128(&bytes).to_le_bytes());
+    std::fs::write(path, bytes).expect("written");
+}
+
+/// A run of L-BFGS with a checkpoint after two iterations.
+fn lbfgs(path: &Path) -> (Recipe, Network) {
+    let network = Network::load(&Device::cpu(), "squeezenet1_1").expect("the embedded network");
+    let mut recipe = style();
+    recipe.optimizer.kind = OptimizerKind::Lbfgs;
+    let mut run = recipe
+        .compile(&Device::cpu(), &network)
+        .expect("a valid recipe");
+    losses(&mut run, 2);
+    run.save_checkpoint(path).expect("a checkpoint");
+    (recipe, network)
+}
+
+/// Wherever a byte of the file is another one, the file is refused.
+#[test]
+fn an_altered_checkpoint_is_refused() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("c");
+    lbfgs(&path);
+    let whole = std::fs::read(&path).expect("a checkpoint");
+    for at in (0..whole.len())
+        .step_by(whole.len() / 97)
+        .chain([whole.len() - 1])
+    {
+        let mut altered = whole.clone();
+        altered[at] ^= 1;
+        std::fs::write(&path, altered).expect("written");
+        assert!(Checkpoint::read(&path).is_err(), "byte {at}");
+    }
+    std::fs::write(&path, whole).expect("written");
+    Checkpoint::read(&path).expect("as it was");
+}
+
+/// What kernels index by is checked, whatever the checksum says: the status of L-BFGS, the next slot of its ring, and
+/// the pairs in it. A file of pixgrad 0.1 has no checksum, and goes on.
+#[test]
+fn indices_of_a_checkpoint_are_checked() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("c");
+    let (recipe, network) = lbfgs(&path);
+    let whole = std::fs::read(&path).expect("a checkpoint");
+    let (length, rest) = whole.split_first_chunk::<8>().expect("a length");
+    let (header, data) = rest.split_at(u64::from_le_bytes(*length) as usize);
+    let mut header: serde_json::Value = serde_json::from_slice(header).expect("a header");
+    let begin = header["lbfgs words"]["data_offsets"][0]
+        .as_u64()
+        .expect("words") as usize;
+    let resume = || {
+        let checkpoint = Checkpoint::read(&path).expect("a checkpoint");
+        recipe.resume(&Device::cpu(), &network, &checkpoint)
+    };
+    for (word, value) in [(0, 3_u32), (1, 1000), (2, u32::MAX)] {
+        let mut data = data.to_vec();
+        data[begin + 4 * word..][..4].copy_from_slice(&value.to_le_bytes());
+        write_sealed(&path, &header, &data);
+        let message = resume().expect_err("an index out of range").to_string();
+        let expected = format!("`lbfgs words` holds {value} where numbers below");
+        assert!(message.contains(&expected), "{message}");
+    }
+
+    header.as_object_mut().expect("tensors").remove("checksum");
+    let header = serde_json::to_vec(&header).expect("JSON");
+    let length = (header.len() as u64).to_le_bytes();
+    let bytes = [&length[..], &header, &data[..data.len() - 16]].concat();
+    std::fs::write(&path, bytes).expect("written");
+    resume().expect("a run of an older version");
 }
 
 /// Earlier versions wrote the keys of a term in another order: `weight` before `relative`.

@@ -7,7 +7,7 @@ use pixgrad::engine::net::{self, Architecture, NodeId};
 use pixgrad::engine::objective::Tv;
 use pixgrad::engine::optim::{Adam, Average, Lbfgs, Optimizer};
 use pixgrad::engine::plan::{Iteration, Placed, Problem};
-use pixgrad::engine::schedule::Executor;
+use pixgrad::engine::schedule::{Executor, Kept};
 
 use crate::common::open_gpu;
 
@@ -37,7 +37,7 @@ fn check(optimizer: &dyn Optimizer) {
     let mut executor = Executor::with_state(device, plan).expect("an executor");
     let reals = |len: usize| (0..len).map(|i| 0.1 + i as f32).collect::<Vec<_>>();
     let words = |len: usize| (0..len).map(|i| i as u32 % 3).collect::<Vec<_>>();
-    for (_, buffer) in executor.persistent() {
+    for Kept { buffer, .. } in executor.persistent() {
         match buffer.kind() {
             Kind::Real | Kind::Wide | Kind::Half | Kind::Packed | Kind::Rectified => {
                 device.upload(buffer, &reals(buffer.len()))
@@ -48,7 +48,7 @@ fn check(optimizer: &dyn Optimizer) {
     }
     executor.complete().expect("memory");
     assert!(executor.persistent().count() >= 4);
-    for (name, buffer) in executor.persistent() {
+    for Kept { name, buffer, .. } in executor.persistent() {
         match buffer.kind() {
             Kind::Real | Kind::Wide | Kind::Half | Kind::Packed | Kind::Rectified => {
                 let now = device.download(buffer).expect("reals");

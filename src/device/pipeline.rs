@@ -109,7 +109,9 @@ impl Gpu {
             self.device().create_shader_module(descriptor)
         } else {
             // SAFETY: the shaders are this crate's own; the tests run every one of them checked and hold every
-            // output against its reference, and every loop in them ends.
+            // output against its reference, and every loop in them ends. Numbers that shaders index by are computed
+            // by the planner or are set through `Labels::set_labels`, which checks them. From a file they come through
+            // one door, the checkpoint's `Stored::load`, which refuses those that are too large.
             unsafe {
                 self.device().create_shader_module_trusted(
                     descriptor,

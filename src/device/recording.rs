@@ -17,6 +17,8 @@ pub struct Value {
     pub len: usize,
     /// Where it lives.
     pub home: Home,
+    /// Of words that kernels index by: word i is below `below[i % below.len()]`. Empty where any word will do.
+    pub below: Vec<u32>,
 }
 
 /// Where a value lives.
@@ -62,6 +64,7 @@ impl Recording {
             kind,
             len,
             home,
+            below: Vec::new(),
         });
         id
     }
@@ -74,6 +77,19 @@ impl Recording {
     /// A value with memory of its own, zero before the first iteration.
     pub fn persistent(&mut self, label: impl Into<String>, kind: Kind, len: usize) -> ValueId {
         self.add(label, kind, len, Home::Persistent)
+    }
+
+    /// Persistent words that kernels index by: word i is always below `below[i % below.len()]`. Whoever fills them from a
+    /// file checks that.
+    pub fn persistent_indices(
+        &mut self,
+        label: impl Into<String>,
+        len: usize,
+        below: &[u32],
+    ) -> ValueId {
+        let id = self.persistent(label, Kind::Word, len);
+        self.values[id.0 as usize].below = below.to_vec();
+        id
     }
 
     /// A value that lives in memory that somebody else owns.

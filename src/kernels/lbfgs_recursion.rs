@@ -18,6 +18,13 @@ pub const MAX_HISTORY: u32 = 127;
 /// in it, trials rejected in a row, evaluations, accepted steps, resets of the history, accepted steps without a pair.
 pub const WORDS: u32 = 8;
 
+/// What the words of one image are below: status, slot and number of pairs index others, the rest count.
+#[must_use]
+pub fn word_limits(history: u32) -> [u32; WORDS as usize] {
+    const ANY: u32 = u32::MAX;
+    [3, history, history + 1, ANY, ANY, ANY, ANY, ANY]
+}
+
 /// Reals of the state of one image: least value accepted, step length, squared length of the gradient at the base
 /// (without elements that a bound holds), root mean square of a step of steepest descent.
 pub const SCALARS: u32 = 4;

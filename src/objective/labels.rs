@@ -85,6 +85,11 @@ impl Labels {
         })
     }
 
+    /// The number of classes; every label is below it.
+    pub(crate) fn classes(&self) -> u32 {
+        self.classes
+    }
+
     /// The memory of the labels and of the weights.
     pub(crate) fn buffers(&self) -> (&Buffer, &Buffer) {
         (&self.labels, &self.weights)

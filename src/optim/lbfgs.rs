@@ -27,7 +27,7 @@
 use super::{Optimizer, Site, State};
 use crate::device::{Kind, Recording};
 use crate::kernels::lbfgs_products::PRODUCTS;
-use crate::kernels::lbfgs_recursion::{MAX_HISTORY, SCALARS, WORDS, coefficients_len};
+use crate::kernels::lbfgs_recursion::{MAX_HISTORY, SCALARS, WORDS, coefficients_len, word_limits};
 use crate::kernels::{LbfgsDirection, LbfgsProducts, LbfgsRecursion, LbfgsStep, Sum, Tensor};
 
 /// L-BFGS on the pixels, of each image of a batch by itself.
@@ -77,7 +77,11 @@ impl Optimizer for Lbfgs {
         };
         let gram = state("gram", Kind::Real, 4 * m * m);
         let scalars = state("scalars", Kind::Real, SCALARS as usize);
-        let words = state("words", Kind::Word, WORDS as usize);
+        let words = recording.persistent_indices(
+            "lbfgs words",
+            (n * WORDS) as usize,
+            &word_limits(history),
+        );
 
         // Buffers of pairs: the first of each, how many, and where.
         let pair_bytes = 2 * 4 * view.len() as u64;

@@ -3,8 +3,8 @@
 use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
-use super::Loaded;
 use super::gpu::Ring;
+use super::{Kept, Loaded};
 use crate::Error;
 use crate::device::{Buffer, Device, ValueId};
 use crate::kernels::Tensor;
@@ -138,7 +138,7 @@ impl Executor {
     }
 
     /// Everything that is kept from one iteration to the next, see [`Loaded::persistent`].
-    pub fn persistent(&self) -> impl Iterator<Item = (String, &Buffer)> {
+    pub fn persistent(&self) -> impl Iterator<Item = Kept<'_>> {
         self.loaded.persistent()
     }
 

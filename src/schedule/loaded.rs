@@ -9,6 +9,17 @@ use crate::device::{Buffer, Device, Home, Kind, ValueId};
 use crate::kernels::Tensor;
 use crate::plan::{Place, PlanError, Program};
 
+/// A value that is kept from one run of a program to the next.
+#[derive(Debug)]
+pub struct Kept<'a> {
+    /// Its label, with a number where others have the same.
+    pub name: String,
+    /// Its memory.
+    pub buffer: &'a Buffer,
+    /// Of words that kernels index by: word i is below `below[i % below.len()]`. Empty where any word will do.
+    pub below: Vec<u32>,
+}
+
 /// A program with its memory.
 #[derive(Debug)]
 pub struct Loaded {
@@ -198,9 +209,8 @@ impl Loaded {
         }
     }
 
-    /// Everything that is kept from one run to the next, each value under a name of its own: its label, with a
-    /// number where others have the same.
-    pub fn persistent(&self) -> impl Iterator<Item = (String, &Buffer)> {
+    /// Everything that is kept from one run to the next, each value under a name of its own.
+    pub fn persistent(&self) -> impl Iterator<Item = Kept<'_>> {
         let mut seen: HashMap<&str, u32> = HashMap::new();
         let values = self.program.recording.values().iter().zip(&self.buffers);
         values.filter_map(move |(value, buffer)| {
@@ -213,7 +223,11 @@ impl Loaded {
                 1 => value.label.clone(),
                 n => format!("{} {n}", value.label),
             };
-            Some((name, buffer))
+            Some(Kept {
+                name,
+                buffer,
+                below: value.below.clone(),
+            })
         })
     }
 
@@ -222,7 +236,7 @@ impl Loaded {
     /// # Errors
     /// [`Error::Device`] when the device has failed.
     pub fn clear(&mut self) -> Result<(), Error> {
-        for (_, buffer) in self.persistent() {
+        for Kept { buffer, .. } in self.persistent() {
             match buffer.kind() {
                 Kind::Word => self.device.upload_words(buffer, &vec![0; buffer.len()])?,
                 _ => self.device.upload(buffer, &vec![0.0; buffer.len()])?,

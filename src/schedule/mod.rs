@@ -13,5 +13,5 @@ mod warm;
 
 pub use allowed::is_allowed;
 pub use executor::{Executor, Step};
-pub use loaded::Loaded;
+pub use loaded::{Kept, Loaded};
 pub use measure::Deviation;

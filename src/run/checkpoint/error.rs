@@ -126,6 +126,21 @@ pub enum CheckpointProblem {
         /// The picture's file; none of a picture in memory.
         picture: Option<PathBuf>,
     },
+    /// Some bytes are not those that were written.
+    #[error(
+        "it is damaged: its checksum is not that of its contents; use an earlier one, or begin again"
+    )]
+    Checksum,
+    /// A number that the run looks things up by is too large.
+    #[error("it is damaged: `{tensor}` holds {found} where numbers below {below} are expected")]
+    Index {
+        /// The tensor's name.
+        tensor: String,
+        /// The number.
+        found: u32,
+        /// The smallest number that is too large.
+        below: u32,
+    },
     /// Its recipe now has other scales or bands.
     #[error(
         "its sizes are not those that this version of pixgrad makes of its recipe; go on with the version that wrote it"

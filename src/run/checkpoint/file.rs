@@ -8,11 +8,13 @@ use std::path::{Path, PathBuf};
 
 use safetensors::Dtype;
 use safetensors::tensor::{Metadata, TensorInfo};
+use xxhash_rust::xxh3::Xxh3;
 
 use super::{CheckpointError, CheckpointProblem};
 use crate::Error;
 use crate::device::{Buffer, Device, Kind};
 use crate::image::write_atomically;
+use crate::schedule::Kept;
 
 /// No header that the format allows is longer.
 const MAX_HEADER: u64 = 100_000_000;
@@ -38,7 +40,7 @@ fn fail(path: &Path, problem: CheckpointProblem) -> CheckpointError {
 pub(super) fn write(
     path: &Path,
     metadata: &BTreeMap<&str, String>,
-    tensors: &[(String, &Buffer)],
+    tensors: &[Kept<'_>],
     device: &Device,
 ) -> Result<(), CheckpointError> {
     let unwritten = |error: io::Error| fail(path, CheckpointProblem::Unwritable(error));
@@ -48,28 +50,39 @@ pub(super) fn write(
     // `safetensors` itself writes to files, too, but neither waits for the disk nor can it be told that a device has
     // failed.
     write_atomically(path, |file| {
-        file.write_all(&(header.len() as u64).to_le_bytes())?;
-        file.write_all(&header)?;
-        for (_, buffer) in tensors {
-            file.write_all(&bytes(device, buffer)?)?;
+        let mut hash = Xxh3::new();
+        let mut write = |bytes: &[u8]| {
+            hash.update(bytes);
+            file.write_all(bytes)
+        };
+        write(&(header.len() as u64).to_le_bytes())?;
+        write(&header)?;
+        for kept in tensors {
+            write(&bytes(device, kept.buffer)?)?;
         }
-        Ok(())
+        file.write_all(&hash.digest128().to_le_bytes())
     })
     .map_err(unwritten)
 }
 
-/// The header of a file with these tensors, one after the other.
-fn header(metadata: &BTreeMap<&str, String>, tensors: &[(String, &Buffer)]) -> io::Result<Vec<u8>> {
+/// The header of a file with these tensors, one after the other, and the checksum behind them.
+fn header(metadata: &BTreeMap<&str, String>, tensors: &[Kept<'_>]) -> io::Result<Vec<u8>> {
     let mut end = 0;
-    let infos = tensors.iter().map(|(name, buffer)| {
+    let of_buffer = |kept: &Kept<'_>| {
+        let (name, buffer) = (kept.name.clone(), kept.buffer);
+        (name, dtype(buffer.kind()), buffer.len())
+    };
+    let checksum = (CHECKSUM.to_string(), Dtype::U32, CHECKSUM_BYTES / 4);
+    let all = tensors.iter().map(of_buffer).chain([checksum]);
+    let infos = all.map(|(name, dtype, len)| {
         let begin = end;
-        end += buffer.len() * 4;
+        end += len * 4;
         let info = TensorInfo {
-            dtype: dtype(buffer.kind()),
-            shape: vec![buffer.len()],
+            dtype,
+            shape: vec![len],
             data_offsets: (begin, end),
         };
-        (name.clone(), info)
+        (name, info)
     });
     let metadata = metadata
         .iter()
@@ -78,6 +91,10 @@ fn header(metadata: &BTreeMap<&str, String>, tensors: &[(String, &Buffer)]) -> i
         Metadata::new(Some(metadata.collect()), infos.collect()).map_err(io::Error::other)?;
     Ok(serde_json::to_vec(&header)?)
 }
+
+/// The tensor that a file ends with: XXH3 of 128 bits over all bytes before it.
+const CHECKSUM: &str = "checksum";
+const CHECKSUM_BYTES: usize = 16;
 
 /// A buffer's elements, little-endian as is every platform with a GPU interface that we use.
 fn bytes(device: &Device, buffer: &Buffer) -> io::Result<Vec<u8>> {
@@ -91,6 +108,23 @@ fn bytes(device: &Device, buffer: &Buffer) -> io::Result<Vec<u8>> {
             bytemuck::cast_slice(&values).to_vec()
         }
     })
+}
+
+/// Whether a file of so many bytes ends with the checksum of all that is before it.
+fn is_sound(file: &mut File, length: u64) -> io::Result<bool> {
+    file.seek(SeekFrom::Start(0))?;
+    let mut before = file.take(length - CHECKSUM_BYTES as u64);
+    let mut hash = Xxh3::new();
+    let mut bytes = vec![0; 1 << 20];
+    loop {
+        match before.read(&mut bytes)? {
+            0 => break,
+            read => hash.update(&bytes[..read]),
+        }
+    }
+    let mut written = [0; CHECKSUM_BYTES];
+    before.into_inner().read_exact(&mut written)?;
+    Ok(written == hash.digest128().to_le_bytes())
 }
 
 /// A file whose header has been read and found to describe all of it.
@@ -159,12 +193,20 @@ impl Stored {
         if found > expected {
             return Err(fail(path, CheckpointProblem::TooLong { expected, found }));
         }
-        Ok(Self {
+        let stored = Self {
             path: path.to_path_buf(),
             metadata,
             header,
             data,
-        })
+        };
+        if let Some(checksum) = stored.header.info(CHECKSUM) {
+            let (begin, end) = checksum.data_offsets;
+            let is_last = end - begin == CHECKSUM_BYTES && data + end as u64 == found;
+            if !is_last || !is_sound(&mut file, found).map_err(unreadable)? {
+                return Err(stored.fail(CheckpointProblem::Checksum));
+            }
+        }
+        Ok(stored)
     }
 
     pub fn fail(&self, problem: CheckpointProblem) -> CheckpointError {
@@ -172,31 +214,50 @@ impl Stored {
     }
 
     /// Fills the buffers with the tensors of their names. They must be the very ones that the file holds.
-    pub fn load(&self, device: &Device, tensors: &[(String, &Buffer)]) -> Result<(), Error> {
-        let fits = |(name, buffer): &(String, &Buffer)| {
-            self.header.info(name).is_some_and(|e| {
-                e.dtype == dtype(buffer.kind()) && e.shape == [buffer.len()].as_slice()
+    pub fn load(&self, device: &Device, tensors: &[Kept<'_>]) -> Result<(), Error> {
+        let fits = |kept: &Kept<'_>| {
+            self.header.info(&kept.name).is_some_and(|e| {
+                e.dtype == dtype(kept.buffer.kind()) && e.shape == [kept.buffer.len()].as_slice()
             })
         };
-        if let Some((name, _)) = tensors.iter().find(|t| !fits(t)) {
-            let tensor = name.clone();
+        if let Some(kept) = tensors.iter().find(|kept| !fits(kept)) {
+            let tensor = kept.name.clone();
             return Err(self.fail(CheckpointProblem::OtherTensor { tensor }).into());
         }
-        let (expected, found) = (tensors.len(), self.header.tensors().len());
+        let has_checksum = self.header.info(CHECKSUM).is_some();
+        let found = self.header.tensors().len() - usize::from(has_checksum);
+        let expected = tensors.len();
         if found != expected {
             let problem = CheckpointProblem::OtherTensors { expected, found };
             return Err(self.fail(problem).into());
         }
         let unreadable = |error| self.fail(CheckpointProblem::Unreadable(error));
         let mut file = File::open(&self.path).map_err(unreadable)?;
-        for (name, buffer) in tensors {
+        for Kept {
+            name,
+            buffer,
+            below,
+        } in tensors
+        {
             let (begin, end) = self.header.info(name).map_or((0, 0), |e| e.data_offsets);
             let mut bytes = vec![0; end - begin];
             file.seek(SeekFrom::Start(self.data + begin as u64))
                 .and_then(|_| file.read_exact(&mut bytes))
                 .map_err(unreadable)?;
             match buffer.kind() {
-                Kind::Word => device.upload_words(buffer, &bytemuck::pod_collect_to_vec(&bytes))?,
+                Kind::Word => {
+                    let words: Vec<u32> = bytemuck::pod_collect_to_vec(&bytes);
+                    let mut pairs = words.iter().zip(below.iter().cycle());
+                    if let Some((word, below)) = pairs.find(|(word, below)| word >= below) {
+                        let problem = CheckpointProblem::Index {
+                            tensor: name.clone(),
+                            found: *word,
+                            below: *below,
+                        };
+                        return Err(self.fail(problem).into());
+                    }
+                    device.upload_words(buffer, &words)?;
+                }
                 _ => device.upload(buffer, &bytemuck::pod_collect_to_vec(&bytes))?,
             }
         }

@@ -16,9 +16,10 @@ use super::Run;
 use super::fingerprint::Fingerprint;
 use crate::Error;
 use crate::compile::recipe::CompiledRecipe;
-use crate::device::{Buffer, Device};
+use crate::device::Device;
 use crate::image::Image;
 use crate::plan::Network;
+use crate::schedule::Kept;
 use crate::spec::{Picture, Recipe};
 
 /// Counts the changes of the format.
@@ -100,13 +101,21 @@ fn stamps(compiled: &CompiledRecipe) -> Vec<Stamp> {
 }
 
 /// The memory of all that the next iteration depends on, by name.
-fn persistent_state(run: &Run) -> Vec<(String, &Buffer)> {
+fn persistent_state(run: &Run) -> Vec<Kept<'_>> {
     let executor = run.executor();
     let labels = executor.handles().labels.iter().flat_map(|(term, labels)| {
         let (classes, weights) = labels.buffers();
         [
-            (format!("labels of term {term}"), classes),
-            (format!("weights of term {term}"), weights),
+            Kept {
+                name: format!("labels of term {term}"),
+                buffer: classes,
+                below: vec![labels.classes()],
+            },
+            Kept {
+                name: format!("weights of term {term}"),
+                buffer: weights,
+                below: Vec::new(),
+            },
         ]
     });
     executor.persistent().chain(labels).collect()
