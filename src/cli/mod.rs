@@ -34,6 +34,7 @@ mod texture_sheet;
 mod trace;
 mod transfer;
 mod visualize;
+mod warnings;
 
 use std::process::ExitCode;
 
@@ -172,6 +173,9 @@ pub fn main() -> ExitCode {
     described.build();
     let matches = described.clone().get_matches();
     let Cli { global, command } = Cli::from_arg_matches(&matches).unwrap_or_else(|e| e.exit());
+    if !global.quiet {
+        warnings::print();
+    }
     let conflicts = checkpoint::check_conflicts(&described, &matches);
     let result = match &command {
         _ if conflicts.is_err() => conflicts.map(|()| ExitCode::SUCCESS).map_err(Into::into),
