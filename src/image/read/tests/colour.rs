@@ -237,7 +237,7 @@ fn exif_counts_wherever_it_is() {
     for chunk in [&block, &prefixed] {
         for (before, after) in [
             (&[(b"eXIf", &chunk[..])][..], &[][..]),
-            (&[], &[(b"eXIf", chunk)]),
+            (&[], &[(b"eXIf", &chunk[..])]),
         ] {
             let file = png(3, &[10; 6], before, after);
             let loaded = decode("a", &file).unwrap();

@@ -182,9 +182,10 @@ fn damaged_files_never_panic() {
         for i in 0..2000usize {
             let mut file = file.to_vec();
             let noise = i.wrapping_mul(2_654_435_761);
-            let at = noise % file.len();
+            let length = file.len();
+            let at = noise % length;
             file[at] ^= 1 << (noise >> 20 & 7);
-            file[(at * 7) % file.len()] = (noise >> 12) as u8;
+            file[(at * 7) % length] = (noise >> 12) as u8;
             let _ = decode("a", &file);
         }
     }
