@@ -41,6 +41,7 @@ use std::process::ExitCode;
 use clap::builder::PossibleValuesParser;
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 use pixgrad::engine::device::Tuning;
+use pixgrad::engine::image::SaveOptions;
 use pixgrad::{Device, DeviceOptions};
 
 /// Optimizes an image's pixels against a pretrained CNN, on any GPU.
@@ -79,6 +80,11 @@ struct Global {
     #[arg(long, global = true, value_name = "BYTES", value_parser = parse::bytes)]
     memory: Option<u64>,
 
+    /// What a result with transparency is laid over in a format that holds none (JPEG): `white`, `black` or a colour
+    /// such as #ff8000. White by default
+    #[arg(long, global = true, value_name = "COLOUR", value_parser = parse::colour)]
+    background: Option<[f32; 3]>,
+
     /// Print one JSON document on stdout and nothing else
     #[arg(long, global = true)]
     json: bool,
@@ -105,6 +111,15 @@ struct Global {
 }
 
 impl Global {
+    /// How pictures are written.
+    fn save_options(&self) -> SaveOptions {
+        let default = SaveOptions::default();
+        SaveOptions {
+            background: self.background.unwrap_or(default.background),
+            ..default
+        }
+    }
+
     /// Opens the device that was asked for.
     fn open(&self) -> anyhow::Result<Device> {
         let options = DeviceOptions {
