@@ -1,5 +1,6 @@
-//! Formats that the crate `image` reads for us: WebP, GIF, BMP, QOI, TGA, PNM and OpenEXR.
+//! Formats that the crate `image` reads for us: WebP, GIF, BMP, QOI, TGA and PNM.
 
+use std::borrow::Cow;
 use std::error::Error;
 use std::io::{self, Cursor, ErrorKind};
 
@@ -23,7 +24,14 @@ pub fn header(bytes: &[u8], format: Format) -> Result<Header, Fault> {
 }
 
 pub fn decode(bytes: &[u8], format: Format) -> Result<Raster, Fault> {
-    let (mut decoder, header) = open(bytes, format)?;
+    let (bytes, warnings) = match end_of(bytes, format) {
+        Some(end) => {
+            let warning = format!("has no {}; all pixels are there", end.name);
+            (Cow::Owned([bytes, end.bytes].concat()), vec![warning])
+        }
+        None => (Cow::Borrowed(bytes), Vec::new()),
+    };
+    let (mut decoder, header) = open(&bytes, format)?;
     // Broken metadata is no reason to refuse a picture that can be read.
     let icc = decoder.icc_profile().ok().flatten();
     let exif = decoder.exif_metadata().ok().flatten();
@@ -35,7 +43,9 @@ pub fn decode(bytes: &[u8], format: Format) -> Result<Raster, Fault> {
         // Grey with alpha has no float type there; as RGB it is the same.
         (_, true) => {
             let (colours, alpha) = split_alpha(&picture.into_rgba32f().into_raw(), 3);
-            (Space::Rgb, colours, Some(alpha))
+            // Every GIF comes with alpha, whether it has a transparent colour or not.
+            let is_opaque = format == Format::Gif && alpha.iter().all(|a| *a >= 1.0);
+            (Space::Rgb, colours, (!is_opaque).then_some(alpha))
         }
     };
     Ok(Raster {
@@ -47,8 +57,65 @@ pub fn decode(bytes: &[u8], format: Format) -> Result<Raster, Fault> {
         encoding: Encoding::of_icc(icc.as_deref()),
         icc,
         exif,
-        warnings: Vec::new(),
+        warnings,
     })
+}
+
+/// What ends a file of a format.
+struct End {
+    name: &'static str,
+    bytes: &'static [u8],
+}
+
+/// The end that a file lacks. Whether all pixels are there is for the decoder to say.
+fn end_of(bytes: &[u8], format: Format) -> Option<End> {
+    let end = match format {
+        Format::Qoi => End {
+            name: "end marker",
+            bytes: &[0, 0, 0, 0, 0, 0, 0, 1],
+        },
+        Format::Gif => End {
+            name: "trailer",
+            bytes: &[0x3B],
+        },
+        _ => return None,
+    };
+    let has_it = match format {
+        Format::Gif => gif_has_trailer(bytes).unwrap_or(false),
+        _ => bytes.ends_with(end.bytes),
+    };
+    (!has_it).then_some(end)
+}
+
+/// Whether the blocks of a GIF file (GIF89a, appendix B) end with its trailer. `None` if they end in the middle.
+fn gif_has_trailer(bytes: &[u8]) -> Option<bool> {
+    // A table of 2^(n + 1) colours, where the flags say that there is one.
+    let table = |flags: u8| {
+        if flags & 0x80 == 0 {
+            0
+        } else {
+            3 << ((flags & 7) + 1)
+        }
+    };
+    let mut at = 13 + table(*bytes.get(10)?);
+    loop {
+        match *bytes.get(at)? {
+            0x3B => return Some(true),
+            // An extension: its label.
+            0x21 => at += 2,
+            // A picture: its place, its own table, and the size of its codes.
+            0x2C => at += 11 + table(*bytes.get(at + 9)?),
+            _ => return Some(false),
+        }
+        // Parts of up to 255 bytes, the last of none.
+        loop {
+            let length = usize::from(*bytes.get(at)?);
+            at += 1 + length;
+            if length == 0 {
+                break;
+            }
+        }
+    }
 }
 
 fn grey(picture: &DynamicImage) -> Vec<f32> {

@@ -104,6 +104,19 @@ fn an_icc_profile_of_rgb_is_followed() {
 }
 
 #[test]
+fn a_profile_of_srgb_changes_nothing() {
+    let mut file = Vec::new();
+    let mut encoder = PngEncoder::new(&mut file);
+    let profile = ColorProfile::new_srgb().encode().unwrap();
+    encoder.set_icc_profile(profile).unwrap();
+    let pixels: Vec<u8> = (0..=254).collect();
+    encoder
+        .write_image(&pixels, 85, 1, ExtendedColorType::Rgb8)
+        .unwrap();
+    assert_eq!(load_bytes(&file).unwrap(), rgb8(85, 1, &pixels));
+}
+
+#[test]
 fn the_chunks_of_png_are_followed() {
     let gamma = |g: f64| ((g * 100_000.0) as u32).to_be_bytes();
     let linear = rgb_png(&[(b"gAMA", &gamma(1.0))]);

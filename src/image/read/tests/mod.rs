@@ -307,6 +307,34 @@ fn formats_that_are_not_read_are_named() {
     }
 }
 
+#[test]
+fn a_gif_and_a_qoi_without_their_end_are_read_with_a_warning() {
+    let gif = hex(GIF);
+    let mut qoi = std::io::Cursor::new(Vec::new());
+    let picture = ::image::DynamicImage::new_rgb8(5, 4);
+    picture
+        .write_to(&mut qoi, ::image::ImageFormat::Qoi)
+        .unwrap();
+    let qoi = qoi.into_inner();
+    for (file, end) in [(gif, 1), (qoi, 8)] {
+        let whole = decode("a", &file).unwrap();
+        assert!(whole.warnings.is_empty());
+        let found = decode("a", &file[..file.len() - end]).unwrap();
+        assert_eq!(found.image, whole.image);
+        assert!(found.warnings[0].contains("all pixels are there"));
+        // One byte of the pixels less.
+        assert!(decode("a", &file[..file.len() - end - 1]).is_err());
+    }
+}
+
+#[test]
+fn a_lossy_webp_with_pixels_missing_is_an_error() {
+    let file = hex(LOSSY_WEBP);
+    for length in 12..file.len() - 1 {
+        assert!(load_bytes(&file[..length]).is_err(), "{length}");
+    }
+}
+
 /// Files of one size in formats that the crate `image` writes, too.
 #[test]
 fn the_smaller_formats_are_read() {
@@ -337,6 +365,17 @@ fn the_smaller_formats_are_read() {
         assert!(
             cut.contains("truncated") || cut.contains("damaged"),
             "{format:?}: {cut}"
+        );
+    }
+    let mut gif = std::io::Cursor::new(Vec::new());
+    let picture = DynamicImage::ImageRgba8(rgba);
+    picture.write_to(&mut gif, ImageFormat::Gif).unwrap();
+    let gif = gif.into_inner();
+    for length in (20..gif.len() - 3).step_by(7) {
+        let message = message_of(&gif[..length]);
+        assert!(
+            message.contains("truncated") || message.contains("damaged"),
+            "{length}: {message}"
         );
     }
     let gif = load_bytes(&hex(GIF)).unwrap();

@@ -2,11 +2,13 @@
 
 use super::*;
 
-/// A file of one strip, its tags in order: tag, type (3 short, 4 long, 5 fraction, 7 bytes), values.
+/// A file, its tags in order: tag, type (3 short, 4 long, 5 fraction, 7 bytes), values.
 struct Tiff {
     tags: Vec<(u16, u16, Vec<u32>)>,
     little: bool,
     big: bool,
+    /// How many strips of one length the data is.
+    strips: u32,
 }
 
 impl Tiff {
@@ -25,6 +27,7 @@ impl Tiff {
             ],
             little: true,
             big: false,
+            strips: 1,
         }
     }
 
@@ -44,17 +47,29 @@ impl Tiff {
     }
 
     fn file(mut self, data: &[u8]) -> Vec<u8> {
-        self.tags.push((279, 4, vec![data.len() as u32]));
-        self.tags.push((273, 4, vec![0]));
+        let strips = self.strips as usize;
+        let strip = data.len() / strips;
+        self.tags.push((279, 4, vec![strip as u32; strips]));
+        self.tags.push((273, 4, vec![0; strips]));
         self.tags.sort_by_key(|t| t.0);
         let (word, head, entry) = if self.big { (8, 16, 20) } else { (4, 8, 12) };
         let counter = if self.big { 8 } else { 2 };
-        let mut at = head + counter + self.tags.len() * entry + word;
-        let mut file = if self.little {
-            b"II".to_vec()
-        } else {
-            b"MM".to_vec()
+        let size = |kind: u16| match kind {
+            3 => 2,
+            7 => 1,
+            _ => 4,
         };
+        // Values that do not fit into their entry stand behind the directory, and the pixels behind them.
+        let mut at = head + counter + self.tags.len() * entry + word;
+        let lengths = self.tags.iter().map(|t| t.2.len() * size(t.1));
+        let start = at + lengths.filter(|length| *length > word).sum::<usize>();
+        for (tag, _, values) in &mut self.tags {
+            if *tag == 273 {
+                *values = (0..strips).map(|i| (start + i * strip) as u32).collect();
+            }
+        }
+        let order = if self.little { b"II" } else { b"MM" };
+        let mut file = order.to_vec();
         if self.big {
             file.extend(self.number(43, 2));
             file.extend(self.number(8, 2));
@@ -64,29 +79,16 @@ impl Tiff {
         }
         file.extend(self.number(head as u64, word));
         file.extend(self.number(self.tags.len() as u64, counter));
-        let size = |kind: u16| match kind {
-            3 => 2,
-            7 => 1,
-            _ => 4,
-        };
         let mut values = Vec::new();
-        let mut offset_at = 0;
         for (tag, kind, numbers) in &self.tags {
             let bytes: Vec<u8> = numbers
                 .iter()
                 .flat_map(|v| self.number(u64::from(*v), size(*kind)))
                 .collect();
-            let count = if *kind == 5 {
-                numbers.len() / 2
-            } else {
-                numbers.len()
-            };
+            let count = numbers.len() / if *kind == 5 { 2 } else { 1 };
             file.extend(self.number(u64::from(*tag), 2));
             file.extend(self.number(u64::from(*kind), 2));
             file.extend(self.number(count as u64, word));
-            if *tag == 273 {
-                offset_at = file.len();
-            }
             if bytes.len() <= word {
                 let mut inline = bytes;
                 inline.resize(word, 0);
@@ -99,8 +101,6 @@ impl Tiff {
         }
         file.extend(vec![0; word]);
         file.extend(values);
-        let offset = self.number(file.len() as u64, 4);
-        file[offset_at..offset_at + 4].copy_from_slice(&offset);
         file.extend(data);
         file
     }
@@ -270,14 +270,34 @@ fn predictors_planes_and_tiles_are_read() {
         file[at..at + 2].copy_from_slice(&tile.to_le_bytes());
     }
     assert_pixels(&file, "a tile");
+}
+
+#[test]
+fn planes_are_read() {
     let planes = [10, 255, 200, 0, 30, 128];
-    let mut file = Tiff::new(2, 1, 8, 3, 2)
-        .with(284, 3, &[2])
-        .with(279, 4, &[2, 2, 2]);
-    file.tags.retain(|t| t.0 != 279);
-    let file = file.file(&planes);
-    let error = message_of(&file);
+    let tiff = |strips| Tiff {
+        strips,
+        ..Tiff::new(2, 1, 8, 3, 2).with(284, 3, &[2])
+    };
+    assert_pixels(&tiff(3).file(&planes), "a plane for each channel");
+    let error = message_of(&tiff(1).file(&planes));
     assert!(error.contains("fewer strips or tiles"), "{error}");
+}
+
+/// The rows of a file that is cut end anywhere, also at the end of a strip.
+#[test]
+fn a_tiff_with_pixels_missing_is_an_error() {
+    let pixels: Vec<u8> = (0..8 * 8 * 3).map(|i| (i * 7) as u8).collect();
+    let tiff = Tiff {
+        strips: 4,
+        ..Tiff::new(8, 8, 8, 3, 2).with(278, 3, &[2])
+    };
+    let file = tiff.file(&pixels);
+    assert_eq!(load_bytes(&file).unwrap().to_rgb8(), pixels);
+    for missing in [1, 47, 48, 100, 192] {
+        let message = message_of(&file[..file.len() - missing]);
+        assert!(message.contains("truncated"), "{missing}: {message}");
+    }
 }
 
 #[test]
