@@ -31,6 +31,10 @@ pub fn decode(bytes: &[u8], format: Format) -> Result<Raster, Fault> {
         }
         None => (Cow::Borrowed(bytes), Vec::new()),
     };
+    // The decoder takes what is missing of the coded pixels for zeros.
+    if format == Format::WebP && webp_is_cut(&bytes) {
+        return Err(Fault::Truncated);
+    }
     let (mut decoder, header) = open(&bytes, format)?;
     // Broken metadata is no reason to refuse a picture that can be read.
     let icc = decoder.icc_profile().ok().flatten();
@@ -116,6 +120,21 @@ fn gif_has_trailer(bytes: &[u8]) -> Option<bool> {
             }
         }
     }
+}
+
+/// Whether the file ends within the chunks that hold its picture, or the first one of an animation.
+fn webp_is_cut(bytes: &[u8]) -> bool {
+    let mut at = 12;
+    while let Some(&[a, b, c, d, ref size @ ..]) = bytes.get(at..at + 8) {
+        let size = size.iter().rev().fold(0, |n, b| n << 8 | usize::from(*b));
+        let end = at + 8 + size;
+        match &[a, b, c, d] {
+            b"VP8 " | b"VP8L" | b"ANMF" => return end > bytes.len(),
+            b"ALPH" if end > bytes.len() => return true,
+            _ => at = end + size % 2,
+        }
+    }
+    false
 }
 
 fn grey(picture: &DynamicImage) -> Vec<f32> {

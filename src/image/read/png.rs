@@ -35,8 +35,12 @@ pub fn header(bytes: &[u8]) -> Result<Header, Fault> {
 pub fn decode(bytes: &[u8]) -> Result<Raster, Fault> {
     let header = header(bytes)?;
     let mut warnings = Vec::new();
-    let whole = with_end(bytes);
+    let mut whole = with_end(bytes);
     let is_cut = matches!(whole, Cow::Owned(_));
+    let bad_points = bad_code_points(bytes);
+    if let Some((start, end, _)) = bad_points {
+        whole.to_mut().drain(start..end);
+    }
     // What the decoder says of a file that was given an end does not say what is wrong with it.
     let fault = |error| {
         if is_cut {
@@ -69,7 +73,10 @@ pub fn decode(bytes: &[u8]) -> Result<Raster, Fault> {
     if icc.is_none() && find(b"iCCP").is_some() {
         warnings.push("has an ICC profile that cannot be unpacked".into());
     }
-    let (encoding, samples) = encoding(info, samples);
+    let (mut encoding, samples) = encoding(info, samples);
+    if let Some((_, _, why)) = bad_points {
+        encoding = Encoding::Unusable(why.into());
+    }
     Ok(Raster {
         header,
         space,
@@ -137,6 +144,18 @@ fn with_end(bytes: &[u8]) -> Cow<'_, [u8]> {
     Cow::Owned(whole)
 }
 
+/// Colour code points (cICP) that the decoder would refuse the whole file for: from where to where they stand, and what
+/// is wrong with them.
+fn bad_code_points(bytes: &[u8]) -> Option<(usize, usize, &'static str)> {
+    let chunk = chunks(bytes).find(|chunk| chunk.kind == *b"cICP" && chunk.is_whole)?;
+    let why = match chunk.data {
+        [_, _, 0, 0 | 1] => return None,
+        [_, _, _, 0 | 1] => "colour code points (cICP) that are not RGB",
+        _ => "colour code points (cICP) that make no sense",
+    };
+    Some((chunk.start, chunk.start + 12 + chunk.data.len(), why))
+}
+
 fn samples(
     values: &[u8],
     colour: ColorType,
@@ -199,9 +218,6 @@ fn of_code_points(points: &png::CodingIndependentCodePoints) -> Encoding {
             points.color_primaries, points.transfer_function, points.matrix_coefficients
         ))
     };
-    if points.matrix_coefficients != 0 {
-        return unusable("which are not RGB");
-    }
     let (Ok(color_primaries), Ok(transfer_characteristics)) = (
         CicpColorPrimaries::try_from(points.color_primaries),
         TransferCharacteristics::try_from(points.transfer_function),

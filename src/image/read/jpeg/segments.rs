@@ -48,6 +48,8 @@ impl Segments {
         loop {
             found.length = at.min(jpeg.len());
             let Some(&[prefix, marker]) = jpeg.get(at..at + 2) else {
+                // A last byte of coded data, where there is no end marker.
+                found.length = jpeg.len();
                 break;
             };
             match (prefix, marker) {
@@ -157,13 +159,15 @@ impl Segments {
         Ok(())
     }
 
-    /// Whether the first component, luma, is sampled below another one.
+    /// Whether the first component, luma, is sampled below another one, and above none.
     pub fn first_is_coarse(&self) -> bool {
-        let most = |of: fn(&Component) -> u8| self.components.iter().map(of).max();
-        let first = self.components.first().map(|c| c.sampling);
-        first.is_some_and(|(across, down)| {
-            Some(across) < most(|c| c.sampling.0) || Some(down) < most(|c| c.sampling.1)
-        })
+        let Some((first, rest)) = self.components.split_first() else {
+            return false;
+        };
+        let (across, down) = first.sampling;
+        let above = |c: &Component| across > c.sampling.0 || down > c.sampling.1;
+        let below = |c: &Component| across < c.sampling.0 || down < c.sampling.1;
+        !rest.iter().any(above) && rest.iter().any(below)
     }
 
     /// The variant of JPEG that nobody reads here, if it is one.

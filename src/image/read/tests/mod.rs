@@ -55,7 +55,11 @@ fn load_bytes(bytes: &[u8]) -> Result<Image, ImageError> {
 }
 
 fn message_of(bytes: &[u8]) -> String {
-    load_bytes(bytes).unwrap_err().to_string()
+    // Not the pixels, should it be read after all.
+    load_bytes(bytes)
+        .map(|image| image.size())
+        .unwrap_err()
+        .to_string()
 }
 
 fn rgb8(width: u32, height: u32, rgb: &[u8]) -> Image {
@@ -218,7 +222,7 @@ fn a_damaged_png_is_an_error() {
 #[test]
 fn what_is_not_an_image_says_so() {
     assert!(message_of(b"").ends_with("is empty (0 bytes), not an image"));
-    for text in [&b"x"[..], b"<svg/>", &[0; 100]] {
+    for text in [&b"x"[..], b"<html/>", &[0; 100]] {
         let message = message_of(text);
         let end = "is not an image that can be read: the formats read are JPEG, PNG, TIFF, WebP, GIF, BMP, QOI, TGA and PNM";
         assert!(message.ends_with(end), "{message}");
