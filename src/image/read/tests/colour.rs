@@ -164,7 +164,7 @@ fn what_cannot_be_followed_is_told() {
     let cicp = |points: &[u8; 4]| rgb_png(&[(b"cICP", points)]).warnings;
     assert!(cicp(&[9, 16, 0, 1])[0].contains("high dynamic range"));
     assert!(cicp(&[1, 13, 1, 1])[0].contains("not RGB"));
-    assert!(cicp(&[77, 13, 0, 1])[0].contains("nobody defined"));
+    assert!(cicp(&[77, 13, 0, 1])[0].contains("(cICP) 77 13 0, which"));
     for (profile, expected) in [
         (
             ColorProfile::new_gray_with_gamma(1.0).encode().unwrap(),

@@ -117,7 +117,7 @@ fn libjpeg_turbo_agrees_where_it_is_installed() {
                 COARSE_LUMA => &["-nosmooth"],
                 _ => &[],
             };
-            let expected = tool("djpeg", &[&["-pnm", &output], smooth].concat());
+            let expected = tool("djpeg", &[smooth, &["-pnm", &output]].concat());
             let expected = expected.expect("djpeg reads what cjpeg writes");
             let image = load(&output).unwrap();
             let expected = &expected[expected.len() - 3 * width * height..];
