@@ -372,6 +372,64 @@ fn alpha_is_carried_through() {
         "{}",
         text(&output.stderr)
     );
+    // White behind what is transparent, or the colour that is asked for. The first column is.
+    let ground = |desk: &Desk| desk.load("out.jpg").pixel(0, 20);
+    assert!(
+        ground(&desk).iter().all(|v| *v > 0.9),
+        "{:?}",
+        ground(&desk)
+    );
+    desk.done(&format!(
+        "style clear.png style.png --background #000000 -o out.jpg {SHORT}"
+    ));
+    assert!(
+        ground(&desk).iter().all(|v| *v < 0.1),
+        "{:?}",
+        ground(&desk)
+    );
+    desk.refused(
+        "style clear.png style.png --background reddish -o out.jpg",
+        2,
+        &["--background", "#ff8000"],
+    );
+}
+
+/// A content or a start image on a transparent ground: what is seen of the result does not depend on the colour there,
+/// at the size of the file and smaller.
+#[test]
+fn what_is_transparent_in_a_content_shows_nowhere() {
+    let desk = Desk::new();
+    let content = sample("chelsea.png", 64, 48);
+    let alpha: Vec<f32> = (0..64 * 48)
+        .map(|i| if i % 64 < 20 { 0.0 } else { 1.0 })
+        .collect();
+    for (name, hidden) in [("red.png", [1.0, 0.0, 0.0]), ("black.png", [0.0; 3])] {
+        let mut clear = content.clone();
+        for (pixel, opacity) in clear.rgb.chunks_exact_mut(3).zip(&alpha) {
+            if *opacity == 0.0 {
+                pixel.copy_from_slice(&hidden);
+            }
+        }
+        desk.picture(name, &clear.with_alpha(alpha.clone()).expect("alpha"));
+    }
+    for command in [
+        "style CONTENT style.png --min-size 48",
+        "dream CONTENT --octaves 1",
+    ] {
+        for size in [64, 48] {
+            let seen = |content: &str| {
+                let command = command.replace("CONTENT", content);
+                desk.done(&format!("{command} --size {size} -i 3 -o out.png"));
+                let image = desk.load("out.png");
+                let alpha = image.alpha.clone().expect("alpha");
+                let pixels = image.rgb.chunks_exact(3).zip(alpha);
+                let seen = pixels.filter(|(_, alpha)| *alpha > 0.0);
+                seen.flat_map(|(pixel, _)| pixel.to_vec())
+                    .collect::<Vec<f32>>()
+            };
+            assert!(seen("red.png") == seen("black.png"), "{command} at {size}");
+        }
+    }
 }
 
 /// A round style on a transparent ground, in which a file may have any colour.
@@ -408,6 +466,14 @@ fn what_is_transparent_in_a_style_counts_for_nothing() {
             assert_ne!(picture, paint("opaque.png"), "{loss} from {start}");
         }
     }
+    let texture = |sample: &str| {
+        desk.done(&format!(
+            "texture {sample} -o out.png --size 48 --min-size 48 -i 5"
+        ));
+        desk.load("out.png")
+    };
+    assert_eq!(texture("red.png"), texture("black.png"));
+    assert_ne!(texture("red.png"), texture("opaque.png"));
     let nothing = style.with_alpha(vec![0.0; 64 * 64]).expect("alpha");
     desk.picture("nothing.png", &nothing);
     desk.refused(

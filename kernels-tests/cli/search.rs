@@ -81,7 +81,7 @@ fn a_search_finds_what_features_say_and_keeps_it() {
             .expect("a crop");
         // 16 bits: what rounding to 8 changes could be seen.
         let exact = SaveOptions {
-            bit_depth: image::BitDepth::Sixteen,
+            bit_depth: Some(image::BitDepth::Sixteen),
             ..SaveOptions::default()
         };
         image::save(desk.path("crop.png"), &crop, exact).expect("written");

@@ -12,7 +12,7 @@ use std::time::Instant;
 use anyhow::{Context, bail};
 use clap::Args;
 use pixgrad::engine::device::{DeviceError, DeviceInfo};
-use pixgrad::engine::image::{self, ImageError, SaveOptions, SaveWarning};
+use pixgrad::engine::image::{self, ImageError, SaveWarning};
 use pixgrad::{Error, Image};
 use pixgrad::{Outcome, Recipe, Series};
 use serde::Serialize;
@@ -424,7 +424,8 @@ impl Batch<'_> {
     fn save(&mut self, job: Job, image: Image, fate: Fate) -> anyhow::Result<()> {
         self.saved()?;
         let path = job.output.clone();
-        let saving = spawn(move || image::save(path, &image, SaveOptions::default()));
+        let options = self.global.save_options();
+        let saving = spawn(move || image::save(path, &image, options));
         self.saving = Some((job, fate, saving));
         Ok(())
     }

@@ -100,6 +100,7 @@ pub fn run(args: &DreamArgs, global: &Global) -> anyhow::Result<ExitCode> {
         step: f64::from(args.zoom_step),
         output: output.clone(),
         quiet: global.quiet,
+        saving: global.save_options(),
     };
     optimize_from(
         beginning,
@@ -149,6 +150,8 @@ struct Dream {
     step: f64,
     output: PathBuf,
     quiet: bool,
+    /// How frames are written.
+    saving: SaveOptions,
 }
 
 impl Method for Dream {
@@ -209,7 +212,7 @@ impl Dream {
                 }
             })?;
             let image = frame.image()?;
-            let _ = image::save(numbered(&self.output, i), &image, SaveOptions::default())?;
+            let _ = image::save(numbered(&self.output, i), &image, self.saving.clone())?;
             frames.push(image);
         }
         Ok(frames)

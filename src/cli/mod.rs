@@ -34,12 +34,14 @@ mod texture_sheet;
 mod trace;
 mod transfer;
 mod visualize;
+mod warnings;
 
 use std::process::ExitCode;
 
 use clap::builder::PossibleValuesParser;
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 use pixgrad::engine::device::Tuning;
+use pixgrad::engine::image::SaveOptions;
 use pixgrad::{Device, DeviceOptions};
 
 /// Optimizes an image's pixels against a pretrained CNN, on any GPU.
@@ -79,6 +81,11 @@ struct Global {
     #[arg(long, global = true, value_name = "BYTES", value_parser = parse::bytes)]
     memory: Option<u64>,
 
+    /// What a result with transparency is laid over in a format that holds none (JPEG): `white`, `black` or a colour
+    /// such as #ff8000. White by default
+    #[arg(long, global = true, value_name = "COLOUR", value_parser = parse::colour)]
+    background: Option<[f32; 3]>,
+
     /// Print one JSON document on stdout and nothing else
     #[arg(long, global = true)]
     json: bool,
@@ -105,6 +112,15 @@ struct Global {
 }
 
 impl Global {
+    /// How pictures are written.
+    fn save_options(&self) -> SaveOptions {
+        let default = SaveOptions::default();
+        SaveOptions {
+            background: self.background.unwrap_or(default.background),
+            ..default
+        }
+    }
+
     /// Opens the device that was asked for.
     fn open(&self) -> anyhow::Result<Device> {
         let options = DeviceOptions {
@@ -173,6 +189,9 @@ pub fn main() -> ExitCode {
     described.build();
     let matches = described.clone().get_matches();
     let Cli { global, command } = Cli::from_arg_matches(&matches).unwrap_or_else(|e| e.exit());
+    if !global.quiet {
+        warnings::print();
+    }
     let conflicts = checkpoint::check_conflicts(&described, &matches);
     let result = match &command {
         _ if conflicts.is_err() => conflicts.map(|()| ExitCode::SUCCESS).map_err(Into::into),

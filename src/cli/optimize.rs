@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use anyhow::anyhow;
 use clap::Args;
-use pixgrad::engine::image::{self, OutputFormat, SaveOptions, check_file, check_writable};
+use pixgrad::engine::image::{self, OutputFormat, check_file, check_writable};
 use pixgrad::{Checkpoint, Init, OptimizerKind, Outcome, Progress, Recipe, Run, ScaleReport};
 use pixgrad::{Device, Image, Network, Precision};
 
@@ -271,7 +271,7 @@ pub fn optimize_from(
     }
     let journal = iterate(&mut run, args, &output, &mut keeper, global, method)?;
     let picture = method.picture(&run)?;
-    if let Some(warning) = image::save(&output, &picture, SaveOptions::default())? {
+    if let Some(warning) = image::save(&output, &picture, global.save_options())? {
         global.note(format_args!("warning: {warning}"));
     }
     if let Some(path) = &args.trace {
@@ -423,7 +423,7 @@ pub fn iterate(
             }
         }) {
             Ok(outcome) => outcome,
-            Err(error) => return Err(rescue(run, output, error)),
+            Err(error) => return Err(rescue(run, output, error, global)),
         };
         if outcome == Outcome::Finished {
             break;
@@ -439,7 +439,7 @@ pub fn iterate(
         {
             // The final image has the same warnings, and tells them.
             let path = numbered(output, run.done());
-            let saved = image::save(path, &run.image()?, SaveOptions::default());
+            let saved = image::save(path, &run.image()?, global.save_options());
             global.beside(saved.map(|_| ()).map_err(Into::into));
         }
         if due {
@@ -472,7 +472,7 @@ fn last_finite(run: &Run, iteration: u64, output: &Path, global: &Global) -> any
         if last > 0 {
             again.run_for(last, |_| ControlFlow::Continue(()))?;
         }
-        image::save(output, &again.image()?, SaveOptions::default())?;
+        image::save(output, &again.image()?, global.save_options())?;
         Ok(())
     };
     match write() {
@@ -485,12 +485,12 @@ fn last_finite(run: &Run, iteration: u64, output: &Path, global: &Global) -> any
 }
 
 /// After a failure in the middle: the image as far as it came is written, if it can still be read.
-fn rescue(run: &Run, output: &Path, error: pixgrad::Error) -> anyhow::Error {
+fn rescue(run: &Run, output: &Path, error: pixgrad::Error, global: &Global) -> anyhow::Error {
     let error = anyhow::Error::from(error);
     let saved = run.done() > 0
         && run
             .image()
-            .is_ok_and(|image| image::save(output, &image, SaveOptions::default()).is_ok());
+            .is_ok_and(|image| image::save(output, &image, global.save_options()).is_ok());
     if saved {
         let message = format!(
             "stopped after {} iterations; {} holds the image as it was then",

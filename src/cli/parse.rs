@@ -118,6 +118,22 @@ pub fn bytes(text: &str) -> Result<u64, String> {
         .ok_or_else(|| "it must be a number of bytes such as 600M or 2G".to_string())
 }
 
+/// A colour of sRGB: `white`, `black` or six hexadecimal digits, with or without `#`.
+pub fn colour(text: &str) -> Result<[f32; 3], String> {
+    let digits = match text.to_ascii_lowercase().as_str() {
+        "white" => "ffffff".to_string(),
+        "black" => "000000".to_string(),
+        other => other.trim_start_matches('#').to_string(),
+    };
+    let is_hex = digits.len() == 6 && digits.bytes().all(|b| b.is_ascii_hexdigit());
+    let number = is_hex
+        .then(|| u32::from_str_radix(&digits, 16).ok())
+        .flatten();
+    let number = number
+        .ok_or_else(|| "it must be `white`, `black` or a colour such as #ff8000".to_string())?;
+    Ok([16, 8, 0].map(|shift| (number >> shift & 255) as f32 / 255.0))
+}
+
 /// A weight that pulls, never pushes.
 pub fn weight(text: &str) -> Result<f64, String> {
     number(text, |n| n >= 0.0).ok_or_else(|| "it must be a number, 0 or more".to_string())
@@ -246,6 +262,17 @@ mod tests {
             "5I",
         ] {
             assert!(bytes(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn colours() {
+        assert_eq!(colour("#ff0000"), Ok([1.0, 0.0, 0.0]));
+        assert_eq!(colour("0000FF"), Ok([0.0, 0.0, 1.0]));
+        assert_eq!(colour("White"), Ok([1.0; 3]));
+        assert_eq!(colour("black"), Ok([0.0; 3]));
+        for bad in ["", "#fff", "#gg0000", "+12345", "red", "#ff00000"] {
+            assert!(colour(bad).is_err(), "{bad}");
         }
     }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::masks::Masks;
 use crate::Error;
-use crate::image::{Filter, Image, gray_like, match_colours};
+use crate::image::{Filter, Image, gray_like, match_colours, with_hidden_filled};
 use crate::spec::{Picture, PreserveColor, Recipe, RecipeError};
 
 /// The pictures of a recipe, read once.
@@ -18,6 +18,8 @@ pub(crate) struct Pictures {
     pub masks: Vec<Masks>,
     /// The content as it was, where the result gets its chroma.
     pub chroma: Option<Arc<Image>>,
+    /// The picture that gives the result its shape and its alpha, as it was read.
+    shape: Option<Arc<Image>>,
     /// All as they were read, in the order in which the recipe names them.
     named: Vec<Arc<Image>>,
 }
@@ -46,10 +48,30 @@ impl Pictures {
             starts,
             masks,
             chroma: None,
+            shape: None,
             named,
         };
+        pictures.shape = pictures
+            .content(recipe)
+            .or(pictures.starts.first())
+            .cloned();
+        pictures.fill_hidden(recipe);
         pictures.preserve_colour(recipe)?;
         Ok(pictures)
+    }
+
+    /// What is transparent in a content or a start image gets the mean colour of the rest, so that the network sees
+    /// nothing of the colours that files have there. Those of styles have it already, see [`Masks::weigh_by_opacity`].
+    fn fill_hidden(&mut self, recipe: &Recipe) {
+        let terms = recipe.terms.iter().zip(&mut self.targets);
+        let spatial = terms.filter(|(term, _)| term.kind.is_spatial());
+        let contents = spatial.flat_map(|(_, targets)| targets);
+        for picture in contents.chain(&mut self.starts) {
+            let alpha = picture.alpha.iter().flatten();
+            if { alpha }.any(|opacity| *opacity <= 0.0) {
+                *picture = Arc::new(with_hidden_filled(picture));
+            }
+        }
     }
 
     /// Takes the colours out of the pictures that are not to bring theirs, see [`PreserveColor`].
@@ -96,6 +118,7 @@ impl Pictures {
             starts: self.starts.clone(),
             masks: self.masks.clone(),
             chroma: self.chroma.clone(),
+            shape: self.shape.clone(),
             named: self.named.clone(),
         })
     }
@@ -111,9 +134,9 @@ impl Pictures {
         self.targets[index].first()
     }
 
-    /// The picture that gives the result its shape and its alpha: the content, else the start image.
-    pub fn shape(&self, recipe: &Recipe) -> Option<&Arc<Image>> {
-        self.content(recipe).or(self.starts.first())
+    /// The picture that gives the result its shape and its alpha: the content, else the start image. As it was read.
+    pub fn shape(&self) -> Option<&Arc<Image>> {
+        self.shape.as_ref()
     }
 }
 

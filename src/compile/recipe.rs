@@ -106,7 +106,7 @@ impl CompiledRecipe {
             *size = tiled(*size, tile);
         }
         sizes.dedup();
-        let shape = pictures.shape(recipe).map_or(asked, |p| p.size());
+        let shape = pictures.shape().map_or(asked, |p| p.size());
         masks::check(recipe, &pictures.masks, shape, |group| {
             pictures.targets[group].iter().map(|p| p.size()).collect()
         })?;

@@ -40,7 +40,7 @@ pub(crate) fn scales(recipe: &Recipe, pictures: &Pictures) -> Result<Vec<(u32, u
         positive(spec.width, "width")?,
         positive(spec.height, "height")?,
     );
-    let last = match (width, height, pictures.shape(recipe)) {
+    let last = match (width, height, pictures.shape()) {
         (Some(width), Some(height), None) if size.is_none() => (width, height),
         (Some(_), Some(_), None) => {
             return Err(RecipeError::SizeTwice);

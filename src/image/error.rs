@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use thiserror::Error;
 
 /// The formats that [`load`](super::load) reads, as messages name them.
-pub(super) const READABLE: &str = "JPEG, PNG, WebP and TIFF";
+pub(super) const READABLE: &str = "JPEG, PNG, TIFF, WebP, GIF, BMP, QOI, TGA and PNM";
 
 /// The file name extensions that [`save`](super::save) takes, as messages name them.
 pub(super) const WRITABLE: &str = ".png, .jpg, .jpeg, .webp, .tif and .tiff";
@@ -70,6 +70,8 @@ pub enum ImageError {
         path: PathBuf,
         source: ::image::ImageError,
     },
+    #[error("'{}' cannot be encoded: its ICC profile does not say how RGB colours come to it", path.display())]
+    OutputProfile { path: PathBuf },
     #[error(
         "'{}' cannot be encoded: {width}x{height} pixels, but {format} holds at most {limit} on a side: use .png or .tif",
         path.display()

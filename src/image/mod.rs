@@ -5,11 +5,12 @@
 mod animation;
 mod atomic;
 mod colour;
+mod encode;
 mod error;
-mod load;
 mod mask;
 mod match_colour;
 mod profile;
+mod read;
 mod resample;
 mod save;
 mod sheet;
@@ -18,9 +19,9 @@ pub use animation::save_gif;
 pub use atomic::{remove_unfinished, write_atomically};
 pub use colour::{luma, mean_std, psnr, with_hidden_filled, with_luma};
 pub use error::ImageError;
-pub use load::{load, size_of};
 pub use mask::{Grid, Mask};
 pub use match_colour::{gray_like, match_colours};
+pub use read::{Loaded, decode, load, load_all, size_of};
 pub use resample::{Filter, size_for_long_side, size_for_short_side};
 pub use save::{
     BitDepth, OutputFormat, SaveOptions, SaveWarning, check_file, check_writable, save,
@@ -64,7 +65,7 @@ impl Image {
         Ok(image)
     }
 
-    /// Reads a picture file: JPEG, PNG, WebP or TIFF. EXIF orientation is honoured; an alpha channel is kept.
+    /// Reads a picture file, of any format that [`load`] reads. EXIF orientation is honoured; an alpha channel is kept.
     ///
     /// # Errors
     /// What is wrong with the file.
@@ -186,6 +187,24 @@ impl Image {
         let values = self.rgb.iter_mut().chain(self.alpha.iter_mut().flatten());
         values.for_each(|v| *v = v.clamp(0.0, 1.0));
         self
+    }
+
+    /// The image laid over a background, without alpha.
+    #[must_use]
+    pub fn over(&self, background: [f32; 3]) -> Self {
+        let mut rgb = self.rgb.clone();
+        if let Some(alpha) = &self.alpha {
+            for (pixel, alpha) in rgb.chunks_exact_mut(3).zip(alpha) {
+                for (v, behind) in pixel.iter_mut().zip(background) {
+                    *v = behind + alpha * (*v - behind);
+                }
+            }
+        }
+        Self {
+            rgb,
+            alpha: None,
+            ..*self
+        }
     }
 
     /// Interleaved 8-bit RGB `[height][width][3]`: clamped to `[0, 1]`, rounded to nearest.

@@ -1,17 +1,14 @@
 //! Writing image files, whole or not at all.
 
+use std::borrow::Cow;
 use std::path::Path;
 use std::{fs, io};
 
-use ::image::codecs::jpeg::JpegEncoder;
-use ::image::codecs::png::{CompressionType, FilterType, PngEncoder};
-use ::image::codecs::tiff::TiffEncoder;
-use ::image::codecs::webp::WebPEncoder;
 use ::image::error::ImageError as CodecError;
-use ::image::{ExtendedColorType, ImageEncoder};
 
 use super::atomic::{check_directory, directory_of, write_atomically};
-use super::{Image, ImageError, profile, to_u8, to_u16};
+use super::encode::encode;
+use super::{Image, ImageError, profile};
 
 /// A file format that [`save`] writes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,7 +19,7 @@ pub enum OutputFormat {
     Jpeg,
     /// 8 bits, with alpha. Lossless.
     WebP,
-    /// 16 bits, with alpha, not compressed.
+    /// 8 or 16 bits, with alpha, not compressed.
     Tiff,
 }
 
@@ -83,53 +80,73 @@ impl OutputFormat {
     }
 }
 
-/// Bits per channel of a PNG file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+/// Bits per channel of a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum BitDepth {
-    #[default]
     Eight,
     Sixteen,
 }
 
-/// How [`save`] encodes. Each option matters to one format only.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// How [`save`] encodes.
+#[derive(Debug, Clone, PartialEq)]
 pub struct SaveOptions {
-    /// PNG: bits per channel; 8 by default.
-    pub bit_depth: BitDepth,
+    /// PNG and TIFF: bits per channel. By default 8, in a TIFF 16. All other formats have 8.
+    pub bit_depth: Option<BitDepth>,
     /// JPEG: quality from 1 to 100; 95 by default.
     pub jpeg_quality: u8,
+    /// JPEG: what an image with alpha is laid over, for the format holds no alpha; white by default.
+    pub background: [f32; 3],
+    /// The ICC profile of an RGB device that colours are converted to, and that is embedded; sRGB by default.
+    pub icc_profile: Option<Vec<u8>>,
+    /// An EXIF block to embed, from its byte order mark on. TIFF files get none.
+    pub exif: Option<Vec<u8>>,
 }
 
 impl Default for SaveOptions {
     fn default() -> Self {
         SaveOptions {
-            bit_depth: BitDepth::Eight,
+            bit_depth: None,
             jpeg_quality: 95,
+            background: [1.0; 3],
+            icc_profile: None,
+            exif: None,
         }
     }
 }
 
-/// What a file that was written lacks.
+impl SaveOptions {
+    pub(super) fn depth_of(&self, format: OutputFormat) -> BitDepth {
+        match (format, self.bit_depth) {
+            (OutputFormat::Jpeg | OutputFormat::WebP, _) => BitDepth::Eight,
+            (_, Some(depth)) => depth,
+            (OutputFormat::Tiff, None) => BitDepth::Sixteen,
+            (OutputFormat::Png, None) => BitDepth::Eight,
+        }
+    }
+}
+
+/// What a file that was written does not hold of the image.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[must_use = "tell the user"]
 pub enum SaveWarning {
-    /// The image has an alpha channel and JPEG holds none.
-    AlphaDropped,
+    /// The image has an alpha channel and JPEG holds none: it was laid over the background.
+    Flattened,
 }
 
 impl std::fmt::Display for SaveWarning {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            SaveWarning::AlphaDropped => {
-                f.write_str("JPEG holds no transparency: the alpha channel was left out")
-            }
+            SaveWarning::Flattened => f.write_str(
+                "JPEG holds no transparency: the picture was laid over the background (white by default)",
+            ),
         }
     }
 }
 
 /// Writes the image in the format of the path's extension, clamped to `[0, 1]` and rounded to the
-/// nearest step, with an sRGB colour profile. Alpha is written where the format holds it; JPEG
-/// does not: there it is left out, and the warning that comes back says so.
+/// nearest step, with an sRGB colour profile or the one of the options. Alpha is written where the
+/// format holds it; JPEG does not: there the image is laid over the background, and the warning that
+/// comes back says so.
 ///
 /// The file appears whole or not at all, see [`write_atomically`].
 ///
@@ -139,13 +156,27 @@ impl std::fmt::Display for SaveWarning {
 pub fn save(
     path: impl AsRef<Path>,
     image: &Image,
-    options: SaveOptions,
+    mut options: SaveOptions,
 ) -> Result<Option<SaveWarning>, ImageError> {
     let path = path.as_ref();
     let format = check_target(path)?;
     image.check()?;
     format.check_size(path, image.width, image.height)?;
-    write_atomically(path, |file| encode(file, image, format, options)).map_err(
+    let flattened = format == OutputFormat::Jpeg && image.alpha.is_some();
+    let mut image = Cow::Borrowed(image);
+    if flattened {
+        image = Cow::Owned(image.over(options.background));
+    }
+    let profile = match options.icc_profile.take() {
+        Some(profile) => {
+            let rgb = profile::from_srgb(&image.rgb, &profile);
+            let rgb = rgb.ok_or_else(|| ImageError::OutputProfile { path: path.into() })?;
+            image.to_mut().rgb = rgb;
+            Some(profile)
+        }
+        None => profile::srgb(),
+    };
+    write_atomically(path, |file| encode(file, &image, profile, format, &options)).map_err(
         |error| match error {
             CodecError::IoError(source) => write_error(path, source),
             source => ImageError::Encode {
@@ -154,8 +185,7 @@ pub fn save(
             },
         },
     )?;
-    let dropped = format == OutputFormat::Jpeg && image.alpha.is_some();
-    Ok(dropped.then_some(SaveWarning::AlphaDropped))
+    Ok(flattened.then_some(SaveWarning::Flattened))
 }
 
 /// Checks, before a long run, that [`save`] will be able to write to `path`: the extension is
@@ -217,79 +247,9 @@ fn write_error(path: &Path, source: io::Error) -> ImageError {
     }
 }
 
-fn encode(
-    file: &mut (impl io::Write + io::Seek),
-    image: &Image,
-    format: OutputFormat,
-    options: SaveOptions,
-) -> Result<(), CodecError> {
-    match format {
-        OutputFormat::Png => {
-            let encoder =
-                PngEncoder::new_with_quality(file, CompressionType::Default, FilterType::Adaptive);
-            match options.bit_depth {
-                BitDepth::Eight => encode_8(encoder, image, true),
-                BitDepth::Sixteen => encode_16(encoder, image),
-            }
-        }
-        // The encoder never subsamples chroma: 4:4:4.
-        OutputFormat::Jpeg => {
-            let encoder = JpegEncoder::new_with_quality(file, options.jpeg_quality);
-            encode_8(encoder, image, false)
-        }
-        OutputFormat::WebP => encode_8(WebPEncoder::new_lossless(file), image, true),
-        OutputFormat::Tiff => encode_16(TiffEncoder::new(file), image),
-    }
-}
-
-fn encode_8(encoder: impl ImageEncoder, image: &Image, with_alpha: bool) -> Result<(), CodecError> {
-    let (values, has_alpha) = quantize(image, with_alpha, to_u8);
-    let colour = if has_alpha {
-        ExtendedColorType::Rgba8
-    } else {
-        ExtendedColorType::Rgb8
-    };
-    write_pixels(encoder, image, &values, colour)
-}
-
-fn encode_16(encoder: impl ImageEncoder, image: &Image) -> Result<(), CodecError> {
-    let (values, has_alpha) = quantize(image, true, to_u16);
-    let colour = if has_alpha {
-        ExtendedColorType::Rgba16
-    } else {
-        ExtendedColorType::Rgb16
-    };
-    write_pixels(encoder, image, bytemuck::cast_slice(&values), colour)
-}
-
-/// Interleaved RGB or, if the image has alpha and it is wanted, RGBA (told by the second value).
-fn quantize<T>(image: &Image, with_alpha: bool, to: fn(f32) -> T) -> (Vec<T>, bool) {
-    match &image.alpha {
-        Some(alpha) if with_alpha => {
-            let pixels = image.rgb.chunks_exact(3).zip(alpha);
-            let values = pixels.flat_map(|(p, &a)| [p[0], p[1], p[2], a].map(to));
-            (values.collect(), true)
-        }
-        _ => (image.rgb.iter().copied().map(to).collect(), false),
-    }
-}
-
-fn write_pixels(
-    mut encoder: impl ImageEncoder,
-    image: &Image,
-    bytes: &[u8],
-    colour: ExtendedColorType,
-) -> Result<(), CodecError> {
-    if let Some(profile) = profile::srgb() {
-        // An encoder without profiles still writes a good file: untagged means sRGB.
-        let _ = encoder.set_icc_profile(profile);
-    }
-    encoder.write_image(bytes, image.width, image.height, colour)
-}
-
 #[cfg(test)]
 mod tests {
-    use super::super::{load, psnr};
+    use super::super::{load, psnr, to_u16};
     use super::*;
 
     /// A smooth picture with every 16-bit step in it, and alpha if asked.
@@ -314,7 +274,7 @@ mod tests {
         let path = directory.path().join(name);
         let warning = save(&path, image, options).unwrap();
         let jpeg = name.ends_with("jpg") && image.alpha.is_some();
-        assert_eq!(warning, jpeg.then_some(SaveWarning::AlphaDropped));
+        assert_eq!(warning, jpeg.then_some(SaveWarning::Flattened));
         let files = fs::read_dir(directory.path()).unwrap().count();
         assert_eq!(files, 1, "no temporary file stays");
         load(&path).unwrap()
@@ -323,12 +283,12 @@ mod tests {
     #[test]
     fn sixteen_bits_come_back_exactly() {
         let deep = SaveOptions {
-            bit_depth: BitDepth::Sixteen,
+            bit_depth: Some(BitDepth::Sixteen),
             ..SaveOptions::default()
         };
         for alpha in [false, true] {
             let image = picture(alpha);
-            for (name, options) in [("a.png", deep), ("a.TIF", SaveOptions::default())] {
+            for (name, options) in [("a.png", deep.clone()), ("a.TIF", SaveOptions::default())] {
                 let back = round_trip(name, &image, options);
                 let steps = |image: &Image| -> Vec<u16> {
                     let alpha = image.alpha.iter().flatten();
@@ -356,6 +316,7 @@ mod tests {
         let image = picture(true);
         let back = round_trip("a.jpg", &image, SaveOptions::default());
         assert_eq!(back.alpha, None);
+        let image = image.over([1.0; 3]);
         // A picture that chroma subsampling would turn grey: red and blue columns.
         let stripes: Vec<u8> = [230, 40, 40, 40, 40, 230].repeat(32 * 64);
         let stripes = Image::from_rgb8(64, 64, &stripes).unwrap();

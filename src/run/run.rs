@@ -337,20 +337,28 @@ impl Run {
         self.executor.complete()
     }
 
-    /// The image as it is now, with the alpha channel of the picture that gave the shape; the first of a batch.
+    /// The image as it is now, with the alpha channel of the picture that gave the shape, and with that picture's
+    /// colours where it is transparent; the first of a batch.
     ///
     /// # Errors
     /// [`Error::Device`] when the device has failed.
     pub fn image(&self) -> Result<Image, Error> {
-        let image = self.images()?.swap_remove(0);
-        let shape = self.compiled.pictures.shape(&self.compiled.recipe);
-        match shape.filter(|picture| picture.alpha.is_some()) {
-            Some(picture) => match resized(picture, image.size())?.alpha {
-                Some(alpha) => Ok(image.with_alpha(alpha)?),
-                None => Ok(image),
-            },
-            None => Ok(image),
+        let mut image = self.images()?.swap_remove(0);
+        let shape = self.compiled.pictures.shape();
+        let Some(shape) = shape.filter(|picture| picture.alpha.is_some()) else {
+            return Ok(image);
+        };
+        let shape = resized(shape, image.size())?;
+        let Some(alpha) = shape.alpha else {
+            return Ok(image);
+        };
+        let pixels = image.rgb.chunks_exact_mut(3).zip(shape.rgb.chunks_exact(3));
+        for ((pixel, own), opacity) in pixels.zip(&alpha) {
+            if *opacity <= 0.0 {
+                pixel.copy_from_slice(own);
+            }
         }
+        Ok(image.with_alpha(alpha)?)
     }
 
     /// All images of the batch as they are now.
