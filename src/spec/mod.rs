@@ -17,15 +17,17 @@ pub use image::{Carry, ImageSpec, Init, PreserveColor};
 pub use keep::KeepSpec;
 pub use map::MapSpec;
 pub use optimizer::{OptimizerKind, OptimizerSpec, Progress as ProgressPolicy};
-pub use picture::Picture;
+pub use picture::{Embedded, Picture};
 pub use projection::{BallNorm, ProjectionSpec};
 pub use terms::{Class, LayerWeight, MmdKernel, Position, StyleKind, TermKind, TermSpec};
 
+use std::io::{self, Read as _};
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
 use crate::Error;
+use crate::image::is_stdin;
 use crate::net::{Padding, Pooling};
 use crate::plan::Precision;
 
@@ -92,15 +94,30 @@ impl Recipe {
         }
     }
 
-    /// Reads a recipe file; relative paths in it start at its folder.
+    /// Reads a recipe file; relative paths in it start at its folder. `-` is standard input. Relative paths of a recipe
+    /// that comes from there, or from a pipe, start at the current folder.
     ///
     /// # Errors
     /// [`RecipeError::Unreadable`], [`RecipeError::Encoding`], or [`RecipeError::Syntax`] with the line that is wrong.
     pub fn read(path: &Path) -> Result<Self, Error> {
-        let bytes = std::fs::read(path).map_err(|source| RecipeError::Unreadable {
+        let read = if is_stdin(path) {
+            let mut bytes = Vec::new();
+            io::stdin().lock().read_to_end(&mut bytes).map(|_| bytes)
+        } else {
+            std::fs::read(path)
+        };
+        let bytes = read.map_err(|source| RecipeError::Unreadable {
             path: path.to_path_buf(),
             source,
         })?;
+        Self::parse(path, bytes)
+    }
+
+    /// As [`Recipe::read`], of a file whose bytes are known.
+    ///
+    /// # Errors
+    /// As [`Recipe::read`].
+    pub fn parse(path: &Path, bytes: Vec<u8>) -> Result<Self, Error> {
         let text = String::from_utf8(bytes).map_err(|error| RecipeError::Encoding {
             path: path.to_path_buf(),
             utf16: matches!(error.as_bytes(), [0xff, 0xfe, ..] | [0xfe, 0xff, ..]),
@@ -112,7 +129,8 @@ impl Recipe {
                 .and_then(|span| TextPosition::of(&text, span.start)),
             source,
         })?;
-        if let Some(folder) = path.parent() {
+        let is_special = std::fs::metadata(path).is_ok_and(|about| !about.is_file());
+        if let Some(folder) = path.parent().filter(|_| !is_special) {
             for picture in recipe.pictures_mut() {
                 picture.relative_to(folder);
             }
@@ -130,7 +148,7 @@ impl Recipe {
     pub fn to_toml(&self) -> Result<String, Error> {
         let mut recipe = self.clone();
         for picture in recipe.pictures_mut() {
-            if let Picture::File(path) = picture
+            if let Some(path) = picture.file_mut()
                 && let Ok(full) = std::path::absolute(&*path)
             {
                 *path = full;
