@@ -102,10 +102,9 @@ mod tests {
         let text = format!("{START}{}", " ".repeat(MAX_TEXT));
         let mut file = Vec::new();
         let mut encoder = png::Encoder::new(&mut file, 1, 1);
-        let chunk = png::text_metadata::ITXtChunk {
-            compressed: true,
-            ..png::text_metadata::ITXtChunk::new(KEYWORD, text)
-        };
+        let mut chunk = png::text_metadata::ITXtChunk::new(KEYWORD, text);
+        chunk.compressed = true;
+        chunk.compress_text().expect("compressed");
         encoder.set_color(png::ColorType::Grayscale);
         let mut writer = encoder.write_header().expect("a header");
         writer.write_text_chunk(&chunk).expect("a chunk");

@@ -21,13 +21,13 @@ pub use picture::{Embedded, Picture};
 pub use projection::{BallNorm, ProjectionSpec};
 pub use terms::{Class, LayerWeight, MmdKernel, Position, StyleKind, TermKind, TermSpec};
 
-use std::io::{self, Read as _};
+use std::io;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
 use crate::Error;
-use crate::image::is_stdin;
+use crate::image::{ImageError, read_bytes};
 use crate::net::{Padding, Pooling};
 use crate::plan::Precision;
 
@@ -71,6 +71,11 @@ pub struct Recipe {
     pub terms: Vec<TermSpec>,
 }
 
+fn unreadable(path: &Path, source: io::Error) -> Error {
+    let path = path.to_path_buf();
+    RecipeError::Unreadable { path, source }.into()
+}
+
 fn auto() -> String {
     "auto".to_string()
 }
@@ -100,25 +105,15 @@ impl Recipe {
     /// # Errors
     /// [`RecipeError::Unreadable`], [`RecipeError::Encoding`], or [`RecipeError::Syntax`] with the line that is wrong.
     pub fn read(path: &Path) -> Result<Self, Error> {
-        let read = if is_stdin(path) {
-            let mut bytes = Vec::new();
-            io::stdin().lock().read_to_end(&mut bytes).map(|_| bytes)
-        } else {
-            std::fs::read(path)
+        let bytes = match read_bytes(path) {
+            Ok(bytes) => bytes,
+            Err(ImageError::Read { source, .. }) => return Err(unreadable(path, source)),
+            // The system's own words, as of any file that is not a picture.
+            Err(_) => std::fs::read(path)
+                .map_err(|source| unreadable(path, source))?
+                .into(),
         };
-        let bytes = read.map_err(|source| RecipeError::Unreadable {
-            path: path.to_path_buf(),
-            source,
-        })?;
-        Self::parse(path, bytes)
-    }
-
-    /// As [`Recipe::read`], of a file whose bytes are known.
-    ///
-    /// # Errors
-    /// As [`Recipe::read`].
-    pub fn parse(path: &Path, bytes: Vec<u8>) -> Result<Self, Error> {
-        let text = String::from_utf8(bytes).map_err(|error| RecipeError::Encoding {
+        let text = String::from_utf8(bytes.to_vec()).map_err(|error| RecipeError::Encoding {
             path: path.to_path_buf(),
             utf16: matches!(error.as_bytes(), [0xff, 0xfe, ..] | [0xfe, 0xff, ..]),
         })?;
@@ -174,6 +169,16 @@ impl Recipe {
         self.terms
             .iter_mut()
             .filter_map(|term| term.kind.content_mut())
+    }
+
+    /// The picture that is compared position by position: the content.
+    #[must_use]
+    pub fn content(mut self, content: impl Into<Picture>) -> Self {
+        let content = content.into();
+        for target in self.contents_mut() {
+            target.clone_from(&content);
+        }
+        self
     }
 
     /// Long side of the result, in pixels.

@@ -36,7 +36,10 @@ impl Picture {
     }
 
     /// The image, and what its file holds besides.
-    pub(crate) fn load_all(&self) -> Result<(Arc<Image>, Embedded), Error> {
+    ///
+    /// # Errors
+    /// [`Error::Image`] when the file cannot be read.
+    pub fn load_all(&self) -> Result<(Arc<Image>, Embedded), Error> {
         match self {
             Self::File(path) => {
                 let loaded = image::load_all(path)?;

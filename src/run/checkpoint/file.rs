@@ -1,9 +1,9 @@
 //! Checkpoints as files: safetensors, written and read one tensor after the other, so that no more than one is in main
-//! memory at a time.
+//! memory at a time. Only of a pipe all of it is.
 
 use std::collections::{BTreeMap, HashMap};
-use std::fs::File;
-use std::io::{self, ErrorKind, Read, Seek, SeekFrom, Write};
+use std::fs::{self, File};
+use std::io::{self, Cursor, ErrorKind, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use safetensors::Dtype;
@@ -12,7 +12,7 @@ use safetensors::tensor::{Metadata, TensorInfo};
 use super::{CheckpointError, CheckpointProblem};
 use crate::Error;
 use crate::device::{Buffer, Device, Kind};
-use crate::image::write_atomically;
+use crate::image::{is_stdin, read_bytes, write_atomically};
 
 /// No header that the format allows is longer.
 const MAX_HEADER: u64 = 100_000_000;
@@ -103,6 +103,20 @@ pub(super) struct Stored {
     data: u64,
 }
 
+trait ReadSeek: Read + Seek {}
+
+impl<T: Read + Seek> ReadSeek for T {}
+
+/// The file. What can be read only once, such as a pipe or standard input (`-`), is kept in memory.
+fn open(path: &Path) -> io::Result<Box<dyn ReadSeek>> {
+    let is_special = fs::metadata(path).is_ok_and(|about| !about.is_file());
+    if !(is_special || is_stdin(path)) {
+        return Ok(Box::new(File::open(path)?));
+    }
+    let bytes = read_bytes(path).map_err(io::Error::other)?;
+    Ok(Box::new(Cursor::new(bytes)))
+}
+
 impl Stored {
     /// Reads and checks the header.
     pub fn read(path: &Path) -> Result<Self, CheckpointError> {
@@ -117,11 +131,12 @@ impl Stored {
         let cut = |expected: u64, found: u64| {
             fail(path, CheckpointProblem::Truncated { expected, found })
         };
-        let mut file = File::open(path).map_err(unreadable)?;
-        let found = file.metadata().map_err(unreadable)?.len();
         if path.is_dir() {
             return Err(fail(path, CheckpointProblem::Directory));
         }
+        let mut file = open(path).map_err(unreadable)?;
+        let found = file.seek(SeekFrom::End(0)).map_err(unreadable)?;
+        file.rewind().map_err(unreadable)?;
         let mut start = [0; 9];
         if found < start.len() as u64 {
             return Err(not());
@@ -188,7 +203,7 @@ impl Stored {
             return Err(self.fail(problem).into());
         }
         let unreadable = |error| self.fail(CheckpointProblem::Unreadable(error));
-        let mut file = File::open(&self.path).map_err(unreadable)?;
+        let mut file = open(&self.path).map_err(unreadable)?;
         for (name, buffer) in tensors {
             let (begin, end) = self.header.info(name).map_or((0, 0), |e| e.data_offsets);
             let mut bytes = vec![0; end - begin];
