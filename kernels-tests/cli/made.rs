@@ -110,6 +110,9 @@ fn paths_are_those_that_the_user_gave() {
     assert!(carried("a.png").contains("\"content.png\""));
     assert!(carried("a.png").contains(&here), "as it was given");
     // A recipe file and a checkpoint have absolute paths that nobody typed.
+    desk.done("run r.toml -o b.png");
+    assert!(carried("b.png").contains("\"content.png\""));
+    assert!(!carried("b.png").contains(&here), "{}", carried("b.png"));
     desk.done("style --resume c -o b.png");
     assert!(
         carried("b.png").contains("\"content.png\""),

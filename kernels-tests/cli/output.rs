@@ -98,6 +98,22 @@ fn exif_is_kept_but_for_what_is_of_the_old_pixels() {
         );
         assert_eq!(desk.load(name).size(), (48, 36), "{name}");
     }
+    // A TIFF has the fields in its own directories, which do not stand in the way of another format's.
+    desk.done(&format!("style a.tif style.png -o b.jpg {TINY}"));
+    let exif = read_exif(
+        image::load_all(desk.path("b.jpg"))
+            .expect("a picture")
+            .exif
+            .as_ref(),
+    );
+    let tags = [
+        Tag::Make,
+        Tag::FNumber,
+        Tag::GPSLatitudeRef,
+        Tag::StripOffsets,
+    ];
+    let has = tags.map(|tag| exif.get_field(tag, In::PRIMARY).is_some());
+    assert_eq!(has, [true, true, true, false]);
     desk.done(&format!(
         "style photo.jpg style.png -o a.png {TINY} --no-metadata"
     ));

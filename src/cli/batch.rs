@@ -27,8 +27,8 @@ use super::{Global, parse, terminal};
 /// Options for the pictures of a folder.
 #[derive(Debug, Clone, Default, Args)]
 pub struct BatchArgs {
-    /// Paint every picture of this folder and write NAME.png into the folder given by --output. Pictures that are there
-    /// already are skipped, so a stopped batch can be continued
+    /// Paint every picture of this folder and write NAME.png into the folder given by --output, or NAME with the
+    /// extension of --format. Pictures that are there already are skipped, so a stopped batch can be continued
     #[arg(
         long,
         value_name = "DIR",

@@ -87,8 +87,8 @@ pub fn check_conflicts(command: &Command, matches: &ArgMatches) -> Result<(), Us
 pub enum Beginning {
     Recipe {
         recipe: Recipe,
-        /// The folder of its file, where the user gave it as an absolute path.
-        folder: Option<PathBuf>,
+        /// Where the user did not give the absolute paths in it: the folders that they are told from.
+        hidden: Vec<PathBuf>,
     },
     Checkpoint(Checkpoint),
 }
@@ -97,7 +97,7 @@ impl From<Recipe> for Beginning {
     fn from(recipe: Recipe) -> Self {
         Self::Recipe {
             recipe,
-            folder: None,
+            hidden: Vec::new(),
         }
     }
 }

@@ -258,13 +258,13 @@ pub fn optimize_from(
     let start = Instant::now();
     let mut output = args.picture.picture(default_output)?;
     let (mut recipe, resumed) = match beginning {
-        Beginning::Recipe { recipe, folder } => {
-            folder.into_iter().for_each(|folder| output.hide(folder));
+        Beginning::Recipe { recipe, hidden } => {
+            output.hide(hidden);
             (recipe, None)
         }
         Beginning::Checkpoint(checkpoint) => {
             // All its paths are absolute.
-            output.hide(std::env::current_dir().unwrap_or_default());
+            output.hide(std::env::current_dir().into_iter().collect());
             (checkpoint.recipe()?, Some(checkpoint))
         }
     };

@@ -87,8 +87,8 @@ pub struct Output {
     background_given: bool,
     /// Whether warnings are left to the last picture, which has the same.
     is_silent: bool,
-    /// The folder of the recipe or of the checkpoint's paths, where the user did not give them: see `Made::hide`.
-    hidden: Option<PathBuf>,
+    /// Where absolute paths in the recipe are not the user's: see `Made::hide`.
+    hidden: Vec<PathBuf>,
 }
 
 impl OutputArgs {
@@ -144,7 +144,7 @@ impl OutputArgs {
             metadata: !self.no_metadata,
             background_given: self.background.is_some(),
             is_silent: false,
-            hidden: None,
+            hidden: Vec::new(),
         })
     }
 }
@@ -200,10 +200,9 @@ impl Output {
         Ok(())
     }
 
-    /// The recipe that the picture carries tells no paths that the user did not give: those of a recipe file or a
-    /// checkpoint in this folder.
-    pub fn hide(&mut self, folder: PathBuf) {
-        self.hidden = Some(folder);
+    /// The recipe that the picture carries tells no absolute paths, but paths within these folders.
+    pub fn hide(&mut self, folders: Vec<PathBuf>) {
+        self.hidden = folders;
     }
 
     /// The same for the picture of an iteration before the last.
@@ -255,8 +254,8 @@ impl Output {
         }
         if self.metadata {
             let mut made = run.made(recipe, finish);
-            if let Some(folder) = &self.hidden {
-                made.hide(folder);
+            if !self.hidden.is_empty() {
+                made.hide(&self.hidden);
             }
             options.exif.clone_from(&embedded.exif);
             // There is none of a recipe with pictures in memory.

@@ -40,7 +40,14 @@ pub fn run(args: &RunArgs, global: &Global) -> anyhow::Result<ExitCode> {
     let (beginning, named) = match (args.checkpoints.resumed()?, &args.recipe) {
         (Some(resumed), _) => resumed,
         (None, Some(path)) => {
-            let (mut recipe, folder) = match made(path)? {
+            // `--save-recipe` writes absolute paths. Those that a picture carries are the user's own, but for what
+            // comes from the name of the picture.
+            let mut hidden: Vec<PathBuf> = std::env::current_dir().into_iter().collect();
+            hidden.extend(
+                path.parent()
+                    .and_then(|folder| std::path::absolute(folder).ok()),
+            );
+            let mut recipe = match made(path)? {
                 Some(mut made) => {
                     made.find_pictures(path)?;
                     let mut changed = made.recipe.clone();
@@ -50,16 +57,15 @@ pub fn run(args: &RunArgs, global: &Global) -> anyhow::Result<ExitCode> {
                         before: made.provenance,
                         is_same,
                     });
-                    (made.recipe, path.parent())
+                    hidden.retain(|_| path.is_absolute());
+                    made.recipe
                 }
-                None => (Recipe::read(path)?, path.parent()),
+                None => Recipe::read(path)?,
             };
             if let Some(size) = args.size {
                 size.apply(&mut recipe.image);
             }
-            let folder = folder.filter(|folder| folder.is_absolute());
-            let folder = folder.map(Path::to_path_buf);
-            (Beginning::Recipe { recipe, folder }, path.as_path())
+            (Beginning::Recipe { recipe, hidden }, path.as_path())
         }
         (None, None) => bail!(Usage("a recipe is needed".into())),
     };

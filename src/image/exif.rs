@@ -56,8 +56,7 @@ impl Fields {
     pub fn new(block: Option<&[u8]>, target: Target<'_>) -> Option<Self> {
         let exif = block.and_then(read);
         let little_endian = exif.as_ref().is_none_or(Exif::little_endian);
-        let kept = exif.iter().flat_map(Exif::fields).filter(|f| is_kept(f));
-        let mut fields: Vec<Field> = kept.cloned().collect();
+        let mut fields = exif.as_ref().map_or_else(Vec::new, kept);
         let mut replace = |tag: Tag, value: Value| {
             if let Some(field) = fields.iter_mut().find(|field| field.tag == tag) {
                 field.value = value;
@@ -110,6 +109,28 @@ fn read(block: &[u8]) -> Option<Exif> {
     let exif = reader.continue_on_error(true).read_raw(block.to_vec());
     exif.or_else(|error| error.distill_partial_result(|_| ()))
         .ok()
+}
+
+/// The fields that say something about the photo, and the orientation.
+fn kept(exif: &Exif) -> Vec<Field> {
+    exif.fields()
+        .filter(|field| is_kept(field))
+        .cloned()
+        .collect()
+}
+
+/// The EXIF block of a TIFF file, whose directories hold the fields themselves.
+pub fn of_tiff(file: &[u8]) -> Option<Vec<u8>> {
+    let exif = read(file)?;
+    let (fields, little_endian) = (kept(&exif), exif.little_endian());
+    if fields.is_empty() {
+        return None;
+    }
+    Fields {
+        fields,
+        little_endian,
+    }
+    .block()
 }
 
 fn is_kept(field: &Field) -> bool {

@@ -137,12 +137,15 @@ impl Made {
         ))
     }
 
-    /// Makes absolute paths relative: those within `folder` start there, of others the file's name is left. So the text
-    /// does not tell where a user's files lie.
-    pub fn hide(&mut self, folder: &Path) {
+    /// Makes absolute paths relative: those within one of the folders start there, of others the file's name is left. So
+    /// the text does not tell where a user's files lie.
+    pub fn hide(&mut self, folders: &[PathBuf]) {
         self.change_paths(|path| {
             if path.is_absolute() {
-                let inside = path.strip_prefix(folder).ok().map(Path::to_path_buf);
+                let mut inside = folders
+                    .iter()
+                    .filter_map(|folder| path.strip_prefix(folder).ok());
+                let inside = inside.next().map(Path::to_path_buf);
                 let name = || path.file_name().map(PathBuf::from);
                 *path = inside.or_else(name).unwrap_or_default();
             }
@@ -312,7 +315,7 @@ mod tests {
         ] {
             let mut made = made();
             made.recipe.model = "/home/me/net.safetensors".into();
-            made.hide(Path::new(folder));
+            made.hide(&[folder.into()]);
             let text = made.to_text().expect("a text");
             assert!(!text.contains("/home"), "{text}");
             assert!(
@@ -328,7 +331,7 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let result = folder.path().join("result.png");
         let mut made = made();
-        made.hide(Path::new("/home/me"));
+        made.hide(&["/home/me".into()]);
         let error = made.clone().find_pictures(&result).expect_err("no picture");
         assert!(
             matches!(error, MadeError::Missing { missing, .. } if missing == Path::new("a.png"))
