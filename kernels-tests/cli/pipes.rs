@@ -76,7 +76,7 @@ fn a_picture_is_read_once_from_wherever_it_comes() {
     feeder.join().expect("the pipe was read");
     assert_eq!(desk.load("out.png"), expected, "a named pipe");
 
-    desk.fed_and_done(&format!("dream - {TINY}"), "content.png");
+    desk.fed_and_done("dream - --size 48 --octaves 1 -i 2", "content.png");
     assert_eq!(desk.load("stdin-pixgrad.png").size(), (48, 36));
     desk.fed_and_done(
         "invert - -l fire2/concat -s 40 -i 3 -o out.png",
@@ -149,8 +149,9 @@ fn a_picture_goes_to_standard_output_and_nothing_else_does() {
             assert_eq!(desk.files(), before);
         }
     }
-    let output = desk
-        .run("texture style.png --sheet --size 24 -i 1 --style-layers relu1_1 -o - --format png");
+    let output = desk.run(
+        "texture style.png --sheet --size 24 -i 1 --style-layers relu_conv1 -o - --format png",
+    );
     assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
     assert!(output.stdout.starts_with(b"\x89PNG"));
 
