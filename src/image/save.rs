@@ -136,8 +136,8 @@ pub struct SaveOptions {
     pub background: [f32; 3],
     /// The ICC profile of an RGB device that colours are converted to, and that is embedded; sRGB by default.
     pub icc_profile: Option<Vec<u8>>,
-    /// The EXIF block of the picture that this one is made of, from its byte order mark on. What it says about the photo
-    /// is kept; the orientation becomes upright, and the thumbnail is left out.
+    /// The EXIF block of the picture that this one is made of, from its byte order mark on. What it says about the
+    /// photo is kept; the orientation becomes upright, and the thumbnail is left out.
     pub exif: Option<Vec<u8>>,
     /// A text to embed: in PNG the chunk iTXt with the keyword `pixgrad`, elsewhere the EXIF user comment.
     pub text: Option<String>,
@@ -200,8 +200,8 @@ pub fn is_stdout(path: impl AsRef<Path>) -> bool {
 }
 
 /// Writes the image, clamped to `[0, 1]` and rounded to the nearest step, with an sRGB colour profile or the one of the
-/// options. Alpha is written where the format holds it; JPEG does not: there the image is laid over the background. What
-/// the file does not hold is told by the warnings that come back.
+/// options. Alpha is written where the format holds it; JPEG does not: there the image is laid over the background.
+/// What the file does not hold is told by the warnings that come back.
 ///
 /// The file appears whole or not at all, see [`write_atomically`]. `-` is standard output.
 ///

@@ -137,8 +137,8 @@ impl Made {
         ))
     }
 
-    /// Makes absolute paths relative: those within one of the folders start there, of others the file's name is left. So
-    /// the text does not tell where a user's files lie.
+    /// Makes absolute paths relative: those within one of the folders start there, of others the file's name is left.
+    /// So the text does not tell where a user's files lie.
     pub fn hide(&mut self, folders: &[PathBuf]) {
         self.change_paths(|path| {
             if path.is_absolute() {
