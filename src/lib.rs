@@ -81,13 +81,13 @@ pub use net::{
 pub use objective::{ObjectiveError, SelectionError};
 pub use plan::{Cost, Network, PlanError, Precision};
 pub use run::{
-    Checkpoint, CheckpointError, CheckpointProblem, Outcome, Pace, Progress, Run, RunError,
-    ScaleForecast, Series, TEXTURE_FORMATS, TextureError,
+    Checkpoint, CheckpointError, CheckpointProblem, Finish, Made, MadeError, MadeOf, Outcome, Pace,
+    Progress, Provenance, Run, RunError, ScaleForecast, Series, TEXTURE_FORMATS, TextureError,
 };
 pub use spec::{
-    BallNorm, Carry, FilterSpec, ImageSpec, Init, KeepSpec, MapSpec, Measure, OptimizerKind,
-    OptimizerSpec, Picture, PreserveColor, ProgressPolicy, ProjectionSpec, Recipe, RecipeError,
-    TermKind, TermSpec, TextPosition,
+    BallNorm, Carry, Embedded, FilterSpec, ImageSpec, Init, KeepSpec, MapSpec, Measure,
+    OptimizerKind, OptimizerSpec, Picture, PreserveColor, ProgressPolicy, ProjectionSpec, Recipe,
+    RecipeError, TermKind, TermSpec, TextPosition,
 };
 pub use value::{Rule, ValueError};
 

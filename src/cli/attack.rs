@@ -7,7 +7,7 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use clap::{Args, ValueEnum};
-use pixgrad::engine::image::{self, SaveOptions, check_writable, side_by_side};
+use pixgrad::engine::image::{self, SaveOptions, check_writable, is_stdout, side_by_side};
 use pixgrad::engine::methods::classify::{Score, Size, prepared};
 use pixgrad::engine::methods::{Aim, Attack, AttackMethod, Distance, attack, top_one};
 use pixgrad::{BallNorm, Progress};
@@ -15,6 +15,7 @@ use pixgrad::{Device, Image, Network};
 use serde::Serialize;
 
 use super::interrupt::Interrupt;
+use super::output::stem;
 use super::progress::Reporter;
 use super::{Global, Usage, network, parse, terminal};
 
@@ -261,6 +262,9 @@ struct Files {
 /// Where the results of each picture go; the folder is made.
 fn files(args: &AttackArgs) -> anyhow::Result<Vec<Files>> {
     let output = args.output.as_deref().unwrap_or(Path::new("."));
+    if is_stdout(output) {
+        return Err(Usage("attack writes several files: give a folder".to_string()).into());
+    }
     let is_file = output.extension().is_some() && !output.is_dir();
     if is_file {
         if args.images.len() > 1 {
@@ -286,8 +290,7 @@ fn files(args: &AttackArgs) -> anyhow::Result<Vec<Files>> {
     let mut all = Vec::new();
     for path in &args.images {
         let source = if is_file { output } else { path };
-        let stem = source.file_stem().unwrap_or("image".as_ref());
-        let stem = stem.to_string_lossy();
+        let stem = stem(source).to_string_lossy();
         if !taken.insert(stem.to_string()) {
             return Err(Usage(format!(
                 "two pictures are called {stem}: their results would overwrite each other"

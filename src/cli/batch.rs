@@ -12,13 +12,14 @@ use std::time::Instant;
 use anyhow::{Context, bail};
 use clap::Args;
 use pixgrad::engine::device::{DeviceError, DeviceInfo};
-use pixgrad::engine::image::{self, ImageError, SaveWarning};
-use pixgrad::{Error, Image};
-use pixgrad::{Outcome, Recipe, Series};
+use pixgrad::engine::image::{self, ImageError, OutputFormat, SaveOptions, SaveWarning};
+use pixgrad::{Error, Image, Picture};
+use pixgrad::{Outcome, Recipe, Run, Series};
 use serde::Serialize;
 
 use super::interrupt::Interrupt;
 use super::optimize::load_network;
+use super::picture::{Output, OutputArgs};
 use super::progress::Reporter;
 use super::report::TermValue;
 use super::{Global, parse, terminal};
@@ -26,8 +27,8 @@ use super::{Global, parse, terminal};
 /// Options for the pictures of a folder.
 #[derive(Debug, Clone, Default, Args)]
 pub struct BatchArgs {
-    /// Paint every picture of this folder and write NAME.png into the folder given by --output. Pictures that are there
-    /// already are skipped, so a stopped batch can be continued
+    /// Paint every picture of this folder and write NAME.png into the folder given by --output, or NAME with the
+    /// extension of --format. Pictures that are there already are skipped, so a stopped batch can be continued
     #[arg(
         long,
         value_name = "DIR",
@@ -94,7 +95,7 @@ struct Report<'a> {
 ///
 /// # Errors
 /// Where two pictures would still go to one file, also on a system that does not tell `A` from `a`.
-fn jobs(folder: &Path, output: &Path) -> anyhow::Result<Vec<Job>> {
+fn jobs(folder: &Path, output: &Path, extension: &str) -> anyhow::Result<Vec<Job>> {
     let unreadable = || format!("the folder '{}' cannot be read", folder.display());
     let mut files = Vec::new();
     for entry in fs::read_dir(folder).with_context(unreadable)? {
@@ -117,7 +118,8 @@ fn jobs(folder: &Path, output: &Path) -> anyhow::Result<Vec<Job>> {
             image.file_name()
         };
         let mut name = name.unwrap_or_default().to_os_string();
-        name.push(".png");
+        name.push(".");
+        name.push(extension);
         Job {
             image: image.clone(),
             output: output.join(name),
@@ -174,11 +176,17 @@ pub fn run(
     folder: &Path,
     shard: Option<(usize, usize)>,
     output: &Path,
+    picture: &OutputArgs,
     global: &Global,
 ) -> anyhow::Result<ExitCode> {
     let begin = Instant::now();
     check_folders(folder, output)?;
-    let all = jobs(folder, output)?;
+    let extension = picture.format().map_or("png", OutputFormat::extension);
+    let all = jobs(folder, output, extension)?;
+    // Of a format that cannot be written as asked no picture can.
+    all.iter()
+        .take(1)
+        .try_for_each(|job| picture.at(&job.output).map(|_| ()))?;
     if all.is_empty() {
         bail!("the folder '{}' holds no pictures", folder.display());
     }
@@ -222,7 +230,7 @@ pub fn run(
     jobs.reverse();
     let read = |job: Job| {
         let path = job.image.clone();
-        (job, spawn(move || image::load(path)))
+        (job, spawn(move || Picture::from(path).load_all()))
     };
     let mut next = jobs.pop().map(read);
     let mut stopped = false;
@@ -237,17 +245,25 @@ pub fn run(
         let content = joined(reading);
         next = jobs.pop().map(read);
         let painted = content
-            .map_err(|error| Unpainted::Failed(error.into()))
-            .and_then(|content| {
+            .map_err(Unpainted::Failed)
+            .and_then(|(content, embedded)| {
                 let size = size(content.size());
-                paint(&mut series, content, size, interrupt, global)
+                let file = picture.at(&job.output).map_err(Unpainted::Unwritable)?;
+                file.check_profile(&embedded, global)
+                    .map_err(Unpainted::Unwritable)?;
+                let mut recipe = recipe.clone().content(job.image.as_path());
+                recipe.image.size = size;
+                let painted = paint(&mut series, content, size, interrupt, global)?;
+                let options = |run: &Run| file.options_of(run, &recipe, None, &embedded);
+                let options = series.run().map(options).unwrap_or_default();
+                Ok(painted.map(|painted| (painted, file, options)))
             });
         match painted {
             Ok(None) => {
                 stopped = true;
                 batch.tell(job, Fate::Stopped)?;
             }
-            Ok(Some(painted)) => {
+            Ok(Some((painted, file, options))) => {
                 let fate = Fate::Painted {
                     width: painted.image.width,
                     height: painted.image.height,
@@ -265,7 +281,7 @@ pub fn run(
                         .collect(),
                 };
                 ended = painted.ended;
-                batch.save(job, painted.image, fate)?;
+                batch.save(job, painted.image, file, options, fate)?;
             }
             // The others would fail as well.
             Err(Unpainted::Failed(Error::Device(
@@ -334,6 +350,8 @@ struct Painted {
 enum Unpainted {
     #[error(transparent)]
     Failed(#[from] Error),
+    #[error(transparent)]
+    Unwritable(anyhow::Error),
     #[error(
         "the loss of iteration {iteration} is not a finite number: a smaller --step-size, or smaller weights, help"
     )]
@@ -343,12 +361,12 @@ enum Unpainted {
 /// Paints one picture; none where Ctrl-C came before it was done.
 fn paint(
     series: &mut Series,
-    content: Image,
+    content: Arc<Image>,
     size: Option<u32>,
     interrupt: Interrupt,
     global: &Global,
 ) -> Result<Option<Painted>, Unpainted> {
-    let run = series.begin(Arc::new(content), size)?;
+    let run = series.begin(content, size)?;
     let begun = Instant::now();
     let mut reporter = Reporter::new(global.quiet, run.iterations());
     let (mut loss, mut terms, mut diverged) = (0.0, Vec::new(), None);
@@ -383,7 +401,7 @@ fn paint(
 }
 
 /// What a picture's file comes to.
-type Saving = JoinHandle<Result<Option<SaveWarning>, ImageError>>;
+type Saving = JoinHandle<Result<Vec<SaveWarning>, ImageError>>;
 
 /// The pictures so far.
 struct Batch<'a> {
@@ -421,11 +439,16 @@ impl Batch<'_> {
     }
 
     /// Writes a picture, while the caller goes on.
-    fn save(&mut self, job: Job, image: Image, fate: Fate) -> anyhow::Result<()> {
+    fn save(
+        &mut self,
+        job: Job,
+        image: Image,
+        file: Output,
+        options: SaveOptions,
+        fate: Fate,
+    ) -> anyhow::Result<()> {
         self.saved()?;
-        let path = job.output.clone();
-        let options = self.global.save_options();
-        let saving = spawn(move || image::save(path, &image, options));
+        let saving = spawn(move || image::save(&file.path, &image, options));
         self.saving = Some((job, fate, saving));
         Ok(())
     }
@@ -463,13 +486,13 @@ mod tests {
             fs::write(folder.path().join(name), "").expect("written");
         }
         fs::create_dir(folder.path().join("e.png")).expect("a folder");
-        let all = || jobs(folder.path(), Path::new("out")).expect("a folder");
+        let all = || jobs(folder.path(), Path::new("out"), "png").expect("a folder");
         let outputs: Vec<_> = all().into_iter().map(|job| job.output).collect();
         let expected = ["a.png", "b.jpg.png", "b.png.png", "c.tar.png", "d.png"];
         assert_eq!(outputs, expected.map(|name| Path::new("out").join(name)));
         // a.jpg, a.png and a.jpg.png: the first two keep their extensions, and one of them is then called as the third.
         fs::write(folder.path().join("b.jpg.png"), "").expect("written");
-        let error = jobs(folder.path(), Path::new("out")).expect_err("two of one name");
+        let error = jobs(folder.path(), Path::new("out"), "png").expect_err("two of one name");
         assert!(
             error.to_string().contains("b.jpg.png' would both"),
             "{error}"

@@ -37,11 +37,16 @@ pub struct CheckpointArgs {
 }
 
 /// What may stand beside --resume: everything else belongs to the recipe, which is in the checkpoint.
-const BESIDE_RESUME: [&str; 18] = [
+const BESIDE_RESUME: [&str; 23] = [
     "resume",
     "checkpoint",
     "checkpoint_every",
     "output",
+    "format",
+    "depth",
+    "keep_profile",
+    "background",
+    "no_metadata",
     "save_every",
     "trace",
     "save_recipe",
@@ -80,8 +85,21 @@ pub fn check_conflicts(command: &Command, matches: &ArgMatches) -> Result<(), Us
 
 /// Where a run begins.
 pub enum Beginning {
-    Recipe(Recipe),
+    Recipe {
+        recipe: Recipe,
+        /// Where the user did not give the absolute paths in it: the folders that they are told from.
+        hidden: Vec<PathBuf>,
+    },
     Checkpoint(Checkpoint),
+}
+
+impl From<Recipe> for Beginning {
+    fn from(recipe: Recipe) -> Self {
+        Self::Recipe {
+            recipe,
+            hidden: Vec::new(),
+        }
+    }
 }
 
 impl CheckpointArgs {

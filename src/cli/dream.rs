@@ -7,18 +7,19 @@ use std::process::ExitCode;
 use anyhow::bail;
 use clap::Args;
 use pixgrad::engine::compile::default_layers;
-use pixgrad::engine::image::{self, SaveOptions, save_gif, size_of};
+use pixgrad::engine::image::{save_gif, size_of};
 use pixgrad::engine::methods::{DreamPreset, DreamSubject, zoomed};
 use pixgrad::engine::net::Purpose;
 use pixgrad::terms::LayerWeight;
 use pixgrad::{Image, Network};
 use pixgrad::{Init, MapSpec, Recipe, Run};
 
-use super::checkpoint::{Beginning, CheckpointArgs};
+use super::checkpoint::CheckpointArgs;
 use super::interrupt::Interrupt;
 use super::optimize::{Findings, Method, OptimizeArgs, optimize_from};
 use super::output::{default_path, numbered};
 use super::parse::{self, LongSide};
+use super::picture::Output;
 use super::{Global, Usage};
 
 /// Long side of the result in pixels when nobody says, if the picture has as many.
@@ -90,23 +91,27 @@ pub struct DreamArgs {
 pub fn run(args: &DreamArgs, global: &Global) -> anyhow::Result<ExitCode> {
     let (beginning, source) = match (args.checkpoints.resumed()?, &args.picture) {
         (Some(resumed), _) => resumed,
-        (None, Some(picture)) => (Beginning::Recipe(recipe(args, picture)?), picture.as_path()),
+        (None, Some(picture)) => (recipe(args, picture)?.into(), picture.as_path()),
         (None, None) => bail!(Usage("a picture is needed".into())),
     };
-    let named = args.optimize.output.clone();
-    let output = named.unwrap_or_else(|| default_path(source));
+    let default = default_path(source);
+    let output = args.optimize.picture.picture(default.clone())?;
+    if output.is_stdout() && args.zoom.is_some() {
+        bail!(Usage(
+            "--zoom writes several files: not to standard output".into()
+        ));
+    }
     let mut dream = Dream {
         zoom: args.zoom.unwrap_or(0),
         step: f64::from(args.zoom_step),
-        output: output.clone(),
-        quiet: global.quiet,
-        saving: global.save_options(),
+        output,
+        global,
     };
     optimize_from(
         beginning,
         &args.checkpoints,
         &args.optimize,
-        output,
+        default,
         global,
         &mut dream,
     )
@@ -145,16 +150,14 @@ fn recipe(args: &DreamArgs, picture: &Path) -> anyhow::Result<Recipe> {
     Ok(recipe)
 }
 
-struct Dream {
+struct Dream<'a> {
     zoom: u64,
     step: f64,
-    output: PathBuf,
-    quiet: bool,
-    /// How frames are written.
-    saving: SaveOptions,
+    output: Output,
+    global: &'a Global,
 }
 
-impl Method for Dream {
+impl Method for Dream<'_> {
     fn complete(&mut self, recipe: &mut Recipe, network: &Network) -> anyhow::Result<()> {
         let layers = recipe.terms.iter_mut().filter_map(|t| t.kind.layers_mut());
         for layers in layers.filter(|layers| layers.is_empty()) {
@@ -169,17 +172,17 @@ impl Method for Dream {
             return Ok(findings);
         }
         let frames = self.frames(run, picture)?;
-        let gif = self.output.with_extension("gif");
+        let gif = self.output.path.with_extension("gif");
         save_gif(&gif, &frames, 100)?;
         findings.lines.push(format!(
             "{}: {} frames; each is also {} and so on",
             gif.display(),
             frames.len(),
-            numbered(&self.output, 1).display()
+            numbered(&self.output.path, 1).display()
         ));
         findings.fields.insert("gif".into(), path(&gif));
         findings.fields.insert("frames".into(), frames.len().into());
-        findings.stopped = Interrupt::listen(self.quiet)?.pressed();
+        findings.stopped = Interrupt::listen(self.global.quiet)?.pressed();
         Ok(findings)
     }
 }
@@ -188,10 +191,10 @@ fn path(path: &Path) -> serde_json::Value {
     path.display().to_string().into()
 }
 
-impl Dream {
+impl Dream<'_> {
     /// The dream and the frames of the zoom into it, each dreamt on from the one before, enlarged.
     fn frames(&self, run: &Run, picture: &Image) -> anyhow::Result<Vec<Image>> {
-        let interrupt = Interrupt::listen(self.quiet)?;
+        let interrupt = Interrupt::listen(self.global.quiet)?;
         let device = run.executor().device();
         let network = run.recipe().network(device)?;
         let mut frames = vec![picture.clone()];
@@ -212,7 +215,8 @@ impl Dream {
                 }
             })?;
             let image = frame.image()?;
-            let _ = image::save(numbered(&self.output, i), &image, self.saving.clone())?;
+            // It starts from a picture in memory, so that no recipe file makes it again.
+            self.output.numbered(i).save(&image, self.global)?;
             frames.push(image);
         }
         Ok(frames)

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use pixgrad::engine::device::DeviceInfo;
-use pixgrad::engine::image::{self, OutputFormat, SaveOptions, check_writable, sheet};
+use pixgrad::engine::image::sheet;
 use pixgrad::engine::methods::{Evolution, Evolving, median};
 use pixgrad::{Image, Network};
 use pixgrad::{Outcome, Progress};
@@ -55,9 +55,8 @@ pub fn run(args: &FoolArgs, global: &Global) -> anyhow::Result<ExitCode> {
     evolution.seed = args.optimize.seed.unwrap_or(evolution.seed);
     evolution.population = args.population.unwrap_or(evolution.population);
     evolution.generations = args.generations.unwrap_or(evolution.generations);
-    let output = args.optimize.output.as_deref();
-    let output = output.unwrap_or(Path::new("fool-pixgrad.png"));
-    args.optimize.check_outputs(output)?;
+    let output = args.optimize.picture.picture("fool-pixgrad.png".into())?;
+    args.optimize.check_outputs(&output, global)?;
 
     let device = global.open()?;
     let model = args.optimize.model.as_deref().unwrap_or("auto");
@@ -70,8 +69,7 @@ pub fn run(args: &FoolArgs, global: &Global) -> anyhow::Result<ExitCode> {
         let report = evolution.dry_run(&network)?;
         return report_scale(&device, &network, &report, global);
     }
-    check_writable(output)?;
-    OutputFormat::from_path(output)?.check_size(output, args.size, args.size)?;
+    output.check_size(args.size, args.size)?;
     let mut evolving = evolution.compile(&network)?;
     global.note(format_args!(
         "{} on {}: {}x{}, {} generations of {}",
@@ -108,13 +106,11 @@ pub fn run(args: &FoolArgs, global: &Global) -> anyhow::Result<ExitCode> {
         Some(class) => one(&evolving, &network, class, &reached)?,
         None => several(&evolving, &network)?,
     };
-    if let Some(warning) = image::save(output, &picture, SaveOptions::default())? {
-        global.note(format_args!("warning: {warning}"));
-    }
+    output.save(&picture, global)?;
     let best = evolving.best();
     let sure = |p: f32| best.iter().filter(|b| **b >= p).count();
     let report = Report {
-        output,
+        output: &output.path,
         width: picture.width,
         height: picture.height,
         model: &network.graph().name,
@@ -131,9 +127,9 @@ pub fn run(args: &FoolArgs, global: &Global) -> anyhow::Result<ExitCode> {
     if global.json {
         terminal::print_json(&report)?;
     } else {
-        terminal::print(format_args!(
+        output.report(format_args!(
             "{}: {}x{}, {} generations of {}{}, {:.1} s on {}",
-            output.display(),
+            output.path.display(),
             report.width,
             report.height,
             report.generations,
@@ -143,9 +139,9 @@ pub fn run(args: &FoolArgs, global: &Global) -> anyhow::Result<ExitCode> {
             report.device.name
         ))?;
         for line in lines {
-            terminal::print(line)?;
+            output.report(line)?;
         }
-        terminal::print(format_args!(
+        output.report(format_args!(
             "of {} classes {} have a picture with the majority, {} with 0.99; their median probability is {:.2e}",
             best.len(),
             sure(0.5),

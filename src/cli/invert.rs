@@ -7,7 +7,7 @@ use std::time::Instant;
 use anyhow::bail;
 use clap::Args;
 use pixgrad::engine::device::DeviceInfo;
-use pixgrad::engine::image::{self, Filter, SaveOptions, psnr, sheet, size_for_long_side};
+use pixgrad::engine::image::{self, Filter, psnr, sheet, size_for_long_side};
 use pixgrad::engine::methods::{features, inversion_tv};
 use pixgrad::{Image, Network};
 use pixgrad::{Picture, Recipe};
@@ -18,6 +18,7 @@ use super::interrupt::Interrupt;
 use super::optimize::{OptimizeArgs, Plain, iterate, save_recipe};
 use super::output::default_path;
 use super::parse::{self, LongSide};
+use super::picture::Output;
 use super::report::report_recipes;
 use super::{Global, Usage, terminal};
 
@@ -95,11 +96,8 @@ pub fn run(args: &InvertArgs, global: &Global) -> anyhow::Result<ExitCode> {
             "--trace and --save-recipe are of one run: give one layer".into()
         ));
     }
-    let output = options
-        .output
-        .clone()
-        .unwrap_or_else(|| default_path(&args.picture));
-    options.check_outputs(&output)?;
+    let output = options.picture.picture(default_path(&args.picture))?;
+    options.check_outputs(&output, global)?;
     let original = scaled(&image::load(&args.picture)?, args.size)?;
     let device = global.open()?;
     let model = options.model.as_deref().unwrap_or("squeezenet1_1");
@@ -119,6 +117,7 @@ pub fn run(args: &InvertArgs, global: &Global) -> anyhow::Result<ExitCode> {
     let interrupt = Interrupt::listen(global.quiet)?;
     let (mut pictures, mut found) = (vec![original.clone()], Vec::new());
     let mut stopped = false;
+    let mut only = None;
     for (recipe, layer) in recipes.iter().zip(&args.layers) {
         if interrupt.pressed() {
             break;
@@ -149,16 +148,20 @@ pub fn run(args: &InvertArgs, global: &Global) -> anyhow::Result<ExitCode> {
             iterations: run.done(),
         });
         pictures.push(picture);
+        if args.layers.len() == 1 {
+            only = Some((run, recipe));
+        }
     }
     let result = match &pictures[..] {
         [_, only] => only.clone(),
         all => sheet(all, all.len(), 8, [1.0; 3])?,
     };
-    if let Some(warning) = image::save(&output, &result, SaveOptions::default())? {
-        global.note(format_args!("warning: {warning}"));
+    match &only {
+        Some((run, recipe)) => output.save_run(&result, run, recipe, None, global)?,
+        None => output.save(&result, global)?,
     }
     let report = Report {
-        output: &output,
+        output: &output.path,
         width: result.width,
         height: result.height,
         model: &network.graph().name,
@@ -167,7 +170,7 @@ pub fn run(args: &InvertArgs, global: &Global) -> anyhow::Result<ExitCode> {
         layers: found,
         stopped,
     };
-    print(&report, global)?;
+    print(&report, &output, global)?;
     Ok(if stopped {
         ExitCode::from(Interrupt::EXIT_CODE)
     } else {
@@ -175,7 +178,7 @@ pub fn run(args: &InvertArgs, global: &Global) -> anyhow::Result<ExitCode> {
     })
 }
 
-fn print(report: &Report<'_>, global: &Global) -> anyhow::Result<()> {
+fn print(report: &Report<'_>, output: &Output, global: &Global) -> anyhow::Result<()> {
     if global.json {
         return terminal::print_json(report);
     }
@@ -189,7 +192,7 @@ fn print(report: &Report<'_>, global: &Global) -> anyhow::Result<()> {
             r.iterations.to_string(),
         ]
     }));
-    terminal::print(format_args!(
+    output.report(format_args!(
         "{}: {}x{}, {:.1} s on {}\n{}",
         report.output.display(),
         report.width,

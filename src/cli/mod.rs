@@ -20,6 +20,7 @@ mod network;
 mod optimize;
 mod output;
 mod parse;
+mod picture;
 mod plan;
 mod progress;
 #[cfg(test)]
@@ -27,6 +28,8 @@ mod reference;
 mod report;
 mod run;
 mod search;
+mod show;
+mod stdin;
 mod style;
 mod terminal;
 mod texture;
@@ -41,7 +44,6 @@ use std::process::ExitCode;
 use clap::builder::PossibleValuesParser;
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 use pixgrad::engine::device::Tuning;
-use pixgrad::engine::image::SaveOptions;
 use pixgrad::{Device, DeviceOptions};
 
 /// Optimizes an image's pixels against a pretrained CNN, on any GPU.
@@ -81,11 +83,6 @@ struct Global {
     #[arg(long, global = true, value_name = "BYTES", value_parser = parse::bytes)]
     memory: Option<u64>,
 
-    /// What a result with transparency is laid over in a format that holds none (JPEG): `white`, `black` or a colour
-    /// such as #ff8000. White by default
-    #[arg(long, global = true, value_name = "COLOUR", value_parser = parse::colour)]
-    background: Option<[f32; 3]>,
-
     /// Print one JSON document on stdout and nothing else
     #[arg(long, global = true)]
     json: bool,
@@ -112,15 +109,6 @@ struct Global {
 }
 
 impl Global {
-    /// How pictures are written.
-    fn save_options(&self) -> SaveOptions {
-        let default = SaveOptions::default();
-        SaveOptions {
-            background: self.background.unwrap_or(default.background),
-            ..default
-        }
-    }
-
     /// Opens the device that was asked for.
     fn open(&self) -> anyhow::Result<Device> {
         let options = DeviceOptions {
@@ -171,6 +159,7 @@ enum Command {
     Features(features::FeaturesArgs),
     Grad(grad::GradArgs),
     Run(run::RunArgs),
+    Show(show::ShowArgs),
     Plan(plan::PlanArgs),
     #[cfg(feature = "bench")]
     Bench(bench::BenchArgs),
@@ -192,7 +181,8 @@ pub fn main() -> ExitCode {
     if !global.quiet {
         warnings::print();
     }
-    let conflicts = checkpoint::check_conflicts(&described, &matches);
+    let conflicts = checkpoint::check_conflicts(&described, &matches)
+        .and_then(|()| stdin::check_once(&described, &matches));
     let result = match &command {
         _ if conflicts.is_err() => conflicts.map(|()| ExitCode::SUCCESS).map_err(Into::into),
         Command::Style(args) => style::run(args, &global),
@@ -209,6 +199,7 @@ pub fn main() -> ExitCode {
         Command::Features(args) => features::run(args, &global),
         Command::Grad(args) => grad::run(args, &global),
         Command::Run(args) => run::run(args, &global),
+        Command::Show(args) => show::run(args, &global),
         Command::Plan(args) => plan::run(args, &global),
         #[cfg(feature = "bench")]
         Command::Bench(args) => bench::run(args, &global),

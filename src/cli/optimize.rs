@@ -5,27 +5,28 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Instant;
 
-use anyhow::anyhow;
+use anyhow::{anyhow, bail};
 use clap::Args;
-use pixgrad::engine::image::{self, OutputFormat, check_file, check_writable};
-use pixgrad::{Checkpoint, Init, OptimizerKind, Outcome, Progress, Recipe, Run, ScaleReport};
+use pixgrad::engine::image::check_file;
+use pixgrad::{
+    Checkpoint, Finish, Init, OptimizerKind, Outcome, Progress, Recipe, Run, ScaleReport,
+};
 use pixgrad::{Device, Image, Network, Precision};
 
 use super::checkpoint::{Beginning, CheckpointArgs, Keeper};
 use super::interrupt::Interrupt;
-use super::output::{numbered, write_json, write_text};
+use super::output::{write_json, write_text};
+use super::picture::{Output, OutputArgs};
 use super::progress::Reporter;
 use super::report::{Report, TermValue, report_recipes};
 use super::trace::{Iteration, Trace};
-use super::{Global, parse, terminal};
+use super::{Global, Usage, parse, terminal};
 
 /// Options of every command that optimizes a picture.
 #[derive(Debug, Args)]
 pub struct OptimizeArgs {
-    /// The image to write: .png, .jpg, .webp or .tif [default: NAME-pixgrad.png in the current folder, where NAME is
-    /// the input's]
-    #[arg(short, long, value_name = "FILE")]
-    pub output: Option<PathBuf>,
+    #[command(flatten)]
+    pub picture: OutputArgs,
 
     /// Long side of the coarsest scale in pixels. Each further scale is √2 times larger, up to the full size [default:
     /// 128; run: the recipe's]
@@ -158,9 +159,14 @@ impl OptimizeArgs {
     }
 
     /// Fails before the long run where it would fail after it.
-    pub fn check_outputs(&self, output: &Path) -> anyhow::Result<()> {
+    pub fn check_outputs(&self, output: &Output, global: &Global) -> anyhow::Result<()> {
+        if output.is_stdout() && self.save_every.is_some() {
+            bail!(Usage(
+                "--save-every writes several files: not to standard output".into()
+            ));
+        }
         if !self.dry_run {
-            check_writable(output)?;
+            output.check(global)?;
             self.trace.as_ref().map(check_file).transpose()?;
         }
         self.save_recipe.as_ref().map(check_file).transpose()?;
@@ -174,6 +180,9 @@ pub trait Method {
     fn complete(&mut self, _recipe: &mut Recipe, _network: &Network) -> anyhow::Result<()> {
         Ok(())
     }
+
+    /// Sees the run before its first iteration.
+    fn begin(&mut self, _run: &Run, _global: &Global) {}
 
     /// Sees every iteration; may end the run, which then counts as done.
     fn observe(&mut self, _progress: &Progress) -> ControlFlow<()> {
@@ -189,6 +198,16 @@ pub trait Method {
     /// The picture to write, made of those that were optimized.
     fn picture(&mut self, run: &Run) -> anyhow::Result<Image> {
         Ok(run.image()?)
+    }
+
+    /// How [`Method::picture`] makes its picture, where that is not simply the image of the run.
+    fn finish(&self) -> Option<Finish> {
+        None
+    }
+
+    /// The iterations to end after, where that is before the run's end.
+    fn iterations(&self) -> Option<u64> {
+        None
     }
 
     /// What was found: lines for people, and fields of the report for `--json`.
@@ -223,7 +242,7 @@ pub fn optimize(
     global: &Global,
     method: &mut dyn Method,
 ) -> anyhow::Result<ExitCode> {
-    let (beginning, never) = (Beginning::Recipe(recipe), CheckpointArgs::default());
+    let (beginning, never) = (recipe.into(), CheckpointArgs::default());
     optimize_from(beginning, &never, args, default_output, global, method)
 }
 
@@ -237,14 +256,21 @@ pub fn optimize_from(
     method: &mut dyn Method,
 ) -> anyhow::Result<ExitCode> {
     let start = Instant::now();
+    let mut output = args.picture.picture(default_output)?;
     let (mut recipe, resumed) = match beginning {
-        Beginning::Recipe(recipe) => (recipe, None),
-        Beginning::Checkpoint(checkpoint) => (checkpoint.recipe()?, Some(checkpoint)),
+        Beginning::Recipe { recipe, hidden } => {
+            output.hide(hidden);
+            (recipe, None)
+        }
+        Beginning::Checkpoint(checkpoint) => {
+            // All its paths are absolute.
+            output.hide(std::env::current_dir().into_iter().collect());
+            (checkpoint.recipe()?, Some(checkpoint))
+        }
     };
     args.apply(&mut recipe);
     let mut keeper = Keeper::new(checkpoints, &recipe)?;
-    let output = args.output.clone().unwrap_or(default_output);
-    args.check_outputs(&output)?;
+    args.check_outputs(&output, global)?;
 
     let device = global.open()?;
     let (network, chosen) = load_network(&mut recipe, &device)?;
@@ -258,8 +284,10 @@ pub fn optimize_from(
         None => recipe.compile(&device, &network)?,
     };
     if let Some(last) = run.plan().last() {
-        OutputFormat::from_path(&output)?.check_size(&output, last.width, last.height)?;
+        output.check_size(last.width, last.height)?;
     }
+    output.check_profile(run.embedded(), global)?;
+    method.begin(&run, global);
     global.beside(save_recipe(&recipe, args));
     global.note(announcement(&device, &network, chosen, run.plan()));
     for note in run.notes() {
@@ -271,9 +299,7 @@ pub fn optimize_from(
     }
     let journal = iterate(&mut run, args, &output, &mut keeper, global, method)?;
     let picture = method.picture(&run)?;
-    if let Some(warning) = image::save(&output, &picture, global.save_options())? {
-        global.note(format_args!("warning: {warning}"));
-    }
+    output.save_run(&picture, &run, &recipe, method.finish(), global)?;
     if let Some(path) = &args.trace {
         global.beside(journal.write_trace(path, &device, &recipe));
     }
@@ -282,7 +308,7 @@ pub fn optimize_from(
     let before = resumed.map(|checkpoint| checkpoint.elapsed());
     let before = before.unwrap_or_default();
     let report = Report {
-        output: &output,
+        output: &output.path,
         width: picture.width,
         height: picture.height,
         model: &network.graph().name,
@@ -305,9 +331,9 @@ pub fn optimize_from(
     if global.json {
         terminal::print_json(&report)?;
     } else {
-        terminal::print(report.line())?;
+        output.report(report.line())?;
         for line in findings.lines {
-            terminal::print(line)?;
+            output.report(line)?;
         }
     }
     Ok(if journal.stopped || findings.stopped {
@@ -389,7 +415,7 @@ impl Journal {
 pub fn iterate(
     run: &mut Run,
     args: &OptimizeArgs,
-    output: &Path,
+    output: &Output,
     keeper: &mut Keeper<'_>,
     global: &Global,
     method: &mut dyn Method,
@@ -405,7 +431,11 @@ pub fn iterate(
     loop {
         let mut due = false;
         let to_save = args.save_every.map(|every| every - run.done() % every);
-        let outcome = match run.run_for(to_save.unwrap_or(u64::MAX), |progress| {
+        let to_end = method
+            .iterations()
+            .map(|all| all.saturating_sub(run.done()));
+        let most = to_save.into_iter().chain(to_end).min().unwrap_or(u64::MAX);
+        let outcome = match run.run_for(most, |progress| {
             reporter.update(progress);
             (journal.loss, journal.terms) = (progress.loss, progress.terms.clone());
             if args.trace.is_some() {
@@ -425,7 +455,8 @@ pub fn iterate(
             Ok(outcome) => outcome,
             Err(error) => return Err(rescue(run, output, error, global)),
         };
-        if outcome == Outcome::Finished {
+        let is_last = method.iterations().is_some_and(|all| run.done() >= all);
+        if outcome == Outcome::Finished || is_last {
             break;
         }
         enough = enough && method.is_reached(run)?;
@@ -437,10 +468,8 @@ pub fn iterate(
             .save_every
             .is_some_and(|every| run.done().is_multiple_of(every))
         {
-            // The final image has the same warnings, and tells them.
-            let path = numbered(output, run.done());
-            let saved = image::save(path, &run.image()?, global.save_options());
-            global.beside(saved.map(|_| ()).map_err(Into::into));
+            let numbered = output.numbered(run.done());
+            global.beside(numbered.save_image_of(run, global));
         }
         if due {
             global.beside(keeper.write(run));
@@ -456,7 +485,7 @@ pub fn iterate(
 
 /// The error of a run whose loss is not a finite number at `iteration`. The last image with a finite loss is written:
 /// a run is the same each time, so it is run again up to there.
-fn last_finite(run: &Run, iteration: u64, output: &Path, global: &Global) -> anyhow::Error {
+fn last_finite(run: &Run, iteration: u64, output: &Output, global: &Global) -> anyhow::Error {
     let what = format!(
         "the loss of iteration {iteration} is not a finite number: a smaller --step-size, or smaller weights, help"
     );
@@ -472,30 +501,25 @@ fn last_finite(run: &Run, iteration: u64, output: &Path, global: &Global) -> any
         if last > 0 {
             again.run_for(last, |_| ControlFlow::Continue(()))?;
         }
-        image::save(output, &again.image()?, global.save_options())?;
-        Ok(())
+        output.save_image_of(&again, global)
     };
     match write() {
         Ok(()) => anyhow!(
             "{what}; {} holds the image after {last} iterations",
-            output.display()
+            output.path.display()
         ),
         Err(error) => error.context(what),
     }
 }
 
 /// After a failure in the middle: the image as far as it came is written, if it can still be read.
-fn rescue(run: &Run, output: &Path, error: pixgrad::Error, global: &Global) -> anyhow::Error {
+fn rescue(run: &Run, output: &Output, error: pixgrad::Error, global: &Global) -> anyhow::Error {
     let error = anyhow::Error::from(error);
-    let saved = run.done() > 0
-        && run
-            .image()
-            .is_ok_and(|image| image::save(output, &image, global.save_options()).is_ok());
-    if saved {
+    if run.done() > 0 && output.save_image_of(run, global).is_ok() {
         let message = format!(
             "stopped after {} iterations; {} holds the image as it was then",
             run.done(),
-            output.display()
+            output.path.display()
         );
         return error.context(message);
     }

@@ -1,21 +1,27 @@
 //! Files that a command writes.
 
 use std::collections::HashMap;
+use std::ffi::OsStr;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
-use pixgrad::engine::image::write_atomically;
+use pixgrad::engine::image::{is_stdin, write_atomically};
 use safetensors::Dtype;
 use safetensors::tensor::TensorView;
 use serde::Serialize;
 
+/// The name of an input without its extension, for files that are named after it.
+pub fn stem(source: &Path) -> &OsStr {
+    if is_stdin(source) {
+        return "stdin".as_ref();
+    }
+    source.file_stem().unwrap_or("image".as_ref())
+}
+
 /// Where a result goes when nobody says: the current folder, under the source's name.
 pub fn default_path(source: &Path) -> PathBuf {
-    let mut name = source
-        .file_stem()
-        .unwrap_or("image".as_ref())
-        .to_os_string();
+    let mut name = stem(source).to_os_string();
     name.push("-pixgrad.png");
     name.into()
 }
@@ -97,6 +103,7 @@ mod tests {
             default_path(Path::new("a/b/photo.tar.jpg")),
             Path::new("photo.tar-pixgrad.png")
         );
+        assert_eq!(default_path(Path::new("-")), Path::new("stdin-pixgrad.png"));
         assert_eq!(
             numbered(Path::new("a/out.png"), 123),
             Path::new("a/out-000123.png")

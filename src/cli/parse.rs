@@ -4,6 +4,7 @@ use std::fmt;
 use std::path::Path;
 
 use pixgrad::Precision;
+use pixgrad::engine::image::is_stdin;
 use pixgrad::engine::kernels::MAX_SIDE;
 use pixgrad::engine::methods::StyleLoss;
 use pixgrad::engine::net::{Padding, Pooling};
@@ -96,6 +97,35 @@ pub fn style_loss(text: &str) -> Result<StyleLoss, String> {
         .map_err(|e: pixgrad::MethodError| e.to_string())
 }
 
+/// A colour of sRGB: `white`, `black`, `#rrggbb`, or `r,g,b` from 0 to 255.
+pub fn colour(text: &str) -> Result<[f32; 3], String> {
+    let parts: Vec<Option<u8>> = match text.to_ascii_lowercase().as_str() {
+        "white" => vec![Some(255); 3],
+        "black" => vec![Some(0); 3],
+        list if list.contains(',') => list
+            .split(',')
+            .map(|part| part.trim().parse().ok())
+            .collect(),
+        other => {
+            let digits = other.strip_prefix('#').unwrap_or(other);
+            // `from_str_radix` would take a sign, too.
+            let is_hex = digits.len() == 6 && digits.bytes().all(|b| b.is_ascii_hexdigit());
+            let part = |i| {
+                is_hex
+                    .then(|| u8::from_str_radix(&digits[i..i + 2], 16).ok())
+                    .flatten()
+            };
+            [0, 2, 4].map(part).to_vec()
+        }
+    };
+    match parts[..] {
+        [Some(r), Some(g), Some(b)] => Ok([r, g, b].map(|value| f32::from(value) / 255.0)),
+        _ => {
+            Err("it must be `white`, `black` or a colour such as #ff8000 or 255,128,0".to_string())
+        }
+    }
+}
+
 /// A number of things, at least one.
 pub fn count(text: &str) -> Result<u64, String> {
     let count = text.parse().ok().filter(|count| *count >= 1);
@@ -116,22 +146,6 @@ pub fn bytes(text: &str) -> Result<u64, String> {
     bytes
         .filter(|bytes| *bytes > 0)
         .ok_or_else(|| "it must be a number of bytes such as 600M or 2G".to_string())
-}
-
-/// A colour of sRGB: `white`, `black` or six hexadecimal digits, with or without `#`.
-pub fn colour(text: &str) -> Result<[f32; 3], String> {
-    let digits = match text.to_ascii_lowercase().as_str() {
-        "white" => "ffffff".to_string(),
-        "black" => "000000".to_string(),
-        other => other.trim_start_matches('#').to_string(),
-    };
-    let is_hex = digits.len() == 6 && digits.bytes().all(|b| b.is_ascii_hexdigit());
-    let number = is_hex
-        .then(|| u32::from_str_radix(&digits, 16).ok())
-        .flatten();
-    let number = number
-        .ok_or_else(|| "it must be `white`, `black` or a colour such as #ff8000".to_string())?;
-    Ok([16, 8, 0].map(|shift| (number >> shift & 255) as f32 / 255.0))
 }
 
 /// A weight that pulls, never pushes.
@@ -178,7 +192,7 @@ pub fn layer_name(text: &str) -> Result<String, String> {
 /// A start image. A word that names no file is a slip in one of the others.
 pub fn init(text: &str) -> Result<Init, String> {
     let Ok(init) = text.parse::<Init>();
-    if matches!(init, Init::Picture(_)) && !Path::new(text).exists() {
+    if matches!(init, Init::Picture(_)) && !is_stdin(text) && !Path::new(text).exists() {
         return Err("it must be content, noise, gray, stats or the path of a picture, and there is no such file".into());
     }
     Ok(init)
@@ -266,17 +280,6 @@ mod tests {
     }
 
     #[test]
-    fn colours() {
-        assert_eq!(colour("#ff0000"), Ok([1.0, 0.0, 0.0]));
-        assert_eq!(colour("0000FF"), Ok([0.0, 0.0, 1.0]));
-        assert_eq!(colour("White"), Ok([1.0; 3]));
-        assert_eq!(colour("black"), Ok([0.0; 3]));
-        for bad in ["", "#fff", "#gg0000", "+12345", "red", "#ff00000"] {
-            assert!(colour(bad).is_err(), "{bad}");
-        }
-    }
-
-    #[test]
     fn sizes() {
         assert_eq!(size("512"), Ok(Size::Long(512)));
         assert_eq!(size("512x384"), Ok(Size::Exact(512, 384)));
@@ -288,6 +291,22 @@ mod tests {
         ] {
             assert!(size(wrong).is_err(), "{wrong}");
             assert!(long_side(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn colours() {
+        let orange = Ok([1.0, 128.0 / 255.0, 0.0]);
+        for text in ["#ff8000", "FF8000", "255,128, 0"] {
+            assert_eq!(colour(text), orange, "{text}");
+        }
+        assert_eq!(colour("White"), Ok([1.0; 3]));
+        assert_eq!(colour("black"), Ok([0.0; 3]));
+        for wrong in [
+            "", "#", "#fff", "#ff80000", "#ff800g", "#+1+1+1", "+12345", "#äää", "255,128",
+            "256,0,0", "1,2,3,4", "-1,0,0", "red",
+        ] {
+            assert!(colour(wrong).is_err(), "{wrong}");
         }
     }
 

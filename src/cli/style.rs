@@ -5,14 +5,14 @@ use std::process::ExitCode;
 
 use anyhow::bail;
 use clap::Args;
-use pixgrad::engine::image::size_of;
+use pixgrad::engine::image::{is_stdout, size_of};
 use pixgrad::engine::methods::StyleLoss;
 use pixgrad::engine::net::{Padding, Pooling};
 use pixgrad::terms::{LayerWeight, StyleKind, StyleName};
 use pixgrad::{Picture, PreserveColor, Recipe, TermKind};
 
 use super::batch::{self, BatchArgs};
-use super::checkpoint::{Beginning, CheckpointArgs};
+use super::checkpoint::CheckpointArgs;
 use super::optimize::{OptimizeArgs, Plain, optimize_from};
 use super::output::default_path;
 use super::parse::{self, LongSide};
@@ -217,7 +217,12 @@ fn plural(count: usize, noun: &str) -> String {
 }
 
 pub fn run(args: &StyleArgs, global: &Global) -> anyhow::Result<ExitCode> {
-    if let (Some(folder), Some(output)) = (&args.batch.content_dir, &args.optimize.output) {
+    if let (Some(folder), Some(output)) = (&args.batch.content_dir, &args.optimize.picture.output) {
+        if is_stdout(output) {
+            bail!(Usage(
+                "--content-dir writes several files: --output is their folder".into()
+            ));
+        }
         return paint_folder(args, folder, output, global);
     }
     let (beginning, named) = match (args.checkpoints.resumed()?, &args.content) {
@@ -225,7 +230,7 @@ pub fn run(args: &StyleArgs, global: &Global) -> anyhow::Result<ExitCode> {
         (None, Some(content)) => {
             let size = size_of(content)?;
             let recipe = recipe(args, content.as_path().into(), size, &args.styles)?;
-            (Beginning::Recipe(recipe), content.as_path())
+            (recipe.into(), content.as_path())
         }
         (None, None) => bail!(Usage("a content picture is needed".into())),
     };
@@ -253,7 +258,15 @@ fn paint_folder(
     let mut recipe = recipe(args, folder.into(), (SIZE, SIZE), &styles)?;
     args.optimize.apply(&mut recipe);
     let size = |content| long_side(args.size, content);
-    batch::run(recipe, size, folder, args.batch.shard, output, global)
+    batch::run(
+        recipe,
+        size,
+        folder,
+        args.batch.shard,
+        output,
+        &args.optimize.picture,
+        global,
+    )
 }
 
 /// The long side of the result in pixels for a content of a size; none: the content's own.

@@ -66,7 +66,7 @@ pub fn run(args: &TextureArgs, global: &Global) -> anyhow::Result<ExitCode> {
     if args.sheet {
         let layers = &args.paint.style_layers;
         let default = default_path(&args.styles[0]);
-        let output = args.optimize.output.clone().unwrap_or(default);
+        let output = args.optimize.picture.picture(default)?;
         return texture_sheet::run(
             recipe,
             &args.styles[0],
@@ -76,7 +76,7 @@ pub fn run(args: &TextureArgs, global: &Global) -> anyhow::Result<ExitCode> {
             global,
         );
     }
-    paint(args, Beginning::Recipe(recipe), &args.styles[0], global)
+    paint(args, recipe.into(), &args.styles[0], global)
 }
 
 fn paint(

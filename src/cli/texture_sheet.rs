@@ -1,13 +1,13 @@
 //! `pixgrad texture --sheet`: textures of ever more layers beside each other.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Instant;
 
 use anyhow::bail;
 use pixgrad::Recipe;
 use pixgrad::engine::device::DeviceInfo;
-use pixgrad::engine::image::{self, Filter, SaveOptions, sheet, size_for_long_side};
+use pixgrad::engine::image::{self, Filter, sheet, size_for_long_side};
 use pixgrad::engine::methods::texture_sheet_layers;
 use pixgrad::terms::LayerWeight;
 use pixgrad::{Image, Network};
@@ -16,6 +16,7 @@ use serde::Serialize;
 use super::checkpoint::Keeper;
 use super::interrupt::Interrupt;
 use super::optimize::{OptimizeArgs, Plain, iterate, load_network};
+use super::picture::Output;
 use super::report::report_recipes;
 use super::{Global, Usage, terminal};
 
@@ -47,7 +48,7 @@ pub fn run(
     sample: &PathBuf,
     layers: &[LayerWeight],
     options: &OptimizeArgs,
-    output: &PathBuf,
+    output: &Output,
     global: &Global,
 ) -> anyhow::Result<ExitCode> {
     let begin = Instant::now();
@@ -57,7 +58,7 @@ pub fn run(
         ));
     }
     options.apply(&mut recipe);
-    options.check_outputs(output)?;
+    options.check_outputs(output, global)?;
     let original = image::load(sample)?;
     let device = global.open()?;
     let (network, _) = load_network(&mut recipe, &device)?;
@@ -93,12 +94,10 @@ pub fn run(
     let mut all = vec![fitted(&original, first)?];
     all.extend(pictures);
     let result = sheet(&all, all.len(), 8, [1.0; 3])?;
-    if let Some(warning) = image::save(output, &result, SaveOptions::default())? {
-        global.note(format_args!("warning: {warning}"));
-    }
+    output.save(&result, global)?;
     let stopped = made.iter().any(|t| t.stopped) || made.len() < layers.len();
     let report = Report {
-        output,
+        output: &output.path,
         width: result.width,
         height: result.height,
         model: &network.graph().name,
@@ -110,9 +109,9 @@ pub fn run(
     if global.json {
         terminal::print_json(&report)?;
     } else {
-        terminal::print(format_args!(
+        output.report(format_args!(
             "{}: {} textures, {}x{}, {:.1} s on {}",
-            output.display(),
+            output.path.display(),
             report.textures.len(),
             result.width,
             result.height,
@@ -142,7 +141,7 @@ fn one(
     made: &mut Vec<Texture>,
     layers: Vec<String>,
     options: &OptimizeArgs,
-    output: &Path,
+    output: &Output,
     global: &Global,
 ) -> anyhow::Result<Image> {
     let mut run = recipe.compile(network.device(), network)?;

@@ -6,11 +6,12 @@ use std::process::ExitCode;
 
 use anyhow::{Context, bail};
 use clap::{ArgGroup, Args};
-use pixgrad::engine::image::sheet;
 use pixgrad::engine::methods::classify::{Size, classify};
-use pixgrad::engine::methods::{Canvas, Subject, VisualizePreset, activations_of, stretched};
+use pixgrad::engine::methods::{
+    Canvas, Subject, VisualizePreset, activations_of, joined, stretched,
+};
 use pixgrad::terms::{Class, Position};
-use pixgrad::{Image, Network};
+use pixgrad::{Finish, Image, Network};
 use pixgrad::{Progress, Recipe, Run, TermKind};
 use serde_json::json;
 
@@ -210,18 +211,13 @@ impl Method for Visualize<'_> {
             .iter()
             .map(|image| Image::from_rgb8(image.width, image.height, &image.to_rgb8()))
             .collect::<Result<_, _>>()?;
-        if let Some(canvas) = self.crop {
-            images = images
-                .iter()
-                .map(|image| image.center_crop(canvas.size, canvas.size))
-                .collect::<Result<_, _>>()?;
-        }
-        Ok(match &images[..] {
-            [only] => only.clone(),
-            several => {
-                let columns = (several.len() as f64).sqrt().ceil() as usize;
-                sheet(several, columns, 4, [1.0; 3])?
-            }
+        Ok(joined(images, self.crop.map(|canvas| canvas.size))?)
+    }
+
+    fn finish(&self) -> Option<Finish> {
+        Some(Finish {
+            stretch: self.args.preset.is_faint(),
+            crop: self.crop.map(|canvas| canvas.size),
         })
     }
 

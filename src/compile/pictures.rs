@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::masks::Masks;
 use crate::Error;
 use crate::image::{Filter, Image, gray_like, match_colours, with_hidden_filled};
-use crate::spec::{Picture, PreserveColor, Recipe, RecipeError};
+use crate::spec::{Embedded, Picture, PreserveColor, Recipe, RecipeError};
 
 /// The pictures of a recipe, read once.
 #[derive(Debug)]
@@ -20,6 +20,8 @@ pub(crate) struct Pictures {
     pub chroma: Option<Arc<Image>>,
     /// The picture that gives the result its shape and its alpha, as it was read.
     shape: Option<Arc<Image>>,
+    /// What the file of the picture that gives the result its shape holds besides pixels.
+    pub embedded: Arc<Embedded>,
     /// All as they were read, in the order in which the recipe names them.
     named: Vec<Arc<Image>>,
 }
@@ -27,8 +29,13 @@ pub(crate) struct Pictures {
 impl Pictures {
     pub fn load(recipe: &Recipe) -> Result<Self, Error> {
         let mut named = Vec::new();
+        let shape = shape(recipe).cloned();
+        let mut embedded = Embedded::default();
         let mut read = |picture: &Picture| {
-            let image = picture.load()?;
+            let (image, besides) = picture.load_all()?;
+            if shape.as_ref() == Some(picture) {
+                embedded = besides;
+            }
             named.push(Arc::clone(&image));
             Ok(image)
         };
@@ -49,6 +56,7 @@ impl Pictures {
             masks,
             chroma: None,
             shape: None,
+            embedded: Arc::new(embedded),
             named,
         };
         pictures.shape = pictures
@@ -119,6 +127,7 @@ impl Pictures {
             masks: self.masks.clone(),
             chroma: self.chroma.clone(),
             shape: self.shape.clone(),
+            embedded: Arc::clone(&self.embedded),
             named: self.named.clone(),
         })
     }
@@ -138,6 +147,13 @@ impl Pictures {
     pub fn shape(&self) -> Option<&Arc<Image>> {
         self.shape.as_ref()
     }
+}
+
+/// What [`Pictures::shape`] is read from.
+fn shape(recipe: &Recipe) -> Option<&Picture> {
+    let mut terms = recipe.terms.iter().filter(|term| term.kind.is_spatial());
+    let content = terms.next().and_then(|term| term.kind.targets().first());
+    content.or(recipe.image.init.pictures().first())
 }
 
 /// The picture at exactly `size`, by antialiased bicubic resampling.

@@ -60,6 +60,8 @@ pub enum ImageError {
     TargetIsDirectory { path: PathBuf },
     #[error("'{}' cannot be written: the file exists and is read-only", path.display())]
     TargetReadOnly { path: PathBuf },
+    #[error("standard output is a terminal: send the picture to a file or to another program")]
+    Terminal,
     #[error("'{}' cannot be written", path.display())]
     Write {
         path: PathBuf,

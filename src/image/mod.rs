@@ -7,6 +7,7 @@ mod atomic;
 mod colour;
 mod encode;
 mod error;
+mod exif;
 mod mask;
 mod match_colour;
 mod profile;
@@ -14,6 +15,7 @@ mod read;
 mod resample;
 mod save;
 mod sheet;
+mod text;
 
 pub use animation::save_gif;
 pub use atomic::{remove_unfinished, write_atomically};
@@ -21,12 +23,19 @@ pub use colour::{luma, mean_std, psnr, with_hidden_filled, with_luma};
 pub use error::ImageError;
 pub use mask::{Grid, Mask};
 pub use match_colour::{gray_like, match_colours};
-pub use read::{Loaded, decode, load, load_all, size_of};
+pub use profile::is_of_rgb;
+pub use read::{Loaded, decode, load, load_all, read_bytes, size_of};
 pub use resample::{Filter, size_for_long_side, size_for_short_side};
 pub use save::{
-    BitDepth, OutputFormat, SaveOptions, SaveWarning, check_file, check_writable, save,
+    BitDepth, OutputFormat, SaveOptions, SaveWarning, check_file, check_writable, is_stdout, save,
 };
 pub use sheet::{sheet, side_by_side};
+pub use text::{MAX_TEXT, is_picture, text_of};
+
+/// Whether the path stands for standard input.
+pub fn is_stdin(path: impl AsRef<std::path::Path>) -> bool {
+    path.as_ref().as_os_str() == "-"
+}
 
 /// The most pixels an [`Image`] may have: 256 Mi, 3 GiB of RGB values.
 pub const MAX_PIXELS: u64 = 1 << 28;
@@ -81,7 +90,7 @@ impl Image {
         self.save_with(path, SaveOptions::default()).map(|_| ())
     }
 
-    /// As [`Image::save`], with options. Returns what the file does not hold of the image.
+    /// As [`Image::save`], with options. Returns what the file does not hold of the image and of the options.
     ///
     /// # Errors
     /// As [`Image::save`].
@@ -89,7 +98,7 @@ impl Image {
         &self,
         path: impl AsRef<std::path::Path>,
         options: SaveOptions,
-    ) -> Result<Option<SaveWarning>, ImageError> {
+    ) -> Result<Vec<SaveWarning>, ImageError> {
         save(path, self, options)
     }
 

@@ -57,6 +57,12 @@ pub(super) fn from_srgb(rgb: &[f32], profile: &[u8]) -> Option<Vec<f32>> {
     Some(converted)
 }
 
+/// Whether pixels can be converted to a profile: see [`SaveOptions::icc_profile`](super::SaveOptions::icc_profile).
+#[must_use]
+pub fn is_of_rgb(profile: &[u8]) -> bool {
+    from_srgb(&[0.5; 3], profile).is_some()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

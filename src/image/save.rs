@@ -1,14 +1,22 @@
 //! Writing image files, whole or not at all.
 
 use std::borrow::Cow;
+use std::io::{self, Cursor, IsTerminal, Write};
 use std::path::Path;
-use std::{fs, io};
+use std::{fmt, fs};
 
 use ::image::error::ImageError as CodecError;
 
 use super::atomic::{check_directory, directory_of, write_atomically};
-use super::encode::encode;
+use super::encode::{Extras, encode};
+use super::exif::{Fields, Target};
 use super::{Image, ImageError, profile};
+
+/// What stands for standard output where a file is asked for, and its names on Linux and macOS.
+const STANDARD_OUTPUT: [&str; 4] = ["-", "/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"];
+
+/// The longest EXIF block that a JPEG holds: a segment of 65533 bytes that begins with `Exif\0\0`.
+const JPEG_EXIF: usize = 65533 - 6;
 
 /// A file format that [`save`] writes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,13 +54,41 @@ impl OutputFormat {
         }
     }
 
-    /// The format's name and the longest side it can hold, in pixels.
-    fn limit(self) -> (&'static str, u32) {
+    /// Its name in messages.
+    #[must_use]
+    pub fn name(self) -> &'static str {
         match self {
-            OutputFormat::Png => ("PNG", i32::MAX as u32),
-            OutputFormat::Jpeg => ("JPEG", 65535),
-            OutputFormat::WebP => ("WebP", 16383),
-            OutputFormat::Tiff => ("TIFF", u32::MAX),
+            OutputFormat::Png => "PNG",
+            OutputFormat::Jpeg => "JPEG",
+            OutputFormat::WebP => "WebP",
+            OutputFormat::Tiff => "TIFF",
+        }
+    }
+
+    /// The extension that its files usually have.
+    #[must_use]
+    pub fn extension(self) -> &'static str {
+        match self {
+            OutputFormat::Png => "png",
+            OutputFormat::Jpeg => "jpg",
+            OutputFormat::WebP => "webp",
+            OutputFormat::Tiff => "tif",
+        }
+    }
+
+    /// Whether its files can have so many bits per channel.
+    #[must_use]
+    pub fn holds(self, depth: BitDepth) -> bool {
+        depth == BitDepth::Eight || matches!(self, OutputFormat::Png | OutputFormat::Tiff)
+    }
+
+    /// The longest side it can hold, in pixels.
+    fn limit(self) -> u32 {
+        match self {
+            OutputFormat::Png => i32::MAX as u32,
+            OutputFormat::Jpeg => 65535,
+            OutputFormat::WebP => 16383,
+            OutputFormat::Tiff => u32::MAX,
         }
     }
 
@@ -66,13 +102,13 @@ impl OutputFormat {
         width: u32,
         height: u32,
     ) -> Result<(), ImageError> {
-        let (format, limit) = self.limit();
+        let limit = self.limit();
         if width.max(height) <= limit {
             return Ok(());
         }
         Err(ImageError::FormatTooSmall {
             path: path.as_ref().into(),
-            format,
+            format: self.name(),
             limit,
             width,
             height,
@@ -90,6 +126,8 @@ pub enum BitDepth {
 /// How [`save`] encodes.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SaveOptions {
+    /// The format; by default that of the path's extension.
+    pub format: Option<OutputFormat>,
     /// PNG and TIFF: bits per channel. By default 8, in a TIFF 16. All other formats have 8.
     pub bit_depth: Option<BitDepth>,
     /// JPEG: quality from 1 to 100; 95 by default.
@@ -98,18 +136,23 @@ pub struct SaveOptions {
     pub background: [f32; 3],
     /// The ICC profile of an RGB device that colours are converted to, and that is embedded; sRGB by default.
     pub icc_profile: Option<Vec<u8>>,
-    /// An EXIF block to embed, from its byte order mark on. TIFF files get none.
+    /// The EXIF block of the picture that this one is made of, from its byte order mark on. What it says about the
+    /// photo is kept; the orientation becomes upright, and the thumbnail is left out.
     pub exif: Option<Vec<u8>>,
+    /// A text to embed: in PNG the chunk iTXt with the keyword `pixgrad`, elsewhere the EXIF user comment.
+    pub text: Option<String>,
 }
 
 impl Default for SaveOptions {
     fn default() -> Self {
         SaveOptions {
+            format: None,
             bit_depth: None,
             jpeg_quality: 95,
             background: [1.0; 3],
             icc_profile: None,
             exif: None,
+            text: None,
         }
     }
 }
@@ -125,30 +168,42 @@ impl SaveOptions {
     }
 }
 
-/// What a file that was written does not hold of the image.
+/// What a file that was written does not hold of the image and of the options.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[must_use = "tell the user"]
 pub enum SaveWarning {
     /// The image has an alpha channel and JPEG holds none: it was laid over the background.
     Flattened,
+    /// The EXIF block is longer than those that JPEG holds.
+    NoExif,
+    /// The text is longer than those that JPEG holds.
+    NoText,
 }
 
-impl std::fmt::Display for SaveWarning {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            SaveWarning::Flattened => f.write_str(
-                "JPEG holds no transparency: the picture was laid over the background (white by default)",
-            ),
-        }
+impl fmt::Display for SaveWarning {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            SaveWarning::Flattened => {
+                "JPEG holds no transparency: the picture was laid over the background (white by default)"
+            }
+            SaveWarning::NoExif => "the EXIF data is too long for JPEG (64 KiB) and was left out",
+            SaveWarning::NoText => "the recipe is too long for JPEG (64 KiB) and was left out",
+        })
     }
 }
 
-/// Writes the image in the format of the path's extension, clamped to `[0, 1]` and rounded to the
-/// nearest step, with an sRGB colour profile or the one of the options. Alpha is written where the
-/// format holds it; JPEG does not: there the image is laid over the background, and the warning that
-/// comes back says so.
+/// Whether the path stands for standard output.
+pub fn is_stdout(path: impl AsRef<Path>) -> bool {
+    STANDARD_OUTPUT
+        .iter()
+        .any(|name| path.as_ref() == Path::new(name))
+}
+
+/// Writes the image, clamped to `[0, 1]` and rounded to the nearest step, with an sRGB colour profile or the one of the
+/// options. Alpha is written where the format holds it; JPEG does not: there the image is laid over the background.
+/// What the file does not hold is told by the warnings that come back.
 ///
-/// The file appears whole or not at all, see [`write_atomically`].
+/// The file appears whole or not at all, see [`write_atomically`]. `-` is standard output.
 ///
 /// # Errors
 /// All of [`check_writable`], a side too long for the format, an image whose fields do not agree
@@ -157,35 +212,83 @@ pub fn save(
     path: impl AsRef<Path>,
     image: &Image,
     mut options: SaveOptions,
-) -> Result<Option<SaveWarning>, ImageError> {
+) -> Result<Vec<SaveWarning>, ImageError> {
     let path = path.as_ref();
-    let format = check_target(path)?;
+    let format = check_target(path, options.format)?;
     image.check()?;
     format.check_size(path, image.width, image.height)?;
-    let flattened = format == OutputFormat::Jpeg && image.alpha.is_some();
+    let mut warnings = Vec::new();
     let mut image = Cow::Borrowed(image);
-    if flattened {
+    if format == OutputFormat::Jpeg && image.alpha.is_some() {
         image = Cow::Owned(image.over(options.background));
+        warnings.push(SaveWarning::Flattened);
     }
-    let profile = match options.icc_profile.take() {
-        Some(profile) => {
-            let rgb = profile::from_srgb(&image.rgb, &profile);
-            let rgb = rgb.ok_or_else(|| ImageError::OutputProfile { path: path.into() })?;
-            image.to_mut().rgb = rgb;
-            Some(profile)
-        }
-        None => profile::srgb(),
-    };
-    write_atomically(path, |file| encode(file, &image, profile, format, &options)).map_err(
-        |error| match error {
-            CodecError::IoError(source) => write_error(path, source),
-            source => ImageError::Encode {
-                path: path.into(),
-                source,
-            },
+    let extras = Extras {
+        exif: exif(&options, format, image.size(), &mut warnings),
+        text: options.text.take(),
+        profile: match options.icc_profile.take() {
+            Some(profile) => {
+                let rgb = profile::from_srgb(&image.rgb, &profile);
+                let rgb = rgb.ok_or_else(|| ImageError::OutputProfile { path: path.into() })?;
+                image.to_mut().rgb = rgb;
+                Some(profile)
+            }
+            None => profile::srgb(),
         },
-    )?;
-    Ok(flattened.then_some(SaveWarning::Flattened))
+    };
+    let written = if is_stdout(path) {
+        let mut file = Cursor::new(Vec::new());
+        encode(&mut file, &image, &extras, format, &options)
+            .and_then(|()| Ok(write_to_stdout(file.get_ref())?))
+    } else {
+        write_atomically(path, |file| encode(file, &image, &extras, format, &options))
+    };
+    written.map_err(|error| match error {
+        CodecError::IoError(source) => write_error(path, source),
+        source => ImageError::Encode {
+            path: path.into(),
+            source,
+        },
+    })?;
+    Ok(warnings)
+}
+
+/// The EXIF block of the file, as far as its format holds it.
+fn exif(
+    options: &SaveOptions,
+    format: OutputFormat,
+    size: (u32, u32),
+    warnings: &mut Vec<SaveWarning>,
+) -> Option<Fields> {
+    let text = options.text.as_deref();
+    let target = Target {
+        size,
+        is_srgb: options.icc_profile.is_none(),
+        // PNG has a chunk for it.
+        comment: text.filter(|_| format != OutputFormat::Png),
+    };
+    let fits = |fields: &Fields| {
+        format != OutputFormat::Jpeg || fields.block().is_some_and(|block| block.len() <= JPEG_EXIF)
+    };
+    let all = Fields::new(options.exif.as_deref(), target)?;
+    if fits(&all) {
+        return Some(all);
+    }
+    if options.exif.is_some() {
+        warnings.push(SaveWarning::NoExif);
+    }
+    let text_alone = Fields::new(None, target)?;
+    if fits(&text_alone) {
+        return Some(text_alone);
+    }
+    warnings.push(SaveWarning::NoText);
+    None
+}
+
+fn write_to_stdout(file: &[u8]) -> io::Result<()> {
+    let mut stdout = io::stdout().lock();
+    stdout.write_all(file)?;
+    stdout.flush()
 }
 
 /// Checks, before a long run, that [`save`] will be able to write to `path`: the extension is
@@ -196,7 +299,7 @@ pub fn save(
 /// Whichever of these fails; the message says what is wrong.
 pub fn check_writable(path: impl AsRef<Path>) -> Result<OutputFormat, ImageError> {
     let path = path.as_ref();
-    let format = check_target(path)?;
+    let format = check_target(path, None)?;
     check_directory(path).map_err(|source| write_error(path, source))?;
     Ok(format)
 }
@@ -208,21 +311,35 @@ pub fn check_writable(path: impl AsRef<Path>) -> Result<OutputFormat, ImageError
 pub fn check_file(path: impl AsRef<Path>) -> Result<(), ImageError> {
     let path = path.as_ref();
     check_place(path)?;
+    if is_stdout(path) {
+        return Ok(());
+    }
     check_directory(path).map_err(|source| write_error(path, source))
 }
 
-/// What can be said about a target by looking at it.
-fn check_target(path: &Path) -> Result<OutputFormat, ImageError> {
+/// What can be said about a target by looking at it. Without a format the extension says which it is.
+fn check_target(path: &Path, format: Option<OutputFormat>) -> Result<OutputFormat, ImageError> {
     if path.is_dir() {
         return Err(ImageError::TargetIsDirectory { path: path.into() });
     }
-    let format = OutputFormat::from_path(path)?;
+    let format = match format {
+        Some(format) => format,
+        None => OutputFormat::from_path(path)?,
+    };
     check_place(path)?;
     Ok(format)
 }
 
 /// What can be said about a target, whatever its format.
 fn check_place(path: &Path) -> Result<(), ImageError> {
+    if is_stdout(path) {
+        // Nobody wants to see a picture's bytes.
+        return if io::stdout().is_terminal() {
+            Err(ImageError::Terminal)
+        } else {
+            Ok(())
+        };
+    }
     if path.is_dir() {
         return Err(ImageError::TargetIsDirectory { path: path.into() });
     }
@@ -249,7 +366,7 @@ fn write_error(path: &Path, source: io::Error) -> ImageError {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{load, psnr, to_u16};
+    use super::super::{load, load_all, psnr, to_u16};
     use super::*;
 
     /// A smooth picture with every 16-bit step in it, and alpha if asked.
@@ -272,9 +389,12 @@ mod tests {
     fn round_trip(name: &str, image: &Image, options: SaveOptions) -> Image {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join(name);
-        let warning = save(&path, image, options).unwrap();
+        let warnings = save(&path, image, options).unwrap();
         let jpeg = name.ends_with("jpg") && image.alpha.is_some();
-        assert_eq!(warning, jpeg.then_some(SaveWarning::Flattened));
+        assert_eq!(
+            warnings,
+            Vec::from_iter(jpeg.then_some(SaveWarning::Flattened))
+        );
         let files = fs::read_dir(directory.path()).unwrap().count();
         assert_eq!(files, 1, "no temporary file stays");
         load(&path).unwrap()
@@ -321,6 +441,7 @@ mod tests {
         let stripes: Vec<u8> = [230, 40, 40, 40, 40, 230].repeat(32 * 64);
         let stripes = Image::from_rgb8(64, 64, &stripes).unwrap();
         let back_stripes = round_trip("b.jpeg", &stripes, SaveOptions::default());
+        let image = image.over([1.0; 3]);
         for (image, back) in [(&image, &back), (&stripes, &back_stripes)] {
             let db = psnr(image, back).unwrap();
             assert!(db > 35.0, "{db} dB");
@@ -388,6 +509,64 @@ mod tests {
         assert_eq!(check_writable(at("d.webp")).unwrap(), OutputFormat::WebP);
         assert_eq!(check_writable("here.jpg").unwrap(), OutputFormat::Jpeg);
         assert!(!at("d.webp").exists(), "checking writes nothing");
+    }
+
+    #[test]
+    fn a_jpeg_without_room_for_the_metadata_is_written_without_it() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("a.jpg");
+        let image = Image::filled(2, 2, [0.5; 3]).unwrap();
+        let written = |options| {
+            (
+                save(&path, &image, options).unwrap(),
+                load_all(&path).unwrap(),
+            )
+        };
+        let long = "# pixgrad ".repeat(7000);
+        let text = |text: &str| SaveOptions {
+            text: Some(text.into()),
+            ..SaveOptions::default()
+        };
+        let (warnings, loaded) = written(text(&long));
+        assert_eq!((warnings, loaded.exif), (vec![SaveWarning::NoText], None));
+        let (warnings, loaded) = written(text(&long[..65000]));
+        let exif = loaded.exif.expect("EXIF");
+        assert_eq!((warnings, exif.len() > 65000), (vec![], true));
+        // The long text is now the EXIF of a photo.
+        let comment = [&exif[..], &[0; 600]].concat();
+        let foreign = comment.iter().position(|b| *b == b'#').expect("the text");
+        let mut foreign_exif = comment.clone();
+        foreign_exif[foreign] = b'!';
+        let (warnings, loaded) = written(SaveOptions {
+            exif: Some(foreign_exif.clone()),
+            ..text("short")
+        });
+        assert_eq!(warnings, []);
+        assert!(loaded.exif.expect("the text alone").len() < 200);
+    }
+
+    #[test]
+    fn the_format_may_be_given() {
+        let directory = tempfile::tempdir().unwrap();
+        let image = picture(false);
+        for (format, start) in [
+            (OutputFormat::Png, &b"\x89PNG"[..]),
+            (OutputFormat::Jpeg, b"\xff\xd8"),
+            (OutputFormat::WebP, b"RIFF"),
+            (OutputFormat::Tiff, b"II*\0"),
+        ] {
+            let path = directory.path().join("a.bmp");
+            let options = SaveOptions {
+                format: Some(format),
+                ..SaveOptions::default()
+            };
+            save(&path, &image, options).unwrap();
+            assert!(
+                fs::read(&path).unwrap().starts_with(start),
+                "{}",
+                format.name()
+            );
+        }
     }
 
     #[test]

@@ -26,4 +26,6 @@ pub use invert::inversion_tv;
 pub use style::StyleLoss;
 pub use texture::texture_sheet_layers;
 pub use transfer::{Transfer, TransferRow, TransferTable, transfer};
-pub use visualize::{Canvas, Subject, VisualizePreset, activations_of, stretched};
+pub use visualize::{
+    Canvas, Subject, VisualizePreset, activations_of, finished, joined, stretched,
+};

@@ -5,9 +5,10 @@ use std::str::FromStr;
 
 use super::MethodError;
 use crate::Error;
-use crate::image::Image;
+use crate::image::{Image, sheet};
 use crate::net::ReceptiveField;
 use crate::plan::Network;
+use crate::run::{Finish, Run};
 use crate::spec::terms::{Activation, Direction};
 use crate::spec::{
     Class, FilterSpec, Init, MapSpec, Measure, OptimizerKind, Picture, Position, ProgressPolicy,
@@ -103,6 +104,47 @@ pub fn stretched(image: &Image, mean: [f32; 3]) -> (Image, f32) {
         *value = (0.5 + (*value - mean[i % 3]) * factor).clamp(0.0, 1.0);
     }
     (picture, factor)
+}
+
+/// The picture that `visualize` writes, of the images of its run.
+///
+/// # Errors
+/// [`Error::Device`] when the device has failed, and [`Error::Image`] where the square that is to be cut out is larger
+/// than the images.
+pub fn finished(run: &Run, finish: Finish) -> Result<Image, Error> {
+    let mut images = run.images()?;
+    if finish.stretch {
+        let mean = run
+            .compiled
+            .network
+            .graph()
+            .preprocessing
+            .mean
+            .map(|v| v as f32);
+        images = images
+            .iter()
+            .map(|image| stretched(image, mean).0)
+            .collect();
+    }
+    joined(images, finish.crop)
+}
+
+/// One picture of several: the middle of each, as a sheet.
+///
+/// # Errors
+/// [`Error::Image`] where the square that is to be cut out is larger than the images.
+pub fn joined(mut images: Vec<Image>, crop: Option<u32>) -> Result<Image, Error> {
+    if let Some(side) = crop {
+        images = images
+            .iter()
+            .map(|image| image.center_crop(side, side))
+            .collect::<Result<_, _>>()?;
+    }
+    if let [only] = &images[..] {
+        return Ok(only.clone());
+    }
+    let columns = (images.len() as f64).sqrt().ceil() as usize;
+    Ok(sheet(&images, columns, 4, [1.0; 3])?)
 }
 
 impl Recipe {

@@ -5,6 +5,7 @@ mod error;
 mod estimate;
 pub(crate) mod fingerprint;
 mod forecast;
+mod made;
 mod rescale;
 #[expect(clippy::module_inception, reason = "the type `Run` of the room `run`")]
 mod run;
@@ -14,6 +15,7 @@ mod texture;
 pub use checkpoint::{Checkpoint, CheckpointError, CheckpointProblem};
 pub use error::{RunError, TextureError};
 pub use forecast::{Pace, ScaleForecast};
+pub use made::{Finish, Made, MadeError, MadeOf, Provenance};
 pub use run::{Outcome, Progress, Run};
 pub use series::Series;
 pub use texture::TEXTURE_FORMATS;

@@ -75,6 +75,12 @@ impl Series {
         })
     }
 
+    /// The run of the last content picture.
+    #[must_use]
+    pub fn run(&self) -> Option<&Run> {
+        self.run.as_ref()
+    }
+
     /// A run for the next content picture, ready for its first iteration. `size` takes the place of the recipe's: the
     /// long side of the result in pixels; none: the content's own.
     ///

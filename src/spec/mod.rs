@@ -17,15 +17,17 @@ pub use image::{Carry, ImageSpec, Init, PreserveColor};
 pub use keep::KeepSpec;
 pub use map::MapSpec;
 pub use optimizer::{OptimizerKind, OptimizerSpec, Progress as ProgressPolicy};
-pub use picture::Picture;
+pub use picture::{Embedded, Picture};
 pub use projection::{BallNorm, ProjectionSpec};
 pub use terms::{Class, LayerWeight, MmdKernel, Position, StyleKind, TermKind, TermSpec};
 
+use std::io;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
 use crate::Error;
+use crate::image::{ImageError, read_bytes};
 use crate::net::{Padding, Pooling};
 use crate::plan::Precision;
 
@@ -69,6 +71,11 @@ pub struct Recipe {
     pub terms: Vec<TermSpec>,
 }
 
+fn unreadable(path: &Path, source: io::Error) -> Error {
+    let path = path.to_path_buf();
+    RecipeError::Unreadable { path, source }.into()
+}
+
 fn auto() -> String {
     "auto".to_string()
 }
@@ -92,16 +99,21 @@ impl Recipe {
         }
     }
 
-    /// Reads a recipe file; relative paths in it start at its folder.
+    /// Reads a recipe file; relative paths in it start at its folder. `-` is standard input. Relative paths of a recipe
+    /// that comes from there, or from a pipe, start at the current folder.
     ///
     /// # Errors
     /// [`RecipeError::Unreadable`], [`RecipeError::Encoding`], or [`RecipeError::Syntax`] with the line that is wrong.
     pub fn read(path: &Path) -> Result<Self, Error> {
-        let bytes = std::fs::read(path).map_err(|source| RecipeError::Unreadable {
-            path: path.to_path_buf(),
-            source,
-        })?;
-        let text = String::from_utf8(bytes).map_err(|error| RecipeError::Encoding {
+        let bytes = match read_bytes(path) {
+            Ok(bytes) => bytes,
+            Err(ImageError::Read { source, .. }) => return Err(unreadable(path, source)),
+            // The system's own words, as of any file that is not a picture.
+            Err(_) => std::fs::read(path)
+                .map_err(|source| unreadable(path, source))?
+                .into(),
+        };
+        let text = String::from_utf8(bytes.to_vec()).map_err(|error| RecipeError::Encoding {
             path: path.to_path_buf(),
             utf16: matches!(error.as_bytes(), [0xff, 0xfe, ..] | [0xfe, 0xff, ..]),
         })?;
@@ -112,7 +124,8 @@ impl Recipe {
                 .and_then(|span| TextPosition::of(&text, span.start)),
             source,
         })?;
-        if let Some(folder) = path.parent() {
+        let is_special = std::fs::metadata(path).is_ok_and(|about| !about.is_file());
+        if let Some(folder) = path.parent().filter(|_| !is_special) {
             for picture in recipe.pictures_mut() {
                 picture.relative_to(folder);
             }
@@ -130,7 +143,7 @@ impl Recipe {
     pub fn to_toml(&self) -> Result<String, Error> {
         let mut recipe = self.clone();
         for picture in recipe.pictures_mut() {
-            if let Picture::File(path) = picture
+            if let Some(path) = picture.file_mut()
                 && let Ok(full) = std::path::absolute(&*path)
             {
                 *path = full;
@@ -156,6 +169,16 @@ impl Recipe {
         self.terms
             .iter_mut()
             .filter_map(|term| term.kind.content_mut())
+    }
+
+    /// The picture that is compared position by position: the content.
+    #[must_use]
+    pub fn content(mut self, content: impl Into<Picture>) -> Self {
+        let content = content.into();
+        for target in self.contents_mut() {
+            target.clone_from(&content);
+        }
+        self
     }
 
     /// Long side of the result, in pixels.

@@ -17,21 +17,56 @@ pub enum Picture {
     Memory(Arc<Image>),
 }
 
+/// What a picture file holds besides its pixels, for results that keep it.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Embedded {
+    /// The ICC profile. The pixels that are loaded are converted to sRGB.
+    pub icc_profile: Option<Vec<u8>>,
+    /// The EXIF block, from its byte order mark on.
+    pub exif: Option<Vec<u8>>,
+}
+
 impl Picture {
     /// The image.
     ///
     /// # Errors
     /// [`Error::Image`] when the file cannot be read.
     pub fn load(&self) -> Result<Arc<Image>, Error> {
+        Ok(self.load_all()?.0)
+    }
+
+    /// The image, and what its file holds besides.
+    ///
+    /// # Errors
+    /// [`Error::Image`] when the file cannot be read.
+    pub fn load_all(&self) -> Result<(Arc<Image>, Embedded), Error> {
         match self {
-            Self::File(path) => Ok(Arc::new(image::load(path)?)),
-            Self::Memory(image) => Ok(Arc::clone(image)),
+            Self::File(path) => {
+                let loaded = image::load_all(path)?;
+                for warning in loaded.warnings {
+                    log::warn!("'{}' {warning}", path.display());
+                }
+                let embedded = Embedded {
+                    icc_profile: loaded.icc_profile,
+                    exif: loaded.exif,
+                };
+                Ok((Arc::new(loaded.image), embedded))
+            }
+            Self::Memory(image) => Ok((Arc::clone(image), Embedded::default())),
+        }
+    }
+
+    /// The file, but for standard input, which lies in no folder.
+    pub(crate) fn file_mut(&mut self) -> Option<&mut PathBuf> {
+        match self {
+            Self::File(path) if !image::is_stdin(&*path) => Some(path),
+            _ => None,
         }
     }
 
     /// Makes a relative path start at `folder`.
     pub(crate) fn relative_to(&mut self, folder: &Path) {
-        if let Self::File(path) = self {
+        if let Some(path) = self.file_mut() {
             *path = folder.join(&*path);
         }
     }

@@ -19,6 +19,8 @@ use super::{Image, ImageError, MAX_PIXELS};
 use format::{Format, Kind};
 use raster::{Fault, Header, Raster};
 
+pub use source::read as read_bytes;
+
 /// What a decoder may allocate: room for the largest image in its widest type (16-bit RGBA), and as much again to work
 /// in.
 const MAX_DECODER_BYTES: u64 = MAX_PIXELS * 16;

@@ -1,9 +1,9 @@
 //! Checkpoints as files: safetensors, written and read one tensor after the other, so that no more than one is in main
-//! memory at a time.
+//! memory at a time. Only of a pipe all of it is.
 
 use std::collections::{BTreeMap, HashMap};
-use std::fs::File;
-use std::io::{self, ErrorKind, Read, Seek, SeekFrom, Write};
+use std::fs::{self, File};
+use std::io::{self, Cursor, ErrorKind, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use safetensors::Dtype;
@@ -13,7 +13,7 @@ use xxhash_rust::xxh3::Xxh3;
 use super::{CheckpointError, CheckpointProblem};
 use crate::Error;
 use crate::device::{Buffer, Device, Kind};
-use crate::image::write_atomically;
+use crate::image::{is_stdin, read_bytes, write_atomically};
 use crate::schedule::Kept;
 
 /// No header that the format allows is longer.
@@ -111,7 +111,7 @@ fn bytes(device: &Device, buffer: &Buffer) -> io::Result<Vec<u8>> {
 }
 
 /// Whether a file of so many bytes ends with the checksum of all that is before it.
-fn is_sound(file: &mut File, length: u64) -> io::Result<bool> {
+fn is_sound(file: &mut (impl Read + Seek), length: u64) -> io::Result<bool> {
     file.seek(SeekFrom::Start(0))?;
     let mut before = file.take(length - CHECKSUM_BYTES as u64);
     let mut hash = Xxh3::new();
@@ -137,6 +137,20 @@ pub(super) struct Stored {
     data: u64,
 }
 
+trait ReadSeek: Read + Seek {}
+
+impl<T: Read + Seek> ReadSeek for T {}
+
+/// The file. What can be read only once, such as a pipe or standard input (`-`), is kept in memory.
+fn open(path: &Path) -> io::Result<Box<dyn ReadSeek>> {
+    let is_special = fs::metadata(path).is_ok_and(|about| !about.is_file());
+    if !(is_special || is_stdin(path)) {
+        return Ok(Box::new(File::open(path)?));
+    }
+    let bytes = read_bytes(path).map_err(io::Error::other)?;
+    Ok(Box::new(Cursor::new(bytes)))
+}
+
 impl Stored {
     /// Reads and checks the header.
     pub fn read(path: &Path) -> Result<Self, CheckpointError> {
@@ -151,11 +165,12 @@ impl Stored {
         let cut = |expected: u64, found: u64| {
             fail(path, CheckpointProblem::Truncated { expected, found })
         };
-        let mut file = File::open(path).map_err(unreadable)?;
-        let found = file.metadata().map_err(unreadable)?.len();
         if path.is_dir() {
             return Err(fail(path, CheckpointProblem::Directory));
         }
+        let mut file = open(path).map_err(unreadable)?;
+        let found = file.seek(SeekFrom::End(0)).map_err(unreadable)?;
+        file.rewind().map_err(unreadable)?;
         let mut start = [0; 9];
         if found < start.len() as u64 {
             return Err(not());
@@ -232,7 +247,7 @@ impl Stored {
             return Err(self.fail(problem).into());
         }
         let unreadable = |error| self.fail(CheckpointProblem::Unreadable(error));
-        let mut file = File::open(&self.path).map_err(unreadable)?;
+        let mut file = open(&self.path).map_err(unreadable)?;
         for Kept {
             name,
             buffer,

@@ -17,7 +17,7 @@ use super::fingerprint::Fingerprint;
 use crate::Error;
 use crate::compile::recipe::CompiledRecipe;
 use crate::device::Device;
-use crate::image::Image;
+use crate::image::{Image, is_stdin};
 use crate::plan::Network;
 use crate::schedule::Kept;
 use crate::spec::{Picture, Recipe};
@@ -91,6 +91,7 @@ fn stamps(compiled: &CompiledRecipe) -> Vec<Stamp> {
     let mut recipe = compiled.recipe.clone();
     let stamp = |(picture, image): (&mut Picture, &Arc<Image>)| Stamp {
         path: match picture {
+            Picture::File(path) if is_stdin(&*path) => Some(path.clone()),
             Picture::File(path) => Some(std::path::absolute(&*path).unwrap_or(path.clone())),
             Picture::Memory(_) => None,
         },

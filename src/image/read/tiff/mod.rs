@@ -45,7 +45,7 @@ pub fn decode(file: &[u8]) -> Result<Raster, Fault> {
         premultiplied: layout.alpha.is_some_and(|alpha| alpha.premultiplied),
         encoding: Encoding::of_icc(icc.as_deref()),
         icc,
-        exif: None,
+        exif: crate::image::exif::of_tiff(file),
         warnings,
     })
 }
