@@ -1,11 +1,9 @@
 //! The normal distributions that `wasserstein` compares with. The device gathers what they are made of, and the
 //! processor factors the covariance in f64, once for each target.
 
-use rayon::prelude::*;
-
 use super::activations::{LayerMasks, record_kept, visited};
 use crate::Error;
-use crate::device::{Buffer, Device};
+use crate::device::{Buffer, Device, Gemm, Real};
 use crate::image::Image;
 use crate::kernels::{Tensor, View};
 use crate::net::NodeId;
@@ -86,13 +84,25 @@ pub(crate) fn of_picture(
 /// The means of the products of all pairs of channels, [C, C].
 fn mean_products(planes: &[f64], channels: usize) -> Vec<f64> {
     let positions = planes.len() / channels;
-    let plane = |i: usize| &planes[i * positions..][..positions];
-    let product = |at: usize| {
-        let pairs = plane(at / channels).iter().zip(plane(at % channels));
-        pairs.map(|(a, b)| a * b).sum::<f64>() / positions as f64
-    };
-    let all = (0..channels * channels).into_par_iter();
-    all.map(product).collect()
+    let vectors: Vec<f64> = (0..planes.len())
+        .map(|at| planes[at % channels * positions + at / channels])
+        .collect();
+    let mut products = vec![0.0; channels * channels];
+    f64::gemm(Gemm {
+        m: channels,
+        k: positions,
+        n: channels,
+        dst: &mut products,
+        dst_stride: channels,
+        lhs: planes,
+        lhs_stride: positions,
+        lhs_step: 1,
+        rhs: &vectors,
+        rhs_stride: channels,
+        accumulate: false,
+    });
+    products.iter_mut().for_each(|v| *v /= positions as f64);
+    products
 }
 
 /// The normal distribution with the moments of a mixture of pictures, each with its share; the shares sum to 1. Raw
