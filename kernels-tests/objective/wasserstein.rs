@@ -274,6 +274,7 @@ fn check_network(model: &str, width: u32, devices: &[&Device]) {
 
 #[test]
 fn layers_of_the_embedded_networks() {
+    check_network("squeezenet1_1", 64, &[&Device::cpu(), &GPU]);
     check_network("squeezenet1_1", 192, &[&Device::cpu(), &GPU]);
     check_network("vgg19", 160, &[&Device::cpu(), &GPU]);
     check_network("squeezenet1_1", 384, &[&Device::cpu()]);
@@ -290,7 +291,7 @@ fn layers_of_whole_networks() {
     for file in files {
         let path = file.expect("a file").path();
         if path.extension().is_some_and(|e| e == "safetensors") {
-            check_network(&path.display().to_string(), 192, &[&Device::cpu()]);
+            check_network(&path.display().to_string(), 96, &[&Device::cpu()]);
         }
     }
 }

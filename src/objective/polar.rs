@@ -31,7 +31,7 @@ const POLAR_GROWTH: usize = 18;
 const ROOT_GROWTH: usize = 7;
 
 /// What is added to the eigenvalues of a matrix before its root is taken; see [`record_roots`].
-const SHIFT: f32 = 2e-7;
+const SHIFT: f32 = 1e-7;
 
 fn steps(growth: usize) -> impl Iterator<Item = (f32, f32)> {
     std::iter::repeat_n(GROW, growth).chain(CONVERGE)

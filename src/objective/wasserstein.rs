@@ -18,7 +18,7 @@
 //!
 //! Matrices that belong to positions lie as layers do, transposed: the code has Lᵀ, Qᵀ and Eᵀ.
 
-use super::masked::record_masked_gradient;
+use super::masked::{record_masked, record_masked_gradient};
 use super::moments::{record_centred, record_weighted};
 use super::normal::{Dispersion, EPSILON, conclude_normal, gather_normal, is_small};
 use super::polar::{record_polar, record_ridge, record_roots, times_square};
@@ -26,7 +26,7 @@ use super::{Band, Gathered, Loss, Saved, Term, record_squared_difference, rows_o
 use crate::device::{Given, Kind, Recording, Scalar, ValueId};
 use crate::kernels::{
     ChannelAffine, ChannelDistance, Conv, CopyRows, DiagonalScale, Matmul, Matrix, Product,
-    SquaredDifferenceBackward, Tensor, View, record_conv,
+    SquaredDifferenceBackward, Tensor, View, record_channel_sums, record_conv,
 };
 
 /// How far each image's normal distribution of feature vectors is from a target's.
@@ -146,6 +146,48 @@ impl Wasserstein {
     }
 }
 
+impl Wasserstein {
+    /// Records that the gradient with respect to the deviations D, [n, N, 1, C⁺], has a mean over the positions of 0:
+    /// what it has is taken off the gradient with respect to the means.
+    ///
+    /// In exact arithmetic it has none, since D has none. But no L in f32 tells a singular value that is 0 from one that
+    /// is rounding, and so the columns of Q have an arbitrary part along the direction in which D is 0.
+    fn record_without_mean(
+        &self,
+        recording: &mut Recording,
+        layer: View,
+        gradient: ValueId,
+        coefficients: ValueId,
+    ) {
+        let View { n, h, w, c, .. } = layer;
+        let gradient = Tensor {
+            value: gradient,
+            view: View::new(n, h, w, c),
+        };
+        let weighted = self
+            .mask
+            .as_ref()
+            .map_or(gradient, |mask| record_masked(recording, gradient, mask, 0));
+        let mean = record_channel_sums(recording, weighted, None, h * w);
+        // The coefficients of a channel are a factor on its deviations, which is 0, and what is added.
+        let padded = layer.padded() as u32;
+        let added = Tensor {
+            value: coefficients,
+            view: View::new(n, 1, 1, 2 * padded).slice(padded, c),
+        };
+        let less = record_centred(recording, added, mean);
+        let back = CopyRows {
+            x: less.view,
+            y: added.view,
+            from: 0,
+            to: 0,
+            rows: 1,
+            accumulate: false,
+        };
+        recording.call("wasserstein means", back, &[less.value, coefficients]);
+    }
+}
+
 impl Term for Wasserstein {
     fn gather(&self, recording: &mut Recording, x: Tensor, band: Band, gathered: &mut Gathered) {
         gather_normal(recording, x, band, self.mask.as_ref(), gathered);
@@ -235,7 +277,11 @@ impl Term for Wasserstein {
                 recording.call("wasserstein slope", Matmul::square(n, channels), &values);
                 slope.value
             }
-            None => record_upper(recording, displacement, layer.h * layer.w),
+            None => {
+                let upper = record_upper(recording, displacement, layer.h * layer.w);
+                self.record_without_mean(recording, layer, upper, coefficients);
+                upper
+            }
         };
         Saved(vec![means, coefficients, gradient])
     }
