@@ -164,8 +164,8 @@ mod tests {
         assert!(error <= tolerance * size, "{what}: {error:e} of {size:e}");
     }
 
-    /// Two pictures with shares, where the deviations are kept (64 channels, 99 positions) and where covariances are (16
-    /// channels): against plain sums over all feature vectors.
+    /// Two pictures with shares, where the deviations are kept (64 channels, 99 positions) and where covariances are
+    /// (16 channels): against plain sums over all feature vectors.
     #[test]
     fn the_distribution_of_two_pictures_with_shares() {
         let device = Device::cpu();

@@ -87,8 +87,8 @@ pub fn conclude_normal(
     (means, Dispersion::Covariances(Tensor { value, view }))
 }
 
-/// Kᵀ with K·Kᵀ = Σ + ε·I for a covariance Σ of `channels` rows, in rows of whole vec4s: the Cholesky decomposition with
-/// complete pivoting (Higham 2002, "Accuracy and Stability of Numerical Algorithms", section 10.3).
+/// Kᵀ with K·Kᵀ = Σ + ε·I for a covariance Σ of `channels` rows, in rows of whole vec4s: the Cholesky decomposition
+/// with complete pivoting (Higham 2002, "Accuracy and Stability of Numerical Algorithms", section 10.3).
 ///
 /// Each row of Kᵀ has the largest variance that the ones before it leave. So the rows fall from the largest eigenvalues
 /// to the smallest, and products with Kᵀ in f32 keep the digits of the small ones.

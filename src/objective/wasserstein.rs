@@ -3,10 +3,10 @@
 //! Pukelsheim 1982, "The distance between two random vectors with given dispersion matrices"). Σ and Σ' get ε·I each.
 //!
 //! Neither trace nor root is computed as it stands there: A = Σ'^½·Σ·Σ'^½ has eigenvalues over the square of the range
-//! of Σ's, and f32 does not hold the small ones. Instead, let L and K be any matrices with L·Lᵀ = Σ and K·Kᵀ = Σ', and Q
-//! the polar factor of Kᵀ·L, whose singular values are the roots of A's eigenvalues. K·Q has the covariance Σ', too, and
-//! of all such matrices it is the one nearest to L (orthogonal Procrustes problem; Higham 2008, "Functions of Matrices",
-//! section 8.1). With the displacement E = L − K·Q the trace is ‖E‖², a sum of squares in which nothing cancels. And E
+//! of Σ's, and f32 does not hold the small ones. Instead, let L and K be any matrices with L·Lᵀ = Σ and K·Kᵀ = Σ', and
+//! Q the polar factor of Kᵀ·L, whose singular values are the roots of A's eigenvalues. K·Q has the covariance Σ', too,
+//! and of all such matrices it is the one nearest to L (orthogonal Procrustes problem; Higham 2008, "Functions of
+//! Matrices", section 8.1). With the displacement E = L − K·Q the trace is ‖E‖², a sum of squares in which nothing cancels. And E
 //! is (I − T)·L, T being the linear map that transports the one distribution to the other, so that
 //! dL/dF = 2·(μ − μ')/(C·N) + 2/(C·N)·(I − T)·(F − μ).
 //!
@@ -150,8 +150,8 @@ impl Wasserstein {
     /// Records that the gradient with respect to the deviations D, [n, N, 1, C⁺], has a mean over the positions of 0:
     /// what it has is taken off the gradient with respect to the means.
     ///
-    /// In exact arithmetic it has none, since D has none. But no L in f32 tells a singular value that is 0 from one that
-    /// is rounding, and so the columns of Q have an arbitrary part along the direction in which D is 0.
+    /// In exact arithmetic it has none, since D has none. But no L in f32 tells a singular value that is 0 from one
+    /// that is rounding, and so the columns of Q have an arbitrary part along the direction in which D is 0.
     fn record_without_mean(
         &self,
         recording: &mut Recording,
