@@ -270,26 +270,15 @@ const SUMS: [(&str, Make); 9] = [
         Box::new(ChannelStatistics::linear(upload(device, &goal), 2.0))
     }),
     ("wasserstein", |device, layer| {
-        // Of a diagonal target the root is known.
-        let side = layer.padded();
-        let matrix = |of: fn(f64) -> f64| {
-            let mut matrix = vec![0.0; side * side];
-            for (i, v) in goal(layer.c as usize).into_iter().enumerate() {
-                matrix[i * side + i] = of(v) as f32;
-            }
-            upload(device, &matrix)
-        };
-        let means: Vec<f32> = (0..side)
-            .map(|i| if i < layer.c as usize { 0.3 } else { 0.0 })
-            .collect();
-        let (covariance, root) = (matrix(|v| v), matrix(f64::sqrt));
-        Box::new(Wasserstein::new(
-            upload(device, &means),
-            covariance,
-            root,
-            layer.c,
-            2.0,
-        ))
+        // Of a diagonal target the factor is known.
+        let (c, side) = (layer.c as usize, layer.padded());
+        let mut factor = vec![0.0; side * side];
+        for (i, variance) in goal(c).into_iter().enumerate() {
+            factor[i * side + i] = variance.sqrt() as f32;
+        }
+        let means: Vec<f32> = (0..side).map(|i| if i < c { 0.3 } else { 0.0 }).collect();
+        let (means, factor) = (upload(device, &means), upload(device, &factor));
+        Box::new(Wasserstein::new(means, factor, layer.c, 2.0))
     }),
     ("energy", |device, layer| {
         Box::new(Energy::new(device, layer, 0.5).expect("a term"))

@@ -7,6 +7,7 @@ mod init;
 pub(crate) mod layers;
 mod masks;
 mod model;
+mod normal;
 pub(crate) mod objective;
 pub(crate) mod pictures;
 pub(crate) mod recipe;

@@ -281,15 +281,8 @@ pub(crate) fn style_term(
             };
             Box::new(term.through(mask))
         }
-        (
-            _,
-            StyleTarget::Normal {
-                means,
-                covariance,
-                root,
-            },
-        ) => {
-            let term = Wasserstein::new(means, covariance, root, layer.c, weight);
+        (_, StyleTarget::Normal { means, factor }) => {
+            let term = Wasserstein::new(means, factor, layer.c, weight);
             Box::new(term.through(mask))
         }
         (

@@ -8,19 +8,18 @@ use crate::kernels::{Combine, Fill, Pick, Tensor, VectorKernel, View, record_mom
 use crate::net::NodeId;
 use crate::objective::{
     Gathered, Loss, MMD_EXACT, Moments, Spread, Term, VectorSet, conclude_moments, evenly_spread,
-    gather_moments, record_goal, record_mixture, record_normal_target, record_similarity,
-    record_value, spread_view,
+    gather_moments, record_goal, record_mixture, record_similarity, record_value, spread_view,
 };
 use crate::plan::Network;
 use crate::spec::terms::{TermError, TermProblem};
 
-/// Means and variances, or covariances, of a layer's feature vectors for one picture, on the device.
+/// Means and variances of a layer's feature vectors for one picture, on the device.
 #[derive(Debug, Clone)]
 pub(crate) struct OfPicture {
     /// [C⁺].
     means: Buffer,
-    /// [C⁺], or [C⁺, C⁺].
-    spread: Buffer,
+    /// [C⁺].
+    variances: Buffer,
 }
 
 /// The statistics of a picture at each of `nodes`, seen through the masks that there are.
@@ -29,7 +28,6 @@ pub(crate) fn of_picture(
     image: &Image,
     masks: &LayerMasks,
     nodes: &[NodeId],
-    spread: Spread,
 ) -> Result<Vec<OfPicture>, Error> {
     type Kept = (Gathered, Option<[Tensor; 2]>);
     let (loaded, found) = visited(
@@ -38,21 +36,21 @@ pub(crate) fn of_picture(
         nodes,
         |recording, node, x, band, kept: &mut Option<Kept>| {
             let (gathered, result) = kept.get_or_insert_default();
+            let spread = Spread::Variances;
             gather_moments(recording, x, band, masks.get(&node), Some(spread), gathered);
             if band.is_last() {
                 let moments = conclude_moments(recording, band.layer, spread, gathered);
-                let of_means = spread_view(Spread::Variances, band.layer);
-                let of_spread = spread_view(spread, band.layer);
+                let view = spread_view(spread, band.layer);
                 *result = Some([
-                    record_kept(recording, "means", moments.means, of_means),
-                    record_kept(recording, "spread", moments.spread, of_spread),
+                    record_kept(recording, "means", moments.means, view),
+                    record_kept(recording, "variances", moments.spread, view),
                 ]);
             }
         },
     )?;
     let buffers = |(_, kept): Kept| {
-        let [means, spread] = kept?.map(|tensor| loaded.buffer(tensor.value).clone());
-        Some(OfPicture { means, spread })
+        let [means, variances] = kept?.map(|tensor| loaded.buffer(tensor.value).clone());
+        Some(OfPicture { means, variances })
     };
     Ok(found.into_iter().filter_map(buffers).collect())
 }
@@ -61,7 +59,6 @@ pub(crate) fn of_picture(
 fn record_mixed(
     recording: &mut Recording,
     channels: u32,
-    spread: Spread,
     pictures: &[(&OfPicture, f64)],
 ) -> Moments {
     let of_pictures: Vec<_> = pictures
@@ -69,14 +66,14 @@ fn record_mixed(
         .map(|(picture, share)| {
             let moments = Moments {
                 means: recording.given("means", picture.means.clone()),
-                spread: recording.given("spread", picture.spread.clone()),
+                spread: recording.given("variances", picture.variances.clone()),
             };
             (moments, *share)
         })
         .collect();
     match of_pictures[..] {
         [(moments, _)] => moments,
-        _ => record_mixture(recording, channels, spread, &of_pictures),
+        _ => record_mixture(recording, channels, &of_pictures),
     }
 }
 
@@ -87,56 +84,11 @@ pub(crate) fn goal(
     pictures: &[(&OfPicture, f64)],
 ) -> Result<Buffer, Error> {
     let mut recording = Recording::new();
-    let mixed = record_mixed(&mut recording, channels, Spread::Variances, pictures);
+    let mixed = record_mixed(&mut recording, channels, pictures);
     let view = View::new(1, 1, 1, channels);
     let tensor = |value| Tensor { value, view };
     let goal = record_goal(&mut recording, tensor(mixed.means), tensor(mixed.spread));
     Ok(run_once(device, recording)?.buffer(goal.value).clone())
-}
-
-/// What [`crate::objective::Wasserstein`] compares with.
-#[derive(Debug, Clone)]
-pub(crate) struct Normal {
-    /// [C⁺].
-    pub means: Buffer,
-    /// Σ' + ε·I, [C⁺, C⁺].
-    pub covariance: Buffer,
-    /// Its root.
-    pub root: Buffer,
-}
-
-/// The normal distribution with the moments of a mixture.
-pub(crate) fn normal(
-    device: &Device,
-    channels: u32,
-    pictures: &[(&OfPicture, f64)],
-) -> Result<Normal, Error> {
-    let mut recording = Recording::new();
-    let mixed = record_mixed(&mut recording, channels, Spread::Covariances, pictures);
-    let view = View::new(1, 1, 1, channels);
-    let means = record_kept(&mut recording, "means", mixed.means, view);
-    let target = record_normal_target(&mut recording, mixed.spread, channels);
-    let loaded = run_once(device, recording)?;
-    let norm = f64::from(loaded.read(target.moments)?[2]).sqrt();
-
-    // The root of a matrix is the root of its norm times the root of what is left.
-    let mut recording = Recording::new();
-    let unit = recording.given("unit root", loaded.buffer(target.unit_root.value).clone());
-    let root = Tensor::persistent(&mut recording, "root", target.unit_root.view);
-    let len = root.view.len() as u32;
-    recording.call("root", Fill { len, value: 0.0 }, &[root.value]);
-    let scale = Combine {
-        len,
-        alpha: norm.sqrt() as f32,
-        beta: 1.0,
-    };
-    recording.call("root", scale, &[unit, root.value]);
-    let scaled = run_once(device, recording)?;
-    Ok(Normal {
-        means: loaded.buffer(means.value).clone(),
-        covariance: loaded.buffer(target.covariance.value).clone(),
-        root: scaled.buffer(root.value).clone(),
-    })
 }
 
 /// Half the mean squared distance of two feature vectors of a mixture, the sum of the channels' variances: σ² of a
@@ -147,7 +99,7 @@ pub(crate) fn variance(
     pictures: &[(&OfPicture, f64)],
 ) -> Result<f64, Error> {
     let mut recording = Recording::new();
-    let mixed = record_mixed(&mut recording, channels, Spread::Variances, pictures);
+    let mixed = record_mixed(&mut recording, channels, pictures);
     let variances = Tensor {
         value: mixed.spread,
         view: View::new(1, 1, 1, channels),
@@ -315,7 +267,7 @@ mod tests {
             row * row * (0.5 + 0.5 * (i as f32 * 0.37).sin())
         });
         let image = Image::new(180, 260, rgb.collect()).expect("a picture");
-        let find = |memory, spread| {
+        let find = |memory| {
             let device = Device::new(&DeviceOptions {
                 device: Some("cpu".to_string()),
                 memory,
@@ -325,23 +277,20 @@ mod tests {
             let network = Network::load(&device, "squeezenet1_1").expect("the embedded network");
             let layers = ["relu_conv1", "fire3/concat"];
             let nodes = layers.map(|layer| network.graph().find(layer).expect("a layer"));
-            let found = of_picture(&network, &image, &LayerMasks::new(), &nodes, spread);
+            let found = of_picture(&network, &image, &LayerMasks::new(), &nodes);
             let read = |buffer: &Buffer| device.download(buffer).expect("read back");
             let found = found.expect("statistics").into_iter();
-            let found: Vec<_> = found.map(|f| [read(&f.means), read(&f.spread)]).collect();
+            let found: Vec<_> = found
+                .map(|f| [read(&f.means), read(&f.variances)])
+                .collect();
             (found, device.allocated().1)
         };
-        for spread in [Spread::Variances, Spread::Covariances] {
-            let (whole, needed) = find(None, spread);
-            let (banded, taken) = find(Some(needed / 2), spread);
-            assert!(taken <= needed / 2, "{taken} of {needed} bytes");
-            for (got, expected) in banded.iter().flatten().zip(whole.iter().flatten()) {
-                let norm = |v: &mut dyn Iterator<Item = f64>| v.map(|v| v * v).sum::<f64>();
-                let wide = |v: &f32| f64::from(*v);
-                let error = norm(&mut got.iter().zip(expected).map(|(a, b)| wide(a) - wide(b)));
-                let size = norm(&mut expected.iter().map(wide));
-                assert!(error.sqrt() <= 1e-5 * size.sqrt(), "{error:e} of {size:e}");
-            }
+        let (whole, needed) = find(None);
+        let (banded, taken) = find(Some(needed / 2));
+        assert!(taken <= needed / 2, "{taken} of {needed} bytes");
+        for (got, expected) in banded.iter().flatten().zip(whole.iter().flatten()) {
+            let expected: Vec<f64> = expected.iter().map(|v| f64::from(*v)).collect();
+            assert_close(got, &expected, 1e-5, "in bands");
         }
     }
 
@@ -381,7 +330,7 @@ mod tests {
         );
     }
 
-    /// Mixtures of pictures, their normal distribution, their vectors: against plain sums in f64.
+    /// Mixtures of pictures, and their vectors: against plain sums in f64.
     #[test]
     fn statistics_of_two_pictures_with_shares() {
         let device = Device::cpu();
@@ -404,24 +353,20 @@ mod tests {
                 .zip(vector)
                 .for_each(|(m, v)| *m += weight * v);
         }
-        let mut covariance = vec![0.0; c * c];
+        let mut variances = vec![0.0; c];
         for (vector, weight) in weighted() {
-            for (i, j) in (0..c).flat_map(|i| (0..c).map(move |j| (i, j))) {
-                covariance[i * c + j] += weight * (vector[i] - means[i]) * (vector[j] - means[j]);
+            for (i, variance) in variances.iter_mut().enumerate() {
+                *variance += weight * (vector[i] - means[i]).powi(2);
             }
         }
-        let variances: Vec<f64> = (0..c).map(|i| covariance[i * c + i]).collect();
 
-        let found = |spread| -> Vec<OfPicture> {
-            let of = |(image, _): &(Image, _)| {
-                let found = of_picture(&network, image, &LayerMasks::new(), &[node], spread);
-                found.expect("statistics").remove(0)
-            };
-            pictures.iter().map(of).collect()
+        let of = |(image, _): &(Image, _)| {
+            let found = of_picture(&network, image, &LayerMasks::new(), &[node]);
+            found.expect("statistics").remove(0)
         };
+        let found: Vec<OfPicture> = pictures.iter().map(of).collect();
         let read = |buffer: &Buffer| device.download(buffer).expect("read back");
-        let of_variances = found(Spread::Variances);
-        let mixture: Vec<_> = of_variances.iter().zip(shares).collect();
+        let mixture: Vec<_> = found.iter().zip(shares).collect();
         let goal = read(&goal(&device, c as u32, &mixture).expect("a goal"));
         let expected: Vec<f64> = means.iter().chain(&variances).copied().collect();
         assert_close(&goal, &expected, 1e-5, "means and variances");
@@ -431,21 +376,6 @@ mod tests {
             (variance - expected).abs() < 1e-5 * expected,
             "{variance} {expected}"
         );
-
-        let of_covariances = found(Spread::Covariances);
-        let mixture: Vec<_> = of_covariances.iter().zip(shares).collect();
-        let normal = normal(&device, c as u32, &mixture).expect("a distribution");
-        assert_close(&read(&normal.means), &means, 1e-5, "means");
-        let mut regular = covariance.clone();
-        (0..c).for_each(|i| regular[i * c + i] += 1e-4);
-        assert_close(&read(&normal.covariance), &regular, 1e-5, "covariance");
-        let root = read(&normal.root);
-        let product = |i: usize, j: usize| -> f64 {
-            let products = (0..c).map(|k| f64::from(root[i * c + k]) * f64::from(root[k * c + j]));
-            products.sum()
-        };
-        let square: Vec<f32> = (0..c * c).map(|i| product(i / c, i % c) as f32).collect();
-        assert_close(&square, &regular, 1e-4, "the root's square");
 
         let positions = |(_, vectors): &(Image, Vec<Vec<f64>>)| vectors.len() as u32;
         let counted: Vec<_> = pictures.iter().map(positions).zip(shares).collect();

@@ -1,16 +1,17 @@
 //! What styles are compared with: places for a layer's statistics of the target pictures, and what fills them.
 
 use super::activations::{grams, named};
+use super::normal::{self, Normal, OfPicture as NormalOfPicture};
 use super::objective::style_term;
 use super::pictures::resized;
-use super::statistics::{self, Normal, OfPicture};
+use super::statistics::{self, OfPicture};
 use super::targets::Scale;
 use crate::Error;
 use crate::device::{Buffer, Given, Kind, Later, Scalar};
 use crate::image::Image;
 use crate::kernels::{VectorKernel, View};
 use crate::net::NodeId;
-use crate::objective::{Spread, VectorSet, goal_view};
+use crate::objective::{VectorSet, goal_view};
 use crate::spec::terms::{Style, StyleKind, TermProblem, Wanted};
 use crate::spec::{MmdKernel, TermSpec};
 
@@ -22,11 +23,7 @@ pub(crate) enum StyleTarget {
     /// Means and variances, [2, C⁺].
     Moments(Given),
     /// Of a normal distribution.
-    Normal {
-        means: Given,
-        covariance: Given,
-        root: Given,
-    },
+    Normal { means: Given, factor: Given },
     /// Feature vectors, and what a kernel needs beside them, where one compares them.
     Vectors {
         set: VectorSet,
@@ -81,8 +78,7 @@ impl StyleTarget {
             Wanted::Moments => Self::Moments(reals(goal_view(channels).len())),
             Wanted::Normal => Self::Normal {
                 means: reals(padded),
-                covariance: reals(padded * padded),
-                root: reals(padded * padded),
+                factor: reals(padded * padded),
             },
             Wanted::Vectors => {
                 let set = VectorSet::new(channels, positions);
@@ -109,17 +105,9 @@ impl StyleTarget {
             | (Self::Moments(place), StyleValues::Moments(buffer)) => {
                 place.set(buffer.clone());
             }
-            (
-                Self::Normal {
-                    means,
-                    covariance,
-                    root,
-                },
-                StyleValues::Normal(normal),
-            ) => {
+            (Self::Normal { means, factor }, StyleValues::Normal(normal)) => {
                 means.set(normal.means.clone());
-                covariance.set(normal.covariance.clone());
-                root.set(normal.root.clone());
+                factor.set(normal.factor.clone());
             }
             (
                 Self::Vectors {
@@ -157,6 +145,7 @@ impl Scale<'_> {
         let (mut shares, mut images) = (Vec::new(), Vec::new());
         let mut of_grams: Vec<Vec<Buffer>> = Vec::new();
         let mut of_moments: Vec<Vec<OfPicture>> = Vec::new();
+        let mut normals: Vec<Vec<NormalOfPicture>> = Vec::new();
         for (which, picture, size, share) in self.styles(group, style) {
             let image = resized(picture, size)?;
             let masks = self.layer_masks(spec, nodes, masks.get(which), size)?;
@@ -164,9 +153,13 @@ impl Scale<'_> {
                 let found = grams(self.network, &image, nodes, &masks);
                 of_grams.push(named(found, spec, size)?);
             }
-            if let Some(spread) = moments_for(kind) {
-                let found = statistics::of_picture(self.network, &image, &masks, nodes, spread);
+            if needs_moments(kind) {
+                let found = statistics::of_picture(self.network, &image, &masks, nodes);
                 of_moments.push(named(found, spec, size)?);
+            }
+            if wanted == Wanted::Normal {
+                let found = normal::of_picture(self.network, &image, &masks, nodes);
+                normals.push(named(found, spec, size)?);
             }
             shares.push(share);
             images.push(image);
@@ -197,7 +190,9 @@ impl Scale<'_> {
                     StyleValues::Moments(statistics::goal(device, channels, &mixture())?)
                 }
                 Wanted::Normal => {
-                    StyleValues::Normal(statistics::normal(device, channels, &mixture())?)
+                    let normals = normals.iter().map(|found| &found[i]);
+                    let normals: Vec<_> = normals.zip(shares.iter().copied()).collect();
+                    StyleValues::Normal(normal::mixture(device, channels, &normals)?)
                 }
                 Wanted::Vectors => {
                     let of_kernel = |kernel| {
@@ -265,15 +260,14 @@ impl Scale<'_> {
     }
 }
 
-/// Which moments of each target picture a style needs, if any: of sets of vectors only the width of a gaussian kernel
-/// that the recipe does not give.
-fn moments_for(kind: StyleKind) -> Option<Spread> {
+/// Whether a style needs means and variances of each target picture: of sets of vectors only for the width of a gaussian
+/// kernel that the recipe does not give.
+fn needs_moments(kind: StyleKind) -> bool {
     let no_width = matches!(kind.kernel(), Some(MmdKernel::Gaussian { sigma: None }));
     match kind.wanted() {
-        Wanted::Normal => Some(Spread::Covariances),
-        Wanted::Moments => Some(Spread::Variances),
-        Wanted::Vectors => no_width.then_some(Spread::Variances),
-        Wanted::Gram => None,
+        Wanted::Moments => true,
+        Wanted::Vectors => no_width,
+        Wanted::Gram | Wanted::Normal => false,
     }
 }
 

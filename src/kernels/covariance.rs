@@ -1,15 +1,15 @@
-//! What lies between covariances and matrix products in the Wasserstein distance of two normal distributions.
+//! Multiples of the identity added to square matrices, and rows and columns of these scaled.
 
 use rayon::prelude::*;
 
 use super::flat;
-use crate::device::{Bindings, Kernel, Real, Scalar, Shader, Slot, Source, Tasks, Work};
+use crate::device::{Bindings, Kernel, Real, Shader, Slot, Source, Tasks, Work};
 
 /// `wgsl/covariance.wgsl`.
 pub const SOURCE: Source = Source {
     name: "covariance",
     text: include_str!("../../wgsl/covariance.wgsl"),
-    variants: &[&["RIDGE"], &["TRACE"], &["SLOPE"]],
+    variants: &[&["RIDGE"], &["SCALE"]],
 };
 
 /// `d = alpha·m + epsilon·I`, the identity having `channels` ones.
@@ -27,29 +27,21 @@ pub struct Ridge {
     pub epsilon: f32,
 }
 
-/// `values += Σ_ii + Σ'_ii − 2·√‖A‖·Y_ii` for every i, Y being the root of A/‖A‖.
+/// `d = alpha·S^rows·m·S^columns`, S² being the diagonal of `s`. Where that is 0, S and S⁻¹ count as 0.
 ///
-/// Bindings: `covariance` Σ ([n, C⁺, C⁺]); `goal` Σ' ([C⁺, C⁺]); `root` Y ([n, C⁺, C⁺]); `moments` of A ([n, 4] as
-/// [`super::MomentsReduce`] leaves them); `values` ([n, C⁺]).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct TraceDistance {
+/// Bindings: `m`, `s`, `d` ([n, C⁺, C⁺]).
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct DiagonalScale {
     /// Matrices.
     pub n: u32,
     /// Rows that mean something.
     pub channels: u32,
-}
-
-/// `d = alpha·(I − m/√‖A‖)`, m being made with A/‖A‖ in place of A.
-///
-/// Bindings: `m` ([n, C⁺, C⁺]); `moments` of A; `d` ([n, C⁺, C⁺]).
-#[derive(Debug, Clone, PartialEq)]
-pub struct TraceSlope {
-    /// Matrices.
-    pub n: u32,
-    /// Rows that mean something.
-    pub channels: u32,
-    /// Factor on the difference.
-    pub alpha: Scalar,
+    /// Factor on all.
+    pub alpha: f32,
+    /// Power of what rows are multiplied by: −1, 0 or 1.
+    pub rows: i32,
+    /// Power of what columns are multiplied by: −1, 0 or 1.
+    pub columns: i32,
 }
 
 /// The parameters as WGSL has them.
@@ -62,22 +54,13 @@ pub struct Params {
     quads: u32,
     alpha: f32,
     epsilon: f32,
+    row_power: i32,
+    column_power: i32,
 }
 
 fn grid(n: u32, channels: u32) -> [u32; 3] {
     let quads = channels.div_ceil(4);
     flat::item_grid(n.saturating_mul(4 * quads * quads))
-}
-
-fn params(n: u32, channels: u32, [alpha, epsilon]: [f32; 2], grid: [u32; 3]) -> Params {
-    Params {
-        columns: grid[0],
-        n,
-        c: channels,
-        quads: channels.div_ceil(4),
-        alpha,
-        epsilon,
-    }
 }
 
 fn work(n: u32, channels: u32) -> Work {
@@ -88,9 +71,14 @@ fn work(n: u32, channels: u32) -> Work {
     }
 }
 
-/// √‖A‖ of image n.
-fn root_of_norm<T: Real>(moments: &[T], n: usize) -> T {
-    moments[n * 4 + 2].sqrt().sqrt()
+/// √s to the power −1, 0 or 1; 0 where s is 0.
+fn power<T: Real>(s: T, power: i32) -> T {
+    match power {
+        0 => T::ONE,
+        _ if s <= T::ZERO => T::ZERO,
+        1 => s.sqrt(),
+        _ => T::ONE / s.sqrt(),
+    }
 }
 
 impl Kernel for Ridge {
@@ -103,12 +91,16 @@ impl Kernel for Ridge {
         vec![Slot::IN, Slot::OUT]
     }
     fn params(&self) -> Params {
-        params(
-            self.n,
-            self.channels,
-            [self.alpha, self.epsilon],
-            self.grid(),
-        )
+        Params {
+            columns: self.grid()[0],
+            n: self.n,
+            c: self.channels,
+            quads: self.channels.div_ceil(4),
+            alpha: self.alpha,
+            epsilon: self.epsilon,
+            row_power: 0,
+            column_power: 0,
+        }
     }
     fn grid(&self) -> [u32; 3] {
         grid(self.n, self.channels)
@@ -131,50 +123,26 @@ impl Kernel for Ridge {
     }
 }
 
-impl Kernel for TraceDistance {
+impl Kernel for DiagonalScale {
     type Params = Params;
 
     fn shader(&self) -> Shader {
-        SOURCE.with(&["TRACE"])
-    }
-    fn bindings(&self) -> Vec<Slot> {
-        vec![Slot::IN, Slot::IN, Slot::IN, Slot::IN, Slot::IN_OUT]
-    }
-    fn params(&self) -> Params {
-        params(self.n, self.channels, [1.0, 0.0], self.grid())
-    }
-    fn grid(&self) -> [u32; 3] {
-        flat::item_grid(self.n * self.channels.div_ceil(4))
-    }
-    fn work(&self) -> Work {
-        work(self.n, 1)
-    }
-    fn reference<T: Real>(&self, mut b: Bindings<'_, T>) {
-        let (covariance, goal, root) = (b.input(), b.input(), b.input());
-        let (moments, values) = (b.input(), b.output());
-        let side = self.channels.next_multiple_of(4) as usize;
-        for n in 0..self.n as usize {
-            let scale = root_of_norm(moments, n);
-            for i in 0..side {
-                let at = (n * side + i) * side + i;
-                let root = scale * root[at];
-                values[n * side + i] += covariance[at] + goal[i * side + i] - (root + root);
-            }
-        }
-    }
-}
-
-impl Kernel for TraceSlope {
-    type Params = Params;
-
-    fn shader(&self) -> Shader {
-        SOURCE.with(&["SLOPE"])
+        SOURCE.with(&["SCALE"])
     }
     fn bindings(&self) -> Vec<Slot> {
         vec![Slot::IN, Slot::IN, Slot::OUT]
     }
     fn params(&self) -> Params {
-        params(self.n, self.channels, [self.alpha.get(), 0.0], self.grid())
+        Params {
+            columns: self.grid()[0],
+            n: self.n,
+            c: self.channels,
+            quads: self.channels.div_ceil(4),
+            alpha: self.alpha,
+            epsilon: 0.0,
+            row_power: self.rows,
+            column_power: self.columns,
+        }
     }
     fn grid(&self) -> [u32; 3] {
         grid(self.n, self.channels)
@@ -183,21 +151,26 @@ impl Kernel for TraceSlope {
         work(self.n, self.channels)
     }
     fn reference<T: Real>(&self, mut b: Bindings<'_, T>) {
-        let (m, moments, d) = (b.input(), b.input(), b.output());
+        let (m, s, d) = (b.input(), b.input(), b.output());
         let side = self.channels.next_multiple_of(4) as usize;
-        let alpha = T::from_f32(self.alpha.get());
-        d[..self.n as usize * side * side]
-            .par_chunks_mut(side)
-            .enumerate()
-            .run(|(row, d)| {
-                let norm = root_of_norm(moments, row / side);
-                let m = &m[row * side..][..side];
-                for (j, (d, &m)) in d.iter_mut().zip(m).enumerate() {
-                    let on = j == row % side && j < self.channels as usize;
-                    let one = if on { T::ONE } else { T::ZERO };
-                    let scaled = if norm > T::ZERO { m / norm } else { T::ZERO };
-                    *d = alpha * (one - scaled);
-                }
-            });
+        let alpha = T::from_f32(self.alpha);
+        for n in 0..self.n as usize {
+            let of_image = n * side * side..(n + 1) * side * side;
+            let (m, s) = (&m[of_image.clone()], &s[of_image.clone()]);
+            let diagonal = |i: usize| s[i * side + i];
+            let columns: Vec<T> = (0..side)
+                .map(|j| power(diagonal(j), self.columns))
+                .collect();
+            d[of_image]
+                .par_chunks_mut(side)
+                .zip(m.par_chunks(side))
+                .enumerate()
+                .run(|(i, (d, m))| {
+                    let row = alpha * power(diagonal(i), self.rows);
+                    for ((d, &m), &column) in d.iter_mut().zip(m).zip(&columns) {
+                        *d = row * m * column;
+                    }
+                });
+        }
     }
 }

@@ -107,7 +107,7 @@ pub use conv3x3_tile::Conv3x3Tile;
 pub use conv3x3_winograd::{Conv3x3Winograd, WinogradTile};
 pub use copy_channels::CopyChannels;
 pub use copy_rows::CopyRows;
-pub use covariance::{Ridge, TraceDistance, TraceSlope};
+pub use covariance::{DiagonalScale, Ridge};
 pub use cross_entropy::{CrossEntropy, CrossEntropyBackward};
 pub use direction::{Direction, DirectionBackward};
 pub use elementwise::{Clamp, Combine, Fill, Round};

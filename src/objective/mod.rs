@@ -18,6 +18,8 @@ mod margin;
 mod masked;
 mod mmd;
 mod moments;
+mod normal;
+mod polar;
 mod sliced_wasserstein;
 mod tv;
 mod tv_beta;
@@ -41,10 +43,12 @@ pub use mmd::{
     record_similarity_to_zero,
 };
 pub use moments::{Moments, Spread, conclude_moments, gather_moments, record_mixture, spread_view};
+pub use normal::{Dispersion, conclude_normal, covariance_factor, gather_normal};
+pub use polar::{record_polar, record_roots};
 pub use sliced_wasserstein::SlicedWasserstein;
 pub use tv::Tv;
 pub use tv_beta::TvBeta;
-pub use wasserstein::{NormalTarget, Wasserstein, record_normal_target, record_root};
+pub use wasserstein::Wasserstein;
 
 use crate::device::{Kind, Recording, Scalar, ValueId};
 use crate::kernels::{Combine, CopyRows, SquaredDifference, Sum, Tensor, View};
@@ -156,12 +160,13 @@ pub struct Gathered {
     values: Vec<ValueId>,
     /// The layer, for a term that needs it whole.
     layer: Option<Tensor>,
-    /// For each band partial sums, `[n, parts]`, and the factor on them.
+    /// For each band, or part of the value, partial sums, `[n, parts]`, and the factor on them.
     sums: Vec<(ValueId, Scalar)>,
 }
 
 impl Gathered {
-    /// Keeps a band's partial sums, `[n, parts]`. The term's value is the sum of all bands', each times its `scale`.
+    /// Keeps partial sums, `[n, parts]`: a band's, or a part of the value. The value is the sum of all, each times its
+    /// `scale`.
     pub fn add_sum(&mut self, partials: ValueId, scale: impl Into<Scalar>) {
         self.sums.push((partials, scale.into()));
     }
@@ -178,7 +183,7 @@ impl Gathered {
         }
         let slots = self.sums.len() as u32;
         let len = (n * slots) as usize;
-        let values = recording.transient("values of the bands", Kind::Real, len);
+        let values = recording.transient("partial values", Kind::Real, len);
         for ((partials, scale), slot) in self.sums.iter().zip(0..) {
             let of_band = Loss {
                 losses: values,

@@ -129,19 +129,18 @@ pub fn conclude_moments(
     }
 }
 
-/// Records the moments of a mixture of pictures, each with its share; the shares sum to 1. Raw moments are averaged, so
-/// that the spread between the pictures' means counts as well: Σ = Σₚ shareₚ·(Σₚ + (μₚ − μ)(μₚ − μ)ᵀ). All are of one
-/// image.
+/// Records means and variances of a mixture of pictures, each with its share; the shares sum to 1. Raw moments are
+/// averaged, so that the spread between the pictures' means counts as well: σ² = Σₚ shareₚ·(σₚ² + (μₚ − μ)²). All are of
+/// one image.
 pub fn record_mixture(
     recording: &mut Recording,
     channels: u32,
-    spread: Spread,
     pictures: &[(Moments, f64)],
 ) -> Moments {
     let pixel = View::new(1, 1, 1, channels);
-    let sum = |recording: &mut Recording, view: View, parts: &[(ValueId, f64)]| {
-        let sum = Tensor::transient(recording, "mixture", view).value;
-        let len = view.len() as u32;
+    let sum = |recording: &mut Recording, parts: &[(ValueId, f64)]| {
+        let sum = Tensor::transient(recording, "mixture", pixel).value;
+        let len = pixel.len() as u32;
         recording.call("mixture", Fill { len, value: 0.0 }, &[sum]);
         for (part, share) in parts {
             let add = Combine {
@@ -157,17 +156,17 @@ pub fn record_mixture(
         .iter()
         .map(|(p, share)| (p.means, *share))
         .collect();
-    let means = sum(recording, pixel, &parts);
+    let means = sum(recording, &parts);
     let mut parts = Vec::new();
     for (picture, share) in pictures {
         let of_picture = Tensor {
             value: picture.means,
             view: pixel,
         };
-        let apart = record_squares(recording, of_picture, None, means, spread, 1);
+        let apart = record_channel_sums(recording, of_picture, Some(means), 1);
         parts.extend([(picture.spread, *share), (apart, *share)]);
     }
-    let spread = sum(recording, spread_view(spread, pixel), &parts);
+    let spread = sum(recording, &parts);
     Moments { means, spread }
 }
 
