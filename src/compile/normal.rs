@@ -235,8 +235,10 @@ mod tests {
             (found.expect("distributions"), device.allocated().1)
         };
         let (whole, needed) = find(None);
-        let (banded, taken) = find(Some(needed / 2));
-        assert!(taken <= needed / 2, "{taken} of {needed} bytes");
+        // The deviations of the deeper layer stay whole: half is less than they and a band need.
+        let memory = needed * 2 / 3;
+        let (banded, taken) = find(Some(memory));
+        assert!(taken <= memory, "{taken} of {needed} bytes");
         for (got, expected) in banded.iter().zip(&whole) {
             assert_close(&got.means, &expected.means, 1e-5, "means");
             assert_close(&got.covariance, &expected.covariance, 1e-5, "covariance");
