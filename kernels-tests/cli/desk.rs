@@ -12,6 +12,20 @@ use pixgrad::engine::image::{self, Filter, SaveOptions};
 use serde_json::Value;
 use tempfile::TempDir;
 
+/// Where the tests run under `nohup`, the tool would ignore SIGHUP as they do.
+#[cfg(unix)]
+fn hears_hangups(command: &mut Command) {
+    use std::os::unix::process::CommandExt as _;
+
+    let hear = || {
+        // SAFETY: the default action is no handler of ours.
+        unsafe { signal::signal(Signal::SIGHUP, signal::SigHandler::SigDfl) }?;
+        Ok(())
+    };
+    // SAFETY: between `fork` and `exec` nothing but one system call is made.
+    unsafe { command.pre_exec(hear) };
+}
+
 /// A folder of small pictures to run the tool in.
 pub struct Desk {
     folder: TempDir,
@@ -68,8 +82,10 @@ impl Desk {
 
     /// Starts the tool and comes back at once.
     pub fn start(&self, line: &str) -> Running {
-        let mut child = self
-            .command(line)
+        let mut command = self.command(line);
+        #[cfg(unix)]
+        hears_hangups(&mut command);
+        let mut child = command
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
