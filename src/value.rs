@@ -4,7 +4,7 @@ use std::fmt::{self, Display, Formatter};
 
 /// A number is not what it must be.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
-#[error("{field} is {value}; it must be {rule}")]
+#[error("{field} is {value}; it must be {rule}{}", too_large(.value))]
 pub struct ValueError {
     /// The name of the number.
     pub field: &'static str,
@@ -14,7 +14,18 @@ pub struct ValueError {
     pub rule: Rule,
 }
 
-/// What a number must be. No rule allows an infinite number or NaN.
+/// What a finite number that single precision does not hold is told.
+fn too_large(value: &f64) -> &'static str {
+    let fits = value.is_infinite() || (*value as f32).is_finite() || value.is_nan();
+    if fits {
+        ""
+    } else {
+        ", and at most 3.4e38, as single precision has it"
+    }
+}
+
+/// What a number must be. No rule allows NaN, an infinite number, or one that is infinite in single precision, which
+/// kernels compute in.
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[non_exhaustive]
 pub enum Rule {
@@ -37,7 +48,7 @@ impl Rule {
     /// Whether a number is what it must be.
     #[must_use]
     pub fn holds(self, value: f64) -> bool {
-        value.is_finite()
+        (value as f32).is_finite()
             && match self {
                 Self::Positive => value > 0.0,
                 Self::AtLeast(least) => value >= least,
@@ -93,6 +104,10 @@ mod tests {
         let error = Rule::FromTo(1.0, 127.0).check("history", u32::MAX);
         let error = error.expect_err("too large").to_string();
         assert_eq!(error, "history is 4294967295; it must be from 1 to 127");
+        let error = Rule::Positive.check("weight", 1e39);
+        let error = error.expect_err("too large").to_string();
+        let expected = "it must be greater than 0, and at most 3.4e38, as single precision has it";
+        assert!(error.ends_with(expected), "{error}");
     }
 
     #[test]
@@ -105,7 +120,7 @@ mod tests {
             (Rule::Below(0.0, 1.0), 0.0, 1.0),
         ] {
             assert!(rule.holds(right), "{right} {rule}");
-            for wrong in [wrong, f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
+            for wrong in [wrong, 1e39, f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
                 assert!(!rule.holds(wrong), "{wrong} {rule}");
             }
         }

@@ -12,6 +12,7 @@ mod lbfgs_networks;
 mod limits;
 mod maps;
 mod networks;
+mod pairs;
 mod plain;
 mod precision;
 mod scheduler;

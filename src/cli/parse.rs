@@ -150,12 +150,14 @@ pub fn bytes(text: &str) -> Result<u64, String> {
 
 /// A weight that pulls, never pushes.
 pub fn weight(text: &str) -> Result<f64, String> {
-    number(text, |n| n >= 0.0).ok_or_else(|| "it must be a number, 0 or more".to_string())
+    number(text, |n| n >= 0.0)
+        .ok_or_else(|| "it must be a number, 0 or more and up to 3.4e38".to_string())
 }
 
 /// A step or a factor.
 pub fn positive(text: &str) -> Result<f64, String> {
-    number(text, |n| n > 0.0).ok_or_else(|| "it must be a number greater than 0".to_string())
+    number(text, |n| n > 0.0)
+        .ok_or_else(|| "it must be a number greater than 0 and up to 3.4e38".to_string())
 }
 
 /// The decay of a moving average.
@@ -168,10 +170,11 @@ pub fn decay(text: &str) -> Result<f32, String> {
     decay.ok_or_else(|| "it must be a number from 0 to less than 1".to_string())
 }
 
+/// A number that is finite in single precision, too, which the engine computes in.
 fn number(text: &str, fits: fn(f64) -> bool) -> Option<f64> {
     text.parse()
         .ok()
-        .filter(|n: &f64| n.is_finite() && fits(*n))
+        .filter(|n: &f64| (*n as f32).is_finite() && fits(*n))
 }
 
 /// `LAYER` or `LAYER:NUMBER`.
@@ -331,7 +334,7 @@ mod tests {
         assert_eq!(positive("1e-2"), Ok(0.01));
         assert_eq!(decay("0"), Ok(0.0));
         assert_eq!(count("3"), Ok(3));
-        for wrong in ["", "-1", "nan", "inf", "one"] {
+        for wrong in ["", "-1", "nan", "inf", "one", "1e39"] {
             assert!(weight(wrong).is_err(), "{wrong}");
             assert!(positive(wrong).is_err(), "{wrong}");
             assert!(count(wrong).is_err(), "{wrong}");

@@ -3,7 +3,7 @@
 use super::pictures::Pictures;
 use crate::image::size_for_long_side;
 use crate::kernels::MAX_SIDE;
-use crate::spec::{Recipe, RecipeError};
+use crate::spec::{MAX_BATCH, Recipe, RecipeError};
 
 /// Images optimized at once.
 pub(crate) fn batch(recipe: &Recipe) -> Result<u32, RecipeError> {
@@ -17,6 +17,10 @@ pub(crate) fn batch(recipe: &Recipe) -> Result<u32, RecipeError> {
     let batch = recipe.image.batch.map_or(longest, |n| n as usize);
     if batch == 0 {
         return Err(RecipeError::EmptyBatch);
+    }
+    // Before anything of so many is made.
+    if batch > MAX_BATCH as usize {
+        return Err(RecipeError::LargeBatch { batch });
     }
     // A list of one serves every image.
     if let Some(found) = lists.into_iter().find(|len| *len > 1 && *len != batch) {

@@ -3,6 +3,7 @@
 use std::num::NonZeroU32;
 use std::path::PathBuf;
 
+use super::image::MAX_BATCH;
 use super::terms::TermError;
 use crate::kernels::MAX_SIDE;
 use crate::net::ImageTooSmall;
@@ -180,8 +181,8 @@ pub enum RecipeError {
         /// Images of the batch.
         batch: usize,
     },
-    /// There are more images than can be counted.
-    #[error("a batch of {batch} images is too large")]
+    /// There are more images than one dispatch can work on.
+    #[error("a batch of {batch} images is too large: at most {MAX_BATCH} fit")]
     LargeBatch {
         /// Images of the batch.
         batch: usize,
@@ -201,6 +202,12 @@ pub enum RecipeError {
     /// A parameterised image has one scale.
     #[error("a parameterised image has one scale: leave `min_size` and `octaves` away")]
     ParameterisedScales,
+    /// A spectrum can only be what is optimized: no map makes one.
+    #[error(
+        "`fourier` makes an image of a spectrum, which no other map makes: it can only be the first map of \
+         `parameterisation`"
+    )]
+    LaterFourier,
     /// A target is compared position by position with an image of another size.
     #[error(
         "a transformation changes the size of the image, and a term compares it with a target position by position"

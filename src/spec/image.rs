@@ -2,6 +2,9 @@
 
 use std::str::FromStr;
 
+/// Most images of a batch: a dispatch has no more layers.
+pub(crate) const MAX_BATCH: u32 = 65_535;
+
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::spec::MapSpec;

@@ -13,6 +13,7 @@ pub mod terms;
 
 pub use error::{RecipeError, TextPosition};
 pub use filter::{FilterSpec, Measure};
+pub(crate) use image::MAX_BATCH;
 pub use image::{Carry, ImageSpec, Init, PreserveColor};
 pub use keep::KeepSpec;
 pub use map::MapSpec;
@@ -243,6 +244,11 @@ impl Recipe {
             if !(self.filters.is_empty() && self.projections.is_empty()) {
                 return Err(RecipeError::LbfgsSteps);
             }
+        }
+        let [own, seen] = [&self.image.parameterisation, &self.image.transformation];
+        let mut later = own.iter().skip(1).chain(seen);
+        if later.any(|map| matches!(map, MapSpec::Fourier { .. })) {
+            return Err(RecipeError::LaterFourier);
         }
         if self.is_tile() && self.image.transformation.contains(&MapSpec::Warp {}) {
             return Err(RecipeError::WarpedTile);
