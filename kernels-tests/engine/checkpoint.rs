@@ -192,16 +192,15 @@ fn write_sealed(path: &Path, header: &serde_json::Value, data: &[u8]) {
 }
 
 /// A run of L-BFGS with a checkpoint after two iterations.
-fn lbfgs(path: &Path) -> (Recipe, Network) {
-    let network = Network::load(&Device::cpu(), "squeezenet1_1").expect("the embedded network");
+fn lbfgs(network: &Network, path: &Path) -> Recipe {
     let mut recipe = style();
     recipe.optimizer.kind = OptimizerKind::Lbfgs;
-    let mut run = recipe
-        .compile(&Device::cpu(), &network)
-        .expect("a valid recipe");
+    recipe.optimizer.average = 0.0;
+    let compiled = recipe.compile(network.device(), network);
+    let mut run = compiled.expect("a valid recipe");
     losses(&mut run, 2);
     run.save_checkpoint(path).expect("a checkpoint");
-    (recipe, network)
+    recipe
 }
 
 /// Wherever a byte of the file is another one, the file is refused.
@@ -209,7 +208,8 @@ fn lbfgs(path: &Path) -> (Recipe, Network) {
 fn an_altered_checkpoint_is_refused() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("c");
-    lbfgs(&path);
+    let network = Network::load(&Device::cpu(), "squeezenet1_1").expect("the embedded network");
+    lbfgs(&network, &path);
     let whole = std::fs::read(&path).expect("a checkpoint");
     for at in (0..whole.len())
         .step_by(whole.len() / 97)
@@ -230,7 +230,8 @@ fn an_altered_checkpoint_is_refused() {
 fn indices_of_a_checkpoint_are_checked() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("c");
-    let (recipe, network) = lbfgs(&path);
+    let network = Network::load(&Device::cpu(), "squeezenet1_1").expect("the embedded network");
+    let recipe = lbfgs(&network, &path);
     let whole = std::fs::read(&path).expect("a checkpoint");
     let (length, rest) = whole.split_first_chunk::<8>().expect("a length");
     let (header, data) = rest.split_at(u64::from_le_bytes(*length) as usize);
@@ -240,7 +241,7 @@ fn indices_of_a_checkpoint_are_checked() {
         .expect("words") as usize;
     let resume = || {
         let checkpoint = Checkpoint::read(&path).expect("a checkpoint");
-        recipe.resume(&Device::cpu(), &network, &checkpoint)
+        recipe.resume(network.device(), &network, &checkpoint)
     };
     for (word, value) in [(0, 3_u32), (1, 1000), (2, u32::MAX)] {
         let mut data = data.to_vec();
