@@ -75,7 +75,8 @@ pub use kernels::WarpError;
 pub use layer::{LayerError, SizeError, UndeclaredRead};
 pub use methods::MethodError;
 pub use net::{
-    GraphError, GraphProblem, ImageTooSmall, NetError, Padding, Pooling, PreprocessingProblem,
+    ChannelOrder, GraphError, GraphProblem, ImageTooSmall, LabelsError, LabelsProblem, NetError,
+    Opening, Padding, Pooling, Preprocessing, PreprocessingError, PreprocessingProblem,
     WeightsError, WeightsProblem,
 };
 pub use objective::{ObjectiveError, SelectionError};

@@ -12,6 +12,7 @@ mod examples;
 mod losses;
 mod made;
 mod methods;
+mod networks;
 mod output;
 mod pipes;
 mod precision;

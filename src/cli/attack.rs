@@ -15,6 +15,7 @@ use pixgrad::{Device, Image, Network};
 use serde::Serialize;
 
 use super::interrupt::Interrupt;
+use super::network::OpeningArgs;
 use super::output::stem;
 use super::progress::Reporter;
 use super::{Global, Usage, network, parse, terminal};
@@ -45,6 +46,9 @@ pub struct AttackArgs {
     /// The network: a name from `pixgrad models`, a .safetensors file, or auto (squeezenet1_1)
     #[arg(long, value_name = "NAME|FILE", default_value = "auto")]
     model: String,
+
+    #[command(flatten)]
+    opening: OpeningArgs,
 
     /// The folder to write to, or, for a single picture, the .png file of the result [default: the current folder]
     #[arg(short, long, value_name = "DIR|FILE")]
@@ -196,8 +200,13 @@ impl AttackNumbers {
 }
 
 /// Loads a network that tells classes apart; the error names those that do.
-pub fn load_classifier(device: &Device, model: &str) -> anyhow::Result<Network> {
-    let network = network::load(device, model)?;
+pub fn load_classifier(
+    device: &Device,
+    model: &str,
+    opening: &OpeningArgs,
+    global: &Global,
+) -> anyhow::Result<Network> {
+    let network = network::load(device, model, opening, global)?;
     network.graph().logits()?;
     Ok(network)
 }
@@ -362,7 +371,7 @@ pub fn run(args: &AttackArgs, global: &Global) -> anyhow::Result<ExitCode> {
     let numbers = args.numbers.attack()?;
     let files = files(args)?;
     let device = global.open()?;
-    let network = load_classifier(&device, &args.model)?;
+    let network = load_classifier(&device, &args.model, &args.opening, global)?;
     let aim = match args.target.as_deref() {
         None => Aim::Leave,
         Some("random") => Aim::Random,
@@ -450,8 +459,8 @@ pub fn run(args: &AttackArgs, global: &Global) -> anyhow::Result<ExitCode> {
 pub fn label(network: &Network, class: usize) -> String {
     let names = network.graph().class_names();
     names
-        .and_then(|names| names.get(class))
-        .map_or_else(|| format!("class {class}"), |name| (*name).to_string())
+        .and_then(|names| names.get(class).map(ToString::to_string))
+        .unwrap_or_else(|| format!("class {class}"))
 }
 
 /// Writes the pictures of one result; what its change is magnified by.

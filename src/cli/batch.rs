@@ -191,7 +191,7 @@ pub fn run(
         bail!("the folder '{}' holds no pictures", folder.display());
     }
     let device = global.open()?;
-    let (network, chosen) = load_network(&mut recipe, &device)?;
+    let (network, chosen) = load_network(&mut recipe, &device, global)?;
     let kinds: Vec<String> = recipe
         .terms
         .iter()

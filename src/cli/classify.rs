@@ -8,6 +8,7 @@ use pixgrad::engine::image;
 use pixgrad::engine::methods::classify::{self, Score, classify};
 use serde::Serialize;
 
+use super::network::OpeningArgs;
 use super::{Global, network, parse, terminal};
 
 /// List the most probable classes of pictures
@@ -35,6 +36,9 @@ pub struct ClassifyArgs {
     /// The network: a name from `pixgrad models`, a .safetensors file, or auto (squeezenet1_1)
     #[arg(long, value_name = "NAME|FILE", default_value = "auto")]
     model: String,
+
+    #[command(flatten)]
+    opening: OpeningArgs,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -54,7 +58,7 @@ struct Answer<'a> {
 
 pub fn run(args: &ClassifyArgs, global: &Global) -> anyhow::Result<ExitCode> {
     let device = global.open()?;
-    let network = network::load(&device, &args.model)?;
+    let network = network::load(&device, &args.model, &args.opening, global)?;
     let size = match args.size {
         Size::Crop => classify::Size::Crop224,
         Size::Native => classify::Size::Native,

@@ -60,7 +60,7 @@ pub fn run(args: &FoolArgs, global: &Global) -> anyhow::Result<ExitCode> {
 
     let device = global.open()?;
     let model = args.optimize.model.as_deref().unwrap_or("auto");
-    let network = load_classifier(&device, model)?;
+    let network = load_classifier(&device, model, &args.optimize.opening, global)?;
     let class = match &args.class {
         Some(class) => Some(network.graph().class_index(&class.to_string())?),
         None => None,

@@ -10,6 +10,7 @@ use pixgrad::engine::image::{self, Filter, Image, check_file, size_for_long_side
 use pixgrad::engine::methods::{Feature, features};
 use serde_json::json;
 
+use super::network::OpeningArgs;
 use super::output::{Tensor, write_tensors};
 use super::parse::{self, LongSide};
 use super::{Global, Usage, network, terminal};
@@ -45,6 +46,9 @@ pub struct FeaturesArgs {
     /// The network: a name from `pixgrad models`, a .safetensors file, or auto (squeezenet1_1)
     #[arg(long, value_name = "NAME|FILE", default_value = "auto")]
     model: String,
+
+    #[command(flatten)]
+    opening: OpeningArgs,
 }
 
 pub fn run(args: &FeaturesArgs, global: &Global) -> anyhow::Result<ExitCode> {
@@ -58,7 +62,7 @@ pub fn run(args: &FeaturesArgs, global: &Global) -> anyhow::Result<ExitCode> {
     let image = resized(image::load(&args.image)?, args.size)?;
 
     let device = global.open()?;
-    let network = network::load(&device, &args.model)?;
+    let network = network::load(&device, &args.model, &args.opening, global)?;
     let found = features(&network, &image, &args.layers)
         .with_context(|| args.image.display().to_string())?;
     let tensors: Vec<Tensor<'_>> = found

@@ -9,6 +9,7 @@ use pixgrad::Recipe;
 use pixgrad::engine::image::check_file;
 use serde_json::json;
 
+use super::network::OpeningArgs;
 use super::optimize::load_network;
 use super::output::{Tensor, write_tensors};
 use super::parse::{self, Size};
@@ -38,6 +39,9 @@ pub struct GradArgs {
     #[arg(long, value_name = "NAME|FILE")]
     model: Option<String>,
 
+    #[command(flatten)]
+    opening: OpeningArgs,
+
     /// Seed of a random start image [default: the recipe's]
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
@@ -51,11 +55,12 @@ pub fn run(args: &GradArgs, global: &Global) -> anyhow::Result<ExitCode> {
     if let Some(model) = &args.model {
         recipe.model.clone_from(model);
     }
+    args.opening.apply(&mut recipe);
     recipe.seed = args.seed.unwrap_or(recipe.seed);
     check_file(&args.output)?;
 
     let device = global.open()?;
-    let (network, chosen) = load_network(&mut recipe, &device)?;
+    let (network, chosen) = load_network(&mut recipe, &device, global)?;
     let model = network.graph().name.clone();
     if chosen {
         global.note(format_args!("{model} (auto) on {}", device.info().name));

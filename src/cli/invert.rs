@@ -20,7 +20,7 @@ use super::output::default_path;
 use super::parse::{self, LongSide};
 use super::picture::Output;
 use super::report::report_recipes;
-use super::{Global, Usage, terminal};
+use super::{Global, Usage, network, terminal};
 
 /// Long side of the result in pixels when nobody says, if the picture has as many.
 const SIZE: u32 = 160;
@@ -101,7 +101,7 @@ pub fn run(args: &InvertArgs, global: &Global) -> anyhow::Result<ExitCode> {
     let original = scaled(&image::load(&args.picture)?, args.size)?;
     let device = global.open()?;
     let model = options.model.as_deref().unwrap_or("squeezenet1_1");
-    let network = Network::load(&device, model)?;
+    let network = network::load(&device, model, &options.opening, global)?;
     let recipes = args
         .layers
         .iter()

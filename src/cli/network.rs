@@ -1,14 +1,71 @@
-//! The network of a command that has no recipe.
+//! The network of a command, and how its file is read.
 
-use pixgrad::{Device, Network};
+use std::path::PathBuf;
+
+use clap::Args;
+use pixgrad::engine::net::PreprocessingSource;
+use pixgrad::{Device, Network, Opening, Preprocessing, Recipe};
+
+use super::{Global, parse};
 
 /// What `--model auto` is where a classifier may be asked for.
 pub const CLASSIFIER: &str = "squeezenet1_1";
 
-/// Loads a network by its name or its file; `auto` is [`CLASSIFIER`].
-pub fn load(device: &Device, model: &str) -> anyhow::Result<Network> {
-    Ok(Network::load(
-        device,
-        if model == "auto" { CLASSIFIER } else { model },
-    )?)
+/// How the file of `--model` is to be read.
+#[derive(Debug, Clone, Default, Args)]
+pub struct OpeningArgs {
+    /// What the network was trained to see: torchvision, caffe (BGR of 0 to 255 less a mean colour), zero-one,
+    /// minus-one-one, or numbers, as in mean=0.5/0.5/0.5,std=0.225/0.225/0.225,scale=255,order=bgr [default: what its
+    /// file says, else torchvision]
+    #[arg(long, value_name = "NAME|NUMBERS", value_parser = parse::preprocessing)]
+    preprocessing: Option<Preprocessing>,
+
+    /// The names of the network's classes: a text file with a line for each, or JSON [default: ImageNet's for 1000
+    /// classes]
+    #[arg(long, value_name = "FILE")]
+    labels: Option<PathBuf>,
+}
+
+impl OpeningArgs {
+    /// Puts what was asked for into the recipe.
+    pub fn apply(&self, recipe: &mut Recipe) {
+        if self.preprocessing.is_some() {
+            recipe.preprocessing = self.preprocessing;
+        }
+        if self.labels.is_some() {
+            recipe.labels.clone_from(&self.labels);
+        }
+    }
+
+    fn opening(&self) -> Opening {
+        Opening {
+            preprocessing: self.preprocessing,
+            labels: self.labels.clone(),
+        }
+    }
+}
+
+/// Loads the network of a command that has no recipe by its name or its file; `auto` is [`CLASSIFIER`].
+pub fn load(
+    device: &Device,
+    model: &str,
+    opening: &OpeningArgs,
+    global: &Global,
+) -> anyhow::Result<Network> {
+    let model = if model == "auto" { CLASSIFIER } else { model };
+    let network = Network::load_with(device, model, &opening.opening())?;
+    tell_assumption(&network, global);
+    Ok(network)
+}
+
+/// A line where nobody says what the network was trained to see.
+pub fn tell_assumption(network: &Network, global: &Global) {
+    let graph = network.graph();
+    if graph.preprocessing_source == PreprocessingSource::Assumed {
+        global.note(format_args!(
+            "note: the file of {} does not say what the network was trained to see; torchvision's preprocessing is \
+             assumed, and --preprocessing changes it",
+            graph.name
+        ));
+    }
 }

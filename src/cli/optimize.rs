@@ -15,6 +15,7 @@ use pixgrad::{Device, Image, Network, Precision};
 
 use super::checkpoint::{Beginning, CheckpointArgs, Keeper};
 use super::interrupt::Interrupt;
+use super::network::{OpeningArgs, tell_assumption};
 use super::output::{write_json, write_text};
 use super::picture::{Output, OutputArgs};
 use super::progress::Reporter;
@@ -55,6 +56,9 @@ pub struct OptimizeArgs {
     /// and software adapters) [default: auto; run: the recipe's; invert, dream, visualize, fool: squeezenet1_1]
     #[arg(long, value_name = "NAME|FILE")]
     pub model: Option<String>,
+
+    #[command(flatten)]
+    pub opening: OpeningArgs,
 
     /// The optimizer: adam, lbfgs (fewer iterations, but two more images of memory for each remembered step) or
     /// gradient [default: adam; run: the recipe's; invert: lbfgs; dream, fool: gradient; visualize: the preset's]
@@ -118,6 +122,7 @@ impl OptimizeArgs {
         if let Some(model) = &self.model {
             recipe.model.clone_from(model);
         }
+        self.opening.apply(recipe);
         if let Some(precision) = self.precision {
             recipe.precision = precision;
         }
@@ -273,7 +278,7 @@ pub fn optimize_from(
     args.check_outputs(&output, global)?;
 
     let device = global.open()?;
-    let (network, chosen) = load_network(&mut recipe, &device)?;
+    let (network, chosen) = load_network(&mut recipe, &device, global)?;
     method.complete(&mut recipe, &network)?;
     if args.dry_run {
         global.beside(save_recipe(&recipe, args));
@@ -345,8 +350,13 @@ pub fn optimize_from(
 
 /// The recipe's network, and whether it was chosen by `auto`. The recipe then names it, so that what is saved means
 /// the same on every device.
-pub fn load_network(recipe: &mut Recipe, device: &Device) -> anyhow::Result<(Network, bool)> {
+pub fn load_network(
+    recipe: &mut Recipe,
+    device: &Device,
+    global: &Global,
+) -> anyhow::Result<(Network, bool)> {
     let network = recipe.network(device)?;
+    tell_assumption(&network, global);
     let chosen = recipe.model == "auto";
     if chosen {
         recipe.model.clone_from(&network.graph().name);

@@ -3,13 +3,13 @@
 use std::fmt;
 use std::path::Path;
 
-use pixgrad::Precision;
 use pixgrad::engine::image::is_stdin;
 use pixgrad::engine::kernels::MAX_SIDE;
 use pixgrad::engine::methods::StyleLoss;
 use pixgrad::engine::net::{Padding, Pooling};
 use pixgrad::terms::LayerWeight;
 use pixgrad::{ImageSpec, Init, OptimizerKind, PreserveColor};
+use pixgrad::{Precision, Preprocessing};
 
 /// The size of a picture that has a shape already.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -202,6 +202,11 @@ pub fn init(text: &str) -> Result<Init, String> {
 }
 
 /// What the network sees beyond the edges.
+pub fn preprocessing(text: &str) -> Result<Preprocessing, String> {
+    text.parse()
+        .map_err(|error: pixgrad::PreprocessingError| error.to_string())
+}
+
 pub fn padding(text: &str) -> Result<Padding, String> {
     match text {
         "zero" => Ok(Padding::Zero),

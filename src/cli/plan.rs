@@ -8,6 +8,7 @@ use pixgrad::ScaleForecast;
 use pixgrad::{Error, Image, Precision, Recipe};
 use serde_json::json;
 
+use super::network::OpeningArgs;
 use super::optimize::load_network;
 use super::progress::duration;
 use super::{Global, parse, terminal};
@@ -34,6 +35,9 @@ pub struct PlanArgs {
     #[arg(long, value_name = "NAME|FILE")]
     model: Option<String>,
 
+    #[command(flatten)]
+    opening: OpeningArgs,
+
     /// Number format of the values that the backward pass reads: f32, or f16 for less memory [default: the recipe's,
     /// else f32]
     #[arg(long, value_name = "FORMAT", value_parser = parse::precision)]
@@ -54,9 +58,10 @@ pub fn run(args: &PlanArgs, global: &Global) -> anyhow::Result<ExitCode> {
     if let Some(model) = &args.model {
         recipe.model.clone_from(model);
     }
+    args.opening.apply(&mut recipe);
     recipe.precision = args.precision.unwrap_or(recipe.precision);
     let device = global.open()?;
-    let (network, _) = load_network(&mut recipe, &device)?;
+    let (network, _) = load_network(&mut recipe, &device, global)?;
     let mut planned = Vec::new();
     let smallest = args.sizes.iter().copied().min().unwrap_or(512);
     let pace = recipe.clone().size(smallest).pace(&network)?;

@@ -11,6 +11,7 @@ use pixgrad::engine::image::{self, SaveOptions, check_writable, sheet};
 use pixgrad::engine::methods::search::{Event, Findings, Pool, Query, Ranking, search, thumbnail};
 use serde_json::json;
 
+use super::network::OpeningArgs;
 use super::{Global, network, parse, terminal};
 
 /// Find the images of a folder that activate a unit or a random direction most
@@ -67,6 +68,9 @@ pub struct SearchArgs {
     #[arg(long, value_name = "NAME|FILE", default_value = "auto")]
     model: String,
 
+    #[command(flatten)]
+    opening: OpeningArgs,
+
     /// The sheet to write
     #[arg(short, long, value_name = "FILE", default_value = "search-pixgrad.png")]
     output: PathBuf,
@@ -89,7 +93,7 @@ const PAUSE: Duration = Duration::from_secs(5);
 pub fn run(args: &SearchArgs, global: &Global) -> anyhow::Result<ExitCode> {
     check_writable(&args.output)?;
     let device = global.open()?;
-    let network = network::load(&device, &args.model)?;
+    let network = network::load(&device, &args.model, &args.opening, global)?;
     let pool = match args.pool {
         PoolName::Max => Pool::Max,
         PoolName::Mean => Pool::Mean,

@@ -61,7 +61,7 @@ pub fn run(
     options.check_outputs(output, global)?;
     let original = image::load(sample)?;
     let device = global.open()?;
-    let (network, _) = load_network(&mut recipe, &device)?;
+    let (network, _) = load_network(&mut recipe, &device, global)?;
     let layers = if layers.is_empty() {
         texture_sheet_layers(network.graph())?
     } else {

@@ -14,6 +14,7 @@ use pixgrad::{Image, Network};
 use serde_json::json;
 
 use super::attack::{AttackNumbers, Watcher, load_classifier, load_prepared, parse_size};
+use super::network::OpeningArgs;
 use super::output::write_text;
 use super::{Global, parse, terminal};
 
@@ -40,6 +41,9 @@ pub struct TransferArgs {
         required = true
     )]
     models: Vec<String>,
+
+    #[command(flatten)]
+    opening: OpeningArgs,
 
     #[command(flatten)]
     numbers: AttackNumbers,
@@ -81,7 +85,12 @@ pub fn run(args: &TransferArgs, global: &Global) -> anyhow::Result<ExitCode> {
     let networks = args
         .models
         .iter()
-        .map(|model| Ok((model.clone(), load_classifier(&device, model)?)))
+        .map(|model| {
+            Ok((
+                model.clone(),
+                load_classifier(&device, model, &args.opening, global)?,
+            ))
+        })
         .collect::<anyhow::Result<Vec<(String, Network)>>>()?;
 
     let (mut used, mut skipped, mut images) = (Vec::new(), Vec::new(), Vec::new());

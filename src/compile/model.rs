@@ -17,14 +17,14 @@ pub fn auto_model(device: &Device) -> &'static str {
 }
 
 impl Recipe {
-    /// Loads the recipe's network onto a device; `auto` as [`auto_model`] says.
+    /// Loads the recipe's network onto a device, with its preprocessing and labels; `auto` as [`auto_model`] says.
     ///
     /// # Errors
-    /// As [`Network::load`].
+    /// As [`Network::load_with`].
     pub fn network(&self, device: &Device) -> Result<Network, Error> {
         match self.model.as_str() {
-            "auto" => Network::load(device, auto_model(device)),
-            model => Network::load(device, model),
+            "auto" => Network::load_with(device, auto_model(device), &self.opening()),
+            model => Network::load_with(device, model, &self.opening()),
         }
     }
 }

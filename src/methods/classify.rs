@@ -84,7 +84,7 @@ pub fn classify(
         .take(top)
         .map(|class| Score {
             class,
-            label: names.map_or_else(
+            label: names.as_ref().map_or_else(
                 || format!("class {class}"),
                 |names| names[class].to_string(),
             ),

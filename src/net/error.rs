@@ -78,6 +78,8 @@ pub enum NetError {
         class: usize,
         classes: u32,
     },
+    #[error(transparent)]
+    Labels(#[from] LabelsError),
     #[error("`{network}` has no class names; give the class as a number from 0 to {}", .classes - 1)]
     NoClassNames { network: String, classes: u32 },
     #[error("no class is called `{class}`; give one of the ImageNet names or a number")]
@@ -185,6 +187,63 @@ fn count(range: &RangeInclusive<usize>) -> String {
         (least, usize::MAX) => format!("{least} or more"),
         (least, most) => format!("{least} to {most}"),
     }
+}
+
+/// What is wrong with a file of class names.
+#[derive(Debug)]
+pub struct LabelsError {
+    /// The file.
+    pub path: PathBuf,
+    /// What is wrong with it.
+    pub problem: LabelsProblem,
+}
+
+impl fmt::Display for LabelsError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "the labels file {} {}",
+            self.path.display(),
+            self.problem
+        )
+    }
+}
+
+impl Error for LabelsError {
+    /// The problem is part of the message, so its cause is the next one.
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        self.problem.source()
+    }
+}
+
+/// What can be wrong with a file of class names. Each message continues "the labels file x ...".
+#[derive(Debug, thiserror::Error)]
+pub enum LabelsProblem {
+    #[error("cannot be read")]
+    Unreadable(#[source] std::io::Error),
+    #[error("is not text in UTF-8")]
+    Encoding,
+    #[error("begins like JSON and is none")]
+    Json(#[source] serde_json::Error),
+    #[error(
+        "is JSON of another kind than a list of names or an object like \
+         {{\"0\": \"tench\"}} or {{\"0\": [\"n01440764\", \"tench\"]}}: see `{found}`"
+    )]
+    Shape { found: String },
+    #[error("has no name in line {line}")]
+    NoName { line: usize },
+    #[error("names class {class} twice")]
+    Twice { class: usize },
+    #[error("has {found} names where `{network}` has {classes} classes")]
+    Count {
+        found: usize,
+        network: String,
+        classes: u32,
+    },
+    #[error("names class {class}, but no class {missing}; classes are counted from 0")]
+    Missing { class: usize, missing: usize },
+    #[error("is of no use to `{network}`, which has no classifier")]
+    NoClassifier { network: String },
 }
 
 /// What is wrong with a weights file, and whose it is.
@@ -305,6 +364,31 @@ pub enum WeightsProblem {
     },
 }
 
+/// A preprocessing that cannot be understood.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "the preprocessing `{found}` {}; expected torchvision, caffe, zero-one, minus-one-one, or numbers like \
+     `mean=0.485/0.456/0.406,std=0.229/0.224/0.225,scale=1,order=rgb`, of which each part may be absent",
+    named(.problem)
+)]
+pub struct PreprocessingError {
+    /// As it was given.
+    pub found: String,
+    /// What is wrong with it.
+    pub problem: PreprocessingProblem,
+}
+
+/// Whoever gives no name of a preprocessing need not know how files begin.
+fn named(problem: &PreprocessingProblem) -> String {
+    match problem {
+        PreprocessingProblem::Start => {
+            "is none of torchvision, caffe, zero-one and minus-one-one, and has no number"
+                .to_owned()
+        }
+        other => other.to_string(),
+    }
+}
+
 /// What can be wrong with a preprocessing. Each message continues "the preprocessing `x`, which ...".
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PreprocessingProblem {
@@ -320,4 +404,12 @@ pub enum PreprocessingProblem {
     Deviation,
     #[error("has `{found}` where it cannot be understood")]
     Rest { found: String },
+    #[error("has the part `{found}`, which is none of mean=, std=, scale= and order=")]
+    Part { found: String },
+    #[error("has the part `{part}` twice")]
+    Twice { part: String },
+    #[error("has the order `{found}`, which is neither rgb nor bgr")]
+    Order { found: String },
+    #[error("has a scale that is not positive")]
+    Scale,
 }

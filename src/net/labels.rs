@@ -1,8 +1,13 @@
 //! The names of the 1000 ImageNet classes, and how a user may point at one.
 
+use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::LazyLock;
 
+use serde_json::Value;
+
 use super::NetError;
+use super::error::{LabelsError, LabelsProblem};
 
 /// One name per line, in the order of the networks' outputs.
 const TEXT: &str = include_str!("../../samples/models/imagenet_classes.txt");
@@ -24,7 +29,7 @@ pub(super) fn find(names: &[&str], name: &str) -> Result<usize, NetError> {
     let spaced = |text: &str| text.trim().replace('_', " ");
     let (wanted, lower) = (spaced(name), spaced(name).to_lowercase());
     let shared = |class: usize, test: &dyn Fn(&str) -> bool| {
-        std::ptr::eq(names, imagenet_classes())
+        names == imagenet_classes()
             && SHARED_NAMES
                 .iter()
                 .any(|known| known.0 == class && test(known.1))
@@ -50,6 +55,90 @@ pub(super) fn find(names: &[&str], name: &str) -> Result<usize, NetError> {
             matches: list(names, &found),
         }),
     }
+}
+
+/// Reads the names of a network's classes: one per line, each perhaps after its class's number and a colon, or JSON, a
+/// list or an object by numbers, as torchvision's `imagenet_class_index.json` is one.
+pub(super) fn read(path: &Path) -> Result<Vec<String>, LabelsError> {
+    let wrong = |problem| LabelsError {
+        path: path.to_owned(),
+        problem,
+    };
+    let bytes = std::fs::read(path).map_err(|error| wrong(LabelsProblem::Unreadable(error)))?;
+    let text = String::from_utf8(bytes).map_err(|_| wrong(LabelsProblem::Encoding))?;
+    parse(text.trim_start_matches('\u{feff}')).map_err(wrong)
+}
+
+fn parse(text: &str) -> Result<Vec<String>, LabelsProblem> {
+    if text.trim_start().starts_with(['[', '{']) {
+        return parse_json(serde_json::from_str(text).map_err(LabelsProblem::Json)?);
+    }
+    let lines: Vec<&str> = text.trim_end().lines().map(str::trim).collect();
+    let numbered: Option<Vec<(usize, &str)>> = lines
+        .iter()
+        .map(|line| {
+            let (number, name) = line.split_once(':')?;
+            Some((number.trim().parse().ok()?, name.trim()))
+        })
+        .collect();
+    let names: Vec<&str> = match &numbered {
+        Some(numbered) => numbered.iter().map(|(_, name)| *name).collect(),
+        None => lines,
+    };
+    if let Some(empty) = names.iter().position(|name| name.is_empty()) {
+        return Err(LabelsProblem::NoName { line: empty + 1 });
+    }
+    match numbered {
+        Some(numbered) => by_number(numbered.into_iter().map(|(i, name)| (i, name.to_owned()))),
+        None => Ok(names.into_iter().map(str::to_owned).collect()),
+    }
+}
+
+fn parse_json(document: Value) -> Result<Vec<String>, LabelsProblem> {
+    let wrong = |found: &Value| LabelsProblem::Shape {
+        found: found.to_string().chars().take(60).collect(),
+    };
+    // Of `["n01440764", "tench"]` the last is for people.
+    let name = |value: &Value| match value {
+        Value::String(name) => Ok(name.clone()),
+        Value::Array(names) => match names.last() {
+            Some(Value::String(name)) => Ok(name.clone()),
+            _ => Err(wrong(value)),
+        },
+        _ => Err(wrong(value)),
+    };
+    match &document {
+        Value::Array(names) => names.iter().map(name).collect(),
+        Value::Object(names) => {
+            let pair = |(number, value): (&String, &Value)| {
+                let number = number.trim().parse();
+                let number = number.map_err(|_| wrong(&Value::String(format!("{value}"))))?;
+                Ok((number, name(value)?))
+            };
+            let pairs: Vec<(usize, String)> = names
+                .iter()
+                .map(pair)
+                .collect::<Result<_, LabelsProblem>>()?;
+            by_number(pairs.into_iter())
+        }
+        _ => Err(wrong(&document)),
+    }
+}
+
+/// Names in the order of their classes, each of which is there once.
+fn by_number(named: impl Iterator<Item = (usize, String)>) -> Result<Vec<String>, LabelsProblem> {
+    let mut names = BTreeMap::new();
+    for (class, name) in named {
+        if names.insert(class, name).is_some() {
+            return Err(LabelsProblem::Twice { class });
+        }
+    }
+    if let Some((missing, (&class, _))) =
+        names.iter().enumerate().find(|(i, (class, _))| i != *class)
+    {
+        return Err(LabelsProblem::Missing { class, missing });
+    }
+    Ok(names.into_values().collect())
 }
 
 /// `281 (tabby), 282 (tiger cat)`, with the end left out where it gets long.
@@ -115,5 +204,39 @@ mod tests {
             assert!(error.contains(both), "{error}");
         }
         assert_eq!(find(names, "crane_bird").unwrap(), 134);
+    }
+
+    #[test]
+    fn labels_are_read_from_lines_and_json() {
+        let expected = ["tench", "great: shark", "3rd"];
+        for text in [
+            "tench\ngreat: shark\n3rd\n\n",
+            "0: tench\r\n1: great: shark\r\n2: 3rd",
+            "2:3rd\n0:tench\n1:great: shark\n",
+            r#"["tench", "great: shark", "3rd"]"#,
+            r#" {"2": "3rd", "0": "tench", "1": "great: shark"}"#,
+            r#"{"0": ["n01440764", "tench"], "1": ["n1", "great: shark"], "2": ["n2", "3rd"]}"#,
+            r#"[["n01440764", "tench"], "great: shark", "3rd"]"#,
+        ] {
+            assert_eq!(parse(text).unwrap(), expected, "{text}");
+        }
+        assert!(parse("").unwrap().is_empty());
+    }
+
+    #[test]
+    fn labels_that_are_wrong_say_where() {
+        for (text, reason) in [
+            ("tench\n\nshark", "line 2"),
+            ("0: tench\n1:\n", "line 2"),
+            ("0: tench\n0: shark", "class 0 twice"),
+            ("1: tench\n2: shark", "no class 0"),
+            ("{\"0\": 3}", "another kind"),
+            ("{\"a\": \"b\"}", "another kind"),
+            ("{0: 'tench'}", "is none"),
+            ("[1, 2]", "`1`"),
+        ] {
+            let error = parse(text).unwrap_err().to_string();
+            assert!(error.contains(reason), "{text}: {error}");
+        }
     }
 }

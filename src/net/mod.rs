@@ -36,6 +36,7 @@ mod tests;
 mod weights;
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 pub use crate::layer::{ReceptiveField, Shape};
@@ -43,17 +44,28 @@ pub use arch::Architecture;
 pub use builder::GraphBuilder;
 pub use defaults::{Purpose, WeightedLayers};
 pub use error::{
-    GraphError, GraphProblem, ImageTooSmall, NetError, PreprocessingProblem, WeightsError,
-    WeightsProblem,
+    GraphError, GraphProblem, ImageTooSmall, LabelsError, LabelsProblem, NetError,
+    PreprocessingError, PreprocessingProblem, WeightsError, WeightsProblem,
 };
 pub use graph::{Graph, Node, NodeId};
 pub use labels::imagenet_classes;
 pub use parameters::{Parameter, Parameters};
-pub use preprocessing::Preprocessing;
+pub use preprocessing::{ChannelOrder, Preprocessing, PreprocessingSource};
 pub use rewire::{Padding, Pooling};
-pub use store::{embedded, installed, models_dir};
+pub use store::{embedded, installed, is_file, models_dir};
 
 use crate::layer::{Pad, Softmax};
+
+/// How the file of a network is to be read.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Opening {
+    /// What the image becomes before the first layer sees it, whatever the file says; absent: what the file says, what
+    /// is known of it, or else what torchvision's networks were trained with.
+    pub preprocessing: Option<Preprocessing>,
+    /// A file of the classes' names: one per line, each perhaps after its class's number and a colon, or JSON, a list
+    /// or an object by numbers. Absent: ImageNet's for a network of 1000 classes, none for others.
+    pub labels: Option<PathBuf>,
+}
 
 /// A trained network, whole or cut behind one of its layers.
 #[derive(Clone, Debug)]
@@ -68,6 +80,10 @@ pub struct Network {
     parameters: Arc<Parameters>,
     /// What the image becomes before the first layer sees it.
     pub preprocessing: Preprocessing,
+    /// Where that is known from.
+    pub preprocessing_source: PreprocessingSource,
+    /// The classes' names, where they are not ImageNet's.
+    labels: Option<Arc<[String]>>,
     /// What the weights file says about itself, e.g. its `source` and `license`.
     pub metadata: BTreeMap<String, String>,
 }
@@ -80,11 +96,78 @@ impl Network {
     ///
     /// Says what is known where there is no such network, and what is wrong with its file otherwise.
     pub fn open(spec: &str) -> Result<Network, NetError> {
-        store::open(spec, models_dir().as_deref())
+        Self::open_with(spec, &Opening::default())
+    }
+
+    /// As [`Network::open`], with what the file does not say itself.
+    ///
+    /// # Errors
+    ///
+    /// As [`Network::open`]; and [`NetError::Labels`] where the file of names cannot be read or has not as many as the
+    /// network has classes.
+    pub fn open_with(spec: &str, opening: &Opening) -> Result<Network, NetError> {
+        store::open(spec, models_dir().as_deref())?.opened(opening)
+    }
+
+    /// What is asked for beside the file.
+    fn opened(self, opening: &Opening) -> Result<Network, NetError> {
+        let mut network = match opening.preprocessing {
+            Some(asked) => self.with_preprocessing(asked, PreprocessingSource::Asked)?,
+            None => self,
+        };
+        if let Some(path) = &opening.labels {
+            network.labels = Some(network.read_labels(path)?.into());
+        }
+        Ok(network)
+    }
+
+    fn read_labels(&self, path: &std::path::Path) -> Result<Vec<String>, LabelsError> {
+        let names = labels::read(path)?;
+        let problem = match self.classes() {
+            Some(classes) if classes as usize == names.len() => return Ok(names),
+            Some(classes) => LabelsProblem::Count {
+                found: names.len(),
+                network: self.name.clone(),
+                classes,
+            },
+            None => LabelsProblem::NoClassifier {
+                network: self.name.clone(),
+            },
+        };
+        let path = path.to_owned();
+        Err(LabelsError { path, problem })
+    }
+
+    /// The same layers and weights behind another preprocessing of the image. A layer that normalizes the image is put
+    /// behind it, unless there is one; the order of the channels is turned in the first layer's weights or, where that
+    /// cannot be, by a layer of its own.
+    ///
+    /// # Errors
+    ///
+    /// None but those of [`Network::new`].
+    pub fn with_preprocessing(
+        self,
+        preprocessing: Preprocessing,
+        source: PreprocessingSource,
+    ) -> Result<Network, NetError> {
+        let parameters =
+            Arc::try_unwrap(self.parameters).unwrap_or_else(|shared| (*shared).clone());
+        let order = self.preprocessing.order;
+        let (graph, parameters) =
+            preprocessing.put_into(self.graph, self.input, parameters.into_vec(), order);
+        Ok(Network {
+            architecture: self.architecture,
+            preprocessing,
+            preprocessing_source: source,
+            labels: self.labels,
+            metadata: self.metadata,
+            ..Self::new(&self.name, graph, parameters)?
+        })
     }
 
     /// Reads a weights file from memory: safetensors in f32, f16 or bf16, under torchvision's tensor names. The
-    /// network is cut where the tensors end. The metadata `architecture` and `preprocessing` are optional.
+    /// network is cut where the tensors end. The metadata `architecture` and `preprocessing` are optional; see
+    /// [`Preprocessing`] for how the latter is written.
     ///
     /// # Errors
     ///
@@ -94,9 +177,13 @@ impl Network {
             network: name.to_owned(),
             problem,
         })?;
-        let mut network = Network::new(name, read.graph, read.parameters)?;
+        let (preprocessing, source) = match read.preprocessing {
+            Some(said) => (said, PreprocessingSource::File),
+            None => (Preprocessing::TORCHVISION, PreprocessingSource::Assumed),
+        };
+        let mut network = Network::new(name, read.graph, read.parameters)?
+            .with_preprocessing(preprocessing, source)?;
         network.architecture = Some(read.architecture);
-        network.preprocessing = read.preprocessing;
         network.metadata = read.metadata;
         Ok(network)
     }
@@ -135,6 +222,8 @@ impl Network {
             input,
             parameters: Arc::new(Parameters::new(&graph, parameters)?),
             preprocessing: Preprocessing::of(&graph),
+            preprocessing_source: PreprocessingSource::File,
+            labels: None,
             graph,
             metadata: BTreeMap::new(),
         })
@@ -247,10 +336,15 @@ impl Network {
         Ok(self.last().inputs[0])
     }
 
-    /// The classes' names, in the order of the scores: ImageNet's for a network of 1000 classes.
-    pub fn class_names(&self) -> Option<&'static [&'static str]> {
-        let names = imagenet_classes();
-        (self.classes()? as usize == names.len()).then_some(names)
+    /// The classes' names, in the order of the scores: those of the file that was asked for, else ImageNet's for a
+    /// network of 1000 classes.
+    pub fn class_names(&self) -> Option<Vec<&str>> {
+        let classes = self.classes()? as usize;
+        let names = match &self.labels {
+            Some(labels) => labels.iter().map(String::as_str).collect(),
+            None => imagenet_classes().to_vec(),
+        };
+        (classes == names.len()).then_some(names)
     }
 
     /// The class that `class` means: a number counted from 0, a name, or part of only one name.
@@ -275,7 +369,7 @@ impl Network {
             network: network(),
             classes,
         })?;
-        labels::find(names, class)
+        labels::find(&names, class)
     }
 
     fn require_classifier(&self) -> Result<u32, NetError> {

@@ -73,6 +73,11 @@ impl Parameters {
         self.0.iter().find(|parameter| parameter.name == name)
     }
 
+    /// All of them, to be changed.
+    pub(super) fn into_vec(self) -> Vec<Parameter> {
+        self.0
+    }
+
     /// All of them, in the order of the layers.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = &Parameter> {
         self.0.iter()

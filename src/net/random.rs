@@ -4,8 +4,7 @@ use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, Normal};
 
-use super::preprocessing::DEFAULT;
-use super::{Architecture, Graph, NetError, Network, Parameter, Preprocessing, WeightsError};
+use super::{Architecture, Graph, NetError, Network, Parameter, Preprocessing};
 
 impl Network {
     /// The first `convs` convolutions of an architecture, its classifier for `classes` classes, with random weights,
@@ -20,13 +19,9 @@ impl Network {
         seed: u64,
     ) -> Result<Network, NetError> {
         let name = format!("{architecture} with random weights");
-        let wrong = |problem| WeightsError {
-            network: name.clone(),
-            problem,
-        };
         let mut graph = architecture.graph(classes);
         graph.cut(convs);
-        let preprocessing = Preprocessing::parse(DEFAULT).map_err(wrong)?;
+        let preprocessing = Preprocessing::TORCHVISION;
         graph.normalize(&preprocessing);
         Ok(Network {
             architecture: Some(architecture),

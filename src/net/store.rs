@@ -8,6 +8,13 @@ use super::{NetError, Network, weights};
 
 const EXTENSION: &str = "safetensors";
 
+/// Whether a network's name is meant as the path of a file: it ends as weights files do.
+#[must_use]
+pub fn is_file(spec: &str) -> bool {
+    let extension = Path::new(spec).extension();
+    extension.is_some_and(|extension| extension == EXTENSION)
+}
+
 /// Names of the networks that need no file.
 pub fn embedded() -> impl Iterator<Item = &'static str> {
     EMBEDDED.iter().map(|network| network.name)
@@ -64,7 +71,7 @@ pub(super) fn open(spec: &str, dir: Option<&Path>) -> Result<Network, NetError> 
         return Network::from_bytes(network.name, &network.file());
     }
     let path = Path::new(spec);
-    let is_bare = path.components().count() == 1 && path.extension().is_none_or(|e| e != EXTENSION);
+    let is_bare = path.components().count() == 1 && !is_file(spec);
     if is_bare && let Some(dir) = dir {
         let file = dir.join(format!("{spec}.{EXTENSION}"));
         if file.exists() {

@@ -12,7 +12,7 @@ use super::defaults::{Purpose, named};
 use super::error::WeightsProblem;
 use super::graph::Graph;
 use super::parameters::Parameter;
-use super::preprocessing::{DEFAULT, Preprocessing};
+use super::preprocessing::Preprocessing;
 use crate::layer::{ParameterShape, Softmax};
 
 /// Outputs of a classifier that a file does not hold: those of ImageNet.
@@ -28,7 +28,8 @@ pub(super) struct Weights {
     pub graph: Graph,
     /// Those of the graph, in its order.
     pub parameters: Vec<Parameter>,
-    pub preprocessing: Preprocessing,
+    /// If the metadata say it.
+    pub preprocessing: Option<Preprocessing>,
     pub metadata: BTreeMap<String, String>,
 }
 
@@ -41,15 +42,14 @@ pub(super) fn read(bytes: &[u8]) -> Result<Weights, WeightsProblem> {
         .map(|(&name, view)| (name, view.shape()))
         .collect();
 
-    let (architecture, mut graph) = match metadata.get("architecture") {
+    let (architecture, graph) = match metadata.get("architecture") {
         Some(name) => fit_named(name, &shapes)?,
         None => recognize(&shapes)?,
     };
-    let preprocessing = metadata
-        .get("preprocessing")
-        .map_or(DEFAULT, String::as_str);
-    let preprocessing = Preprocessing::parse(preprocessing)?;
-    graph.normalize(&preprocessing);
+    let preprocessing = metadata.get("preprocessing");
+    let preprocessing = preprocessing
+        .map(|text| Preprocessing::parse(text))
+        .transpose()?;
     for purpose in Purpose::ALL {
         named(purpose, &metadata, &graph)?;
     }

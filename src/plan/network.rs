@@ -44,6 +44,14 @@ impl Network {
         Ok(Self::new(device, net::Network::open(spec)?))
     }
 
+    /// As [`Network::load`], with what the file does not say itself.
+    ///
+    /// # Errors
+    /// As [`net::Network::open_with`].
+    pub fn load_with(device: &Device, spec: &str, opening: &net::Opening) -> Result<Self, Error> {
+        Ok(Self::new(device, net::Network::open_with(spec, opening)?))
+    }
+
     /// Puts a network that is already in memory on a device.
     #[must_use]
     pub fn new(device: &Device, graph: net::Network) -> Self {

@@ -4,7 +4,7 @@ use std::fmt::{Display, Formatter};
 
 use crate::device::fingerprint;
 use crate::image::Image;
-use crate::net;
+use crate::net::{self, ChannelOrder};
 
 /// A number that another network or picture does not have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,7 +55,13 @@ fn kind(graph: &net::Network) -> String {
         Some(architecture) => architecture.name().to_owned(),
         None => format!("{:?}", graph.graph()),
     };
-    format!("{layers} {:?}", graph.preprocessing)
+    let net::Preprocessing { mean, std, order } = graph.preprocessing;
+    // As the first versions wrote it, which knew one order.
+    let order = match order {
+        ChannelOrder::Rgb => "",
+        ChannelOrder::Bgr => " bgr",
+    };
+    format!("{layers} Preprocessing {{ mean: {mean:?}, std: {std:?} }}{order}")
 }
 
 fn weights(graph: &net::Network) -> impl Iterator<Item = &[f32]> {

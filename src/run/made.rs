@@ -9,6 +9,7 @@ use super::Run;
 use super::fingerprint::Fingerprint;
 use crate::Error;
 use crate::image::{self, is_stdin};
+use crate::net;
 use crate::spec::{Embedded, Picture, Recipe, RecipeError};
 
 /// A recipe, and what it was run with.
@@ -186,11 +187,12 @@ impl Made {
         let stamps = self.provenance.pictures.iter_mut().map(|p| &mut p.path);
         let stamps = stamps.filter(|path| !is_stdin(&**path));
         of_recipe.chain(stamps).try_for_each(&mut change)?;
-        if self.recipe.model.ends_with(".safetensors") {
+        if net::is_file(&self.recipe.model) {
             let mut path = PathBuf::from(&self.recipe.model);
             change(&mut path)?;
             self.recipe.model = path.display().to_string();
         }
+        self.recipe.labels.iter_mut().try_for_each(change)?;
         Ok(())
     }
 }

@@ -23,13 +23,13 @@ pub use projection::{BallNorm, ProjectionSpec};
 pub use terms::{Class, LayerWeight, MmdKernel, Position, StyleKind, TermKind, TermSpec};
 
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
 use crate::Error;
 use crate::image::{ImageError, read_bytes};
-use crate::net::{Padding, Pooling};
+use crate::net::{self, Opening, Padding, Pooling, Preprocessing};
 use crate::plan::Precision;
 
 /// A method: terms, start image, optimizer, schedule.
@@ -39,6 +39,12 @@ pub struct Recipe {
     /// An embedded or installed network, a weights file, or `auto`.
     #[serde(default = "auto")]
     pub model: String,
+    /// What the network was trained to see; absent: what its file says, see [`Opening`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub preprocessing: Option<Preprocessing>,
+    /// The file of the classes' names; absent: ImageNet's for a network of 1000 classes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub labels: Option<PathBuf>,
     /// What the network sees beyond the image's edges; `wrap`: the image is a tile, for everything that looks beyond
     /// them.
     #[serde(default, skip_serializing_if = "Padding::is_zero")]
@@ -87,6 +93,8 @@ impl Recipe {
     pub fn new() -> Self {
         Self {
             model: auto(),
+            preprocessing: None,
+            labels: None,
             padding: Padding::default(),
             pooling: Pooling::default(),
             precision: Precision::default(),
@@ -130,8 +138,11 @@ impl Recipe {
             for picture in recipe.pictures_mut() {
                 picture.relative_to(folder);
             }
-            if recipe.model.ends_with(".safetensors") {
+            if net::is_file(&recipe.model) {
                 recipe.model = folder.join(&recipe.model).display().to_string();
+            }
+            if let Some(labels) = &mut recipe.labels {
+                *labels = folder.join(&*labels);
             }
         }
         Ok(recipe)
@@ -150,12 +161,26 @@ impl Recipe {
                 *path = full;
             }
         }
-        if recipe.model.ends_with(".safetensors")
+        if net::is_file(&recipe.model)
             && let Ok(full) = std::path::absolute(&recipe.model)
         {
             recipe.model = full.display().to_string();
         }
+        if let Some(labels) = &mut recipe.labels
+            && let Ok(full) = std::path::absolute(&*labels)
+        {
+            *labels = full;
+        }
         Ok(toml::to_string(&recipe).map_err(RecipeError::Unwritable)?)
+    }
+
+    /// How the network's file is to be read.
+    #[must_use]
+    pub fn opening(&self) -> Opening {
+        Opening {
+            preprocessing: self.preprocessing,
+            labels: self.labels.clone(),
+        }
     }
 
     /// Every picture that the recipe names.

@@ -82,7 +82,7 @@ pub fn top_one(network: &Network, images: &[Image]) -> Result<Vec<Score>, Error>
         let class = ranked(&logits)[0];
         Score {
             class,
-            label: names.map_or_else(
+            label: names.as_ref().map_or_else(
                 || format!("class {class}"),
                 |names| names[class].to_string(),
             ),

@@ -220,7 +220,8 @@ pub fn search(
         tell,
     };
     let (entries, computed) = folder.entries(except)?;
-    let label = |class: usize| match graph.class_names() {
+    let names = graph.class_names();
+    let label = |class: usize| match &names {
         Some(names) => names[class].to_string(),
         None => format!("class {class}"),
     };
