@@ -1,4 +1,4 @@
-// dx[n,y,x,c] (+)= Σ of dy[n,oy,ox,c] / (pixels in the window) over the windows that hold (y, x): those of
+// dx[n,y,x,c] (+)= Σ of dy[n,oy,ox,c] / (positions of the window that count) over the windows that hold (y, x): those of
 // avg_pool.wgsl, times its scale, or under ADAPTIVE those of adaptive_avg_pool.wgsl. Each pixel of dx gathers from
 // them, always in the same order. ACCUMULATE adds to dx.
 //
@@ -16,6 +16,9 @@ struct Params {
     kernel: vec2<u32>,
     stride: vec2<u32>,
     pad: vec2<u32>,
+    dilation: vec2<u32>,
+    after: vec2<u32>,
+    counts: u32,
     scale: f32,
 #endif
 }
@@ -24,14 +27,21 @@ struct Params {
 @group(0) @binding(1) var<storage, read> dy: array<vec4<f32>>;
 @group(0) @binding(2) var<storage, read_write> dx: array<vec4<f32>>;
 
-// How many of `size` inputs along `axis` (0 for rows, 1 for columns) the window of output `o`, of `outputs`, holds.
+// How many positions along `axis` (0 for rows, 1 for columns) count in the window of output `o`, of `outputs`, over
+// `size` inputs.
 fn window_size(o: u32, size: u32, outputs: u32, axis: u32) -> u32 {
 #ifdef ADAPTIVE
     return ((o + 1u) * size + outputs - 1u) / outputs - o * size / outputs;
 #else
     let at = o * p.stride[axis];
     let pad = p.pad[axis];
-    return min(max(at + p.kernel[axis], pad) - pad, size) - (max(at, pad) - pad);
+    let dilation = p.dilation[axis];
+    let behind = at + (p.kernel[axis] - 1u) * dilation + 1u;
+    if p.counts != 0u {
+        return divide(min(behind, pad + size + p.after[axis]) - at + dilation - 1u, dilation).quotient;
+    }
+    let first = at + divide(max(pad, at) - at + dilation - 1u, dilation).quotient * dilation;
+    return divide(min(behind, pad + size) - first + dilation - 1u, dilation).quotient;
 #endif
 }
 
@@ -41,10 +51,20 @@ fn covering(i: u32, size: u32, outputs: u32, axis: u32) -> vec2<u32> {
     return vec2<u32>(i * outputs / size, ((i + 1u) * outputs + size - 1u) / size);
 #else
     let at = i + p.pad[axis];
-    let kernel = p.kernel[axis];
+    let extent = (p.kernel[axis] - 1u) * p.dilation[axis] + 1u;
     let stride = p.stride[axis];
-    let first = divide(max(at + 1u, kernel) - kernel + stride - 1u, stride).quotient;
+    let first = divide(max(at + 1u, extent) - extent + stride - 1u, stride).quotient;
     return vec2<u32>(first, min(divide(at, stride).quotient + 1u, outputs));
+#endif
+}
+
+// Whether input `i` is one of those of an output that covers it, and not between two of them.
+fn holds(o: u32, i: u32, axis: u32) -> bool {
+#ifdef ADAPTIVE
+    return true;
+#else
+    let dilation = p.dilation[axis];
+    return dilation == 1u || divide(i + p.pad[axis] - o * p.stride[axis], dilation).rest == 0u;
 #endif
 }
 
@@ -60,8 +80,10 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     let columns = covering(xx, p.dx.w, p.dy.w, 1u);
     var sum = vec4<f32>(0.0);
     for (var oy = rows.x; oy < rows.y; oy++) {
+        if !holds(oy, id.y, 0u) { continue; }
         let height = window_size(oy, p.dx.h, p.dy.h, 0u);
         for (var ox = columns.x; ox < columns.y; ox++) {
+            if !holds(ox, xx, 1u) { continue; }
             let width = window_size(ox, p.dx.w, p.dy.w, 1u);
             sum += dy[index(p.dy, id.z, oy, ox, quad)] / f32(height * width);
         }

@@ -1,4 +1,4 @@
-// Convolution with any window, stride and padding; formula, operands and variants: shared/conv.wgsl.
+// Convolution with any window, stride, dilation and padding; formula, operands and variants: shared/conv.wgsl.
 //
 // One invocation per strip of y (8 pixels of a row) and two vec4s of output channels (one under SINGLE, where their
 // number is odd): each matrix of weights is loaded once for eight pixels.
@@ -66,7 +66,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     let n = id.z;
     var sums = zero_sums();
     for (var ky = 0u; ky < p.kernel.x; ky++) {
-        let yy = source(item.row * p.stride.x + ky, p.x.h, p.pad.x, p.input_dilation.x);
+        let yy = source(item.row * p.stride.x + ky * p.dilation.x, p.x.h, p.pad.x, p.input_dilation.x);
 #ifdef BROADCAST
         if !subgroupAny(yy >= 0) { continue; }
 #else
@@ -74,7 +74,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
 #endif
         for (var kx = 0u; kx < p.kernel.y; kx++) {
             let tap = (ky * p.kernel.y + kx) * p.x.quads * 4u;
-            let at = item.piece * 8u * p.stride.y + kx;
+            let at = item.piece * 8u * p.stride.y + kx * p.dilation.y;
             let a = pixel(n, yy, at);
             let b = pixel(n, yy, at + p.stride.y);
             let c = pixel(n, yy, at + 2u * p.stride.y);

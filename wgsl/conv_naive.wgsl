@@ -1,4 +1,4 @@
-// Convolution with any window, stride and padding, as plainly as it can be written; formula and operands:
+// Convolution with any window, stride, dilation and padding, as plainly as it can be written; formula and operands:
 // shared/conv.wgsl, without bias, ReLU and masks. No plan uses it: it is the second oracle of the fast kernels, and
 // what they are measured against.
 //
@@ -16,10 +16,10 @@ fn source(position: u32, size: u32, pad: u32, dilation: u32) -> i32 {
 fn pixel(n: u32, oy: u32, ox: u32, quad_out: u32) -> vec4<f32> {
     var sum = vec4<f32>(0.0);
     for (var ky = 0u; ky < p.kernel.x; ky++) {
-        let yy = source(oy * p.stride.x + ky, p.x.h, p.pad.x, p.input_dilation.x);
+        let yy = source(oy * p.stride.x + ky * p.dilation.x, p.x.h, p.pad.x, p.input_dilation.x);
         if yy < 0 { continue; }
         for (var kx = 0u; kx < p.kernel.y; kx++) {
-            let xx = source(ox * p.stride.y + kx, p.x.w, p.pad.y, p.input_dilation.y);
+            let xx = source(ox * p.stride.y + kx * p.dilation.y, p.x.w, p.pad.y, p.input_dilation.y);
             if xx < 0 { continue; }
             let tap = (ky * p.kernel.y + kx) * p.x.quads * 4u;
             for (var quad_in = 0u; quad_in < p.x.quads; quad_in++) {

@@ -1,8 +1,9 @@
-// y[n,oy,ox,c] = max over ky, kx of x[n, oy·stride − pad + ky, ox·stride − pad + kx, c], inside the image only.
+// y[n,oy,ox,c] = max over ky, kx of x[n, oy·stride − pad + ky·dilation, ox·stride − pad + kx·dilation, c], inside the
+// image only. A window without a pixel has a maximum of 0.
 //
 // The argmax ky·width + kx (the first maximum in that order) goes to max_pool_backward.wgsl in 2 bits per element
-// for windows of at most 4 positions and in 4 bits for those of at most 16 (`bits`). A word holds a group of
-// 32/(4·bits) neighbouring pixels of a row (4 or 2) times 4 channels: word ((n·h + oy)·groups + ox / pixels)·quads + c
+// for windows of at most 4 positions, in 4 bits for those of at most 16, in 8 for those of at most 256 (`bits`). A word
+// holds a group of 32/(4·bits) neighbouring pixels of a row (4, 2 or 1) times 4 channels: word ((n·h + oy)·groups + ox / pixels)·quads + c
 // / 4, groups = ⌈w / pixels⌉, of y's n, h, w and quads; pixel ox, channel c begins at bit ((ox % pixels)·4 + c %
 // 4)·bits.
 //
@@ -19,7 +20,8 @@ struct Params {
     kernel: vec2<u32>,
     stride: vec2<u32>,
     pad: vec2<u32>,
-    // Per element of the argmax: 2 or 4.
+    dilation: vec2<u32>,
+    // Per element of the argmax: 2, 4 or 8.
     bits: u32,
 }
 
@@ -37,15 +39,18 @@ fn window(n: u32, oy: u32, ox: u32, quad: u32) -> Best {
     // Taps inside the image: first ≤ k < end.
     let top = oy * p.stride.x;
     let left = ox * p.stride.y;
-    let first_y = max(p.pad.x, top) - top;
-    let first_x = max(p.pad.y, left) - left;
-    let end_y = min(p.kernel.x, p.x.h + p.pad.x - top);
-    let end_x = min(p.kernel.y, p.x.w + p.pad.y - left);
-    let corner = x[index(p.x, n, top + first_y - p.pad.x, left + first_x - p.pad.y, quad)];
+    let d = p.dilation;
+    let first_y = (max(p.pad.x, top) - top + d.x - 1u) / d.x;
+    let first_x = (max(p.pad.y, left) - left + d.y - 1u) / d.y;
+    // Windows begin at most at the last pixel or, if they are dilated, in the padding behind it.
+    let end_y = min(p.kernel.x, (max(p.x.h + p.pad.x, top) - top + d.x - 1u) / d.x);
+    let end_x = min(p.kernel.y, (max(p.x.w + p.pad.y, left) - left + d.y - 1u) / d.y);
+    if first_y >= end_y || first_x >= end_x { return Best(vec4<f32>(0.0), vec4<u32>(0u)); }
+    let corner = x[index(p.x, n, top + first_y * d.x - p.pad.x, left + first_x * d.y - p.pad.y, quad)];
     var best = Best(corner, vec4<u32>(first_y * p.kernel.y + first_x));
     for (var ky = first_y; ky < end_y; ky++) {
         for (var kx = first_x; kx < end_x; kx++) {
-            let value = x[index(p.x, n, top + ky - p.pad.x, left + kx - p.pad.y, quad)];
+            let value = x[index(p.x, n, top + ky * d.x - p.pad.x, left + kx * d.y - p.pad.y, quad)];
             let better = value > best.value;
             best.value = select(best.value, value, better);
             best.tap = select(best.tap, vec4<u32>(ky * p.kernel.y + kx), better);
@@ -59,7 +64,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     let id = group + p.origin.xyz;
     let flat = id.x * 64u + lane;
     // The binary logarithm of the pixels of a word.
-    let log = select(1u, 2u, p.bits == 2u);
+    let log = select(select(1u, 2u, p.bits == 2u), 0u, p.bits == 8u);
     let groups = (p.y.w + (1u << log) - 1u) >> log;
     if flat >= groups * p.y.quads { return; }
     let place = divide(flat, p.y.quads);

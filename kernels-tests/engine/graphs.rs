@@ -6,7 +6,7 @@ use std::ops::ControlFlow;
 use pixgrad::engine::compile::default_layers;
 use pixgrad::engine::device::Device;
 use pixgrad::engine::kernels::{View, from_quads, to_quads};
-use pixgrad::engine::layer::{Concat, Lrn, Window};
+use pixgrad::engine::layer::{AvgPool, Concat, Conv, Lrn, Window};
 use pixgrad::engine::methods::{DreamPreset, DreamSubject};
 use pixgrad::engine::net::{
     self, Architecture, Graph, GraphBuilder, NodeId, Padding, Pooling, Purpose,
@@ -193,7 +193,7 @@ fn cases() -> Vec<Case> {
                     stride,
                     before,
                     after,
-                    ceil: false,
+                    ..Window::square(1, 1, 0)
                 };
                 let a = g.conv("a", x, "wa", 6, window([1, 7], [1, 1], [0, 3], [0, 3]));
                 let b = g.conv("b", x, "wb", 6, window([5, 1], [1, 1], [1, 0], [3, 0]));
@@ -206,6 +206,45 @@ fn cases() -> Vec<Case> {
                 let c = g.conv("c", joined, "wc", 5, window([3, 2], [2, 3], [1, 0], [1, 1]));
                 let c = g.relu("c/relu", c);
                 block(g, "last", c, 5, 3);
+            },
+        ),
+        case(
+            "groups, gaps in windows and padding that counts",
+            &["last/relu", "mean", "most"],
+            true,
+            |g, x| {
+                let conv = |g: &mut GraphBuilder, name: &str, x, channels, groups, window| {
+                    let conv = Conv {
+                        tensor: format!("{name}/w"),
+                        in_channels: g.channels(x),
+                        out_channels: channels,
+                        window,
+                        groups,
+                        linear: false,
+                    };
+                    let conv = g.push(name, conv, &[x]);
+                    g.relu(&format!("{name}/relu"), conv)
+                };
+                let same = Window::square(3, 1, 1);
+                let gaps = Window {
+                    dilation: [2, 3],
+                    before: [2, 1],
+                    after: [1, 3],
+                    ..Window::square(3, 1, 0)
+                };
+                let a = conv(g, "a", x, 6, 3, same);
+                let b = conv(g, "b", a, 6, 6, gaps);
+                let c = conv(g, "c", b, 9, 3, Window::square(3, 2, 1));
+                let d = conv(g, "d", c, 8, 1, gaps);
+                let e = conv(g, "e", d, 8, 8, Window::square(5, 2, 2));
+                let pool = AvgPool {
+                    window: Window::square(3, 2, 1).ceil(),
+                    scale: 1.5,
+                    count_padding: true,
+                };
+                g.push("mean", pool, &[a]);
+                g.max_pool("most", b, gaps);
+                block(g, "last", e, 5, 1);
             },
         ),
         case(

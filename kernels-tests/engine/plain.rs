@@ -77,11 +77,12 @@ fn taps(
     let [kh, kw] = window.kernel.map(i64::from);
     let [sh, sw] = window.stride.map(i64::from);
     let [top, left] = window.before.map(i64::from);
+    let [dh, dw] = window.dilation.map(i64::from);
     let mut taps = Vec::new();
     for ky in 0..kh {
         for kx in 0..kw {
             let tap = (ky * kw + kx) as usize;
-            if let Some(value) = at(y * sh + ky - top, x * sw + kx - left) {
+            if let Some(value) = at(y * sh + ky * dh - top, x * sw + kx * dw - left) {
                 taps.push((tap, value));
             }
         }
@@ -103,9 +104,12 @@ fn unit(network: &Network, node: &Node, x: &[&Map], (c, row, col): (usize, i64, 
         let (weight, bias) = (values("weight"), values("bias"));
         let count = conv.window.taps() as usize;
         let mut sum = f64::from(bias[c]);
-        for ci in 0..x[0].c {
-            let weights = &weight[(c * x[0].c + ci) * count..];
-            for (tap, value) in taps(conv.window, (row, col), |y, xx| x[0].at(ci, y, xx)) {
+        let groups = conv.groups as usize;
+        let (seen, made) = (x[0].c / groups, conv.out_channels as usize / groups);
+        for ci in 0..seen {
+            let weights = &weight[(c * seen + ci) * count..];
+            let from = c / made * seen + ci;
+            for (tap, value) in taps(conv.window, (row, col), |y, xx| x[0].at(from, y, xx)) {
                 sum += value * f64::from(weights[tap]);
             }
         }
@@ -117,9 +121,22 @@ fn unit(network: &Network, node: &Node, x: &[&Map], (c, row, col): (usize, i64, 
         taps.iter()
             .map(|tap| tap.1)
             .fold(f64::NEG_INFINITY, f64::max)
-    } else if let Some(AvgPool { window, scale }) = layer.of_kind() {
-        let taps = taps(*window, (row, col), |y, xx| x[0].at(c, y, xx));
-        f64::from(*scale) * taps.iter().map(|tap| tap.1).sum::<f64>() / taps.len() as f64
+    } else if let Some(pool) = layer.of_kind::<AvgPool>() {
+        let window = pool.window;
+        let sum = |at: &dyn Fn(i64, i64) -> Option<f64>| {
+            let taps = taps(window, (row, col), at);
+            (taps.iter().map(|tap| tap.1).sum::<f64>(), taps.len() as f64)
+        };
+        let (total, inside) = sum(&|y, xx| x[0].at(c, y, xx));
+        // Ones in the padded image.
+        let padded = |i: i64, axis: usize, size: usize| {
+            let [before, after] = [window.before, window.after].map(|side| i64::from(side[axis]));
+            (-before..size as i64 + after).contains(&i)
+        };
+        let (_, counted) =
+            sum(&|y, xx| (padded(y, 0, x[0].h) && padded(xx, 1, x[0].w)).then_some(1.0));
+        let count = if pool.count_padding { counted } else { inside };
+        f64::from(pool.scale) * total / count
     } else if layer.is::<GlobalAvgPool>() {
         let plane = x[0].h * x[0].w;
         x[0].v[c * plane..(c + 1) * plane].iter().sum::<f64>() / plane as f64

@@ -11,13 +11,15 @@ use crate::pools::{LAYERS, Layer, views};
 
 fn avg(layer: Layer) -> AvgPool {
     let (x, y) = views(layer);
-    let (.., [kernel, stride, pad], _) = layer;
+    let (.., [kernel, stride, pad, dilation], _) = layer;
     AvgPool {
         x,
         y,
         kernel,
         stride,
         pad,
+        dilation,
+        counted: None,
         scale: 1.0,
     }
 }
@@ -29,6 +31,8 @@ fn avg_backward(pool: AvgPool, accumulate: bool) -> AvgPoolBackward {
         kernel,
         stride,
         pad,
+        dilation,
+        counted,
         scale,
     } = pool;
     AvgPoolBackward {
@@ -37,6 +41,8 @@ fn avg_backward(pool: AvgPool, accumulate: bool) -> AvgPoolBackward {
         kernel,
         stride,
         pad,
+        dilation,
+        counted,
         scale,
         accumulate,
     }
@@ -91,7 +97,8 @@ fn plain(
                         }
                     }
                 }
-                y.push(sum / count);
+                // Of a window without a pixel the mean is 0.
+                y.push(sum / f64::max(count, 1.0));
             }
         }
     }
@@ -117,7 +124,8 @@ fn forward(kernel: &impl Kernel, x: &[f32], y: View) -> Vec<f64> {
 fn the_references_are_the_definitions() {
     for (i, &layer) in LAYERS.iter().enumerate() {
         let pool = avg(layer);
-        let [k, s, p] = [pool.kernel, pool.stride, pool.pad].map(|both| both.map(i64::from));
+        let [k, s, p, d] =
+            [pool.kernel, pool.stride, pool.pad, pool.dilation].map(|both| both.map(i64::from));
         let x = tensor(&mut random(i as u64), pool.x);
         let expected = plain(
             pool.x,
@@ -125,7 +133,7 @@ fn the_references_are_the_definitions() {
             &from_quads(pool.x, &x),
             |axis, o, i, _, _| {
                 let first = o * s[axis] - p[axis];
-                (first..first + k[axis]).contains(&i)
+                (0..k[axis]).any(|k| first + k * d[axis] == i)
             },
         );
         assert_close(
@@ -162,6 +170,8 @@ fn padding_does_not_count() {
         kernel: [3; 2],
         stride: [1; 2],
         pad: [1; 2],
+        dilation: [1; 2],
+        counted: None,
         scale: 1.0,
     };
     let data = [
@@ -171,6 +181,40 @@ fn padding_does_not_count() {
     assert_eq!(from_quads(view, check(&pool, &data)[0].reals()), [3.0; 4]);
     let twice = AvgPool { scale: 2.5, ..pool };
     assert_eq!(from_quads(view, check(&twice, &data)[0].reals()), [7.5; 4]);
+}
+
+/// Zeros around the image that count: the mean of an image with a border of zeros, and of ones the share of the window
+/// that is no padding. What lies behind the padding of a last window that is not whole does not count.
+#[test]
+fn padding_counts_where_it_is_to() {
+    let (x, y) = (View::new(1, 2, 3, 1), View::new(1, 2, 2, 1));
+    let pool = AvgPool {
+        x,
+        y,
+        kernel: [2, 3],
+        stride: [2; 2],
+        pad: [1; 2],
+        dilation: [1; 2],
+        counted: Some([0, 1]),
+        scale: 1.0,
+    };
+    let data = |v: [f32; 6]| [Data::Reals(to_quads(x, &v)), Data::Poisoned(y)];
+    // The rows -1..1 and 1..2 (a third is behind the padding), the columns -1..2 and 1..4.
+    let means = check(&pool, &data([1.0, 2.0, 4.0, 8.0, 16.0, 32.0]));
+    let expected = [3.0 / 6.0, 6.0 / 6.0, 24.0 / 3.0, 48.0 / 3.0];
+    assert_close("means", &from_quads(y, means[0].reals()), &expected);
+    for (i, &layer) in LAYERS.iter().enumerate() {
+        let pool = AvgPool {
+            counted: Some([1, 0]),
+            scale: 1.75,
+            ..avg(layer)
+        };
+        let backward = avg_backward(pool, false);
+        assert_adjoint(140 + i as u64, (pool.x, pool.y), &pool, &backward);
+        check_all(160 + i as u64, (pool.x, pool.y), &pool, |a| {
+            avg_backward(pool, a)
+        });
+    }
 }
 
 /// ⟨pool(x), g⟩ = ⟨x, backward(g)⟩ for random x and g.
@@ -256,6 +300,8 @@ fn slices() {
         kernel: [3; 2],
         stride: [2; 2],
         pad: [0; 2],
+        dilation: [1; 2],
+        counted: None,
         scale: 1.75,
     };
     check_all(120, (x, y), &pool, |a| avg_backward(pool, a));

@@ -10,13 +10,13 @@ use pixgrad::engine::kernels::{
 
 use crate::common::{Data, check, mask, random, run_on, same, tensor, uniform};
 
-/// One convolution layer: n, cin, h, w, cout; kernel, stride and padding, each for rows and columns.
-type Layer = (u32, u32, u32, u32, u32, [[u32; 2]; 3]);
+/// One convolution layer: n, cin, h, w, cout; kernel, stride, padding and dilation, each for rows and columns.
+type Layer = (u32, u32, u32, u32, u32, [[u32; 2]; 4]);
 
-/// The same by a square window.
+/// The same by a square window without dilation.
 const fn square(n: u32, cin: u32, h: u32, w: u32, cout: u32, window: [u32; 3]) -> Layer {
     let [k, s, p] = window;
-    (n, cin, h, w, cout, [[k; 2], [s; 2], [p; 2]])
+    (n, cin, h, w, cout, [[k; 2], [s; 2], [p; 2], [1; 2]])
 }
 
 /// Shapes that no tile divides, every window, stride and padding of the networks, and windows that are not square.
@@ -37,17 +37,24 @@ const LAYERS: &[Layer] = &[
     square(1, 3, 31, 39, 6, [11, 4, 2]), // AlexNet conv1
     square(1, 6, 9, 8, 7, [5, 1, 2]),    // AlexNet conv2, the 5×5 branches
     square(1, 6, 7, 7, 10, [7, 1, 0]),   // a fully connected layer
-    (1, 6, 9, 14, 7, [[1, 7], [1, 1], [0, 3]]), // Inception's factors of a 7×7
-    (2, 5, 14, 9, 8, [[7, 1], [1, 1], [3, 0]]),
-    (1, 3, 17, 22, 9, [[3, 5], [2, 3], [1, 0]]),
-    (1, 9, 12, 19, 5, [[2, 3], [1, 2], [0, 2]]),
-    (1, 4, 11, 13, 3, [[3, 3], [2, 1], [1, 1]]),
-    (1, 4, 11, 13, 6, [[3, 3], [1, 1], [1, 0]]),
+    (1, 6, 9, 14, 7, [[1, 7], [1, 1], [0, 3], [1, 1]]), // Inception's factors of a 7×7
+    (2, 5, 14, 9, 8, [[7, 1], [1, 1], [3, 0], [1, 1]]),
+    (1, 3, 17, 22, 9, [[3, 5], [2, 3], [1, 0], [1, 1]]),
+    (1, 9, 12, 19, 5, [[2, 3], [1, 2], [0, 2], [1, 1]]),
+    (1, 4, 11, 13, 3, [[3, 3], [2, 1], [1, 1], [1, 1]]),
+    (1, 4, 11, 13, 6, [[3, 3], [1, 1], [1, 0], [1, 1]]),
+    (2, 6, 11, 13, 9, [[3, 3], [1, 1], [2, 2], [2, 2]]), // dilated
+    (1, 5, 15, 14, 8, [[3, 3], [1, 1], [3, 0], [3, 1]]),
+    (1, 3, 17, 19, 4, [[3, 5], [2, 3], [2, 6], [2, 3]]),
+    (1, 7, 9, 16, 3, [[1, 7], [1, 2], [0, 4], [1, 2]]),
+    (1, 70, 9, 10, 66, [[3, 3], [1, 1], [2, 2], [2, 2]]),
 ];
 
 fn forward(layer: Layer) -> Conv {
-    let (n, cin, h, w, cout, [kernel, stride, pad]) = layer;
-    let size = |axis: usize, d: u32| (d + 2 * pad[axis] - kernel[axis]) / stride[axis] + 1;
+    let (n, cin, h, w, cout, [kernel, stride, pad, dilation]) = layer;
+    let size = |axis: usize, d: u32| {
+        (d + 2 * pad[axis] - (kernel[axis] - 1) * dilation[axis] - 1) / stride[axis] + 1
+    };
     let (x, y) = (
         View::new(n, h, w, cin),
         View::new(n, size(0, h), size(1, w), cout),
@@ -56,6 +63,7 @@ fn forward(layer: Layer) -> Conv {
         kernel,
         stride,
         pad,
+        dilation,
         ..Conv::new(x, y, 1)
     }
 }
@@ -70,7 +78,7 @@ fn backward(layer: Layer) -> Conv {
         x: f.y,
         y: f.x,
         stride: [1; 2],
-        pad: [0, 1].map(|axis| f.kernel[axis] - 1 - f.pad[axis]),
+        pad: [0, 1].map(|axis| (f.kernel[axis] - 1) * f.dilation[axis] - f.pad[axis]),
         input_dilation: f.stride,
         ..f
     }
@@ -78,7 +86,7 @@ fn backward(layer: Layer) -> Conv {
 
 /// The definition, over [N,C,H,W] arrays.
 fn plain(layer: Layer, x: &[f64], weight: &[f64], bias: &[f64]) -> Vec<f64> {
-    let (n, cin, h, w, cout, [k, s, p]) = layer;
+    let (n, cin, h, w, cout, [k, s, p, d]) = layer;
     let f = forward(layer);
     let mut y = Vec::new();
     for b in 0..n {
@@ -90,8 +98,8 @@ fn plain(layer: Layer, x: &[f64], weight: &[f64], bias: &[f64]) -> Vec<f64> {
                         for ky in 0..k[0] {
                             for kx in 0..k[1] {
                                 let (iy, ix) = (
-                                    (oy * s[0] + ky) as i64 - i64::from(p[0]),
-                                    (ox * s[1] + kx) as i64 - i64::from(p[1]),
+                                    (oy * s[0] + ky * d[0]) as i64 - i64::from(p[0]),
+                                    (ox * s[1] + kx * d[1]) as i64 - i64::from(p[1]),
                                 );
                                 if iy < 0 || ix < 0 || iy >= i64::from(h) || ix >= i64::from(w) {
                                     continue;

@@ -226,6 +226,7 @@ fn one_kernel_does_what_three_do() {
             kernel: [2; 2],
             stride: [2; 2],
             pad: [0; 2],
+            dilation: [1; 2],
         };
         let data = [
             Data::Reals(narrow(&convolved[0])),
@@ -244,6 +245,7 @@ fn one_kernel_does_what_three_do() {
             kernel: [2; 2],
             stride: [2; 2],
             pad: [0; 2],
+            dilation: [1; 2],
             accumulate: false,
         };
         let data = [

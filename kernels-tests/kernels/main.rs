@@ -16,6 +16,7 @@ mod colour;
 mod conv;
 mod conv3x3_coop;
 mod conv3x3_pool;
+mod conv_grouped;
 mod copy_channels;
 mod copy_rows;
 mod elementwise;

@@ -10,13 +10,14 @@ use crate::pools::{LAYERS, Layer, views};
 
 fn forward(layer: Layer) -> MaxPool {
     let (x, y) = views(layer);
-    let (.., [kernel, stride, pad], _) = layer;
+    let (.., [kernel, stride, pad, dilation], _) = layer;
     MaxPool {
         x,
         y,
         kernel,
         stride,
         pad,
+        dilation,
     }
 }
 
@@ -27,6 +28,7 @@ fn backward(pool: MaxPool, accumulate: bool) -> MaxPoolBackward {
         kernel,
         stride,
         pad,
+        dilation,
     } = pool;
     MaxPoolBackward {
         dy,
@@ -34,6 +36,7 @@ fn backward(pool: MaxPool, accumulate: bool) -> MaxPoolBackward {
         kernel,
         stride,
         pad,
+        dilation,
         accumulate,
     }
 }
@@ -55,8 +58,10 @@ fn plain(pool: MaxPool, x: &[f32]) -> (Vec<f64>, Vec<usize>) {
                 let (mut best, mut place) = (f32::NEG_INFINITY, usize::MAX);
                 for ky in 0..i64::from(pool.kernel[0]) {
                     for kx in 0..i64::from(pool.kernel[1]) {
-                        let yy = oy * i64::from(pool.stride[0]) - i64::from(pool.pad[0]) + ky;
-                        let xx = ox * i64::from(pool.stride[1]) - i64::from(pool.pad[1]) + kx;
+                        let yy = oy * i64::from(pool.stride[0]) - i64::from(pool.pad[0])
+                            + ky * i64::from(pool.dilation[0]);
+                        let xx = ox * i64::from(pool.stride[1]) - i64::from(pool.pad[1])
+                            + kx * i64::from(pool.dilation[1]);
                         if yy < 0 || xx < 0 || yy >= h || xx >= w {
                             continue;
                         }
@@ -66,7 +71,12 @@ fn plain(pool: MaxPool, x: &[f32]) -> (Vec<f64>, Vec<usize>) {
                         }
                     }
                 }
-                values.push(f64::from(best));
+                // Of a window without a pixel it is 0.
+                values.push(if place == usize::MAX {
+                    0.0
+                } else {
+                    f64::from(best)
+                });
                 places.push(place);
             }
         }
@@ -90,6 +100,7 @@ fn a_case_by_hand() {
         kernel: [2; 2],
         stride: [1; 2],
         pad: [0; 2],
+        dilation: [1; 2],
     };
     assert_eq!(pool.argmax_len(), 2);
     let [y, argmax] = outputs(&pool);
@@ -140,7 +151,9 @@ fn the_reference_is_the_definition() {
         let dx = run_on(&Device::oracle(), &backward(pool, false), &data);
         let mut expected = vec![0.0; x.len()];
         for (place, dy) in places.iter().zip(&dy) {
-            expected[*place] += f64::from(*dy);
+            if let Some(expected) = expected.get_mut(*place) {
+                *expected += f64::from(*dy);
+            }
         }
         for (a, b) in from_quads(pool.x, dx[0].reals()).iter().zip(&expected) {
             assert!((a - b).abs() <= 1e-14, "{layer:?}: {a} should be {b}");
@@ -236,6 +249,7 @@ fn slices() {
                 kernel: [kernel; 2],
                 stride: [stride; 2],
                 pad: [pad; 2],
+                dilation: [1; 2],
             },
         );
     }

@@ -7,8 +7,9 @@ use pixgrad::engine::device::{
 use pixgrad::engine::kernels::conv::{arrange_weights, arrange_weights_backward};
 use pixgrad::engine::kernels::{
     Affine, AvgPool, AvgPoolBackward, Conv, Conv1x1, Conv3x3, Conv3x3Form, Conv3x3Pool,
-    Conv3x3Tile, Conv3x3Unpool, Conv3x3Winograd, CopyChannels, CopyRows, Fill, Lrn, LrnBackward,
-    MaxPool, MaxPoolBackward, Pad, PadBackward, Relu, ReluBackward, View, WinogradTile,
+    Conv3x3Tile, Conv3x3Unpool, Conv3x3Winograd, ConvDepthwise, ConvGrouped, CopyChannels,
+    CopyRows, Fill, Filters, Lrn, LrnBackward, MaxPool, MaxPoolBackward, Pad, PadBackward, Relu,
+    ReluBackward, View, WinogradTile,
 };
 use rand_chacha::ChaCha8Rng;
 
@@ -236,6 +237,57 @@ fn convolutions_with_their_pool() {
     }
 }
 
+/// Depthwise and grouped ones, with all that a network binds forward and backward.
+#[test]
+fn convolutions_in_groups() {
+    let rng = &mut random(7);
+    let (x, y) = (View::new(1, 9, 13, 16), View::new(1, 9, 13, 16));
+    for groups in [16, 2] {
+        let filters = Filters {
+            input: 16,
+            output: 16,
+            groups,
+            kernel: [3; 2],
+        };
+        let plain = uniform(rng, 16 * 16 / groups as usize * 9);
+        let layer = Conv {
+            pad: [1; 2],
+            bias: true,
+            relu: true,
+            ..Conv::new(x, y, 3)
+        };
+        let gradient = Conv {
+            bias: false,
+            relu: false,
+            masked: true,
+            accumulate: true,
+            ..layer
+        };
+        let bits = Stand::Words(vec![0; y.mask_len()]);
+        let forward = [
+            packed(rng, x),
+            Stand::Half(filters.arrange(&plain)),
+            unwritten_rectified(y),
+            bias(rng, y),
+            bits,
+        ];
+        let backward = [
+            packed(rng, x),
+            Stand::Packed(filters.arrange_backward(&plain)),
+            packed(rng, y),
+            Stand::Words(crate::common::mask(rng, x)),
+        ];
+        if groups == 16 {
+            check(ConvDepthwise(layer), &forward);
+            check(ConvDepthwise(gradient), &backward);
+        } else {
+            let in_groups = |conv| ConvGrouped { conv, groups };
+            check(in_groups(layer), &forward);
+            check(in_groups(gradient), &backward);
+        }
+    }
+}
+
 /// A slice of the channels of a larger tensor: what lies beside it stays.
 #[test]
 fn slices_leave_their_neighbours_alone() {
@@ -262,13 +314,14 @@ fn pools_pads_and_the_rest_of_a_network() {
     let rng = &mut random(6);
     let x = View::new(2, 9, 13, 10);
     let y = View::new(2, 4, 6, 10);
-    let (kernel, stride, pad) = ([3; 2], [2; 2], [0; 2]);
+    let (kernel, stride, pad, dilation) = ([3; 2], [2; 2], [0; 2], [1; 2]);
     let pool = MaxPool {
         x,
         y,
         kernel,
         stride,
         pad,
+        dilation,
     };
     let argmax = vec![0; pool.argmax_len()];
     check(
@@ -285,6 +338,7 @@ fn pools_pads_and_the_rest_of_a_network() {
         kernel,
         stride,
         pad,
+        dilation,
         accumulate: true,
     };
     check(
@@ -297,6 +351,8 @@ fn pools_pads_and_the_rest_of_a_network() {
         kernel,
         stride,
         pad,
+        dilation,
+        counted: None,
         scale: 1.0,
     };
     check(average, &[packed(rng, x), unwritten(y)]);
@@ -306,6 +362,8 @@ fn pools_pads_and_the_rest_of_a_network() {
         kernel,
         stride,
         pad,
+        dilation,
+        counted: None,
         scale: 1.0,
         accumulate: true,
     };

@@ -77,9 +77,15 @@ impl Kernel for AdaptiveAvgPool {
 
     fn reference<T: Real>(&self, mut b: Bindings<'_, T>) {
         let (x, y) = (b.input(), b.output());
-        average(self.x, self.y, x, y, T::ONE, |_, o, size, count| {
-            inputs(o, size, count)
-        });
+        average(
+            self.x,
+            self.y,
+            x,
+            y,
+            T::ONE,
+            |_, o, size, count| inputs(o, size, count).step_by(1),
+            |_, o, size, count| inputs(o, size, count).len(),
+        );
     }
 }
 
@@ -120,8 +126,9 @@ impl Kernel for AdaptiveAvgPoolBackward {
             (self.dx, dx),
             T::ONE,
             self.accumulate,
-            |_, o, size, count| inputs(o, size, count),
-            |_, i, size, count| outputs(i, size, count),
+            |_, o, size, count| inputs(o, size, count).step_by(1),
+            |_, o, size, count| inputs(o, size, count).len(),
+            outputs,
         );
     }
 }

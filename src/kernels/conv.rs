@@ -24,7 +24,7 @@ pub(super) const VARIANTS: &[&[&str]] = with_items![
 /// `y (+)= alpha·(x° ⋆ w + bias)`, x° being x with `input_dilation − 1` zeros between neighbouring pixels.
 ///
 /// The backward pass with respect to the input is the same operation with the weights of
-/// [`arrange_weights_backward`], `pad' = kernel − 1 − pad` and stride and `input_dilation` exchanged.
+/// [`arrange_weights_backward`], `pad' = (kernel − 1)·dilation − pad` and stride and `input_dilation` exchanged.
 ///
 /// Bindings: `x`, `w` ([`arrange_weights`]), `y`, then `bias` and, with `relu`, the mask written; or, with `masked`,
 /// the mask through which x is read.
@@ -34,7 +34,7 @@ pub struct Conv {
     pub x: View,
     /// Output; its height and width are the caller's arithmetic.
     pub y: View,
-    /// Height and width of the window. This and the next three have one number for rows and one for columns.
+    /// Height and width of the window. This and the next four have one number for rows and one for columns.
     pub kernel: [u32; 2],
     /// Step of the window.
     pub stride: [u32; 2],
@@ -42,6 +42,8 @@ pub struct Conv {
     pub pad: [u32; 2],
     /// 1, or the stride of the convolution whose backward pass this is.
     pub input_dilation: [u32; 2],
+    /// Positions of x° from one of the window to the next.
+    pub dilation: [u32; 2],
     /// Factor on the result.
     pub alpha: f32,
     /// Adds a bias.
@@ -69,8 +71,24 @@ pub struct Params {
     stride: [u32; 2],
     pad: [u32; 2],
     input_dilation: [u32; 2],
+    dilation: [u32; 2],
+    /// Channels of x and of y in a group, where there are groups.
+    group: [u32; 2],
     alpha: f32,
     image_weights: u32,
+    /// vec4s of x that a vec4 of y reads, where there are groups.
+    span: u32,
+}
+
+impl Params {
+    /// With so many channels of x and of y in a group, and vec4s of x that a vec4 of y reads.
+    pub(super) fn in_groups(self, group: [u32; 2], span: u32) -> Self {
+        Self {
+            group,
+            span,
+            ..self
+        }
+    }
 }
 
 impl Conv {
@@ -84,6 +102,7 @@ impl Conv {
             stride: [1; 2],
             pad: [0; 2],
             input_dilation: [1; 2],
+            dilation: [1; 2],
             alpha: 1.0,
             bias: false,
             relu: false,
@@ -126,8 +145,32 @@ impl Conv {
     /// Whether this is a convolution of stride 1 by a square window of `kernel` that keeps the image's size.
     pub(super) fn is_same(&self, kernel: u32) -> bool {
         let fits = self.kernel == [kernel; 2] && self.pad == [kernel / 2; 2];
-        let dense = self.stride == [1; 2] && self.input_dilation == [1; 2];
+        let dense = self.is_dense();
         fits && dense && (self.x.n, self.x.h, self.x.w) == (self.y.n, self.y.h, self.y.w)
+    }
+
+    /// Whether neighbouring positions of y see neighbouring pixels of x, in windows without gaps.
+    pub(super) fn is_dense(&self) -> bool {
+        [self.stride, self.input_dilation, self.dilation] == [[1; 2]; 3]
+    }
+
+    /// The work of the convolution in so many groups.
+    pub(super) fn work_of(&self, groups: u32) -> Work {
+        // Of a dilated input only every input_dilation-th row and column has weight.
+        let window = u64::from(self.taps());
+        let dilation: u32 = self.input_dilation.iter().product();
+        let seen = u64::from(self.x.c / groups);
+        let per_output = window * seen / u64::from(dilation);
+        Work {
+            flop: 2 * per_output.max(1) * self.y.elements() as u64,
+            bytes: self.x.bytes() + self.y.bytes() + window * seen * u64::from(self.y.c) * 4,
+        }
+    }
+
+    /// Pieces of a row, as `wgsl/shared/window.wgsl` counts them.
+    pub(super) fn pieces(&self) -> u32 {
+        let apart = self.input_dilation[1];
+        apart * self.y.w.div_ceil(apart).div_ceil(8)
     }
 
     /// What the time of a convolution depends on, for people and for files: shapes and operands.
@@ -147,10 +190,25 @@ impl Conv {
             both(self.pad),
             both(self.input_dilation)
         );
+        if self.dilation != [1; 2] {
+            shape += &format!(", taps {} apart", both(self.dilation));
+        }
         for operand in self.operands() {
             shape += &format!(" {operand}");
         }
         shape
+    }
+
+    /// The bindings behind y: bias, ReLU mask and mask, where there are any.
+    pub(super) fn more<'b, T: Real>(
+        &self,
+        b: &mut Bindings<'b, T>,
+    ) -> (&'b [T], Option<&'b mut [u32]>, &'b [u32]) {
+        (
+            if self.bias { b.input() } else { &[] },
+            self.relu.then(|| b.words_mut()),
+            if self.masked { b.words() } else { &[] },
+        )
     }
 
     /// Strips of the output, and pairs of vec4s of output channels.
@@ -203,12 +261,15 @@ impl Kernel for Conv {
             stride: self.stride,
             pad: self.pad,
             input_dilation: self.input_dilation,
+            dilation: self.dilation,
+            group: [0; 2],
             alpha: self.alpha,
             image_weights: if self.weights_per_image {
                 (self.weights_len() / 4) as u32
             } else {
                 0
             },
+            span: 0,
         }
     }
 
@@ -217,16 +278,7 @@ impl Kernel for Conv {
     }
 
     fn work(&self) -> Work {
-        // Of a dilated input only every input_dilation-th row and column has weight.
-        let window = u64::from(self.taps());
-        let dilation: u32 = self.input_dilation.iter().product();
-        let per_output = window * u64::from(self.x.c) / u64::from(dilation);
-        Work {
-            flop: 2 * per_output.max(1) * self.y.elements() as u64,
-            bytes: self.x.bytes()
-                + self.y.bytes()
-                + window * u64::from(self.x.c) * u64::from(self.y.c) * 4,
-        }
+        self.work_of(1)
     }
 
     fn alternatives(&self) -> Option<Alternatives> {
@@ -239,9 +291,7 @@ impl Kernel for Conv {
 
     fn reference<T: Real>(&self, mut b: Bindings<'_, T>) {
         let (x, w, y) = (b.input(), b.input(), b.output());
-        let bias = if self.bias { b.input() } else { &[] };
-        let relu = if self.relu { Some(b.words_mut()) } else { None };
-        let mask = if self.masked { b.words() } else { &[] };
+        let (bias, relu, mask) = self.more(&mut b);
         self.rows(w, bias, y, relu, |n, position, row| {
             self.fill_row(x, mask, n, position, row);
         });

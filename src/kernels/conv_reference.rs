@@ -37,8 +37,8 @@ enum Way {
 /// The memory of a task, kept for the next.
 #[derive(Default)]
 pub(super) struct Scratch<T> {
-    band: Vec<T>,
-    sums: Vec<T>,
+    pub(super) band: Vec<T>,
+    pub(super) sums: Vec<T>,
     /// Products of input pixels with every tap of the window.
     taps: Vec<T>,
     tiles: winograd::Scratch<T>,
@@ -55,10 +55,32 @@ impl Conv {
         relu: Option<&mut [u32]>,
         fill: impl Fn(usize, usize, &mut [T]) + Sync,
     ) {
+        let images = if self.weights_per_image { self.y.n } else { 1 };
+        let weights: Vec<Cow<'_, [T]>> = (0..images as usize)
+            .map(|n| self.factor(&w[n * self.weights_len()..]))
+            .collect();
+        let of = |n: usize| &weights[n.min(weights.len() - 1)];
+        let rows = self.rows_per_task::<T>();
+        self.tasks(rows, bias, y, relu, |n, first, count, scratch| {
+            self.products(of(n), first, count, scratch, |position, row| {
+                fill(n, position, row);
+            })
+        });
+    }
+
+    /// All rows of y, at most `rows` of an image in one task, from their sums as `sums(image, first row, rows, memory)`
+    /// makes them.
+    pub(super) fn tasks<T: Real>(
+        &self,
+        rows: usize,
+        bias: &[T],
+        y: &mut [T],
+        relu: Option<&mut [u32]>,
+        sums: impl for<'s> Fn(usize, usize, usize, &'s mut Scratch<T>) -> Sums<'s, T> + Sync,
+    ) {
         let (yh, yw) = (self.y.h as usize, self.y.w as usize);
         let row_len = yw * self.y.pixel_stride();
         let mask_row = self.y.strips as usize * self.y.quads as usize;
-        let rows = self.rows_per_task::<T>();
         let mut no_mask = vec![
             0u32;
             if relu.is_some() {
@@ -77,20 +99,13 @@ impl Conv {
             .zip(relu.chunks_mut(mask_row * yh))
             .take(self.y.n as usize);
         for (n, (y, relu)) in images.enumerate() {
-            let w = self.factor(if self.weights_per_image {
-                &w[n * self.weights_len()..]
-            } else {
-                w
-            });
             y.par_chunks_mut(row_len * rows)
                 .zip(relu.par_chunks_mut(mask_row * rows))
                 .enumerate()
                 .for_each_init(Scratch::default, |scratch, (chunk, (y, relu))| {
                     let first = chunk * rows;
                     let count = y.len() / row_len;
-                    let sums = self.products(&w, first, count, scratch, |position, row| {
-                        fill(n, position, row);
-                    });
+                    let sums = sums(n, first, count, scratch);
                     vectorized(|| self.finish(&sums, bias, y, relu, count));
                 });
         }
@@ -103,7 +118,10 @@ impl Conv {
             Way::Direct
         } else if self.is_same(3) && channels >= 64 && self.y.h.min(self.y.w) >= 8 {
             Way::Winograd
-        } else if self.stride == [1; 2] && self.taps() > 1 && self.y.padded() == 4 {
+        } else if [self.stride, self.dilation] == [[1; 2]; 2]
+            && self.taps() > 1
+            && self.y.padded() == 4
+        {
             Way::Spread
         } else {
             Way::Direct
@@ -189,7 +207,8 @@ impl Conv {
     }
 
     /// By the definition: one matrix product per row of the window. In the band the window of an output pixel is, row
-    /// by row, a contiguous run of width·channels elements, so that the rows of the left factor simply overlap.
+    /// by row, a contiguous run of width·channels elements, so that the rows of the left factor simply overlap. A dilated
+    /// window is made of such runs of one pixel.
     fn direct_products<'a, T: Real>(
         &self,
         w: &[T],
@@ -200,16 +219,17 @@ impl Conv {
     ) -> Sums<'a, T> {
         let [kh, kw] = self.kernel.map(|side| side as usize);
         let [down, across] = self.stride.map(|step| step as usize);
+        let [apart_y, apart_x] = self.dilation.map(|step| step as usize);
         let (cin, cout) = (self.x.padded(), self.y.padded());
         let yw = self.y.w as usize;
         // With strides of 1 the whole band is one run of windows (those across a row's end are computed and ignored).
-        let width = (yw - 1) * across + kw;
+        let width = (yw - 1) * across + (kw - 1) * apart_x + 1;
         let (runs, windows, row_stride) = if (down, across) == (1, 1) {
             (1, (count - 1) * width + yw, width)
         } else {
             (count, yw, yw)
         };
-        let band_rows = (count - 1) * down + kh;
+        let band_rows = (count - 1) * down + (kh - 1) * apart_y + 1;
         let band = at_least(&mut scratch.band, band_rows * width * cin);
         for (r, row) in band.chunks_mut(width * cin).enumerate() {
             row.fill(T::ZERO);
@@ -217,20 +237,22 @@ impl Conv {
         }
         let len = (runs - 1) * row_stride * cout + windows * cout;
         let data = at_least(&mut scratch.sums, len);
+        let length = if apart_x == 1 { kw } else { 1 };
         for run in 0..runs {
-            for ky in 0..kh {
+            for tap in (0..kh * kw).step_by(length) {
+                let (ky, kx) = (tap / kw, tap % kw);
                 T::gemm(Gemm {
                     m: windows,
-                    k: kw * cin,
+                    k: length * cin,
                     n: cout,
                     dst: &mut data[run * row_stride * cout..],
                     dst_stride: cout,
-                    lhs: &band[(run * down + ky) * width * cin..],
+                    lhs: &band[((run * down + ky * apart_y) * width + kx * apart_x) * cin..],
                     lhs_stride: across * cin,
                     lhs_step: 1,
-                    rhs: &w[ky * kw * cin * cout..],
+                    rhs: &w[tap * cin * cout..],
                     rhs_stride: cout,
-                    accumulate: ky > 0,
+                    accumulate: tap > 0,
                 });
             }
         }

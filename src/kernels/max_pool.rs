@@ -26,7 +26,7 @@ pub const BACKWARD: Source = Source {
 /// The maximum over windows, clipped to the image (padding never wins), and which element it was: the
 /// first in row-major order.
 ///
-/// Every window must hold a pixel of the image, as torch's and Caffe's arithmetic of y's size (floor or ceil) ensures.
+/// A window without a pixel of the image, which only a dilated one can be, has a maximum of 0.
 ///
 /// Bindings: `x`, `y`, the argmax written ([`MaxPool::argmax_len`] words, laid out as the WGSL file says).
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -39,8 +39,10 @@ pub struct MaxPool {
     pub kernel: [u32; 2],
     /// Step of the window, down and across.
     pub stride: [u32; 2],
-    /// Rows and columns that the first window reaches beyond the image, less than `kernel`.
+    /// Rows and columns that the first window reaches beyond the image, less than what it reaches over.
     pub pad: [u32; 2],
+    /// From one position of the window to the next.
+    pub dilation: [u32; 2],
 }
 
 /// The gradient of [`MaxPool`]: each element of dy goes to the maximum of its window, 0 to all others.
@@ -58,6 +60,8 @@ pub struct MaxPoolBackward {
     pub stride: [u32; 2],
     /// As [`MaxPool::pad`].
     pub pad: [u32; 2],
+    /// As [`MaxPool::dilation`].
+    pub dilation: [u32; 2],
     /// Adds to dx.
     pub accumulate: bool,
 }
@@ -70,6 +74,7 @@ pub struct Params {
     kernel: [u32; 2],
     stride: [u32; 2],
     pad: [u32; 2],
+    dilation: [u32; 2],
     bits: u32,
 }
 
@@ -88,7 +93,11 @@ impl Argmax {
     fn new(y: View, [height, width]: [u32; 2]) -> Self {
         let taps = height * width;
         assert!(taps <= MaxPool::MOST_TAPS, "a window of {height}x{width}");
-        let bits: u32 = if taps <= 4 { 2 } else { 4 };
+        let bits: u32 = match taps {
+            0..=4 => 2,
+            5..=16 => 4,
+            _ => 8,
+        };
         let pixels = 8 / bits;
         Self {
             bits,
@@ -108,8 +117,8 @@ impl Argmax {
 }
 
 impl MaxPool {
-    /// Most positions of a window: an argmax has 4 bits.
-    pub const MOST_TAPS: u32 = 16;
+    /// Most positions of a window: an argmax has 8 bits.
+    pub const MOST_TAPS: u32 = 256;
 
     /// Words of the argmax.
     #[must_use]
@@ -143,6 +152,7 @@ impl Kernel for MaxPool {
             kernel: self.kernel,
             stride: self.stride,
             pad: self.pad,
+            dilation: self.dilation,
             bits: Argmax::new(self.y, self.kernel).bits,
         }
     }
@@ -160,7 +170,7 @@ impl Kernel for MaxPool {
 
     fn reference<T: Real>(&self, mut b: Bindings<'_, T>) {
         let (x, y, words) = (b.input(), b.output(), b.words_mut());
-        let [down, across] = Windows::both(self.kernel, self.stride, self.pad);
+        let [down, across] = Windows::both(self.kernel, self.stride, self.pad, self.dilation);
         let argmax = Argmax::new(self.y, self.kernel);
         let quads = self.y.quads as usize;
         rows_mut(self.y, y)
@@ -173,10 +183,12 @@ impl Kernel for MaxPool {
                 for ox in 0..self.y.w as usize {
                     let best = &mut row[in_row(self.y, ox)];
                     let mut first = true;
+                    best.fill(T::ZERO);
+                    taps.fill(0);
                     for yy in down.inputs(oy, self.x.h as usize) {
-                        let ky = yy + down.pad - oy * down.stride;
+                        let ky = (yy + down.pad - oy * down.stride) / down.dilation;
                         for xx in across.inputs(ox, self.x.w as usize) {
-                            let kx = xx + across.pad - ox * across.stride;
+                            let kx = (xx + across.pad - ox * across.stride) / across.dilation;
                             let tap = (ky * across.kernel + kx) as u32;
                             let values = &x[pixel(self.x, n, yy, xx)];
                             if first {
@@ -220,6 +232,7 @@ impl Kernel for MaxPoolBackward {
             kernel: self.kernel,
             stride: self.stride,
             pad: self.pad,
+            dilation: self.dilation,
             bits: Argmax::new(self.dy, self.kernel).bits,
         }
     }
@@ -237,7 +250,7 @@ impl Kernel for MaxPoolBackward {
 
     fn reference<T: Real>(&self, mut b: Bindings<'_, T>) {
         let (dy, words, dx) = (b.input(), b.words(), b.output());
-        let [down, across] = Windows::both(self.kernel, self.stride, self.pad);
+        let [down, across] = Windows::both(self.kernel, self.stride, self.pad, self.dilation);
         let argmax = Argmax::new(self.dy, self.kernel);
         let (quads, width) = (self.dy.quads as usize, self.kernel[1]);
         let low = (1 << argmax.bits) - 1;
@@ -248,7 +261,8 @@ impl Kernel for MaxPoolBackward {
             }
             for oy in down.outputs(yy, self.dy.h as usize) {
                 // The taps that lie on this row of dx.
-                let first = (yy + down.pad - oy * down.stride) as u32 * width;
+                let ky = (yy + down.pad - oy * down.stride) / down.dilation;
+                let first = ky as u32 * width;
                 let words = &words[(n * self.dy.h as usize + oy) * argmax.per_row..];
                 for ox in 0..self.dy.w as usize {
                     let words = &words[ox / argmax.pixels * quads..][..quads];
@@ -259,7 +273,12 @@ impl Kernel for MaxPoolBackward {
                             let tap = taps >> (i as u32 * argmax.bits) & low;
                             let kx = tap.wrapping_sub(first);
                             if kx < width {
-                                let xx = ox * across.stride + kx as usize - across.pad;
+                                let at = ox * across.stride + kx as usize * across.dilation;
+                                // Of a window that lies wholly outside the first position is none.
+                                let xx = at.wrapping_sub(across.pad);
+                                if xx >= self.dx.w as usize {
+                                    continue;
+                                }
                                 row[in_row(self.dx, xx).start + quad * 4 + i] += value;
                             }
                         }

@@ -23,8 +23,11 @@ pub mod conv3x3_narrow;
 pub mod conv3x3_pool;
 pub mod conv3x3_tile;
 pub mod conv3x3_winograd;
+pub mod conv_depthwise;
+pub mod conv_grouped;
 pub mod conv_naive;
 mod conv_reference;
+mod conv_windows;
 pub mod copy_channels;
 pub mod copy_rows;
 pub mod covariance;
@@ -35,6 +38,7 @@ pub mod elementwise;
 pub mod ema;
 mod error;
 pub mod evolve;
+mod filters;
 mod flat;
 pub mod fourier;
 pub mod gradient_step;
@@ -96,6 +100,8 @@ pub use channel_sums::{ChannelSums, ChannelSumsReduce, record_channel_sums};
 pub use clip_small::{ClipSmall, PixelContribution, PixelNorm};
 pub use colour::{Colour, ColourBackward};
 pub use conv::Conv;
+pub use conv_depthwise::ConvDepthwise;
+pub use conv_grouped::ConvGrouped;
 pub use conv_naive::ConvNaive;
 pub use conv1x1::Conv1x1;
 pub use conv3x3::Conv3x3;
@@ -114,6 +120,7 @@ pub use elementwise::{Clamp, Combine, Fill, Round};
 pub use ema::{Ema, EmaRead};
 pub use error::WarpError;
 pub use evolve::{Breed, Judge, Replace};
+pub use filters::Filters;
 pub use fourier::{FourierColumns, FourierRows, Spectrum, SpectrumScale, Twiddles};
 pub use gradient_step::{GradientStep, StepSize};
 pub use gram::{Gram, GramReduce};
@@ -185,6 +192,8 @@ pub const SOURCES: &[&Source] = &[
     &conv3x3_winograd::SOURCE,
     &conv3x3_winograd::SOURCE_4,
     &conv::SOURCE,
+    &conv_depthwise::SOURCE,
+    &conv_grouped::SOURCE,
     &conv_naive::SOURCE,
     &copy_channels::SOURCE,
     &copy_rows::SOURCE,

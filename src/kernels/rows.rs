@@ -1,6 +1,7 @@
 //! What the kernels share that work along the rows of a tensor: dispatch sizes, windows, and parallel rows for
 //! references.
 
+use std::iter::StepBy;
 use std::ops::Range;
 
 use rayon::prelude::*;
@@ -64,39 +65,64 @@ pub(super) fn clear_row<T: Real>(view: View, row: &mut [T]) {
     }
 }
 
-/// Pooling windows along one axis: output o looks at inputs `o·stride − pad ..+ kernel`, clipped to the image.
+/// Pooling windows along one axis: output o looks at inputs `o·stride − pad + k·dilation`, k < `kernel`, inside the image.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Windows {
     pub kernel: usize,
     pub stride: usize,
     pub pad: usize,
+    pub dilation: usize,
 }
 
 impl Windows {
-    pub fn new(kernel: u32, stride: u32, pad: u32) -> Self {
+    pub fn new(kernel: u32, stride: u32, pad: u32, dilation: u32) -> Self {
         Self {
             kernel: kernel as usize,
             stride: stride as usize,
             pad: pad as usize,
+            dilation: dilation as usize,
         }
     }
 
     /// Those along the rows' axis, and those along the columns'.
-    pub fn both(kernel: [u32; 2], stride: [u32; 2], pad: [u32; 2]) -> [Self; 2] {
-        [0, 1].map(|axis| Self::new(kernel[axis], stride[axis], pad[axis]))
+    pub fn both(
+        kernel: [u32; 2],
+        stride: [u32; 2],
+        pad: [u32; 2],
+        dilation: [u32; 2],
+    ) -> [Self; 2] {
+        [0, 1].map(|axis| Self::new(kernel[axis], stride[axis], pad[axis], dilation[axis]))
+    }
+
+    /// Inputs from the first that an output looks at to the last, both included.
+    fn extent(&self) -> usize {
+        (self.kernel - 1) * self.dilation + 1
     }
 
     /// The inputs, of `size`, that output `o` looks at.
-    pub fn inputs(&self, o: usize, size: usize) -> Range<usize> {
-        let end = (o * self.stride + self.kernel).saturating_sub(self.pad);
-        (o * self.stride).saturating_sub(self.pad)..end.min(size)
+    pub fn inputs(&self, o: usize, size: usize) -> StepBy<Range<usize>> {
+        let at = o * self.stride;
+        // The first position of the window that is no padding.
+        let skipped = self.pad.saturating_sub(at).div_ceil(self.dilation);
+        let first = at + skipped * self.dilation - self.pad;
+        let end = (at + self.extent()).saturating_sub(self.pad).min(size);
+        (first..end.max(first)).step_by(self.dilation)
+    }
+
+    /// How many positions output `o` looks at where `size` inputs are followed by `after` more, and the padding before
+    /// them counts.
+    pub fn padded_count(&self, o: usize, size: usize, after: usize) -> usize {
+        let at = o * self.stride;
+        let end = (at + self.extent()).min(self.pad + size + after);
+        end.saturating_sub(at).div_ceil(self.dilation)
     }
 
     /// The outputs, of `count`, that look at input `i`.
-    pub fn outputs(&self, i: usize, count: usize) -> Range<usize> {
-        let first = (i + self.pad + 1).saturating_sub(self.kernel);
-        let end = (i + self.pad) / self.stride + 1;
-        first.div_ceil(self.stride)..end.min(count)
+    pub fn outputs(&self, i: usize, count: usize) -> impl Iterator<Item = usize> + use<> {
+        let (at, stride, dilation) = (i + self.pad, self.stride, self.dilation);
+        let first = (at + 1).saturating_sub(self.extent());
+        let outputs = first.div_ceil(stride)..(at / stride + 1).min(count);
+        outputs.filter(move |o| (at - o * stride).is_multiple_of(dilation))
     }
 }
 
@@ -127,18 +153,21 @@ mod tests {
 
     #[test]
     fn outputs_are_those_whose_inputs_contain_it() {
-        for (kernel, stride, pad) in [
-            (1, 1, 0),
-            (2, 2, 0),
-            (3, 2, 0),
-            (3, 1, 1),
-            (3, 2, 1),
-            (2, 3, 0),
+        for (kernel, stride, pad, dilation) in [
+            (1, 1, 0, 1),
+            (2, 2, 0, 1),
+            (3, 2, 0, 1),
+            (3, 1, 1, 1),
+            (3, 2, 1, 1),
+            (2, 3, 0, 1),
+            (3, 1, 2, 2),
+            (3, 2, 4, 3),
+            (2, 1, 3, 5),
         ] {
-            let windows = Windows::new(kernel, stride, pad);
+            let windows = Windows::new(kernel, stride, pad, dilation);
             for i in 0..11 {
                 let expected: Vec<usize> = (0..5)
-                    .filter(|&o| windows.inputs(o, 11).contains(&i))
+                    .filter(|&o| windows.inputs(o, 11).any(|input| input == i))
                     .collect();
                 let found: Vec<usize> = windows.outputs(i, 5).collect();
                 assert_eq!(found, expected, "{windows:?}, input {i}");
@@ -148,9 +177,27 @@ mod tests {
 
     #[test]
     fn windows_are_clipped_to_the_image() {
-        let windows = Windows::new(3, 2, 1);
-        assert_eq!(windows.inputs(0, 4), 0..2);
-        assert_eq!(windows.inputs(1, 4), 1..4);
-        assert_eq!(windows.inputs(2, 4), 3..4);
+        let inputs = |windows: Windows, o| windows.inputs(o, 4).collect::<Vec<_>>();
+        let windows = Windows::new(3, 2, 1, 1);
+        assert_eq!(inputs(windows, 0), [0, 1]);
+        assert_eq!(inputs(windows, 1), [1, 2, 3]);
+        assert_eq!(inputs(windows, 2), [3]);
+        let dilated = Windows::new(3, 1, 3, 2);
+        assert_eq!(inputs(dilated, 0), [1]);
+        assert_eq!(inputs(dilated, 1), [0, 2]);
+        assert_eq!(inputs(dilated, 2), [1, 3]);
+        // Both positions of a window of 2 outside.
+        assert!(inputs(Windows::new(2, 1, 5, 9), 3).is_empty());
+    }
+
+    #[test]
+    fn padding_counts_up_to_the_padded_end() {
+        let counts = |windows: Windows, after| {
+            let of = |o| windows.padded_count(o, 4, after);
+            [of(0), of(1), of(2)]
+        };
+        assert_eq!(counts(Windows::new(3, 2, 1, 1), 1), [3, 3, 2]);
+        assert_eq!(counts(Windows::new(3, 2, 1, 1), 0), [3, 3, 1]);
+        assert_eq!(counts(Windows::new(2, 2, 1, 2), 1), [2, 2, 1]);
     }
 }

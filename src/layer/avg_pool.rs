@@ -7,12 +7,22 @@ use crate::Error;
 use crate::device::ValueId;
 use crate::kernels;
 
-/// `scale` times the mean over a window, clipped to the padded image; padding neither adds nor counts.
+/// `scale` times the mean over a window, clipped to the padded image.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct AvgPool {
     pub window: Window,
     /// 1 for the mean itself.
     pub scale: f32,
+    /// Whether padding counts as zeros: the divisor is then the positions of the window inside the padded image (torch's
+    /// `count_include_pad`). Else padding neither adds nor counts.
+    pub count_padding: bool,
+}
+
+impl AvgPool {
+    /// What the kernels know of [`AvgPool::count_padding`].
+    fn counted(&self) -> Option<[u32; 2]> {
+        self.count_padding.then_some(self.window.after)
+    }
 }
 
 impl Layer for AvgPool {
@@ -30,8 +40,7 @@ impl Layer for AvgPool {
     }
 
     fn with_window(&self, window: Window) -> Option<Arc<dyn Layer>> {
-        let scale = self.scale;
-        Some(Arc::new(Self { window, scale }))
+        Some(Arc::new(Self { window, ..*self }))
     }
 
     fn is_rectified(&self, inputs: bool) -> bool {
@@ -46,6 +55,8 @@ impl Layer for AvgPool {
             kernel: self.window.kernel,
             stride: self.window.stride,
             pad: self.window.before,
+            dilation: self.window.dilation,
+            counted: self.counted(),
             scale: self.scale,
         };
         pass.call(pool, &[x.value, y.value]);
@@ -60,6 +71,8 @@ impl Layer for AvgPool {
             kernel: self.window.kernel,
             stride: self.window.stride,
             pad: self.window.before,
+            dilation: self.window.dilation,
+            counted: self.counted(),
             scale: self.scale,
             accumulate: pass.accumulate,
         };

@@ -5,8 +5,7 @@ use std::sync::Arc;
 use super::{BackwardPass, ForwardPass, Layer, LayerError, MaxPool, ParameterShape, Role, Window};
 use crate::Error;
 use crate::device::ValueId;
-use crate::kernels::conv::{arrange_weights, arrange_weights_backward};
-use crate::kernels::{self, Conv3x3Pool, Conv3x3Unpool, record_conv};
+use crate::kernels::{self, Conv3x3Pool, Conv3x3Unpool, Filters};
 
 /// Cross-correlation with zero padding, plus bias; no ReLU. A linear layer is one too: over its whole input the first
 /// time, 1×1 afterwards.
@@ -18,7 +17,11 @@ pub struct Conv {
     pub out_channels: u32,
     /// Never `ceil`.
     pub window: Window,
-    /// Whether the weights are stored as a linear layer's matrix `[out, in*h*w]` in place of `[out, in, h, w]`.
+    /// Groups of channels: each group of the output's channels sees the same group of the input's. It divides both; 1 for
+    /// a convolution in which every channel sees all.
+    pub groups: u32,
+    /// Whether the weights are stored as a linear layer's matrix `[out, in*h*w]` in place of
+    /// `[out, in/groups, h, w]`.
     pub linear: bool,
 }
 
@@ -33,13 +36,13 @@ impl Conv {
 
     /// The weights and the bias of the forward pass, for the recording.
     fn forward_values(&self, pass: &mut ForwardPass<'_>) -> Result<[ValueId; 2], Error> {
-        let (out, input, kernel) = (self.out_channels, self.in_channels, self.window.kernel);
-        let columns = out.next_multiple_of(4) as usize;
+        let filters = self.filters();
+        let columns = self.out_channels.next_multiple_of(4) as usize;
         let weights = pass.parameters.arranged(
             &self.weight(),
             Role::Forward,
-            self.arranged_len(),
-            Box::new(move |weight| arrange_weights(weight, out, input, kernel)),
+            filters.len(),
+            Box::new(move |weight| filters.arrange(weight)),
         )?;
         let bias = pass.parameters.arranged(
             &self.bias(),
@@ -57,19 +60,23 @@ impl Conv {
 
     /// The rotated, transposed weights, for the recording.
     fn backward_value(&self, pass: &mut BackwardPass<'_>) -> Result<ValueId, Error> {
-        let (out, input, kernel) = (self.out_channels, self.in_channels, self.window.kernel);
+        let filters = self.filters();
         let weights = pass.parameters.arranged(
             &self.weight(),
             Role::Backward,
-            self.arranged_len(),
-            Box::new(move |weight| arrange_weights_backward(weight, out, input, kernel)),
+            filters.len_backward(),
+            Box::new(move |weight| filters.arrange_backward(weight)),
         )?;
         Ok(pass.recording.given(pass.label, weights))
     }
 
-    fn arranged_len(&self) -> usize {
-        let padded = |channels: u32| channels.next_multiple_of(4) as usize;
-        self.window.taps() as usize * padded(self.in_channels) * padded(self.out_channels)
+    fn filters(&self) -> Filters {
+        Filters {
+            input: self.in_channels,
+            output: self.out_channels,
+            groups: self.groups,
+            kernel: self.window.kernel,
+        }
     }
 
     /// Records the convolution, with a ReLU behind it where there is the mask of one to be written.
@@ -83,13 +90,15 @@ impl Conv {
             kernel: self.window.kernel,
             stride: self.window.stride,
             pad: self.window.before,
+            dilation: self.window.dilation,
             bias: true,
             relu: mask.is_some(),
             ..kernels::Conv::new(x.view, y.view, 1)
         };
         let mut values = vec![x.value, weights, y.value, bias];
         values.extend(mask);
-        record_conv(pass.recording, pass.label, conv, &values);
+        let filters = self.filters();
+        filters.record(pass.recording, pass.label, conv, &values);
         Ok(())
     }
 
@@ -105,17 +114,20 @@ impl Conv {
         let (dy, dx) = (pass.dy, pass.dx);
         let weights = self.backward_value(pass)?;
         let Window { kernel, before, .. } = self.window;
+        let extent = self.window.extent();
         let conv = kernels::Conv {
             kernel,
-            pad: [0, 1].map(|axis| kernel[axis] - 1 - before[axis]),
+            pad: [0, 1].map(|axis| extent[axis] - 1 - before[axis]),
             input_dilation: self.window.stride,
+            dilation: self.window.dilation,
             masked: mask.is_some(),
             accumulate: pass.accumulate,
             ..kernels::Conv::new(dy.view, dx.view, 1)
         };
         let mut values = vec![dy.value, weights, dx.value];
         values.extend(mask);
-        record_conv(pass.recording, pass.label, conv, &values);
+        let filters = self.filters();
+        filters.record(pass.recording, pass.label, conv, &values);
         Ok(())
     }
 
@@ -126,7 +138,7 @@ impl Conv {
             ceil: pool.window.ceil,
             ..Window::square(2, 2, 0)
         };
-        self.window == Window::square(3, 1, 1) && pool.window == halves
+        self.groups == 1 && self.window == Window::square(3, 1, 1) && pool.window == halves
     }
 
     /// Records the convolution, a ReLU and a pool, for which [`Conv::pools_with`] holds. `maxima` is the mask of maxima
@@ -179,6 +191,14 @@ impl Layer for Conv {
         if self.out_channels == 0 {
             return Err(LayerError::NoChannels);
         }
+        let (groups, input, output) = (self.groups, self.in_channels, self.out_channels);
+        if groups == 0 || !input.is_multiple_of(groups) || !output.is_multiple_of(groups) {
+            return Err(LayerError::Groups {
+                groups,
+                input,
+                output,
+            });
+        }
         if inputs[0] != self.in_channels {
             return Err(LayerError::Channels {
                 does: "convolves",
@@ -205,6 +225,8 @@ impl Layer for Conv {
     fn parameters(&self) -> Vec<ParameterShape> {
         let [out, input] = [self.out_channels, self.in_channels].map(|n| n as usize);
         let [h, w] = self.window.kernel.map(|n| n as usize);
+        // Of groups that `channels` refuses there may be none.
+        let input = input / self.groups.max(1) as usize;
         let fan_in = input * h * w;
         let weight = if self.linear {
             vec![out, fan_in]

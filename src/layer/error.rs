@@ -62,15 +62,31 @@ pub enum LayerError {
     /// Its windows are all at one place.
     #[error("has a stride of 0")]
     NoStride,
+    /// The positions of its windows are all at one place.
+    #[error("has a dilation of 0")]
+    NoDilation,
+    /// Its channels are not divided among its groups.
+    #[error(
+        "has {groups} groups, which do not divide its {input} input channels and {output} output channels"
+    )]
+    Groups {
+        /// Groups of channels.
+        groups: u32,
+        /// Channels of its input.
+        input: u32,
+        /// Channels of its output.
+        output: u32,
+    },
     /// A window may see nothing but padding.
     #[error(
-        "has a padding of {padding} where its window has {kernel} positions: a window may not lie wholly outside"
+        "has a padding of {padding} where its window reaches over {extent} positions: a window may not lie wholly \
+         outside"
     )]
     WidePadding {
         /// The padding along an axis.
         padding: u32,
-        /// The window along that axis.
-        kernel: u32,
+        /// What the window reaches over along that axis.
+        extent: u32,
     },
     /// Convolutions round their size down.
     #[error("rounds its size up, which a convolution does not")]

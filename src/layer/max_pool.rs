@@ -11,7 +11,7 @@ use crate::kernels;
 /// computed by these, see [`Conv::record_pooled`](super::Conv::record_pooled).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MaxPool {
-    /// At most 16 positions.
+    /// At most 256 positions.
     pub window: Window,
 }
 
@@ -55,6 +55,7 @@ impl Layer for MaxPool {
             kernel: self.window.kernel,
             stride: self.window.stride,
             pad: self.window.before,
+            dilation: self.window.dilation,
         };
         let argmax = pass.words(pool.argmax_len());
         pass.call(pool, &[x.value, y.value, argmax]);
@@ -69,6 +70,7 @@ impl Layer for MaxPool {
             kernel: self.window.kernel,
             stride: self.window.stride,
             pad: self.window.before,
+            dilation: self.window.dilation,
             accumulate: pass.accumulate,
         };
         pass.call(pool, &[dy.value, pass.saved[0], dx.value]);

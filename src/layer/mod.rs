@@ -123,7 +123,7 @@ pub trait Layer: Any + Debug + Send + Sync {
     fn receptive_field(&self, axis: usize, inputs: ReceptiveField) -> Option<ReceptiveField> {
         Some(match self.window() {
             Some(window) => inputs.under(
-                window.kernel[axis],
+                window.extent()[axis],
                 window.stride[axis],
                 window.before[axis],
             ),

@@ -19,12 +19,13 @@ impl ReceptiveField {
         start: 0.0,
     };
 
-    /// What the units of a window over this layer see; the first window begins `before` positions outside.
+    /// What the units of a window over this layer see, which reaches over `extent` positions; the first window begins
+    /// `before` positions outside.
     #[must_use]
-    pub fn under(self, kernel: u32, stride: u32, before: u32) -> Self {
-        let centre = f64::from(kernel - 1) / 2.0 - f64::from(before);
+    pub fn under(self, extent: u32, stride: u32, before: u32) -> Self {
+        let centre = f64::from(extent - 1) / 2.0 - f64::from(before);
         Self {
-            size: self.size + (kernel - 1) * self.stride,
+            size: self.size + (extent - 1) * self.stride,
             stride: self.stride * stride,
             start: self.start + centre * f64::from(self.stride),
         }

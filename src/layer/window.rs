@@ -2,10 +2,11 @@
 
 use super::{LayerError, SizeError};
 
-/// Kernel, stride and padding of a convolution or a pool, each `[h, w]`.
+/// Kernel, stride, padding and dilation of a convolution or a pool, each `[h, w]`.
 ///
-/// Windows follow torch and Caffe: an output size is `(size + before + after - kernel) / stride + 1`, rounded down, or
-/// up where `ceil` is set, but a last window that would start beyond the input and what is before it is dropped.
+/// Windows follow torch and Caffe: an output size is `(size + before + after - extent) / stride + 1` with the extent
+/// `(kernel - 1)*dilation + 1`, rounded down, or up where `ceil` is set, but a last window that would start beyond the
+/// input and what is before it is dropped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Window {
     /// Positions that it holds.
@@ -16,6 +17,8 @@ pub struct Window {
     pub before: [u32; 2],
     /// Padding at the bottom and the right.
     pub after: [u32; 2],
+    /// Positions from one that it holds to the next.
+    pub dilation: [u32; 2],
     /// Whether a last window that is not whole counts.
     pub ceil: bool,
 }
@@ -29,6 +32,7 @@ impl Window {
             stride: [stride; 2],
             before: [pad; 2],
             after: [pad; 2],
+            dilation: [1; 2],
             ceil: false,
         }
     }
@@ -51,6 +55,15 @@ impl Window {
         self.kernel.iter().product()
     }
 
+    /// Positions from the first that it holds to the last, both included.
+    #[must_use]
+    pub fn extent(&self) -> [u32; 2] {
+        [0, 1].map(|axis| {
+            let steps = self.kernel[axis].saturating_sub(1);
+            steps.saturating_mul(self.dilation[axis]).saturating_add(1)
+        })
+    }
+
     /// How many windows fit into `[h, w]` positions.
     ///
     /// # Errors
@@ -64,7 +77,7 @@ impl Window {
     fn length(&self, axis: usize, size: u32) -> Option<u32> {
         let of = |sides: [u32; 2]| i64::from(sides[axis]);
         let (size, stride, before) = (i64::from(size), of(self.stride), of(self.before));
-        let room = size + before + of(self.after) - of(self.kernel);
+        let room = size + before + of(self.after) - of(self.extent());
         let room = room + if self.ceil { stride - 1 } else { 0 };
         let mut length = room.div_euclid(stride) + 1;
         if self.ceil && (length - 1) * stride >= size + before {
@@ -85,10 +98,13 @@ impl Window {
         if self.stride.contains(&0) {
             return Err(LayerError::NoStride);
         }
+        if self.dilation.contains(&0) {
+            return Err(LayerError::NoDilation);
+        }
         for axis in [0, 1] {
-            let (padding, kernel) = (self.before[axis].max(self.after[axis]), self.kernel[axis]);
-            if padding >= kernel {
-                return Err(LayerError::WidePadding { padding, kernel });
+            let (padding, extent) = (self.before[axis].max(self.after[axis]), self.extent()[axis]);
+            if padding >= extent {
+                return Err(LayerError::WidePadding { padding, extent });
             }
         }
         Ok(())
@@ -126,7 +142,7 @@ mod tests {
             stride: [2, 1],
             before: [0, 0],
             after: [1, 0],
-            ceil: false,
+            ..Window::square(1, 1, 0)
         };
         assert_eq!(window.size([8, 5]), Ok([4, 5]));
         assert_eq!(
@@ -139,5 +155,30 @@ mod tests {
             ..window
         };
         assert!(outside.check().is_err());
+    }
+
+    #[test]
+    fn a_dilated_window_reaches_further() {
+        let window = Window {
+            dilation: [2, 3],
+            before: [4, 6],
+            after: [4, 6],
+            ..Window::square(3, 1, 0)
+        };
+        assert_eq!(window.extent(), [5, 7]);
+        assert_eq!(window.check(), Ok(()));
+        assert_eq!(window.size([1, 1]), Ok([5, 7]));
+        let wide = Window {
+            before: [5, 0],
+            ..window
+        };
+        assert!(wide.check().is_err());
+        let still = Window {
+            dilation: [1, 0],
+            before: [0; 2],
+            after: [0; 2],
+            ..window
+        };
+        assert_eq!(still.check(), Err(LayerError::NoDilation));
     }
 }

@@ -118,6 +118,7 @@ impl GraphBuilder {
             in_channels: self.channels(x),
             out_channels,
             window,
+            groups: 1,
             linear,
         };
         // Of layers that share their parameters the first is called like them.
@@ -141,7 +142,12 @@ impl GraphBuilder {
 
     /// `scale` times the mean of windows.
     pub fn avg_pool(&mut self, name: &str, x: NodeId, window: Window, scale: f32) -> NodeId {
-        self.push(name, AvgPool { window, scale }, &[x])
+        let pool = AvgPool {
+            window,
+            scale,
+            count_padding: false,
+        };
+        self.push(name, pool, &[x])
     }
 
     /// Means that make any size `out`.

@@ -106,7 +106,11 @@ impl Rewiring {
             ..node.clone()
         };
         if let (Some(&MaxPool { window }), Some(scale)) = (node.layer.of_kind(), self.scale) {
-            node.layer = Arc::new(AvgPool { window, scale });
+            node.layer = Arc::new(AvgPool {
+                window,
+                scale,
+                count_padding: false,
+            });
         }
         if !flat {
             self.pad(&mut node);
@@ -139,7 +143,8 @@ impl Rewiring {
             }
             // One window for every `stride` positions, the first where it has always been.
             Padding::Wrap => {
-                let both = |axis: usize| window.kernel[axis].saturating_sub(window.stride[axis]);
+                let extent = window.extent();
+                let both = |axis: usize| extent[axis].saturating_sub(window.stride[axis]);
                 let before = [0, 1].map(|axis| window.before[axis].min(both(axis)));
                 let pad = Pad {
                     before,

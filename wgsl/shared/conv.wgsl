@@ -4,7 +4,8 @@
 
 // What the convolution kernels share: parameters, bindings, weights and the way a strip is stored. With zeros
 // outside x they all compute
-//     y[n,oy,ox,co] (+)= alpha·( Σ_ky,kx,ci x°[n, oy·stride+ky−pad, ox·stride+kx−pad, ci] · w[ky,kx,ci,co] + bias[co] )
+//     y[n,oy,ox,co] (+)= alpha·( Σ_ky,kx,ci x°[n, oy·stride+ky·dilation−pad, ox·stride+kx·dilation−pad, ci]
+//                                           · w[ky,kx,ci,co] + bias[co] )
 // where x° is x with input_dilation−1 zeros between neighbouring pixels: the backward pass of a convolution with
 // stride s is a convolution with input_dilation s and rotated, transposed weights.
 // BIAS adds the bias; RELU clamps at 0 and writes which elements were positive; MASKED reads x through a bit mask of
@@ -18,13 +19,18 @@ struct Params {
     origin: vec4<u32>,
     x: View,
     y: View,
-    // Of rows and of columns; so the next three.
+    // Of rows and of columns; so the next four.
     kernel: vec2<u32>,
     stride: vec2<u32>,
     pad: vec2<u32>,
     input_dilation: vec2<u32>,
+    dilation: vec2<u32>,
+    // Channels of x and of y in a group: conv_grouped.wgsl, conv_depthwise.wgsl.
+    group: vec2<u32>,
     alpha: f32,
     image_weights: u32,
+    // vec4s of x that a vec4 of y reads: conv_grouped.wgsl.
+    span: u32,
 }
 
 @group(0) @binding(0) var<uniform> p: Params;
@@ -165,6 +171,26 @@ fn store(sums: Sums, n: u32, item: Work) {
 #ifndef SINGLE
     store_strip(sums.second, n, item.row, item.piece, item.quad_out + 1u);
 #endif
+}
+
+// As `store_strip` without a mask, for pixels x0, x0 + step, ..: there may be none inside the image.
+fn store_apart(sum: Strip, n: u32, oy: u32, x0: u32, step: u32, quad_out: u32) {
+    var s = sum;
+#ifdef BIAS
+    s = add_strip(s, bias[quad_out]);
+#endif
+    s = scale_strip(s, p.alpha);
+    let at = index(p.y, n, oy, x0, quad_out);
+    let d = p.y.stride * step;
+    let end = p.y.w;
+    if x0 < end { put(at, s.a); }
+    if x0 + step < end { put(at + d, s.b); }
+    if x0 + 2u * step < end { put(at + 2u * d, s.c); }
+    if x0 + 3u * step < end { put(at + 3u * d, s.d); }
+    if x0 + 4u * step < end { put(at + 4u * d, s.e); }
+    if x0 + 5u * step < end { put(at + 5u * d, s.f); }
+    if x0 + 6u * step < end { put(at + 6u * d, s.g); }
+    if x0 + 7u * step < end { put(at + 7u * d, s.h); }
 }
 
 // Finishes the sums of one strip and writes those pixels that lie inside the image.

@@ -25,6 +25,14 @@ fn mac_strip(acc: Strip, v: Strip, m: mat4x4<f32>) -> Strip {
     );
 }
 
+// acc + v·m, channel by channel.
+fn mul_strip(acc: Strip, v: Strip, m: vec4<f32>) -> Strip {
+    return Strip(
+        fma(v.a, m, acc.a), fma(v.b, m, acc.b), fma(v.c, m, acc.c), fma(v.d, m, acc.d),
+        fma(v.e, m, acc.e), fma(v.f, m, acc.f), fma(v.g, m, acc.g), fma(v.h, m, acc.h),
+    );
+}
+
 fn add_strip(s: Strip, v: vec4<f32>) -> Strip {
     return Strip(s.a + v, s.b + v, s.c + v, s.d + v, s.e + v, s.f + v, s.g + v, s.h + v);
 }

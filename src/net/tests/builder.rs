@@ -51,6 +51,7 @@ fn a_graph_that_is_wrong_names_the_layer() {
                     in_channels: 4,
                     out_channels: 2,
                     window: window(1, 1, 0),
+                    groups: 1,
                     linear: false,
                 };
                 g.push("a", conv, &[image])
