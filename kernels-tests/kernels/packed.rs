@@ -11,6 +11,7 @@ use pixgrad::engine::kernels::{
     CopyRows, Fill, Filters, Lrn, LrnBackward, MaxPool, MaxPoolBackward, Pad, PadBackward, Relu,
     ReluBackward, View, WinogradTile,
 };
+use pixgrad::engine::kernels::{Function, Pointwise, PointwiseBackward};
 use rand_chacha::ChaCha8Rng;
 
 use crate::common::{GPU, Output, mask, random, same, tensor, uniform};
@@ -378,6 +379,23 @@ fn pools_pads_and_the_rest_of_a_network() {
     };
     let bits = Stand::Words(mask(rng, x));
     check(relu, &[packed(rng, x), bits, packed(rng, x)]);
+    // Neither is 0 at 0, and padding channels stay 0.
+    for (function, is_rectified) in [(Function::Softplus, true), (Function::LogSigmoid, false)] {
+        let y = if is_rectified {
+            unwritten_rectified(x)
+        } else {
+            unwritten(x)
+        };
+        check(Pointwise { x, y: x, function }, &[packed(rng, x), y]);
+        let backward = PointwiseBackward {
+            x,
+            dy: x,
+            dx: x,
+            function,
+            accumulate: true,
+        };
+        check(backward, &[packed(rng, x), packed(rng, x), packed(rng, x)]);
+    }
     let wide = View::new(2, 11, 15, 10);
     let pad = Pad {
         x,

@@ -40,8 +40,14 @@ pub trait Real:
     fn powf(self, exponent: Self) -> Self;
     /// eˣ.
     fn exp(self) -> Self;
+    /// eˣ − 1, exact near 0.
+    fn exp_m1(self) -> Self;
     /// Natural logarithm.
     fn ln(self) -> Self;
+    /// ln(1 + x), exact near 0.
+    fn ln_1p(self) -> Self;
+    /// Hyperbolic tangent.
+    fn tanh(self) -> Self;
     /// Absolute value.
     fn abs(self) -> Self;
 
@@ -136,8 +142,17 @@ macro_rules! real {
             fn exp(self) -> Self {
                 self.exp()
             }
+            fn exp_m1(self) -> Self {
+                self.exp_m1()
+            }
             fn ln(self) -> Self {
                 self.ln()
+            }
+            fn ln_1p(self) -> Self {
+                self.ln_1p()
+            }
+            fn tanh(self) -> Self {
+                self.tanh()
             }
             fn abs(self) -> Self {
                 self.abs()

@@ -62,6 +62,7 @@ pub mod pair_kernel;
 pub mod percentile;
 pub mod pick;
 pub mod pixels;
+pub mod pointwise;
 pub mod pyramid;
 pub mod quantiles;
 pub mod random;
@@ -73,7 +74,6 @@ pub mod roll;
 mod rows;
 pub mod select;
 pub mod shuffle;
-pub mod silu;
 pub mod softmax;
 pub mod sort;
 pub mod squared_difference;
@@ -144,6 +144,7 @@ pub use pair_kernel::{PairKernel, PairSums, VectorKernel};
 pub use percentile::Percentile;
 pub use pick::Pick;
 pub use pixels::Pixels;
+pub use pointwise::{Function, Pointwise, PointwiseBackward};
 pub use pyramid::{PyramidDown, PyramidUp};
 pub use quantiles::Quantiles;
 pub use random::Uniform;
@@ -154,7 +155,6 @@ pub use resize::{Axis, Resize, ResizeFilter, record_resize};
 pub use roll::Roll;
 pub use select::{SELECTION_WORDS, Select, SelectBackward};
 pub use shuffle::{SEGMENT_WORDS, Shuffle, Unshuffle};
-pub use silu::{Silu, SiluBackward};
 pub use softmax::{Softmax, SoftmaxBackward};
 pub use sort::{MergeRuns, SortChunks, Sorted, record_sort};
 pub use squared_difference::{SquaredDifference, SquaredDifferenceBackward};
@@ -228,6 +228,7 @@ pub const SOURCES: &[&Source] = &[
     &percentile::SOURCE,
     &pick::SOURCE,
     &pixels::SOURCE,
+    &pointwise::SOURCE,
     &pyramid::SOURCE,
     &quantiles::SOURCE,
     &random::SOURCE,
@@ -239,7 +240,6 @@ pub const SOURCES: &[&Source] = &[
     &select::SOURCE,
     &roll::SOURCE,
     &shuffle::SOURCE,
-    &silu::SOURCE,
     &softmax::BACKWARD,
     &softmax::SOURCE,
     &sort::SOURCE,

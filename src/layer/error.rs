@@ -1,9 +1,9 @@
 //! What can be wrong with a layer.
 
-use super::SizeError;
+use super::{Function, SizeError};
 
 /// What is wrong with the options of a layer, or with its inputs. Each message continues "layer `x` ...".
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum LayerError {
     /// It makes no channel.
@@ -87,6 +87,12 @@ pub enum LayerError {
         padding: u32,
         /// What the window reaches over along that axis.
         extent: u32,
+    },
+    /// A number of its function is none, or one with which it is not defined.
+    #[error("cannot compute {function:?}: not every number of it makes sense")]
+    Function {
+        /// The function with its numbers.
+        function: Function,
     },
     /// Convolutions round their size down.
     #[error("rounds its size up, which a convolution does not")]

@@ -22,9 +22,9 @@ mod normalize;
 mod pad;
 mod parameter;
 mod pass;
+mod pointwise;
 mod receptive_field;
 mod relu;
-mod silu;
 mod softmax;
 mod window;
 
@@ -47,9 +47,9 @@ pub use normalize::Normalize;
 pub use pad::{Edge, Pad};
 pub use parameter::{Arrange, ParameterBuffers, ParameterShape, Role};
 pub use pass::{BackwardPass, ForwardPass};
+pub use pointwise::{Function, Pointwise};
 pub use receptive_field::ReceptiveField;
 pub use relu::Relu;
-pub use silu::Silu;
 pub use softmax::Softmax;
 pub use window::Window;
 
