@@ -63,9 +63,9 @@ pub fn tell_assumption(network: &Network, global: &Global) {
     let graph = network.graph();
     if graph.preprocessing_source == PreprocessingSource::Assumed {
         global.note(format_args!(
-            "note: the file of {} does not say what the network was trained to see; torchvision's preprocessing is \
-             assumed, and --preprocessing changes it",
-            graph.name
+            "note: the file of {} does not say what the network was trained to see; the preprocessing {} is assumed, \
+             and --preprocessing changes it",
+            graph.name, graph.preprocessing
         ));
     }
 }

@@ -333,6 +333,35 @@ pub enum WeightsProblem {
         expected: Vec<usize>,
         found: Vec<usize>,
     },
+    #[error("is not a file of PyTorch's that can be read")]
+    Pytorch {
+        /// What the reader says.
+        source: Box<dyn Error + Send + Sync>,
+    },
+    #[error(
+        "wants the function {wanted} called, which could do anything: a file of weights has no use for it. Nothing \
+         was executed"
+    )]
+    Code { wanted: String },
+    #[error(
+        "holds a state dict, which says what its tensors are called ({examples}), but not what is computed with them, \
+         and they belong to none of {known}. Export the network with its graph, in Python: \
+         torch.onnx.export(model.eval(), torch.zeros(1, 3, 224, 224), \"model.onnx\")"
+    )]
+    StateDict { examples: String, known: String },
+    #[error(
+        "says that the tensor `{tensor}` has {bytes} bytes, more than the whole file, which has {file}"
+    )]
+    TooMuch {
+        tensor: String,
+        bytes: u64,
+        file: u64,
+    },
+    #[error("breaks off or is damaged: the values of the tensor `{tensor}` cannot be read")]
+    Values {
+        tensor: String,
+        source: std::io::Error,
+    },
     #[error("holds the tensor `{tensor}` as {found}, expected F32, F16 or BF16")]
     WrongDtype { tensor: String, found: String },
     #[error("has a value that is not finite: element {index} of the tensor `{tensor}` is {value}")]

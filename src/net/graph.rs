@@ -39,15 +39,22 @@ impl Node {
     /// (`features_21`), as tools do for which a dot is not part of a name.
     pub fn answers_to(&self, layer: &str) -> bool {
         self.name == layer
-            || self.aliases.iter().any(|alias| {
-                alias == layer || alias.contains('.') && alias.replace('.', "_") == layer
-            })
+            || self
+                .aliases
+                .iter()
+                .any(|alias| alias == layer || alias.contains('.') && is_underscored(alias, layer))
     }
 
     /// Whether the layer is of a certain kind.
     pub fn is<L: Layer>(&self) -> bool {
         self.layer.is::<L>()
     }
+}
+
+/// Whether `layer` is `alias` with underscores for its dots.
+fn is_underscored(alias: &str, layer: &str) -> bool {
+    let underscored = alias.bytes().map(|b| if b == b'.' { b'_' } else { b });
+    alias.len() == layer.len() && underscored.eq(layer.bytes())
 }
 
 /// A network without its numbers: what [`GraphBuilder::build`] found to be right.

@@ -1,4 +1,5 @@
-//! Networks: a graph of layers and its weights, read from a safetensors file or made by anyone with a [`GraphBuilder`].
+//! Networks: a graph of layers and its weights, read from a file of safetensors or of PyTorch's, or made by anyone with a
+//! [`GraphBuilder`].
 //! Nothing here touches a device.
 //!
 //! # Layer names
@@ -12,6 +13,8 @@
 //!   ReLUs), `fire2/squeeze1x1_pre_relu`, `fire2/concat` = `fire2`; `conv10`, `relu_conv10`, `pool10`.
 //! - GoogLeNet: `inception_4c/5x5_reduce` = `mixed4c_5x5_bottleneck` (after the ReLU), `.._pre_relu` of both,
 //!   `inception_4c/output` = `mixed4c` = `inception4c`; `conv1/7x7_s2`, `pool1/norm1`, `pool5`, `loss3/classifier`.
+//! - ResNet: torchvision's; `layer2.0` is a block after its ReLU, `layer2.0.conv1` is before one, `layer2` = `layer2.3`
+//!   the last block of a stage.
 //! - All: `input` (the `[0,1]` image), `data` (normalized); torchvision's `features.21`, `classifier.1`,
 //!   `inception4c.branch3.0`; with a classifier `logits` and `prob`.
 //!
@@ -25,12 +28,15 @@ mod defaults;
 mod embedded;
 mod error;
 mod graph;
+mod known;
 mod labels;
 mod parameters;
 mod preprocessing;
+mod pytorch;
 mod random;
 mod rewire;
 mod store;
+mod stored;
 #[cfg(test)]
 mod tests;
 mod weights;
@@ -165,7 +171,8 @@ impl Network {
         })
     }
 
-    /// Reads a weights file from memory: safetensors in f32, f16 or bf16, under torchvision's tensor names. The
+    /// Reads a weights file from memory: safetensors in f32, f16 or bf16, or what `torch.save` writes of a state dict,
+    /// under torchvision's tensor names. Batch normalizations become part of the convolutions before them. The
     /// network is cut where the tensors end. The metadata `architecture` and `preprocessing` are optional; see
     /// [`Preprocessing`] for how the latter is written.
     ///
@@ -173,13 +180,29 @@ impl Network {
     ///
     /// [`NetError::Weights`], naming the tensor with what was expected and found.
     pub fn from_bytes(name: &str, bytes: &[u8]) -> Result<Network, NetError> {
-        let read = weights::read(bytes).map_err(|problem| WeightsError {
+        Self::of_weights(name, weights::from_bytes(bytes), || None)
+    }
+
+    /// Of what was read of a file. `known` looks for its preprocessing where the file does not say it.
+    fn of_weights(
+        name: &str,
+        read: Result<weights::Weights, WeightsProblem>,
+        known: impl FnOnce() -> Option<known::Trained>,
+    ) -> Result<Network, NetError> {
+        let read = read.map_err(|problem| WeightsError {
             network: name.to_owned(),
             problem,
         })?;
-        let (preprocessing, source) = match read.preprocessing {
-            Some(said) => (said, PreprocessingSource::File),
-            None => (Preprocessing::TORCHVISION, PreprocessingSource::Assumed),
+        let usual = read.architecture.known().preprocessing;
+        let (preprocessing, source) = match (read.preprocessing, known) {
+            (Some(said), _) => (said, PreprocessingSource::File),
+            (None, known) => match known() {
+                Some(known::Trained::AsUsual) => (usual, PreprocessingSource::KnownFile),
+                Some(known::Trained::Caffe) => {
+                    (Preprocessing::CAFFE, PreprocessingSource::KnownFile)
+                }
+                None => (usual, PreprocessingSource::Assumed),
+            },
         };
         let mut network = Network::new(name, read.graph, read.parameters)?
             .with_preprocessing(preprocessing, source)?;

@@ -53,14 +53,7 @@ const NAMED: [(&str, Preprocessing); 4] = [
             order: ChannelOrder::Rgb,
         },
     ),
-    (
-        "minus-one-one",
-        Preprocessing {
-            mean: [0.5; 3],
-            std: [0.5; 3],
-            order: ChannelOrder::Rgb,
-        },
-    ),
+    ("minus-one-one", Preprocessing::MINUS_ONE_ONE),
 ];
 
 impl Preprocessing {
@@ -76,6 +69,13 @@ impl Preprocessing {
         mean: [123.68 / 255.0, 116.779 / 255.0, 103.939 / 255.0],
         std: [1.0 / 255.0; 3],
         order: ChannelOrder::Bgr,
+    };
+
+    /// RGB from -1 to 1.
+    pub const MINUS_ONE_ONE: Self = Self {
+        mean: [0.5; 3],
+        std: [0.5; 3],
+        order: ChannelOrder::Rgb,
     };
 
     /// As [`Preprocessing::from_str`], of a weights file's metadata.

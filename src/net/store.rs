@@ -4,15 +4,18 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use super::embedded::{EMBEDDABLE, EMBEDDED, Embedded};
-use super::{NetError, Network, weights};
+use super::{NetError, Network, known, weights};
 
 const EXTENSION: &str = "safetensors";
+
+/// What the names of weights files end in; PyTorch's have several.
+const EXTENSIONS: [&str; 7] = [EXTENSION, "onnx", "pth", "pt", "ckpt", "th", "bin"];
 
 /// Whether a network's name is meant as the path of a file: it ends as weights files do.
 #[must_use]
 pub fn is_file(spec: &str) -> bool {
     let extension = Path::new(spec).extension();
-    extension.is_some_and(|extension| extension == EXTENSION)
+    extension.is_some_and(|extension| EXTENSIONS.iter().any(|known| extension == *known))
 }
 
 /// Names of the networks that need no file.
@@ -91,7 +94,7 @@ fn open_file(path: &Path) -> Result<Network, NetError> {
     if path.is_dir() {
         return Err(NetError::Directory { path: path_buf() });
     }
-    let bytes = std::fs::read(path).map_err(|source| match source.kind() {
+    let read = weights::from_file(path).map_err(|source| match source.kind() {
         ErrorKind::NotFound => NetError::NoSuchFile { path: path_buf() },
         _ => NetError::Unreadable {
             path: path_buf(),
@@ -99,7 +102,7 @@ fn open_file(path: &Path) -> Result<Network, NetError> {
         },
     })?;
     let name = path.file_stem().unwrap_or(path.as_os_str());
-    Network::from_bytes(&name.to_string_lossy(), &bytes)
+    Network::of_weights(&name.to_string_lossy(), read, || known::find(path))
 }
 
 fn unknown(name: &str, dir: Option<&Path>) -> NetError {

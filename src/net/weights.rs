@@ -1,19 +1,22 @@
-//! Reads a weights file: safetensors in f32, f16 or bf16 under torchvision's tensor names, for the whole
-//! network or its first layers.
+//! Reads a weights file: safetensors in f32, f16 or bf16, or a state dict of PyTorch's, under torchvision's tensor names,
+//! for the whole network or its first layers.
 
 use std::collections::{BTreeMap, HashMap};
-use std::io::Read;
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::Path;
 
-use half::slice::HalfFloatSliceExt;
-use safetensors::{Dtype, SafeTensorError, SafeTensors, tensor::TensorView};
+use safetensors::{SafeTensorError, SafeTensors};
 
 use super::arch::Architecture;
-use super::defaults::{Purpose, named};
+use super::defaults::Purpose;
 use super::error::WeightsProblem;
-use super::graph::Graph;
+use super::graph::{Graph, Node};
 use super::parameters::Parameter;
 use super::preprocessing::Preprocessing;
-use crate::layer::{ParameterShape, Softmax};
+use super::pytorch;
+use super::stored::{Entry, Format, Stored, check_finite};
+use crate::layer::{Conv, ParameterShape, Softmax};
 
 /// Outputs of a classifier that a file does not hold: those of ImageNet.
 const USUAL_CLASSES: u32 = 1000;
@@ -33,41 +36,76 @@ pub(super) struct Weights {
     pub metadata: BTreeMap<String, String>,
 }
 
-/// Reads and checks the bytes of a weights file.
-pub(super) fn read(bytes: &[u8]) -> Result<Weights, WeightsProblem> {
+/// Reads and checks the bytes of a weights file of either format.
+pub(super) fn from_bytes(bytes: &[u8]) -> Result<Weights, WeightsProblem> {
+    if pytorch::is_start(bytes) {
+        return read(pytorch::from_bytes(bytes)?);
+    }
     let (metadata, tensors) = parse(bytes)?;
-    let views: BTreeMap<&str, TensorView> = tensors.iter().collect();
-    let shapes: Shapes = views
-        .iter()
-        .map(|(&name, view)| (name, view.shape()))
-        .collect();
+    let tensors = tensors.iter();
+    read(Stored {
+        metadata,
+        tensors: tensors
+            .map(|(name, view)| (name.to_owned(), Entry::Safetensors(view)))
+            .collect(),
+        format: Format::Safetensors,
+    })
+}
 
-    let (architecture, graph) = match metadata.get("architecture") {
+/// As [`from_bytes`], of a file, which is not read at once where it is one of PyTorch's.
+pub(super) fn from_file(path: &Path) -> Result<Result<Weights, WeightsProblem>, io::Error> {
+    let mut start = Vec::new();
+    File::open(path)?.take(512).read_to_end(&mut start)?;
+    if pytorch::is_start(&start) {
+        return Ok(pytorch::open(path).and_then(read));
+    }
+    Ok(from_bytes(&std::fs::read(path)?))
+}
+
+/// Checks what a file holds and makes a network's parameters of it.
+fn read(stored: Stored<'_>) -> Result<Weights, WeightsProblem> {
+    let shapes = stored.shapes();
+    let named = stored.metadata.get("architecture");
+    let (architecture, graph) = match named {
         Some(name) => fit_named(name, &shapes)?,
-        None => recognize(&shapes)?,
+        None => recognize(&shapes).map_err(|problem| no_graph(problem, &stored))?,
     };
-    let preprocessing = metadata.get("preprocessing");
+    let preprocessing = stored.metadata.get("preprocessing");
     let preprocessing = preprocessing
         .map(|text| Preprocessing::parse(text))
         .transpose()?;
     for purpose in Purpose::ALL {
-        named(purpose, &metadata, &graph)?;
+        super::defaults::named(purpose, &stored.metadata, &graph)?;
     }
-    let parameters = graph.parameters().into_iter().map(|expected| {
-        Ok(Parameter {
-            values: values(&views, &expected.name)?,
-            name: expected.name,
-            shape: expected.shape,
-        })
-    });
-    let parameters = parameters.collect::<Result<_, WeightsProblem>>()?;
+    let mut parameters: Vec<Parameter> = Vec::new();
+    for id in graph.trained() {
+        let source = Source::of(architecture, graph.node(id), &shapes, named.is_some());
+        parameters.extend(source.read(&stored, architecture)?);
+    }
     Ok(Weights {
         architecture,
         graph,
         parameters,
         preprocessing,
-        metadata,
+        metadata: stored.metadata,
     })
+}
+
+/// What is wrong with a state dict that is of no architecture known here: it says how its tensors are called, but not
+/// what is computed with them. One that is nearly of an architecture has the problem of that.
+fn no_graph(problem: WeightsProblem, stored: &Stored<'_>) -> WeightsProblem {
+    let shapes = stored.shapes();
+    let is_near = Architecture::ALL.into_iter().any(|known| {
+        let alike = belonging(known, &shapes);
+        alike > 0 && 2 * alike >= shapes.len()
+    });
+    if stored.format == Format::Safetensors || is_near {
+        return problem;
+    }
+    WeightsProblem::StateDict {
+        examples: examples(&shapes),
+        known: Architecture::names(),
+    }
 }
 
 /// Whether the weights file that begins with `reader`'s bytes goes all the way to its classes, judged by its header
@@ -174,7 +212,7 @@ fn fit_named(name: &str, shapes: &Shapes) -> Result<(Architecture, Graph), Weigh
             named: name.to_owned(),
             known: Architecture::names(),
         })?;
-    match fit(named, shapes) {
+    match fit(named, shapes, true) {
         Ok(graph) => Ok((named, graph)),
         // One wrong tensor is worth its own message, another network's tensors are not.
         Err(problem) => match recognize(shapes) {
@@ -188,7 +226,8 @@ fn fit_named(name: &str, shapes: &Shapes) -> Result<(Architecture, Graph), Weigh
 fn recognize(shapes: &Shapes) -> Result<(Architecture, Graph), WeightsProblem> {
     let mut fitting: Vec<(Architecture, Graph)> = Architecture::ALL
         .into_iter()
-        .filter_map(|known| Some((known, fit(known, shapes).ok()?)))
+        .filter(|known| shapes.contains_key(known.known().stored.first))
+        .filter_map(|known| Some((known, fit(known, shapes, false).ok()?)))
         .collect();
     if fitting.is_empty() {
         return Err(closest_misfit(shapes));
@@ -213,9 +252,11 @@ fn recognize(shapes: &Shapes) -> Result<(Architecture, Graph), WeightsProblem> {
 
 /// What keeps the tensors from being those of the architecture that most of them belong to.
 fn closest_misfit(shapes: &Shapes) -> WeightsProblem {
+    // Of those that are as close the first one is told of.
     let misfits = Architecture::ALL
         .into_iter()
-        .filter_map(|known| Some((known, fit(known, shapes).err()?)));
+        .rev()
+        .filter_map(|known| Some((known, fit(known, shapes, false).err()?)));
     let closest = misfits
         .map(|(known, problem)| (belonging(known, shapes), problem))
         .max_by_key(|(count, _)| *count)
@@ -232,11 +273,11 @@ fn closest_misfit(shapes: &Shapes) -> WeightsProblem {
 /// How many of the tensors an architecture has under the same name and with the same shape.
 fn belonging(architecture: Architecture, shapes: &Shapes) -> usize {
     let graph = architecture.graph(classes(architecture, shapes));
-    let expected = graph.parameters().into_iter();
+    let expected = graph
+        .trained()
+        .flat_map(|id| Source::of(architecture, graph.node(id), shapes, false).tensors());
     expected
-        .filter(|ParameterShape { name, shape, .. }| {
-            shapes.get(name.as_str()) == Some(&shape.as_slice())
-        })
+        .filter(|(name, shape)| shapes.get(name.as_str()) == Some(&shape.as_slice()))
         .count()
 }
 
@@ -257,24 +298,21 @@ fn classes(architecture: Architecture, shapes: &Shapes) -> u32 {
 }
 
 /// The architecture's graph, cut behind the last layer that there is a tensor for. All tensors up to
-/// there must be present in their right shapes, and no others.
-fn fit(architecture: Architecture, shapes: &Shapes) -> Result<Graph, WeightsProblem> {
+/// there must be present in their right shapes, and no others. `named`: the file itself says which architecture it is.
+fn fit(architecture: Architecture, shapes: &Shapes, named: bool) -> Result<Graph, WeightsProblem> {
     let mut graph = architecture.graph(classes(architecture, shapes));
-    let present = |parameter: &ParameterShape| shapes.contains_key(parameter.name.as_str());
+    let tensors =
+        |graph: &Graph, id| Source::of(architecture, graph.node(id), shapes, named).tensors();
     let trained: Vec<_> = graph.trained().collect();
     // Without any tensor, the first one is missing.
-    let kept = trained
-        .iter()
-        .rposition(|id| graph.node(*id).layer.parameters().iter().any(present));
+    let kept = trained.iter().rposition(|id| {
+        let mut needed = tensors(&graph, *id).into_iter();
+        needed.any(|(name, _)| shapes.contains_key(name.as_str()))
+    });
     graph.cut(kept.unwrap_or(0) + 1);
 
     let mut unexpected = shapes.clone();
-    for ParameterShape {
-        name: tensor,
-        shape: expected,
-        ..
-    } in graph.parameters()
-    {
+    for (tensor, expected) in graph.trained().flat_map(|id| tensors(&graph, id)) {
         match unexpected.remove(tensor.as_str()) {
             None => {
                 return Err(WeightsProblem::MissingTensor {
@@ -294,6 +332,7 @@ fn fit(architecture: Architecture, shapes: &Shapes) -> Result<Graph, WeightsProb
             Some(_) => {}
         }
     }
+    unexpected.retain(|tensor, _| !is_unused(architecture, tensor));
     match unexpected.first_key_value() {
         None => Ok(graph),
         Some((tensor, found)) => Err(WeightsProblem::ExtraTensor {
@@ -304,28 +343,101 @@ fn fit(architecture: Architecture, shapes: &Shapes) -> Result<Graph, WeightsProb
     }
 }
 
-/// A tensor's values as f32, all of them finite.
-fn values(views: &BTreeMap<&str, TensorView>, tensor: &str) -> Result<Vec<f32>, WeightsProblem> {
-    let view = &views[tensor];
-    // The file is little-endian, as is every platform with a GPU interface that we use. Its tensors need not
-    // be aligned, hence the copies.
-    let values: Vec<f32> = match view.dtype() {
-        Dtype::F32 => bytemuck::pod_collect_to_vec(view.data()),
-        Dtype::F16 => bytemuck::pod_collect_to_vec::<u8, half::f16>(view.data()).to_f32_vec(),
-        Dtype::BF16 => bytemuck::pod_collect_to_vec::<u8, half::bf16>(view.data()).to_f32_vec(),
-        other => {
-            return Err(WeightsProblem::WrongDtype {
-                tensor: tensor.to_owned(),
-                found: format!("{other:?}"),
-            });
-        }
-    };
-    match values.iter().position(|value| !value.is_finite()) {
-        None => Ok(values),
-        Some(index) => Err(WeightsProblem::NotFinite {
-            tensor: tensor.to_owned(),
-            index,
-            value: values[index].to_string(),
-        }),
+/// What becomes of a tensor's name in the file to that of a parameter.
+struct Source {
+    /// The layer's own parameters.
+    parameters: Vec<ParameterShape>,
+    /// The batch normalization that becomes part of the layer, and whether the convolution has a bias beside it.
+    norm: Option<(String, bool)>,
+}
+
+impl Source {
+    /// What the parameters of a layer are made of, in a file that holds tensors of these names.
+    fn of(architecture: Architecture, node: &Node, shapes: &Shapes, named: bool) -> Self {
+        let parameters = node.layer.parameters();
+        let norm = architecture.known().stored.norm.as_ref();
+        let norm = norm.and_then(|norm| {
+            let conv = node.layer.of_kind::<Conv>()?;
+            let behind = (norm.behind)(&conv.tensor)?;
+            let has = |tensor: String| shapes.contains_key(tensor.as_str());
+            let has_bias = has(format!("{}.bias", conv.tensor));
+            // A file that says what it is may have the normalization in the convolution already.
+            let is_folded = named && has_bias && !has(format!("{behind}.running_mean"));
+            (!is_folded).then_some((behind, norm.biased))
+        });
+        Self { parameters, norm }
     }
+
+    /// The tensors of the file and their shapes.
+    fn tensors(&self) -> Vec<(String, Vec<usize>)> {
+        let all = self.parameters.iter();
+        let mut all: Vec<_> = all.map(|p| (p.name.clone(), p.shape.clone())).collect();
+        if let Some((norm, has_bias)) = &self.norm {
+            let (_, channels) = all[1].clone();
+            if !has_bias {
+                all.truncate(1);
+            }
+            let parts = NORM.map(|part| (format!("{norm}.{part}"), channels.clone()));
+            all.extend(parts);
+        }
+        all
+    }
+
+    /// Reads the layer's parameters.
+    fn read(
+        self,
+        stored: &Stored<'_>,
+        architecture: Architecture,
+    ) -> Result<Vec<Parameter>, WeightsProblem> {
+        let tensors = self.tensors();
+        let values = tensors.iter().map(|(name, _)| stored.values(name));
+        let mut values: Vec<Vec<f32>> = values.collect::<Result<_, _>>()?;
+        if let Some((norm, _)) = &self.norm {
+            let epsilon = architecture.known().stored.norm.as_ref();
+            let epsilon = epsilon.map_or(0.0, |norm| norm.epsilon);
+            let of_norm = values.split_off(values.len() - NORM.len());
+            let out = of_norm[0].len();
+            values.resize(2, vec![0.0; out]);
+            let [weight, bias] = &mut values[..] else {
+                return Ok(Vec::new());
+            };
+            fold(weight, bias, &of_norm, epsilon);
+            // A variance may be negative, or nothing.
+            check_finite(&format!("{norm}.running_var"), bias)?;
+            check_finite(&format!("{norm}.running_var"), weight)?;
+        }
+        let parameters = self.parameters.into_iter().zip(values);
+        Ok(parameters
+            .map(|(shape, values)| Parameter {
+                name: shape.name,
+                shape: shape.shape,
+                values,
+            })
+            .collect())
+    }
+}
+
+/// The tensors of a batch normalization, each `[channels]`.
+const NORM: [&str; 4] = ["weight", "bias", "running_mean", "running_var"];
+
+/// Makes a batch normalization part of the convolution before it, in f64: `y = (conv(x) - mean) * scale + shift` with
+/// `scale = weight / sqrt(var + epsilon)` (Ioffe & Szegedy 2015, section 3.1).
+fn fold(weight: &mut [f32], bias: &mut [f32], norm: &[Vec<f32>], epsilon: f64) {
+    let per_channel = weight.len() / bias.len().max(1);
+    let rows = weight.chunks_exact_mut(per_channel.max(1));
+    for (channel, (filter, bias)) in rows.zip(bias).enumerate() {
+        let [gain, shift, mean, variance] = [0, 1, 2, 3].map(|part| f64::from(norm[part][channel]));
+        let scale = gain / (variance + epsilon).sqrt();
+        for value in filter {
+            *value = (f64::from(*value) * scale) as f32;
+        }
+        *bias = ((f64::from(*bias) - mean) * scale + shift) as f32;
+    }
+}
+
+/// Whether a tensor of the file is of no use to a network that is not trained any more.
+fn is_unused(architecture: Architecture, tensor: &str) -> bool {
+    let stored = &architecture.known().stored;
+    let counts = stored.norm.is_some() && tensor.ends_with(".num_batches_tracked");
+    counts || stored.unused.iter().any(|start| tensor.starts_with(start))
 }

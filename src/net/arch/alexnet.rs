@@ -3,8 +3,8 @@
 //!
 //! `convN` is before its ReLU, `reluN` after it; pools are `pool1`, `pool2` and `pool5`.
 
-use super::super::{GraphBuilder, NodeId};
-use super::{Defaults, Known};
+use super::super::{GraphBuilder, NodeId, Preprocessing};
+use super::{Defaults, Known, Stored};
 use crate::layer::Window;
 
 pub(super) const ALEXNET: Known = Known {
@@ -21,6 +21,8 @@ pub(super) const ALEXNET: Known = Known {
         content: &[("relu4", 0.3)],
         dream: &[("relu5", 1.0)],
     },
+    stored: Stored::plain("features.0.weight"),
+    preprocessing: Preprocessing::TORCHVISION,
 };
 
 struct Block {

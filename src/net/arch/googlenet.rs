@@ -1,19 +1,22 @@
-//! GoogLeNet as trained by BVLC for Caffe: Szegedy et al. 2014, "Going deeper with convolutions", with a true
-//! 5×5 branch, local response normalization, pools rounded up and no batch normalization. The two auxiliary
-//! classifiers serve training only and are left out.
+//! GoogLeNet: Szegedy et al. 2014, "Going deeper with convolutions". The two auxiliary classifiers serve training only
+//! and are left out.
+//!
+//! As trained by BVLC for Caffe it has a true 5×5 branch, local response normalization, pools rounded up and no batch
+//! normalization. Torchvision's, from TensorFlow, has batch normalization, which is part of the convolution before it,
+//! no response normalization, a last pool of 2×2, and 3×3 convolutions in the branch that is called 5×5 all the same.
 //!
 //! Caffe's ReLU works in place, so that `inception_4c/5x5_reduce` is after it and
 //! `inception_4c/5x5_reduce_pre_relu` before it; so too for Lucid's `mixed4c_5x5_bottleneck` and
 //! `mixed4c_5x5_bottleneck_pre_relu`. Torchvision's `inception4c.branch3.0` is after the ReLU,
 //! `inception4c.branch3.0.conv` the convolution alone; its `conv1`, `conv2` and `conv3` are after the ReLU.
 
-use super::super::{GraphBuilder, NodeId};
-use super::{Defaults, Known};
+use super::super::{GraphBuilder, NodeId, Preprocessing};
+use super::{Defaults, Known, Norm, Stored};
 use crate::layer::{Lrn, Window};
 
 pub(super) const BVLC: Known = Known {
     name: "googlenet_bvlc",
-    build,
+    build: |graph, image, classes| build(graph, image, classes, Variant::Bvlc),
     classes_tensor: "fc.bias",
     defaults: Defaults {
         style: &[
@@ -26,7 +29,32 @@ pub(super) const BVLC: Known = Known {
         content: &[("inception_3b/output", 0.3)],
         dream: &[("inception_4c/output", 1.0)],
     },
+    stored: Stored::plain("conv1.conv.weight"),
+    preprocessing: Preprocessing::TORCHVISION,
 };
+
+pub(super) const TORCHVISION: Known = Known {
+    name: "googlenet",
+    build: |graph, image, classes| build(graph, image, classes, Variant::Torchvision),
+    stored: Stored {
+        first: "conv1.conv.weight",
+        norm: Some(Norm {
+            behind: |conv| Some(format!("{}.bn", conv.strip_suffix(".conv")?)),
+            epsilon: 1e-3,
+            biased: false,
+        }),
+        unused: &["aux1.", "aux2."],
+    },
+    // Torchvision's module turns ImageNet's mean and deviation into this before its first layer (`transform_input`).
+    preprocessing: Preprocessing::MINUS_ONE_ONE,
+    ..BVLC
+};
+
+#[derive(Clone, Copy, PartialEq)]
+enum Variant {
+    Bvlc,
+    Torchvision,
+}
 
 /// Channels of an inception module's convolutions, in the columns of the paper's table 1.
 struct Inception {
@@ -78,24 +106,29 @@ const LRN: Lrn = Lrn {
     k: 1.0,
 };
 
-fn build(graph: &mut GraphBuilder, image: NodeId, classes: u32) {
+fn build(graph: &mut GraphBuilder, image: NodeId, classes: u32, variant: Variant) {
+    let is_bvlc = variant == Variant::Bvlc;
     let mut x = image;
     x = stem(graph, x, ["conv1/7x7_s2", "conv1", "conv2d0"], 64, 7);
     graph.alias(x, ["conv1/relu_7x7"]);
-    x = pool(graph, x, 1);
-    x = graph.push("pool1/norm1", LRN, &[x]);
-    graph.alias(x, ["norm1", "localresponsenorm0"]);
+    x = pool(graph, x, 1, variant);
+    if is_bvlc {
+        x = graph.push("pool1/norm1", LRN, &[x]);
+        graph.alias(x, ["norm1", "localresponsenorm0"]);
+    }
     x = stem(graph, x, ["conv2/3x3_reduce", "conv2", "conv2d1"], 64, 1);
     graph.alias(x, ["conv2/relu_3x3_reduce"]);
     x = stem(graph, x, ["conv2/3x3", "conv3", "conv2d2"], 192, 3);
     graph.alias(x, ["conv2/relu_3x3"]);
-    x = graph.push("conv2/norm2", LRN, &[x]);
-    graph.alias(x, ["norm2", "localresponsenorm1"]);
+    if is_bvlc {
+        x = graph.push("conv2/norm2", LRN, &[x]);
+        graph.alias(x, ["norm2", "localresponsenorm1"]);
+    }
 
     for (number, stage) in (2..).zip([STAGE_3, STAGE_4, STAGE_5]) {
-        x = pool(graph, x, number);
+        x = pool(graph, x, number, variant);
         for module in stage {
-            x = inception_module(graph, x, module);
+            x = inception_module(graph, x, module, variant);
         }
     }
 
@@ -134,14 +167,24 @@ fn stem(
     relu
 }
 
-fn pool(graph: &mut GraphBuilder, x: NodeId, number: u32) -> NodeId {
+fn pool(graph: &mut GraphBuilder, x: NodeId, number: u32, variant: Variant) -> NodeId {
     let name = format!("pool{number}/3x3_s2");
-    let pool = graph.max_pool(&name, x, Window::square(3, 2, 0).ceil());
+    let side = if number == 4 && variant == Variant::Torchvision {
+        2
+    } else {
+        3
+    };
+    let pool = graph.max_pool(&name, x, Window::square(side, 2, 0).ceil());
     graph.alias(pool, [format!("pool{number}"), format!("maxpool{number}")]);
     pool
 }
 
-fn inception_module(graph: &mut GraphBuilder, x: NodeId, module: &Inception) -> NodeId {
+fn inception_module(
+    graph: &mut GraphBuilder,
+    x: NodeId,
+    module: &Inception,
+    variant: Variant,
+) -> NodeId {
     let name = module.name;
     let [caffe, lucid, torch] = ["inception_", "mixed", "inception"].map(|s| format!("{s}{name}"));
     let branch = |graph: &mut GraphBuilder, x, names: [&str; 3], channels, kernel| {
@@ -176,7 +219,8 @@ fn inception_module(graph: &mut GraphBuilder, x: NodeId, module: &Inception) -> 
     let names = ["5x5_reduce", "5x5_bottleneck", "branch3.0"];
     let reduced = branch(graph, x, names, module.reduce5x5, 1);
     let names = ["5x5", "5x5", "branch3.1"];
-    let five = branch(graph, reduced, names, module.conv5x5, 5);
+    let side = if variant == Variant::Bvlc { 5 } else { 3 };
+    let five = branch(graph, reduced, names, module.conv5x5, side);
     let pooled = graph.max_pool(&format!("{caffe}/pool"), x, Window::square(3, 1, 1).ceil());
     graph.alias(
         pooled,

@@ -3,11 +3,12 @@
 
 mod alexnet;
 mod googlenet;
+mod resnet;
 mod squeezenet;
 mod vgg;
 
 use super::defaults::Defaults;
-use super::{Graph, GraphBuilder, NodeId};
+use super::{Graph, GraphBuilder, NodeId, Preprocessing};
 
 /// All that is known of an architecture.
 pub(super) struct Known {
@@ -19,7 +20,45 @@ pub(super) struct Known {
     pub classes_tensor: &'static str,
     /// The layers that methods look at.
     pub defaults: Defaults,
+    /// How its tensors stand in a file.
+    pub stored: Stored,
+    /// What its published weights were trained to see.
+    pub preprocessing: Preprocessing,
 }
+
+/// How the tensors of an architecture stand in a file as torchvision writes it.
+pub(super) struct Stored {
+    /// The weights of the first layer.
+    pub first: &'static str,
+    /// Where there are batch normalizations: what is known of them.
+    pub norm: Option<Norm>,
+    /// What the names of tensors begin with that only the training needs.
+    pub unused: &'static [&'static str],
+}
+
+impl Stored {
+    /// Parameters of layers and nothing else.
+    const fn plain(first: &'static str) -> Self {
+        Self {
+            first,
+            norm: None,
+            unused: &[],
+        }
+    }
+}
+
+/// Batch normalizations (Ioffe & Szegedy 2015), each of which follows a convolution and becomes part of it.
+pub(super) struct Norm {
+    /// The normalization behind the convolution of that tensor: what its own tensors' names begin with.
+    pub behind: fn(&str) -> Option<String>,
+    /// What is added to the variance.
+    pub epsilon: f64,
+    /// Whether the convolution has a bias, too.
+    pub biased: bool,
+}
+
+/// What torch adds to a variance by default.
+const EPSILON: f64 = 1e-5;
 
 /// A known network.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -30,16 +69,45 @@ pub enum Architecture {
     Vgg19,
     AlexNet,
     GoogLeNetBvlc,
+    Vgg11,
+    Vgg13,
+    Vgg11Bn,
+    Vgg13Bn,
+    Vgg16Bn,
+    Vgg19Bn,
+    GoogLeNet,
+    ResNet18,
+    ResNet34,
+    ResNet50,
+    ResNet101,
+    ResNet152,
+    WideResNet50,
+    WideResNet101,
 }
 
 impl Architecture {
-    pub const ALL: [Architecture; 6] = [
+    /// All of them. Of those that a file may be the start of, an earlier one is taken.
+    pub const ALL: [Architecture; 20] = [
         Architecture::SqueezeNet1_0,
         Architecture::SqueezeNet1_1,
         Architecture::Vgg16,
         Architecture::Vgg19,
         Architecture::AlexNet,
         Architecture::GoogLeNetBvlc,
+        Architecture::Vgg11,
+        Architecture::Vgg13,
+        Architecture::Vgg11Bn,
+        Architecture::Vgg13Bn,
+        Architecture::Vgg16Bn,
+        Architecture::Vgg19Bn,
+        Architecture::GoogLeNet,
+        Architecture::ResNet18,
+        Architecture::ResNet34,
+        Architecture::ResNet50,
+        Architecture::ResNet101,
+        Architecture::ResNet152,
+        Architecture::WideResNet50,
+        Architecture::WideResNet101,
     ];
 
     pub(super) fn known(self) -> &'static Known {
@@ -50,6 +118,20 @@ impl Architecture {
             Architecture::Vgg19 => &vgg::VGG19,
             Architecture::AlexNet => &alexnet::ALEXNET,
             Architecture::GoogLeNetBvlc => &googlenet::BVLC,
+            Architecture::Vgg11 => &vgg::VGG11,
+            Architecture::Vgg13 => &vgg::VGG13,
+            Architecture::Vgg11Bn => &vgg::VGG11_BN,
+            Architecture::Vgg13Bn => &vgg::VGG13_BN,
+            Architecture::Vgg16Bn => &vgg::VGG16_BN,
+            Architecture::Vgg19Bn => &vgg::VGG19_BN,
+            Architecture::GoogLeNet => &googlenet::TORCHVISION,
+            Architecture::ResNet18 => &resnet::RESNET18,
+            Architecture::ResNet34 => &resnet::RESNET34,
+            Architecture::ResNet50 => &resnet::RESNET50,
+            Architecture::ResNet101 => &resnet::RESNET101,
+            Architecture::ResNet152 => &resnet::RESNET152,
+            Architecture::WideResNet50 => &resnet::WIDE_RESNET50_2,
+            Architecture::WideResNet101 => &resnet::WIDE_RESNET101_2,
         }
     }
 

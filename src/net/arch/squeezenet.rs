@@ -7,8 +7,8 @@
 //! their ReLUs. Torchvision's `features.3.squeeze` is the convolution alone and
 //! `features.3.squeeze_activation` its ReLU.
 
-use super::super::{GraphBuilder, NodeId};
-use super::{Defaults, Known};
+use super::super::{GraphBuilder, NodeId, Preprocessing};
+use super::{Defaults, Known, Stored};
 use crate::layer::Window;
 
 /// What follows the first convolution, in the order of torchvision's `features`, from index 2 on.
@@ -75,6 +75,8 @@ pub(super) const V1_1: Known = Known {
         content: &[("fire3/concat", 0.08)],
         dream: &[("fire6/concat", 1.0)],
     },
+    stored: Stored::plain("features.0.weight"),
+    preprocessing: Preprocessing::TORCHVISION,
 };
 
 /// `first` are the channels and the window's side of the first convolution.

@@ -354,10 +354,34 @@ fn parameters_are_as_many_as_published() {
         // Torchvision's without auxiliary classifiers has 6 624 904. A bias stands here for two numbers of batch
         // normalization there, 7280 times; and 25 weights for 9, at 23 808 pairs of channels.
         (Architecture::GoogLeNetBvlc, 6_998_552),
+        (Architecture::GoogLeNet, 6_624_904),
+        (Architecture::Vgg11, 132_863_336),
+        (Architecture::Vgg13, 133_047_848),
+        (Architecture::Vgg11Bn, 132_868_840),
+        (Architecture::Vgg13Bn, 133_053_736),
+        (Architecture::Vgg16Bn, 138_365_992),
+        (Architecture::Vgg19Bn, 143_678_248),
+        (Architecture::ResNet18, 11_689_512),
+        (Architecture::ResNet34, 21_797_672),
+        (Architecture::ResNet50, 25_557_032),
+        (Architecture::ResNet101, 44_549_160),
+        (Architecture::ResNet152, 60_192_808),
+        (Architecture::WideResNet50, 68_883_240),
+        (Architecture::WideResNet101, 126_886_696),
     ] {
-        let parameters = architecture.graph(1000).parameters();
+        let graph = architecture.graph(1000);
         let count = |p: &crate::layer::ParameterShape| p.shape.iter().product::<usize>();
-        let found: usize = parameters.iter().map(count).sum();
+        let mut found: usize = graph.parameters().iter().map(count).sum();
+        // A bias stands here for two numbers of batch normalization there, and for the bias of VGG's convolutions.
+        let norm = architecture.known().stored.norm.as_ref();
+        let normalized = graph.nodes().iter().filter(|node| {
+            let conv = node.layer.of_kind::<Conv>();
+            conv.zip(norm)
+                .is_some_and(|(conv, norm)| (norm.behind)(&conv.tensor).is_some())
+        });
+        let channels: u32 = normalized.map(|node| node.channels).sum();
+        let has_bias = norm.is_some_and(|norm| norm.biased);
+        found += channels as usize * if has_bias { 2 } else { 1 };
         assert_eq!(found, expected, "{architecture}");
     }
 }

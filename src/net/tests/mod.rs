@@ -2,4 +2,5 @@
 
 mod builder;
 mod graphs;
+mod pytorch;
 mod weights_files;

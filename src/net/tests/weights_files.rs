@@ -360,9 +360,9 @@ fn the_named_architecture_must_be_the_tensors_own() {
         ),
         "{found:?}"
     );
-    let (_, message) = problem(&file(&squeezenet(), &[("architecture", "resnet50")]));
+    let (_, message) = problem(&file(&squeezenet(), &[("architecture", "resnet51")]));
     assert!(
-        message.contains("resnet50") && message.contains("googlenet_bvlc"),
+        message.contains("resnet51") && message.contains("googlenet_bvlc"),
         "{message}"
     );
     let mut other = Tensors::new();
