@@ -95,7 +95,14 @@ fn spirv_of_software_adapters() {
         changed += usize::from(ours != without);
     }
     // Not conv3x3_coop: it calls no function that shares loads, and what is not called is not in its module.
-    let convolutions = ["conv", "conv1x1", "conv3x3", "conv3x3_pool", "gram"];
+    let convolutions = [
+        "conv",
+        "conv1x1",
+        "conv3x3",
+        "conv3x3_pool",
+        "conv_grouped",
+        "gram",
+    ];
     let known = every_variant().filter(|s| convolutions.contains(&s.source.name));
     assert_eq!(changed, known.count());
 }

@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use super::{BackwardPass, ForwardPass, Layer, LayerError, MaxPool, ParameterShape, Role, Window};
+use super::{
+    BackwardPass, ForwardPass, Layer, LayerError, MaxPool, ParameterShape, Role, SizeError, Window,
+};
 use crate::Error;
 use crate::device::ValueId;
 use crate::kernels::{self, Conv3x3Pool, Conv3x3Unpool, Filters};
@@ -20,12 +22,18 @@ pub struct Conv {
     /// Groups of channels: each group of the output's channels sees the same group of the input's. It divides both; 1 for
     /// a convolution in which every channel sees all.
     pub groups: u32,
-    /// Whether the weights are stored as a linear layer's matrix `[out, in*h*w]` in place of
+    /// Whether it is a linear layer: its kernel is the size of its input, and no other will do, unless that is 1×1. The
+    /// weights are then stored as the matrix `[out, in*h*w]` in place of
     /// `[out, in/groups, h, w]`.
     pub linear: bool,
 }
 
 impl Conv {
+    /// Whether it is a linear layer over several positions: all of its input.
+    fn sums_all(&self) -> bool {
+        self.linear && self.window.taps() > 1
+    }
+
     fn weight(&self) -> String {
         format!("{}.weight", self.tensor)
     }
@@ -211,6 +219,19 @@ impl Layer for Conv {
 
     fn window(&self) -> Option<Window> {
         Some(self.window)
+    }
+
+    /// A linear layer's rows of weights have a number for each position of its input.
+    fn size(&self, inputs: &[[u32; 2]]) -> Result<[u32; 2], SizeError> {
+        let (expected, found) = (self.window.kernel, inputs[0]);
+        if self.sums_all() && found != expected {
+            return Err(SizeError::Fixed { expected, found });
+        }
+        self.window.size(found)
+    }
+
+    fn is_global(&self) -> bool {
+        self.sums_all()
     }
 
     fn with_window(&self, window: Window) -> Option<Arc<dyn Layer>> {

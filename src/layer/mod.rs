@@ -73,6 +73,17 @@ pub enum SizeError {
         /// Height and width.
         input: [u32; 2],
     },
+    /// It is for inputs of one size.
+    #[error(
+        "its input must be of {}x{} positions, but is {}x{}",
+        .expected[1], .expected[0], .found[1], .found[0]
+    )]
+    Fixed {
+        /// Height and width that it is for.
+        expected: [u32; 2],
+        /// Height and width of its input.
+        found: [u32; 2],
+    },
     /// The inputs differ in size.
     #[error("its inputs have different sizes: {}x{} and {}x{}", .first[1], .first[0], .other[1], .other[0])]
     Different { first: [u32; 2], other: [u32; 2] },

@@ -30,6 +30,7 @@ use crate::layer::{
 #[derive(Clone, Debug, Default)]
 pub struct GraphBuilder {
     nodes: Vec<Node>,
+    trained_size: Option<[u32; 2]>,
 }
 
 impl GraphBuilder {
@@ -58,6 +59,11 @@ impl GraphBuilder {
     pub fn alias<S: Into<String>>(&mut self, node: NodeId, names: impl IntoIterator<Item = S>) {
         let names = names.into_iter().map(Into::into);
         self.nodes[node.0].aliases.extend(names);
+    }
+
+    /// Height and width of the images that the network was trained on, for messages: layers may fit these only.
+    pub fn trained_size(&mut self, size: [u32; 2]) {
+        self.trained_size = Some(size);
     }
 
     /// Channels of a node, 0 where there is no such node.
@@ -182,7 +188,7 @@ impl GraphBuilder {
     /// channels, options that cannot be, a name or a parameter of another shape that is another's, or no size whatever
     /// the image.
     pub fn build(self) -> Result<Graph, GraphError> {
-        let graph = Graph::of_nodes(self.nodes);
+        let graph = Graph::of_nodes(self.nodes, self.trained_size);
         if graph.nodes().is_empty() {
             return Err(problem("input", GraphProblem::Empty));
         }

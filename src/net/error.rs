@@ -57,6 +57,8 @@ pub enum NetError {
     #[error(transparent)]
     ImageTooSmall(#[from] ImageTooSmall),
     #[error(transparent)]
+    WrongImageSize(#[from] WrongImageSize),
+    #[error(transparent)]
     Graph(#[from] GraphError),
     #[error(
         "`{network}` has no {what} layers of its own, and no layer is rectified before a change of resolution: name \
@@ -102,6 +104,24 @@ pub struct ImageTooSmall {
     pub width: u32,
     /// Side of the smallest square image that reaches the layer.
     pub minimum: u32,
+}
+
+/// A layer is for images of another size.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "an image of {width}x{height} pixels does not fit layer `{layer}`, which takes one of {}x{}",
+    .required[1],
+    .required[0]
+)]
+pub struct WrongImageSize {
+    /// The layer's name.
+    pub layer: String,
+    /// The image's height in pixels.
+    pub height: u32,
+    /// The image's width in pixels.
+    pub width: u32,
+    /// Height and width of an image that fits.
+    pub required: [u32; 2],
 }
 
 /// What is wrong with a graph, and at which of its layers.

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::builder::GraphBuilder;
-use super::error::{GraphError, GraphProblem, ImageTooSmall};
+use super::error::{GraphError, GraphProblem, ImageTooSmall, WrongImageSize};
 use super::{NetError, Preprocessing};
 use crate::layer::{Input, Layer, Normalize, ParameterShape, ReceptiveField, Shape, SizeError};
 
@@ -61,7 +61,11 @@ fn is_underscored(alias: &str, layer: &str) -> bool {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Graph {
     nodes: Vec<Node>,
+    trained_size: Option<[u32; 2]>,
 }
+
+/// The largest square that is tried where layers are for one size.
+const LARGEST_FIXED: u32 = 512;
 
 /// A node's size, or the node that has none and why.
 type Sized = Result<Shape, (NodeId, SizeError)>;
@@ -74,8 +78,17 @@ impl Graph {
     }
 
     /// Of nodes that are known to be right.
-    pub(super) fn of_nodes(nodes: Vec<Node>) -> Self {
-        Self { nodes }
+    pub(super) fn of_nodes(nodes: Vec<Node>, trained_size: Option<[u32; 2]>) -> Self {
+        Self {
+            nodes,
+            trained_size,
+        }
+    }
+
+    /// Height and width of the images that the network was trained on, where that is known.
+    #[must_use]
+    pub fn trained_size(&self) -> Option<[u32; 2]> {
+        self.trained_size
     }
 
     /// All nodes, each after those that it reads.
@@ -179,26 +192,53 @@ impl Graph {
     /// The output size of one node.
     ///
     /// # Errors
-    /// [`NetError::ImageTooSmall`], with the least size that would do; [`NetError::Graph`] where layers that go
-    /// together have different sizes.
+    /// [`NetError::WrongImageSize`], with a size that fits, where only some do; [`NetError::ImageTooSmall`], with the
+    /// least size that would do; [`NetError::Graph`] where layers that go together have different sizes.
     pub fn shape(&self, id: NodeId, height: u32, width: u32) -> Result<Shape, NetError> {
-        self.sizes(height, width)
-            .swap_remove(id.0)
-            .map_err(|(at, error)| match error {
+        let found = self.sizes(height, width).swap_remove(id.0);
+        found.map_err(|(at, error)| {
+            let layer = self.node(id).name.clone();
+            if let Some(required) = self.required_size(id) {
+                return NetError::WrongImageSize(WrongImageSize {
+                    layer,
+                    height,
+                    width,
+                    required,
+                });
+            }
+            match error {
                 SizeError::TooSmall { .. } => NetError::ImageTooSmall(ImageTooSmall {
-                    layer: self.node(id).name.clone(),
+                    layer,
                     height,
                     width,
                     minimum: self.minimum_side(id),
                 }),
-                SizeError::Different { .. } => NetError::Graph(GraphError {
-                    layer: self.node(at).name.clone(),
-                    problem: GraphProblem::Size {
-                        error,
-                        image: [height, width],
-                    },
-                }),
-            })
+                SizeError::Fixed { .. } | SizeError::Different { .. } => {
+                    NetError::Graph(GraphError {
+                        layer: self.node(at).name.clone(),
+                        problem: GraphProblem::Size {
+                            error,
+                            image: [height, width],
+                        },
+                    })
+                }
+            }
+        })
+    }
+
+    /// Height and width of an image that fits the node, where not every larger one does because a layer before it is
+    /// for inputs of one size: those that the network was trained at, if they fit, else the smallest square.
+    #[must_use]
+    pub fn required_size(&self, id: NodeId) -> Option<[u32; 2]> {
+        let size = |[height, width]: [u32; 2]| self.sizes(height, width).swap_remove(id.0);
+        let squares = (1..=LARGEST_FIXED).map(|side| [side; 2]);
+        let fitting = self
+            .trained_size
+            .into_iter()
+            .chain(squares)
+            .find(|image| size(*image).is_ok())?;
+        let twice = size(fitting.map(|side| side.saturating_mul(2)));
+        matches!(twice, Err((_, SizeError::Fixed { .. }))).then_some(fitting)
     }
 
     /// The smallest side of a square image that is not too small for the node. Sizes only grow with the image, so that
@@ -228,22 +268,21 @@ impl Graph {
     pub(super) fn check_sizes(&self) -> Result<(), GraphError> {
         // Powers of two suit most networks; some only fit a size of their own.
         let powers = (0..16).map(|log| 1 << log);
+        let squares = powers.chain(1..=LARGEST_FIXED).map(|side| [side; 2]);
         let mut found = None;
-        for side in powers.chain(1..=512) {
-            match self.sizes(side, side).into_iter().find_map(Result::err) {
+        for image in squares.chain(self.trained_size) {
+            let [height, width] = image;
+            match self.sizes(height, width).into_iter().find_map(Result::err) {
                 None => return Ok(()),
-                Some(problem) => found = Some((side, problem)),
+                Some(problem) => found = Some((image, problem)),
             }
         }
-        let Some((side, (at, error))) = found else {
+        let Some((image, (at, error))) = found else {
             return Ok(());
         };
         Err(GraphError {
             layer: self.node(at).name.clone(),
-            problem: GraphProblem::Size {
-                error,
-                image: [side; 2],
-            },
+            problem: GraphProblem::Size { error, image },
         })
     }
 
@@ -339,6 +378,38 @@ mod tests {
         assert_eq!(small[concat.0], None);
         assert_eq!(graph.minimum_side(concat), 3);
         assert_eq!(graph.minimum_side(mean), 1);
+    }
+
+    #[test]
+    fn linear_layers_take_the_size_that_they_were_trained_at() {
+        for trained in [None, Some([40, 40])] {
+            let mut graph = Graph::builder();
+            let image = graph.input("image", 3);
+            let conv = graph.conv("conv", image, "conv", 4, Window::square(3, 1, 1));
+            let pool = graph.max_pool("pool", conv, Window::square(4, 4, 0));
+            let scores = graph.linear("scores", pool, "scores", 7, [10, 10]);
+            if let Some(size) = trained {
+                graph.trained_size(size);
+            }
+            let graph = graph.build().unwrap();
+            assert_eq!(graph.required_size(pool), None);
+            // The smallest, and the only one that is a multiple of the stride.
+            assert_eq!(graph.required_size(scores), Some([40, 40]));
+            assert!(graph.is_behind_global(scores) && !graph.is_local(scores));
+            for (height, width) in [(41, 40), (42, 43)] {
+                let shape = graph.shape(scores, height, width).unwrap();
+                assert_eq!((shape.height, shape.width), (1, 1));
+            }
+            for (height, width) in [(80, 40), (3, 90), (2, 2)] {
+                let error = graph.shape(scores, height, width).unwrap_err();
+                let text = error.to_string();
+                let image = format!("{width}x{height}");
+                assert!(text.contains("40x40") && text.contains(&image), "{text}");
+            }
+            let [_, _, _, last] = graph.sizes(80, 40).try_into().unwrap();
+            let (_, error) = last.unwrap_err();
+            assert!(error.to_string().contains("10x10 positions, but is 10x20"));
+        }
     }
 
     /// Pixels −1..=1 of one branch and −1..=3 of the other along the rows; −2..=2 and the pixel itself along the

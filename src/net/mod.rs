@@ -51,7 +51,7 @@ pub use builder::GraphBuilder;
 pub use defaults::{Purpose, WeightedLayers};
 pub use error::{
     GraphError, GraphProblem, ImageTooSmall, LabelsError, LabelsProblem, NetError,
-    PreprocessingError, PreprocessingProblem, WeightsError, WeightsProblem,
+    PreprocessingError, PreprocessingProblem, WeightsError, WeightsProblem, WrongImageSize,
 };
 pub use graph::{Graph, Node, NodeId};
 pub use labels::imagenet_classes;

@@ -267,7 +267,7 @@ fn insert_behind(graph: &Graph, before: NodeId, node: Node) -> Graph {
         later.inputs.iter_mut().for_each(|id| *id = moved(*id));
     }
     nodes.insert(at, node);
-    Graph::of_nodes(nodes)
+    Graph::of_nodes(nodes, graph.trained_size())
 }
 
 /// The weights of the convolutions that read `id`, if nothing else does and no other layer has them.

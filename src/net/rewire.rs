@@ -73,7 +73,7 @@ impl Network {
         self.layers().for_each(|node| rewiring.push(node));
         Network {
             input: rewiring.place[self.input.0],
-            graph: Graph::of_nodes(rewiring.nodes),
+            graph: Graph::of_nodes(rewiring.nodes, self.graph.trained_size()),
             ..self.clone()
         }
     }
