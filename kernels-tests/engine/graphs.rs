@@ -6,7 +6,7 @@ use std::ops::ControlFlow;
 use pixgrad::engine::compile::default_layers;
 use pixgrad::engine::device::Device;
 use pixgrad::engine::kernels::{View, from_quads, to_quads};
-use pixgrad::engine::layer::{AvgPool, Concat, Conv, Lrn, Window};
+use pixgrad::engine::layer::{AvgPool, Concat, Conv, ConvTranspose, Lrn, Window};
 use pixgrad::engine::methods::{DreamPreset, DreamSubject};
 use pixgrad::engine::net::{
     self, Architecture, Graph, GraphBuilder, NodeId, Padding, Pooling, Purpose,
@@ -245,6 +245,47 @@ fn cases() -> Vec<Case> {
                 g.push("mean", pool, &[a]);
                 g.max_pool("most", b, gaps);
                 block(g, "last", e, 5, 1);
+            },
+        ),
+        case(
+            "transposed convolutions",
+            &["last/relu", "up", "gaps"],
+            false,
+            |g, x| {
+                let up = |g: &mut GraphBuilder, name: &str, x, channels, groups, window, more| {
+                    let conv = ConvTranspose {
+                        tensor: format!("{name}/w"),
+                        in_channels: g.channels(x),
+                        out_channels: channels,
+                        window,
+                        groups,
+                        output_padding: more,
+                    };
+                    g.push(name, conv, &[x])
+                };
+                let down = Window {
+                    stride: [2, 3],
+                    ..Window::square(3, 1, 1)
+                };
+                let a = g.conv("a", x, "wa", 6, down);
+                let a = g.relu("a/relu", a);
+                let up1 = up(g, "up", a, 8, 1, Window::square(3, 2, 1), [1, 0]);
+                let uneven = Window {
+                    before: [1, 0],
+                    after: [0, 2],
+                    ..Window::square(4, 1, 0)
+                };
+                let b = up(g, "b", up1, 8, 8, uneven, [0, 0]);
+                let b = g.relu("b/relu", b);
+                let gaps = Window {
+                    dilation: [2, 1],
+                    stride: [1, 2],
+                    ..Window::square(3, 1, 1)
+                };
+                let c = up(g, "gaps", b, 12, 4, gaps, [1, 1]);
+                let d = up(g, "d", a, 12, 6, Window::square(2, 2, 0), [0, 0]);
+                block(g, "e", d, 5, 3);
+                block(g, "last", c, 5, 1);
             },
         ),
         case(

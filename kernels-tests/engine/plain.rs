@@ -1,8 +1,8 @@
 //! A plain interpreter of the layer graph over [C,H,W] arrays: nothing shared with the engine but the graph.
 
 use pixgrad::engine::layer::{
-    AdaptiveAvgPool, Add, AvgPool, Concat, Conv, Edge, GlobalAvgPool, Input, Lrn, MaxPool,
-    Normalize, Pad, Relu, Softmax, Window,
+    AdaptiveAvgPool, Add, AvgPool, Concat, Conv, ConvTranspose, Edge, GlobalAvgPool, Input, Lrn,
+    MaxPool, Normalize, Pad, Relu, Softmax, Window,
 };
 use pixgrad::engine::net::{Network, Node, NodeId};
 
@@ -111,6 +111,38 @@ fn unit(network: &Network, node: &Node, x: &[&Map], (c, row, col): (usize, i64, 
             let from = c / made * seen + ci;
             for (tap, value) in taps(conv.window, (row, col), |y, xx| x[0].at(from, y, xx)) {
                 sum += value * f64::from(weights[tap]);
+            }
+        }
+        sum
+    } else if let Some(conv) = layer.of_kind::<ConvTranspose>() {
+        let values = |part: &str| {
+            let name = format!("{}.{part}", conv.tensor);
+            &network.parameters().get(&name).expect("a parameter").values
+        };
+        let (weight, bias) = (values("weight"), values("bias"));
+        let groups = conv.groups as usize;
+        let (seen, made) = (x[0].c / groups, conv.out_channels as usize / groups);
+        let [kernel, stride, before, dilation] = [
+            conv.window.kernel,
+            conv.window.stride,
+            conv.window.before,
+            conv.window.dilation,
+        ]
+        .map(|both| both.map(i64::from));
+        let mut sum = f64::from(bias[c]);
+        // Position `o` of the output is position i·stride + k·dilation − before.
+        let from = |o: i64, k: i64, axis: usize| {
+            let at = o + before[axis] - k * dilation[axis];
+            (at % stride[axis] == 0).then_some(at / stride[axis])
+        };
+        for ci in (0..seen).map(|i| c / made * seen + i) {
+            for (ky, kx) in (0..kernel[0]).flat_map(|ky| (0..kernel[1]).map(move |kx| (ky, kx))) {
+                let place = from(row, ky, 0).zip(from(col, kx, 1));
+                let value = place.and_then(|(y, xx)| x[0].at(ci, y, xx));
+                let tap = (ky * kernel[1] + kx) as usize;
+                let taps = (kernel[0] * kernel[1]) as usize;
+                sum +=
+                    value.unwrap_or(0.0) * f64::from(weight[(ci * made + c % made) * taps + tap]);
             }
         }
         sum

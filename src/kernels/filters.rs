@@ -51,7 +51,8 @@ impl Filters {
     }
 
     /// The same of the backward pass.
-    fn turned(&self) -> Self {
+    #[must_use]
+    pub fn turned(&self) -> Self {
         Self {
             input: self.output,
             output: self.input,

@@ -28,6 +28,19 @@ pub struct Conv {
     pub linear: bool,
 }
 
+/// Whether the groups divide the channels.
+pub(super) fn check_groups(groups: u32, input: u32, output: u32) -> Result<(), LayerError> {
+    let divides = |channels: u32| groups > 0 && channels.is_multiple_of(groups);
+    if divides(input) && divides(output) {
+        return Ok(());
+    }
+    Err(LayerError::Groups {
+        groups,
+        input,
+        output,
+    })
+}
+
 impl Conv {
     /// Whether it is a linear layer over several positions: all of its input.
     fn sums_all(&self) -> bool {
@@ -45,25 +58,14 @@ impl Conv {
     /// The weights and the bias of the forward pass, for the recording.
     fn forward_values(&self, pass: &mut ForwardPass<'_>) -> Result<[ValueId; 2], Error> {
         let filters = self.filters();
-        let columns = self.out_channels.next_multiple_of(4) as usize;
         let weights = pass.parameters.arranged(
             &self.weight(),
             Role::Forward,
             filters.len(),
             Box::new(move |weight| filters.arrange(weight)),
         )?;
-        let bias = pass.parameters.arranged(
-            &self.bias(),
-            Role::Exact,
-            columns,
-            Box::new(move |bias| {
-                let mut bias = bias.to_vec();
-                bias.resize(columns, 0.0);
-                bias
-            }),
-        )?;
         let weights = pass.recording.given(pass.label, weights);
-        Ok([weights, pass.recording.given(pass.label, bias)])
+        Ok([weights, pass.bias(&self.bias(), self.out_channels)?])
     }
 
     /// The rotated, transposed weights, for the recording.
@@ -199,14 +201,7 @@ impl Layer for Conv {
         if self.out_channels == 0 {
             return Err(LayerError::NoChannels);
         }
-        let (groups, input, output) = (self.groups, self.in_channels, self.out_channels);
-        if groups == 0 || !input.is_multiple_of(groups) || !output.is_multiple_of(groups) {
-            return Err(LayerError::Groups {
-                groups,
-                input,
-                output,
-            });
-        }
+        check_groups(self.groups, self.in_channels, self.out_channels)?;
         if inputs[0] != self.in_channels {
             return Err(LayerError::Channels {
                 does: "convolves",

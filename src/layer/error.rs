@@ -77,6 +77,16 @@ pub enum LayerError {
         /// Channels of its output.
         output: u32,
     },
+    /// It adds as many rows or columns to its output as a step of its window, or more.
+    #[error(
+        "has an output padding of {padding}; it must be less than its stride or its dilation, {least}"
+    )]
+    OutputPadding {
+        /// The output padding along an axis.
+        padding: u32,
+        /// The larger of stride and dilation along that axis.
+        least: u32,
+    },
     /// A window may see nothing but padding.
     #[error(
         "has a padding of {padding} where its window reaches over {extent} positions: a window may not lie wholly \

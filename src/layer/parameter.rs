@@ -21,6 +21,11 @@ pub enum Role {
     Forward,
     /// The backward pass does.
     Backward,
+    /// As [`Role::Forward`], for a layer that is the backward pass of another: it may share the other's parameter, but
+    /// not how that is arranged.
+    ForwardTransposed,
+    /// As [`Role::Backward`], likewise.
+    BackwardTransposed,
     /// Always in f32.
     Exact,
 }

@@ -1,6 +1,7 @@
 //! What a layer is given to record its forward and its backward pass.
 
-use super::{ParameterBuffers, UndeclaredRead};
+use super::{ParameterBuffers, Role, UndeclaredRead};
+use crate::Error;
 use crate::device::{Kernel, Kind, Recording, ValueId};
 use crate::kernels::Tensor;
 
@@ -22,6 +23,25 @@ impl ForwardPass<'_> {
     /// Records a kernel.
     pub fn call(&mut self, kernel: impl Kernel, values: &[ValueId]) {
         self.recording.call(self.label, kernel, values);
+    }
+
+    /// The bias of `channels` channels, for the recording.
+    ///
+    /// # Errors
+    /// Those of [`ParameterBuffers::arranged`].
+    pub(super) fn bias(&mut self, name: &str, channels: u32) -> Result<ValueId, Error> {
+        let columns = channels.next_multiple_of(4) as usize;
+        let bias = self.parameters.arranged(
+            name,
+            Role::Exact,
+            columns,
+            Box::new(move |bias| {
+                let mut bias = bias.to_vec();
+                bias.resize(columns, 0.0);
+                bias
+            }),
+        )?;
+        Ok(self.recording.given(self.label, bias))
     }
 
     /// Memory for `len` words that the backward pass reads.

@@ -125,8 +125,8 @@ impl ParameterBuffers for Network {
         arrange: Arrange,
     ) -> Result<Given, Error> {
         let precision = match role {
-            Role::Forward | Role::Backward => self.0.precision,
             Role::Exact => Precision::F32,
+            _ => self.0.precision,
         };
         let key = (name.to_owned(), role, precision);
         let mut known = self.0.arranged.lock();
@@ -143,8 +143,10 @@ impl ParameterBuffers for Network {
                 })?;
         let kind = match role {
             Role::Exact => Kind::Real,
-            Role::Forward => precision.of_weights(&parameter.values),
-            Role::Backward => precision.of_weights_backward(&parameter.values),
+            Role::Forward | Role::ForwardTransposed => precision.of_weights(&parameter.values),
+            Role::Backward | Role::BackwardTransposed => {
+                precision.of_weights_backward(&parameter.values)
+            }
         };
         let (device, graph) = (self.0.device.clone(), Arc::clone(&self.0.graph));
         let name = name.to_owned();
