@@ -141,3 +141,55 @@ fn a_program_that_opens_no_window_asks_no_window_system() {
     let output = command.output().expect("it runs");
     assert_eq!(text(&output.stderr), "");
 }
+
+/// In JSON a name is text; the file has the name that was asked for.
+#[cfg(target_os = "linux")]
+#[test]
+fn names_that_are_no_text_are_lossy_in_json() {
+    use std::ffi::OsStr;
+    use std::os::unix::ffi::OsStrExt;
+
+    let desk = Desk::new();
+    let (picture, output) = (
+        OsStr::from_bytes(b"a\xff.png"),
+        OsStr::from_bytes(b"o\xfe.png"),
+    );
+    std::fs::copy(desk.path("content.png"), desk.path("").join(picture)).expect("a copy");
+    let run = |line: &str| {
+        let output = desk.command(line).arg(picture).output().expect("it runs");
+        assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+        serde_json::from_slice::<serde_json::Value>(&output.stdout).expect("JSON")
+    };
+    assert_eq!(run("classify --json")[0]["image"], "a\u{fffd}.png");
+    let mut command = desk.command("dream --json -s 64 --iterations 1");
+    let made = command
+        .arg(picture)
+        .arg("-o")
+        .arg(output)
+        .output()
+        .expect("it runs");
+    assert_eq!(made.status.code(), Some(0), "{}", text(&made.stderr));
+    let made: serde_json::Value = serde_json::from_slice(&made.stdout).expect("JSON");
+    assert_eq!(made["output"], "o\u{fffd}.png");
+    assert!(desk.path("").join(output).is_file());
+}
+
+/// Not an abort, which a shell tells as a crash.
+#[cfg(target_os = "linux")]
+#[test]
+fn an_allocation_that_fails_is_an_error() {
+    let desk = Desk::new();
+    let command = desk
+        .command("--device cpu dream content.png -s 1500 --model vgg19 --iterations 1 -o big.png");
+    let limited = std::process::Command::new("sh")
+        .args(["-c", "ulimit -v 900000 && exec \"$0\" \"$@\""])
+        .arg(command.get_program())
+        .args(command.get_args())
+        .current_dir(desk.path(""))
+        .output()
+        .expect("it runs");
+    let message = text(&limited.stderr);
+    assert_eq!(limited.status.code(), Some(1), "{message}");
+    assert!(message.contains("memory"), "{message}");
+    assert!(!desk.path("big.png").exists());
+}

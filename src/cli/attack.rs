@@ -328,6 +328,7 @@ fn files(args: &AttackArgs) -> anyhow::Result<Vec<Files>> {
 /// One picture, as `--json` tells it.
 #[derive(Serialize)]
 struct Answer<'a> {
+    #[serde(serialize_with = "terminal::lossy")]
     image: &'a Path,
     width: u32,
     height: u32,
@@ -356,8 +357,11 @@ struct Answer<'a> {
     c: Option<f32>,
     /// What the change is magnified by in `noise`.
     noise_factor: f64,
+    #[serde(serialize_with = "terminal::lossy")]
     output: &'a Path,
+    #[serde(serialize_with = "terminal::lossy")]
     noise: &'a Path,
+    #[serde(serialize_with = "terminal::lossy")]
     panel: &'a Path,
 }
 

@@ -52,7 +52,9 @@ struct Job {
 /// What has become of a picture.
 #[derive(Debug, Serialize)]
 struct Entry {
+    #[serde(serialize_with = "terminal::lossy")]
     image: PathBuf,
+    #[serde(serialize_with = "terminal::lossy")]
     output: PathBuf,
     #[serde(flatten)]
     fate: Fate,
@@ -82,6 +84,7 @@ enum Fate {
 
 #[derive(Serialize)]
 struct Report<'a> {
+    #[serde(serialize_with = "terminal::lossy")]
     output: &'a Path,
     model: &'a str,
     device: &'a DeviceInfo,

@@ -52,6 +52,7 @@ enum Size {
 /// One picture, as `--json` tells it.
 #[derive(Serialize)]
 struct Answer<'a> {
+    #[serde(serialize_with = "terminal::lossy")]
     image: &'a Path,
     top: Vec<Score>,
 }

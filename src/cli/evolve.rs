@@ -24,6 +24,7 @@ const SHEET: usize = 16;
 /// What an evolution found, as `--json` tells it.
 #[derive(Serialize)]
 struct Report<'a> {
+    #[serde(serialize_with = "terminal::lossy")]
     output: &'a Path,
     width: u32,
     height: u32,

@@ -78,6 +78,7 @@ struct Reconstruction {
 
 #[derive(Serialize)]
 struct Report<'a> {
+    #[serde(serialize_with = "terminal::lossy")]
     output: &'a PathBuf,
     width: u32,
     height: u32,

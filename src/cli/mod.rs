@@ -1,5 +1,6 @@
 //! The command line: one file per subcommand, each of which parses, calls a recipe and reports.
 
+mod abort;
 mod attack;
 mod batch;
 #[cfg(feature = "bench")]
@@ -174,6 +175,7 @@ struct Usage(String);
 
 /// Runs the command line of this process.
 pub fn main() -> ExitCode {
+    abort::listen();
     let mut described = Cli::command();
     described.build();
     let matches = described.clone().get_matches();

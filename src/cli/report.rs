@@ -15,6 +15,7 @@ use super::{Global, terminal};
 /// What a run was, as `--json` tells it.
 #[derive(Serialize)]
 pub struct Report<'a> {
+    #[serde(serialize_with = "terminal::lossy")]
     pub output: &'a Path,
     pub width: u32,
     pub height: u32,

@@ -149,7 +149,7 @@ pub fn run(args: &SearchArgs, global: &Global) -> anyhow::Result<ExitCode> {
     if global.json {
         let mut document = serde_json::to_value(&findings)?;
         document["alike"] = means.into_iter().collect();
-        document["output"] = json!(args.output);
+        document["output"] = json!(args.output.to_string_lossy());
         document["device"] = json!(device.info());
         terminal::print_json(&document)?;
     } else {

@@ -2,8 +2,9 @@
 
 use std::fmt::{Display, Write as _};
 use std::io::{self, ErrorKind, Write as _};
+use std::path::Path;
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 /// A line on stderr. Nobody reading it is no reason to fail.
 pub fn note(line: impl Display) {
@@ -21,6 +22,14 @@ pub fn print(text: impl Display) -> io::Result<()> {
         Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
         other => other,
     }
+}
+
+/// A path in JSON, which is text: what of its name is no text becomes U+FFFD.
+///
+/// # Errors
+/// The serializer's own.
+pub fn lossy<S: Serializer>(path: &impl AsRef<Path>, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(&path.as_ref().display())
 }
 
 /// The one JSON document of a command, on stdout.

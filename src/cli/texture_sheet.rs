@@ -31,6 +31,7 @@ struct Texture {
 
 #[derive(Serialize)]
 struct Report<'a> {
+    #[serde(serialize_with = "terminal::lossy")]
     output: &'a PathBuf,
     width: u32,
     height: u32,

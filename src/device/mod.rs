@@ -11,6 +11,7 @@ mod error;
 mod fingerprint;
 mod given;
 mod gpu;
+mod host_memory;
 mod kernel;
 mod packed;
 mod packing;
@@ -151,18 +152,14 @@ impl Device {
     }
 
     /// Bytes of memory that buffers may take, those that exist already included, where that is known: what
-    /// [`DeviceOptions::memory`] allows, and no more than is free on the processor and on software adapters, which
-    /// share its memory. A GPU's driver tells only by refusing.
+    /// [`DeviceOptions::memory`] allows, and no more than the machine or the container of the program has free on the
+    /// processor and on software adapters, which share its memory. A GPU's driver tells only by refusing.
     #[must_use]
     pub fn memory_limit(&self) -> Option<u64> {
         let own = matches!(&self.0.hardware, Hardware::Cpu(_)) || self.info().is_software();
         let free = own
-            .then(|| {
-                let mut system = sysinfo::System::new();
-                system.refresh_memory();
-                system.available_memory()
-            })
-            .filter(|bytes| *bytes > 0)
+            .then(host_memory::free)
+            .flatten()
             .map(|free| free + self.allocated().0);
         [free, self.0.memory].into_iter().flatten().min()
     }
