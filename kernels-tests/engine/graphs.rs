@@ -21,7 +21,7 @@ use crate::networks::evaluate;
 use crate::plain;
 
 /// A graph with random weights, and the layers that the objective reads.
-struct Case {
+pub struct Case {
     name: &'static str,
     network: net::Network,
     layers: &'static [&'static str],
@@ -35,7 +35,7 @@ fn view() -> View {
     View::new(1, SIZE.0, SIZE.1, 3)
 }
 
-fn case(
+pub fn case(
     name: &'static str,
     layers: &'static [&'static str],
     local: bool,
@@ -55,7 +55,13 @@ fn case(
 }
 
 /// A convolution that keeps the size, and its ReLU.
-fn block(graph: &mut GraphBuilder, name: &str, x: NodeId, channels: u32, kernel: u32) -> NodeId {
+pub fn block(
+    graph: &mut GraphBuilder,
+    name: &str,
+    x: NodeId,
+    channels: u32,
+    kernel: u32,
+) -> NodeId {
     let window = Window::square(kernel, 1, kernel / 2);
     let conv = graph.conv(&format!("{name}/conv"), x, name, channels, window);
     graph.alias(conv, [format!("{name}/pre")]);
@@ -347,6 +353,79 @@ impl Case {
     fn on(&self, device: &Device) -> Network {
         Network::new(device, self.network.clone())
     }
+
+    pub fn gradient_is_a_central_difference(&self) {
+        let mut executor = self.executor(&self.on(&Device::oracle()), 1);
+        let image = image();
+        let (_, gradient) = evaluate(&mut executor, &image);
+        for seed in 0..2 {
+            let direction = uniform(&mut random(90 + seed), view().elements());
+            let direction: Vec<f64> = to_quads(view(), &direction)
+                .iter()
+                .map(|v| f64::from(*v))
+                .collect();
+            // As for whole networks.
+            let step = 1e-7;
+            let mut at = |sign: f64| {
+                let moved = image
+                    .iter()
+                    .zip(&direction)
+                    .map(|(x, d)| x + sign * step * d);
+                evaluate(&mut executor, &moved.collect::<Vec<_>>()).0
+            };
+            let measured = (at(1.0) - at(-1.0)) / (2.0 * step);
+            let analytic: f64 = gradient.iter().zip(&direction).map(|(g, d)| g * d).sum();
+            let norm = |v: &[f64]| v.iter().map(|v| v * v).sum::<f64>().sqrt();
+            let scale = norm(&gradient) * norm(&direction) / (direction.len() as f64).sqrt();
+            assert!(
+                (measured - analytic).abs() <= 1e-5 * scale.max(analytic.abs()),
+                "{}: {analytic} should be {measured}",
+                self.name
+            );
+        }
+    }
+
+    pub fn gpu_and_cpu_agree_with_the_oracle(&self) {
+        let (total, gradient) =
+            evaluate(&mut self.executor(&self.on(&Device::oracle()), 1), &image());
+        for device in [&Device::cpu(), &*GPU] {
+            for (precision, tolerance) in [(Precision::F32, 1e-5), (Precision::F16, 2e-3)] {
+                let network = self.on(device).with_precision(precision);
+                let (loss, actual) = evaluate(&mut self.executor(&network, 1), &image());
+                let error = distance(&actual, &gradient);
+                assert!(
+                    error <= tolerance,
+                    "{} on {device:?} in {precision}: gradient off by {error:.2e}",
+                    self.name
+                );
+                let error = (loss - total).abs() / total;
+                assert!(
+                    error <= 1e-5,
+                    "{} on {device:?} in {precision}: loss off by {error:.2e}",
+                    self.name
+                );
+            }
+        }
+    }
+
+    pub fn bands_change_nothing(&self) {
+        let network = self.on(&Device::oracle());
+        if !self.local {
+            let terms = self.objective(&network);
+            let problem = Problem {
+                bands: 3,
+                ..Problem::new(&network, view(), &terms)
+            };
+            assert!(Iteration::new(&problem).is_err(), "{}", self.name);
+            return;
+        }
+        let (total, gradient) = evaluate(&mut self.executor(&network, 1), &image());
+        let (loss, banded) = evaluate(&mut self.executor(&network, 3), &image());
+        let error = distance(&banded, &gradient);
+        // Factors such as weight/n are rounded to f32 for the kernels.
+        assert!(error <= 1e-6, "{}: off by {error:.1e}", self.name);
+        assert!((loss - total).abs() <= 1e-6 * total, "{}", self.name);
+    }
 }
 
 fn image() -> Vec<f64> {
@@ -397,60 +476,14 @@ fn forward_passes_are_the_layers_definitions() {
 #[test]
 fn gradients_are_central_differences() {
     for case in cases() {
-        let mut executor = case.executor(&case.on(&Device::oracle()), 1);
-        let image = image();
-        let (_, gradient) = evaluate(&mut executor, &image);
-        for seed in 0..2 {
-            let direction = uniform(&mut random(90 + seed), view().elements());
-            let direction: Vec<f64> = to_quads(view(), &direction)
-                .iter()
-                .map(|v| f64::from(*v))
-                .collect();
-            // As for whole networks.
-            let step = 1e-7;
-            let mut at = |sign: f64| {
-                let moved = image
-                    .iter()
-                    .zip(&direction)
-                    .map(|(x, d)| x + sign * step * d);
-                evaluate(&mut executor, &moved.collect::<Vec<_>>()).0
-            };
-            let measured = (at(1.0) - at(-1.0)) / (2.0 * step);
-            let analytic: f64 = gradient.iter().zip(&direction).map(|(g, d)| g * d).sum();
-            let norm = |v: &[f64]| v.iter().map(|v| v * v).sum::<f64>().sqrt();
-            let scale = norm(&gradient) * norm(&direction) / (direction.len() as f64).sqrt();
-            assert!(
-                (measured - analytic).abs() <= 1e-5 * scale.max(analytic.abs()),
-                "{}: {analytic} should be {measured}",
-                case.name
-            );
-        }
+        case.gradient_is_a_central_difference();
     }
 }
 
 #[test]
 fn gpu_and_cpu_agree_with_the_oracle() {
     for case in cases() {
-        let (total, gradient) =
-            evaluate(&mut case.executor(&case.on(&Device::oracle()), 1), &image());
-        for device in [&Device::cpu(), &*GPU] {
-            for (precision, tolerance) in [(Precision::F32, 1e-5), (Precision::F16, 2e-3)] {
-                let network = case.on(device).with_precision(precision);
-                let (loss, actual) = evaluate(&mut case.executor(&network, 1), &image());
-                let error = distance(&actual, &gradient);
-                assert!(
-                    error <= tolerance,
-                    "{} on {device:?} in {precision}: gradient off by {error:.2e}",
-                    case.name
-                );
-                let error = (loss - total).abs() / total;
-                assert!(
-                    error <= 1e-5,
-                    "{} on {device:?} in {precision}: loss off by {error:.2e}",
-                    case.name
-                );
-            }
-        }
+        case.gpu_and_cpu_agree_with_the_oracle();
     }
 }
 
@@ -459,22 +492,7 @@ fn gpu_and_cpu_agree_with_the_oracle() {
 #[test]
 fn bands_change_nothing() {
     for case in cases() {
-        let network = case.on(&Device::oracle());
-        if !case.local {
-            let terms = case.objective(&network);
-            let problem = Problem {
-                bands: 3,
-                ..Problem::new(&network, view(), &terms)
-            };
-            assert!(Iteration::new(&problem).is_err(), "{}", case.name);
-            continue;
-        }
-        let (total, gradient) = evaluate(&mut case.executor(&network, 1), &image());
-        let (loss, banded) = evaluate(&mut case.executor(&network, 3), &image());
-        let error = distance(&banded, &gradient);
-        // Factors such as weight/n are rounded to f32 for the kernels.
-        assert!(error <= 1e-6, "{}: off by {error:.1e}", case.name);
-        assert!((loss - total).abs() <= 1e-6 * total, "{}", case.name);
+        case.bands_change_nothing();
     }
 }
 

@@ -7,6 +7,7 @@ mod bands;
 mod checkpoint;
 mod functions;
 mod graphs;
+mod layers;
 mod lbfgs;
 mod lbfgs_networks;
 mod limits;

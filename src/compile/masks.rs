@@ -172,12 +172,15 @@ pub(crate) fn layer_mask(
             stride: f64::from(stride),
             count,
         },
-        // Behind a pool over everything a unit sees all of it.
-        None => Grid {
-            start: f64::from(size - 1) / 2.0,
-            stride: f64::from(size),
-            count,
-        },
+        // Each unit sees all of it: they are shared out evenly. Behind a pool over everything there is one.
+        None => {
+            let stride = f64::from(size) / f64::from(count);
+            Grid {
+                start: (stride - 1.0) / 2.0,
+                stride,
+                count,
+            }
+        }
     };
     let mut values = mask.at(grid(0, height, size.1), grid(1, width, size.0));
     let square: f64 = values.iter().map(|m| f64::from(*m).powi(2)).sum();

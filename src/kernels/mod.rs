@@ -7,10 +7,12 @@ pub mod affine;
 pub mod alpha_norm;
 pub mod avg_pool;
 pub mod ball;
+pub mod binary;
 pub mod blur;
 mod bounds;
 pub mod channel_affine;
 pub mod channel_distance;
+pub mod channel_scale;
 pub mod channel_sums;
 pub mod clip_small;
 pub mod colour;
@@ -93,9 +95,13 @@ pub use affine::Affine;
 pub use alpha_norm::{AlphaNorm, AlphaNormBackward};
 pub use avg_pool::{AvgPool, AvgPoolBackward};
 pub use ball::{Ball, BallNorm};
+pub use binary::{
+    Binary, BinaryBackward, BinarySums, Derivative, Operation, record_binary_backward,
+};
 pub use blur::{Blur, record_blur};
 pub use channel_affine::{ChannelAffine, ChannelCentre};
 pub use channel_distance::ChannelDistance;
+pub use channel_scale::{ChannelLeak, ChannelLeakBackward, ChannelScale};
 pub use channel_sums::{ChannelSums, ChannelSumsReduce, record_channel_sums};
 pub use clip_small::{ClipSmall, PixelContribution, PixelNorm};
 pub use colour::{Colour, ColourBackward};
@@ -178,9 +184,11 @@ pub const SOURCES: &[&Source] = &[
     &avg_pool::BACKWARD,
     &avg_pool::SOURCE,
     &ball::SOURCE,
+    &binary::SOURCE,
     &blur::SOURCE,
     &channel_affine::SOURCE,
     &channel_distance::SOURCE,
+    &channel_scale::SOURCE,
     &channel_sums::SOURCE,
     &clip_small::SOURCE,
     &colour::SOURCE,

@@ -112,6 +112,25 @@ pub enum LayerError {
     Size(#[from] SizeError),
 }
 
+impl LayerError {
+    /// The channels of the input, if a layer that `does` something with `expected` channels has as many.
+    pub(super) fn check_channels(
+        does: &'static str,
+        expected: u32,
+        found: u32,
+    ) -> Result<u32, Self> {
+        if expected == found {
+            Ok(found)
+        } else {
+            Err(Self::Channels {
+                does,
+                expected,
+                found,
+            })
+        }
+    }
+}
+
 /// A layer's backward pass reads what the layer does not say that it reads: a bug in the layer.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{pass} reads its {what} but does not say so")]

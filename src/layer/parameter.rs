@@ -14,6 +14,32 @@ pub struct ParameterShape {
     pub fan_in: usize,
 }
 
+impl ParameterShape {
+    /// A number for every channel; random ones have a standard deviation of 1.
+    pub(super) fn of_channels(name: String, channels: u32) -> Self {
+        Self {
+            name,
+            shape: vec![channels as usize],
+            fan_in: 2,
+        }
+    }
+}
+
+/// The numbers of a parameter that has one for every channel, with zeros for padding channels: [C⁺].
+pub(super) fn of_channels(
+    parameters: &dyn ParameterBuffers,
+    name: &str,
+    channels: u32,
+) -> Result<Given, Error> {
+    let len = channels.next_multiple_of(4) as usize;
+    let arrange = move |values: &[f32]| {
+        let mut values = values.to_vec();
+        values.resize(len, 0.0);
+        values
+    };
+    parameters.arranged(name, Role::Exact, len, Box::new(arrange))
+}
+
 /// In how many bits parameters are kept on a device, where the network's layers may be kept in 16.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Role {

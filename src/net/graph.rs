@@ -323,10 +323,16 @@ impl Graph {
         self.before(id).all(|id| self.node(id).layer.is_local())
     }
 
-    /// Whether the node is behind a layer that sums up all positions, or is one.
+    /// Whether the node knows no places: it sums up all positions, or all that it reads is behind a layer that does. What
+    /// a gate made of all positions is multiplied with still has its places.
     #[must_use]
     pub fn is_behind_global(&self, id: NodeId) -> bool {
-        self.before(id).any(|id| self.node(id).layer.is_global())
+        let mut flat: Vec<bool> = Vec::with_capacity(id.0 + 1);
+        for node in &self.nodes[..=id.0] {
+            let inputs = !node.inputs.is_empty() && node.inputs.iter().all(|input| flat[input.0]);
+            flat.push(inputs || node.layer.is_global());
+        }
+        flat[id.0]
     }
 
     /// The node and all that it depends on.

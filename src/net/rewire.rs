@@ -90,7 +90,7 @@ struct Rewiring {
     nodes: Vec<Node>,
     /// Where each of the old nodes stands now.
     place: Vec<NodeId>,
-    /// Whether each of the old nodes is behind a pool over the whole image.
+    /// Whether each of the old nodes knows no places: [`Graph::is_behind_global`].
     flat: Vec<bool>,
     /// What is still to be done to the nodes that come.
     padding: Padding,
@@ -99,7 +99,9 @@ struct Rewiring {
 
 impl Rewiring {
     fn push(&mut self, node: &Node) {
-        let flat = node.layer.is_global() || node.inputs.iter().any(|input| self.flat[input.0]);
+        let is_flat = |input: &NodeId| self.flat[input.0];
+        let flat =
+            node.layer.is_global() || !node.inputs.is_empty() && node.inputs.iter().all(is_flat);
         let inputs = node.inputs.iter().map(|input| self.place[input.0]);
         let mut node = Node {
             inputs: inputs.collect(),
