@@ -1,6 +1,7 @@
 //! Convolution, forward and backward with respect to its input.
 
 use super::View;
+use super::conv_windows::Lines;
 use super::items::{Items, with_items};
 use crate::device::{Alternatives, Bindings, Kernel, Real, Shader, Slot, Source, Work};
 
@@ -292,6 +293,14 @@ impl Kernel for Conv {
     fn reference<T: Real>(&self, mut b: Bindings<'_, T>) {
         let (x, w, y) = (b.input(), b.input(), b.output());
         let (bias, relu, mask) = self.more(&mut b);
+        if self.in_phases::<T>() {
+            let lines = Lines::new(self, x, mask);
+            let rows = self.phase_rows();
+            self.tasks(rows, bias, y, relu, |n, first, count, scratch| {
+                self.phase_sums(&lines, w, (n, first, count), scratch)
+            });
+            return;
+        }
         self.rows(w, bias, y, relu, |n, position, row| {
             self.fill_row(x, mask, n, position, row);
         });

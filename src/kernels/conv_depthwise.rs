@@ -73,40 +73,39 @@ impl ConvDepthwise {
         let [gather, spread] = self.group().map(|n| n as usize);
         let Scratch { band, sums, .. } = scratch;
         let band = lines.band(n, first, count, band);
-        let mut spread_line = vec![T::ZERO; if spread > 1 { x.w as usize * wide } else { 0 }];
         let narrow = if gather > 1 {
             count * yw * y.padded()
         } else {
             0
         };
         let (narrow, data) = at_least(sums, narrow + count * yw * wide).split_at_mut(narrow);
-        data.fill(T::ZERO);
+        let x_line = x.w as usize * wide;
+        let mut spread_lines = vec![
+            T::ZERO;
+            if spread > 1 {
+                x_line * kernel[0] as usize
+            } else {
+                0
+            }
+        ];
         for (row, sums) in data.chunks_mut(yw * wide).enumerate() {
+            let mut seen = Vec::with_capacity(kernel[0] as usize);
+            let mut memory = spread_lines.chunks_mut(x_line.max(1));
             for ky in 0..kernel[0] as usize {
                 let Some(mut line) = lines.line(&band, n, first + row, ky) else {
                     continue;
                 };
-                if spread > 1 {
-                    line.spread(spread, &mut spread_line, y.c as usize, wide);
+                if let (true, Some(to)) = (spread > 1, memory.next()) {
+                    line.spread(spread, to, y.c as usize, wide);
                     line = Line {
-                        data: &spread_line,
+                        data: to,
                         pixel: wide,
                     };
                 }
-                for kx in 0..kernel[1] as usize {
-                    let run = lines.run(kx);
-                    let weights = &w[(ky * kernel[1] as usize + kx) * wide..][..wide];
-                    vectorized(|| {
-                        for i in 0..run.count {
-                            let from = &line.data[(run.from + i * run.from_step) * line.pixel..];
-                            let to = &mut sums[(run.to + i * run.to_step) * wide..][..wide];
-                            for ((to, &from), &w) in to.iter_mut().zip(from).zip(weights) {
-                                *to += from * w;
-                            }
-                        }
-                    });
-                }
+                let taps = kernel[1] as usize * wide;
+                seen.push((line, &w[ky * taps..][..taps]));
             }
+            vectorized(|| add_windows(&seen, lines.seen(), wide, sums));
         }
         if gather == 1 {
             return Sums {
@@ -125,6 +124,54 @@ impl ConvDepthwise {
             data: narrow,
             row_stride: yw,
         }
+    }
+}
+
+/// The sums of a row of pixels with `channels` channels: of each pixel over the rows of x that it sees, with the weights
+/// of their row of the window, and over the pixels of these that are `seen`.
+#[inline(always)]
+fn add_windows<T: Real>(
+    rows: &[(Line<'_, T>, &[T])],
+    seen: &[Vec<(usize, usize)>],
+    channels: usize,
+    sums: &mut [T],
+) {
+    let mut first = 0;
+    // As many channels at once as registers hold.
+    while channels - first >= 32 {
+        add_block::<T, 32>(rows, seen, (first, channels), sums);
+        first += 32;
+    }
+    while channels - first >= 16 {
+        add_block::<T, 16>(rows, seen, (first, channels), sums);
+        first += 16;
+    }
+    while first < channels {
+        add_block::<T, 4>(rows, seen, (first, channels), sums);
+        first += 4;
+    }
+}
+
+/// Channels `first..first + N` of [`add_windows`].
+#[inline(always)]
+fn add_block<T: Real, const N: usize>(
+    rows: &[(Line<'_, T>, &[T])],
+    seen: &[Vec<(usize, usize)>],
+    (first, channels): (usize, usize),
+    sums: &mut [T],
+) {
+    for (seen, to) in seen.iter().zip(sums.chunks_mut(channels)) {
+        let mut sum = [T::ZERO; N];
+        for (line, weights) in rows {
+            for (kx, xx) in seen {
+                let from = &line.data[xx * line.pixel + first..][..N];
+                let weights = &weights[kx * channels + first..][..N];
+                for ((sum, from), weight) in sum.iter_mut().zip(from).zip(weights) {
+                    *sum += *from * *weight;
+                }
+            }
+        }
+        to[first..first + N].copy_from_slice(&sum);
     }
 }
 

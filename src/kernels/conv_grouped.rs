@@ -62,7 +62,7 @@ impl ConvGrouped {
         }
     }
 
-    /// The weights as matrices [input, output] of each tap and group.
+    /// The weights as a matrix [taps and inputs, outputs] of each group.
     fn matrices<T: Real>(&self, w: &[T]) -> Vec<T> {
         let Conv { y, .. } = self.conv;
         let reach = self.filters().reach();
@@ -71,20 +71,19 @@ impl ConvGrouped {
         let rows = span as usize * 4;
         let taps = self.conv.taps() as usize;
         let mut matrices = Vec::with_capacity(taps * self.groups as usize * input * output);
-        for tap in 0..taps {
-            for g in 0..self.groups as usize {
-                for i in 0..input {
-                    matrices.extend((g * output..(g + 1) * output).map(|co| {
-                        let row = g * input + i - reach.first(co as u32 / 4) as usize * 4;
-                        w[(tap * rows + row) * y.padded() + co]
-                    }));
-                }
+        for g in 0..self.groups as usize {
+            for (tap, i) in (0..taps).flat_map(|tap| (0..input).map(move |i| (tap, i))) {
+                matrices.extend((g * output..(g + 1) * output).map(|co| {
+                    let row = g * input + i - reach.first(co as u32 / 4) as usize * 4;
+                    w[(tap * rows + row) * y.padded() + co]
+                }));
             }
         }
         matrices
     }
 
-    /// Σ x·w for output rows `first..first + count` of image `n`.
+    /// Σ x·w for output rows `first..first + count` of image `n`: group by group, the windows of all pixels are written
+    /// out as the rows of a matrix, which is multiplied with the weights.
     fn sums<'s, T: Real>(
         &self,
         lines: &Lines<'_, T>,
@@ -94,39 +93,46 @@ impl ConvGrouped {
     ) -> Sums<'s, T> {
         let Conv { y, kernel, .. } = self.conv;
         let [input, output] = self.filters().reach().group.map(|n| n as usize);
-        let (groups, yw, cout) = (self.groups as usize, y.w as usize, y.padded());
-        let Scratch { band, sums, .. } = scratch;
+        let (yw, cout) = (y.w as usize, y.padded());
+        let Scratch {
+            band, sums, taps, ..
+        } = scratch;
         let band = lines.band(n, first, count, band);
         let data = at_least(sums, count * yw * cout);
         data.fill(T::ZERO);
-        for (row, sums) in data.chunks_mut(yw * cout).enumerate() {
-            for ky in 0..kernel[0] as usize {
-                let Some(line) = lines.line(&band, n, first + row, ky) else {
-                    continue;
-                };
-                for kx in 0..kernel[1] as usize {
-                    let run = lines.run(kx);
-                    if run.count == 0 {
+        let [kh, kw] = kernel.map(|side| side as usize);
+        let window = kh * kw * input;
+        let windows = at_least(taps, count * yw * window);
+        // The same positions of every group's windows are 0.
+        windows.fill(T::ZERO);
+        let groups = matrices.chunks(window * output);
+        for (g, matrix) in groups.take(self.groups as usize).enumerate() {
+            for (row, windows) in windows.chunks_mut(yw * window).enumerate() {
+                for ky in 0..kh {
+                    let Some(line) = lines.line(&band, n, first + row, ky) else {
                         continue;
-                    }
-                    let tap = ky * kernel[1] as usize + kx;
-                    for g in 0..groups {
-                        T::gemm(Gemm {
-                            m: run.count,
-                            k: input,
-                            n: output,
-                            dst: &mut sums[run.to * cout + g * output..],
-                            dst_stride: run.to_step * cout,
-                            lhs: &line.data[run.from * line.pixel + g * input..],
-                            lhs_stride: run.from_step * line.pixel,
-                            lhs_step: 1,
-                            rhs: &matrices[(tap * groups + g) * input * output..],
-                            rhs_stride: output,
-                            accumulate: true,
-                        });
+                    };
+                    for (seen, to) in lines.seen().iter().zip(windows.chunks_mut(window)) {
+                        for (kx, xx) in seen {
+                            let from = &line.data[xx * line.pixel + g * input..][..input];
+                            to[(ky * kw + kx) * input..][..input].copy_from_slice(from);
+                        }
                     }
                 }
             }
+            T::gemm(Gemm {
+                m: count * yw,
+                k: window,
+                n: output,
+                dst: &mut data[g * output..],
+                dst_stride: cout,
+                lhs: windows,
+                lhs_stride: window,
+                lhs_step: 1,
+                rhs: matrix,
+                rhs_stride: output,
+                accumulate: false,
+            });
         }
         Sums {
             data,

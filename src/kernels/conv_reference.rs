@@ -39,8 +39,8 @@ enum Way {
 pub(super) struct Scratch<T> {
     pub(super) band: Vec<T>,
     pub(super) sums: Vec<T>,
-    /// Products of input pixels with every tap of the window.
-    taps: Vec<T>,
+    /// Products of input pixels with every tap of the window, or those of one phase.
+    pub(super) taps: Vec<T>,
     tiles: winograd::Scratch<T>,
 }
 
@@ -126,6 +126,12 @@ impl Conv {
         } else {
             Way::Direct
         }
+    }
+
+    /// Whether the reference computes phase by phase what a dilated input makes.
+    pub(super) fn in_phases<T: Real>(&self) -> bool {
+        let dilated = self.input_dilation != [1; 2] && self.stride == [1; 2];
+        dilated && !T::ORACLE && !self.weights_per_image && self.way::<T>() == Way::Direct
     }
 
     /// Rows of y that one task makes: enough pixels for an efficient product, enough tasks for every thread.

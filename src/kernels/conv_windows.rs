@@ -13,19 +13,20 @@ pub(super) struct Lines<'a, T> {
     conv: Conv,
     x: &'a [T],
     mask: &'a [u32],
-    runs: Vec<Run>,
+    /// Of each pixel of a row of y the taps by which it sees pixels of a row of x, and these.
+    seen: Vec<Vec<(usize, usize)>>,
 }
 
 /// Pixels of a row of y, and those of a row of x that they see by one tap.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Run {
+struct Run {
     /// The first pixel of x, and from one to the next.
-    pub from: usize,
-    pub from_step: usize,
+    from: usize,
+    from_step: usize,
     /// The first pixel of y, and from one to the next.
-    pub to: usize,
-    pub to_step: usize,
-    pub count: usize,
+    to: usize,
+    to_step: usize,
+    count: usize,
 }
 
 /// A row of x: pixel i begins at element i·`pixel`.
@@ -43,18 +44,25 @@ pub(super) struct Band<'a, T> {
 
 impl<'a, T: Real> Lines<'a, T> {
     pub fn new(conv: &Conv, x: &'a [T], mask: &'a [u32]) -> Self {
-        let runs = (0..conv.kernel[1]).map(|kx| run(conv, kx)).collect();
+        let mut seen = vec![Vec::new(); conv.y.w as usize];
+        for kx in 0..conv.kernel[1] {
+            let run = run(conv, kx);
+            for i in 0..run.count {
+                let xx = run.from + i * run.from_step;
+                seen[run.to + i * run.to_step].push((kx as usize, xx));
+            }
+        }
         Self {
             conv: *conv,
             x,
             mask,
-            runs,
+            seen,
         }
     }
 
-    /// The pixels of a row that tap `kx` connects.
-    pub fn run(&self, kx: usize) -> Run {
-        self.runs[kx]
+    /// Of each pixel of a row of y the taps by which it sees pixels of a row of x, and these.
+    pub fn seen(&self) -> &[Vec<(usize, usize)>] {
+        &self.seen
     }
 
     /// Rows of y that one task makes where sums have `channels` channels.
@@ -102,16 +110,36 @@ impl<'a, T: Real> Lines<'a, T> {
         };
         let (w, cin) = (x.w as usize, x.padded());
         let data = at_least(memory, (high + 1 - low) * w * cin);
+        for (yy, row) in (low..=high).zip(data.chunks_mut(w * cin)) {
+            self.copy(n, yy as i64, 0, row);
+        }
+        Band { data, first: low }
+    }
+
+    /// Pixels of row yy of image n from column `left` on, which may be outside, into `row`.
+    pub fn copy(&self, n: usize, yy: i64, left: i64, row: &mut [T]) {
+        let (x, cin) = (self.conv.x, self.conv.x.padded());
+        if yy < 0 || yy >= i64::from(x.h) {
+            row.fill(T::ZERO);
+            return;
+        }
+        let (yy, w) = (yy as usize, i64::from(x.w));
         vectorized(|| {
-            for (yy, row) in (low..=high).zip(data.chunks_mut(w * cin)) {
-                for (xx, to) in row.chunks_mut(cin).enumerate() {
-                    let from = &self.x[x.at(n, yy, xx)..][..cin];
+            for (xx, to) in (left..).zip(row.chunks_mut(cin)) {
+                if xx < 0 || xx >= w {
+                    to.fill(T::ZERO);
+                    continue;
+                }
+                let xx = xx as usize;
+                let from = &self.x[x.at(n, yy, xx)..][..cin];
+                if self.conv.masked {
                     let words = &self.mask[x.mask_at(n, yy, xx / 8, 0)..][..x.quads as usize];
                     copy_masked(to, from, words, xx % 8 * 4);
+                } else {
+                    to.copy_from_slice(from);
                 }
             }
         });
-        Band { data, first: low }
     }
 
     /// The row of x that row `oy` of y of image n sees by row `ky` of the window, if that is not padding.

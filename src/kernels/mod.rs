@@ -28,6 +28,7 @@ pub mod conv3x3_winograd;
 pub mod conv_depthwise;
 pub mod conv_grouped;
 pub mod conv_naive;
+mod conv_phases;
 mod conv_reference;
 mod conv_windows;
 pub mod copy_channels;

@@ -86,8 +86,8 @@ fn a_graph_that_is_wrong_names_the_layer() {
             &["`a`", "padding of 3"],
         ),
         (
-            refused(|g, image, _| g.max_pool("a", image, window(5, 1, 0))),
-            &["`a`", "5x5", "16"],
+            refused(|g, image, _| g.max_pool("a", image, window(17, 1, 0))),
+            &["`a`", "17x17", "256"],
         ),
         (
             refused(|g, _, conv| {
