@@ -18,6 +18,7 @@ mod plain;
 mod precision;
 mod scheduler;
 mod series;
+mod state_dicts;
 mod tile;
 mod tune;
 mod warm;

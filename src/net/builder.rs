@@ -91,7 +91,20 @@ impl GraphBuilder {
         out_channels: u32,
         window: Window,
     ) -> NodeId {
-        self.trained(name, x, tensor, out_channels, window, false)
+        self.trained(name, x, tensor, out_channels, window, 1, false)
+    }
+
+    /// As [`GraphBuilder::conv`], in `groups` of channels that do not see each other.
+    pub fn grouped_conv(
+        &mut self,
+        name: &str,
+        x: NodeId,
+        tensor: &str,
+        out_channels: u32,
+        window: Window,
+        groups: u32,
+    ) -> NodeId {
+        self.trained(name, x, tensor, out_channels, window, groups, false)
     }
 
     /// A linear layer over `kernel` positions, as the convolution it is.
@@ -107,9 +120,10 @@ impl GraphBuilder {
             kernel,
             ..Window::square(1, 1, 0)
         };
-        self.trained(name, x, tensor, out_channels, window, true)
+        self.trained(name, x, tensor, out_channels, window, 1, true)
     }
 
+    #[expect(clippy::too_many_arguments, reason = "what a convolution is")]
     fn trained(
         &mut self,
         name: &str,
@@ -117,6 +131,7 @@ impl GraphBuilder {
         tensor: &str,
         out_channels: u32,
         window: Window,
+        groups: u32,
         linear: bool,
     ) -> NodeId {
         let conv = Conv {
@@ -124,7 +139,7 @@ impl GraphBuilder {
             in_channels: self.channels(x),
             out_channels,
             window,
-            groups: 1,
+            groups,
             linear,
         };
         // Of layers that share their parameters the first is called like them.

@@ -16,7 +16,7 @@ use super::parameters::Parameter;
 use super::preprocessing::Preprocessing;
 use super::pytorch;
 use super::stored::{Entry, Format, Stored, check_finite};
-use crate::layer::{Conv, ParameterShape, Softmax};
+use crate::layer::{ChannelAffine, Conv, ParameterShape, Softmax};
 
 /// Outputs of a classifier that a file does not hold: those of ImageNet.
 const USUAL_CLASSES: u32 = 1000;
@@ -349,6 +349,8 @@ struct Source {
     parameters: Vec<ParameterShape>,
     /// The batch normalization that becomes part of the layer, and whether the convolution has a bias beside it.
     norm: Option<(String, bool)>,
+    /// Whether the file has no bias because another layer's normalization follows.
+    is_bare: bool,
 }
 
 impl Source {
@@ -357,6 +359,12 @@ impl Source {
         let parameters = node.layer.parameters();
         let norm = architecture.known().stored.norm.as_ref();
         let norm = norm.and_then(|norm| {
+            if let Some(affine) = node.layer.of_kind::<ChannelAffine>() {
+                // A file that says what it is may have the layer's own parameters.
+                let has = |part| shapes.contains_key(format!("{}.{part}", affine.tensor).as_str());
+                let is_made = named && has("scale") && !has("running_mean");
+                return (!is_made).then(|| (affine.tensor.clone(), false));
+            }
             let conv = node.layer.of_kind::<Conv>()?;
             let behind = (norm.behind)(&conv.tensor)?;
             let has = |tensor: String| shapes.contains_key(tensor.as_str());
@@ -365,16 +373,40 @@ impl Source {
             let is_folded = named && has_bias && !has(format!("{behind}.running_mean"));
             (!is_folded).then_some((behind, norm.biased))
         });
-        Self { parameters, norm }
+        let bare = architecture.known().stored.norm.as_ref();
+        let is_bare = norm.is_none()
+            && bare.is_some_and(|known| {
+                let conv = node.layer.of_kind::<Conv>();
+                conv.is_some_and(|conv| {
+                    let has_bias = shapes.contains_key(format!("{}.bias", conv.tensor).as_str());
+                    let is_normed = (known.behind)(&conv.tensor).is_some();
+                    !(known.biased || conv.linear || is_normed || named && has_bias)
+                })
+            });
+        Self {
+            parameters,
+            norm,
+            is_bare,
+        }
+    }
+
+    /// Whether the layer is nothing but a batch normalization.
+    fn is_affine(&self) -> bool {
+        self.parameters.first().is_some_and(|p| p.shape.len() == 1)
     }
 
     /// The tensors of the file and their shapes.
     fn tensors(&self) -> Vec<(String, Vec<usize>)> {
         let all = self.parameters.iter();
         let mut all: Vec<_> = all.map(|p| (p.name.clone(), p.shape.clone())).collect();
+        if self.is_bare {
+            all.truncate(1);
+        }
         if let Some((norm, has_bias)) = &self.norm {
             let (_, channels) = all[1].clone();
-            if !has_bias {
+            if self.is_affine() {
+                all.clear();
+            } else if !has_bias {
                 all.truncate(1);
             }
             let parts = NORM.map(|part| (format!("{norm}.{part}"), channels.clone()));
@@ -397,6 +429,9 @@ impl Source {
             let epsilon = epsilon.map_or(0.0, |norm| norm.epsilon);
             let of_norm = values.split_off(values.len() - NORM.len());
             let out = of_norm[0].len();
+            if self.is_affine() {
+                values.push(vec![1.0; out]);
+            }
             values.resize(2, vec![0.0; out]);
             let [weight, bias] = &mut values[..] else {
                 return Ok(Vec::new());
@@ -405,6 +440,10 @@ impl Source {
             // A variance may be negative, or nothing.
             check_finite(&format!("{norm}.running_var"), bias)?;
             check_finite(&format!("{norm}.running_var"), weight)?;
+        }
+        if self.is_bare {
+            let out = self.parameters.last().map_or(0, |bias| bias.shape[0]);
+            values.push(vec![0.0; out]);
         }
         let parameters = self.parameters.into_iter().zip(values);
         Ok(parameters

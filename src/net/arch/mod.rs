@@ -2,7 +2,10 @@
 //! file that ends early cuts it.
 
 mod alexnet;
+mod densenet;
 mod googlenet;
+mod inception;
+mod mobilenet;
 mod resnet;
 mod squeezenet;
 mod vgg;
@@ -83,11 +86,20 @@ pub enum Architecture {
     ResNet152,
     WideResNet50,
     WideResNet101,
+    ResNeXt50x32x4d,
+    ResNeXt101x32x8d,
+    ResNeXt101x64x4d,
+    MobileNetV2,
+    InceptionV3,
+    DenseNet121,
+    DenseNet161,
+    DenseNet169,
+    DenseNet201,
 }
 
 impl Architecture {
     /// All of them. Of those that a file may be the start of, an earlier one is taken.
-    pub const ALL: [Architecture; 20] = [
+    pub const ALL: [Architecture; 29] = [
         Architecture::SqueezeNet1_0,
         Architecture::SqueezeNet1_1,
         Architecture::Vgg16,
@@ -108,6 +120,15 @@ impl Architecture {
         Architecture::ResNet152,
         Architecture::WideResNet50,
         Architecture::WideResNet101,
+        Architecture::ResNeXt50x32x4d,
+        Architecture::ResNeXt101x32x8d,
+        Architecture::ResNeXt101x64x4d,
+        Architecture::MobileNetV2,
+        Architecture::InceptionV3,
+        Architecture::DenseNet121,
+        Architecture::DenseNet161,
+        Architecture::DenseNet169,
+        Architecture::DenseNet201,
     ];
 
     pub(super) fn known(self) -> &'static Known {
@@ -132,6 +153,15 @@ impl Architecture {
             Architecture::ResNet152 => &resnet::RESNET152,
             Architecture::WideResNet50 => &resnet::WIDE_RESNET50_2,
             Architecture::WideResNet101 => &resnet::WIDE_RESNET101_2,
+            Architecture::ResNeXt50x32x4d => &resnet::RESNEXT50_32X4D,
+            Architecture::ResNeXt101x32x8d => &resnet::RESNEXT101_32X8D,
+            Architecture::ResNeXt101x64x4d => &resnet::RESNEXT101_64X4D,
+            Architecture::MobileNetV2 => &mobilenet::V2,
+            Architecture::InceptionV3 => &inception::V3,
+            Architecture::DenseNet121 => &densenet::DENSENET121,
+            Architecture::DenseNet161 => &densenet::DENSENET161,
+            Architecture::DenseNet169 => &densenet::DENSENET169,
+            Architecture::DenseNet201 => &densenet::DENSENET201,
         }
     }
 

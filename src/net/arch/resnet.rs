@@ -1,6 +1,7 @@
 //! ResNets: He et al. 2015, "Deep residual learning for image recognition", table 1, in torchvision's form, whose
-//! bottlenecks have their stride in the 3×3 convolution; and wide ones (Zagoruyko & Komodakis 2016), whose bottlenecks
-//! are twice as wide.
+//! bottlenecks have their stride in the 3×3 convolution; wide ones (Zagoruyko & Komodakis 2016), whose bottlenecks are
+//! twice as wide; and ResNeXts (Xie et al. 2016, "Aggregated residual transformations for deep neural networks"), whose
+//! 3×3 convolutions are in groups.
 //!
 //! Names are torchvision's: `conv1`, `relu`, `maxpool`; `layer2.0` is the first block of the second stage, after its
 //! ReLU, and `layer2` the stage's last. In a block, `layer2.0.conv1` is before the ReLU `layer2.0.relu1`,
@@ -20,6 +21,8 @@ struct Depth {
     bottleneck: bool,
     /// Channels of the 3×3 convolutions of a bottleneck, in the first stage.
     width: u32,
+    /// Groups of these convolutions.
+    groups: u32,
 }
 
 const SMALL: [u32; 4] = [2, 2, 2, 2];
@@ -32,6 +35,7 @@ const fn basic(blocks: [u32; 4]) -> Depth {
         blocks,
         bottleneck: false,
         width: 64,
+        groups: 1,
     }
 }
 
@@ -40,6 +44,17 @@ const fn bottleneck(blocks: [u32; 4], width: u32) -> Depth {
         blocks,
         bottleneck: true,
         width,
+        groups: 1,
+    }
+}
+
+/// `groups` of each so many channels.
+const fn grouped(blocks: [u32; 4], groups: u32, channels: u32) -> Depth {
+    Depth {
+        blocks,
+        bottleneck: true,
+        width: groups * channels,
+        groups,
     }
 }
 
@@ -104,6 +119,24 @@ pub(super) const WIDE_RESNET101_2: Known = Known {
     ..RESNET18
 };
 
+pub(super) const RESNEXT50_32X4D: Known = Known {
+    name: "resnext50_32x4d",
+    build: |graph, image, classes| build(graph, image, classes, &grouped(MEDIUM, 32, 4)),
+    ..RESNET18
+};
+
+pub(super) const RESNEXT101_32X8D: Known = Known {
+    name: "resnext101_32x8d",
+    build: |graph, image, classes| build(graph, image, classes, &grouped(LARGE, 32, 8)),
+    ..RESNET18
+};
+
+pub(super) const RESNEXT101_64X4D: Known = Known {
+    name: "resnext101_64x4d",
+    build: |graph, image, classes| build(graph, image, classes, &grouped(LARGE, 64, 4)),
+    ..RESNET18
+};
+
 /// `bn1` stands behind `conv1`, and `downsample.1` behind `downsample.0`.
 fn behind(conv: &str) -> Option<String> {
     if let Some(shortcut) = conv.strip_suffix("downsample.0") {
@@ -148,24 +181,23 @@ fn residual(graph: &mut GraphBuilder, x: NodeId, stage: u32, block: u32, depth: 
     let name = format!("layer{stage}.{block}");
     let channels = 64 << (stage - 1);
     let stride = if stage > 1 && block == 0 { 2 } else { 1 };
-    // Channels, side of the window and stride of each convolution.
+    // Channels, side of the window, stride and groups of each convolution.
     let convs = if depth.bottleneck {
         let width = depth.width << (stage - 1);
-        vec![(width, 1, 1), (width, 3, stride), (4 * channels, 1, 1)]
+        vec![
+            (width, 1, 1, 1),
+            (width, 3, stride, depth.groups),
+            (4 * channels, 1, 1, 1),
+        ]
     } else {
-        vec![(channels, 3, stride), (channels, 3, 1)]
+        vec![(channels, 3, stride, 1), (channels, 3, 1, 1)]
     };
     let out = convs.last().map_or(channels, |(channels, ..)| *channels);
     let mut y = x;
-    for (number, &(channels, side, stride)) in (1..).zip(&convs) {
+    for (number, &(channels, side, stride, groups)) in (1..).zip(&convs) {
         let tensor = format!("{name}.conv{number}");
-        y = graph.conv(
-            &tensor,
-            y,
-            &tensor,
-            channels,
-            Window::square(side, stride, side / 2),
-        );
+        let window = Window::square(side, stride, side / 2);
+        y = graph.grouped_conv(&tensor, y, &tensor, channels, window, groups);
         graph.alias(y, [format!("{name}.bn{number}")]);
         if number < convs.len() {
             y = graph.relu(&format!("{name}.relu{number}"), y);

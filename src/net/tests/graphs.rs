@@ -368,6 +368,16 @@ fn parameters_are_as_many_as_published() {
         (Architecture::ResNet152, 60_192_808),
         (Architecture::WideResNet50, 68_883_240),
         (Architecture::WideResNet101, 126_886_696),
+        (Architecture::ResNeXt50x32x4d, 25_028_904),
+        (Architecture::ResNeXt101x32x8d, 88_791_336),
+        (Architecture::ResNeXt101x64x4d, 83_455_272),
+        (Architecture::MobileNetV2, 3_504_872),
+        // Without its auxiliary classifier, of 3 326 696.
+        (Architecture::InceptionV3, 27_161_264 - 3_326_696),
+        (Architecture::DenseNet121, 7_978_856),
+        (Architecture::DenseNet161, 28_681_000),
+        (Architecture::DenseNet169, 14_149_480),
+        (Architecture::DenseNet201, 20_013_928),
     ] {
         let graph = architecture.graph(1000);
         let count = |p: &crate::layer::ParameterShape| p.shape.iter().product::<usize>();
@@ -380,6 +390,13 @@ fn parameters_are_as_many_as_published() {
                 .is_some_and(|(conv, norm)| (norm.behind)(&conv.tensor).is_some())
         });
         let channels: u32 = normalized.map(|node| node.channels).sum();
+        // DenseNet's other convolutions have no bias there.
+        let bare = graph.nodes().iter().filter(|node| {
+            let conv = node.layer.of_kind::<Conv>().filter(|conv| !conv.linear);
+            let both = conv.zip(norm.filter(|norm| !norm.biased));
+            both.is_some_and(|(conv, norm)| (norm.behind)(&conv.tensor).is_none())
+        });
+        found -= bare.map(|node| node.channels as usize).sum::<usize>();
         let has_bias = norm.is_some_and(|norm| norm.biased);
         found += channels as usize * if has_bias { 2 } else { 1 };
         assert_eq!(found, expected, "{architecture}");
