@@ -2,7 +2,8 @@
 //! differences in f64, GPU and `cpu` against f64 in both precisions, and in bands where they can be.
 
 use pixgrad::engine::layer::{
-    Binary, ChannelAffine, Function, Layer, Operation, PRelu, Pointwise, Window,
+    Binary, ChannelAffine, Edge, Function, GlobalMaxPool, Layer, Operation, PRelu, Pad, Pointwise,
+    SelectChannels, Window,
 };
 
 use crate::graphs::{Case, block, case};
@@ -131,4 +132,40 @@ fn gated_layers_know_places() {
     assert_eq!(graph.receptive_field(gated), None);
     let shape = graph.shape(gated, 5, 7).expect("a shape");
     assert_eq!((shape.channels, shape.height, shape.width), (3, 5, 7));
+}
+
+#[test]
+fn channels() {
+    let of = |name, channels: &[u32]| {
+        let channels = channels.to_vec();
+        between(name, true, SelectChannels { channels })
+    };
+    check(&of("a slice", &[2, 3, 4]));
+    check(&of("a shuffle", &[0, 3, 1, 4, 2, 5]));
+    check(&of("repetitions", &[5, 0, 5, 5, 1, 1, 0]));
+}
+
+#[test]
+fn borders() {
+    for (edge, local) in [
+        (Edge::Reflect, false),
+        (Edge::Constant { value: -0.5 }, true),
+        (Edge::Constant { value: 0.0 }, true),
+    ] {
+        let pad = Pad {
+            before: [2, 1],
+            after: [1, 3],
+            edge,
+        };
+        check(&between("a border", local, pad));
+    }
+}
+
+#[test]
+fn maxima() {
+    check(&case("a maximum", &["most", "classes"], false, |g, x| {
+        let x = g.conv("a", x, "a.w", 10, Window::square(3, 1, 1));
+        let most = g.push("most", GlobalMaxPool, &[x]);
+        g.linear("classes", most, "classes.w", 7, [1, 1]);
+    }));
 }

@@ -209,9 +209,16 @@ fn unit(network: &Network, node: &Node, x: &[&Map], (c, row, col): (usize, i64, 
             match pad.edge {
                 Edge::Wrap => i.rem_euclid(size),
                 Edge::Replicate => i.clamp(0, size - 1),
+                Edge::Reflect if i < size => i.abs(),
+                Edge::Reflect => 2 * (size - 1) - i,
+                Edge::Constant { .. } => i,
             }
         };
-        x[0].here(c, from(0, row, x[0].h), from(1, col, x[0].w))
+        let (row, col) = (from(0, row, x[0].h), from(1, col, x[0].w));
+        match pad.edge {
+            Edge::Constant { value } => x[0].at(c, row, col).unwrap_or(f64::from(value)),
+            _ => x[0].here(c, row, col),
+        }
     } else {
         panic!("{} is of no kind that is known here", node.name)
     }

@@ -11,7 +11,7 @@ use pixgrad::engine::kernels::{
     CopyRows, Fill, Filters, Lrn, LrnBackward, MaxPool, MaxPoolBackward, Pad, PadBackward, Relu,
     ReluBackward, View, WinogradTile,
 };
-use pixgrad::engine::kernels::{Function, Pointwise, PointwiseBackward};
+use pixgrad::engine::kernels::{Edge, Function, Pointwise, PointwiseBackward};
 use rand_chacha::ChaCha8Rng;
 
 use crate::common::{GPU, Output, mask, random, same, tensor, uniform};
@@ -401,14 +401,14 @@ fn pools_pads_and_the_rest_of_a_network() {
         x,
         y: wide,
         before: [1; 2],
-        wrap: false,
+        edge: Edge::Replicate,
     };
     check(pad, &[packed(rng, x), unwritten(wide)]);
     let pad = PadBackward {
         dy: wide,
         dx: x,
         before: [1; 2],
-        wrap: true,
+        edge: Edge::Wrap,
         accumulate: false,
     };
     check(pad, &[packed(rng, wide), unwritten(x)]);

@@ -1,7 +1,7 @@
 //! pad: by hand, against plain indexing, and the backward pass as the adjoint.
 
 use pixgrad::engine::device::Device;
-use pixgrad::engine::kernels::{Pad, PadBackward, View, from_quads, to_quads};
+use pixgrad::engine::kernels::{Edge, Pad, PadBackward, View, from_quads, to_quads};
 
 use crate::common::oracle::{dot, wide};
 use crate::common::{Data, check, check_within, random, run_on, tensor};
@@ -15,25 +15,37 @@ fn by_hand() {
     let values = to_quads(x, &[1.0, 2.0, 3.0, 4.0, 5.0, 6.0]);
     #[rustfmt::skip]
     let cases = [
-        (true, [
+        (Edge::Wrap, [
             6.0, 4.0, 5.0, 6.0, 4.0,
             3.0, 1.0, 2.0, 3.0, 1.0,
             6.0, 4.0, 5.0, 6.0, 4.0,
             3.0, 1.0, 2.0, 3.0, 1.0,
         ], [4.0, 2.0, 4.0, 4.0, 2.0, 4.0]),
-        (false, [
+        (Edge::Replicate, [
             1.0, 1.0, 2.0, 3.0, 3.0,
             1.0, 1.0, 2.0, 3.0, 3.0,
             4.0, 4.0, 5.0, 6.0, 6.0,
             4.0, 4.0, 5.0, 6.0, 6.0,
         ], [4.0, 2.0, 4.0, 4.0, 2.0, 4.0]),
+        (Edge::Reflect, [
+            5.0, 4.0, 5.0, 6.0, 5.0,
+            2.0, 1.0, 2.0, 3.0, 2.0,
+            5.0, 4.0, 5.0, 6.0, 5.0,
+            2.0, 1.0, 2.0, 3.0, 2.0,
+        ], [2.0, 6.0, 2.0, 2.0, 6.0, 2.0]),
+        (Edge::Constant { value: 7.0 }, [
+            7.0, 7.0, 7.0, 7.0, 7.0,
+            7.0, 1.0, 2.0, 3.0, 7.0,
+            7.0, 4.0, 5.0, 6.0, 7.0,
+            7.0, 7.0, 7.0, 7.0, 7.0,
+        ], [1.0; 6]),
     ];
-    for (wrap, expected, shown) in cases {
+    for (edge, expected, shown) in cases {
         let pad = Pad {
             x,
             y,
             before: [1; 2],
-            wrap,
+            edge,
         };
         let data = [Data::Reals(values.clone()), Data::Poisoned(y)];
         let out = check_within(&pad, &data, EXACT).remove(0);
@@ -43,7 +55,7 @@ fn by_hand() {
             dy: y,
             dx: x,
             before: [1; 2],
-            wrap,
+            edge,
             accumulate: false,
         };
         let ones = Data::Reals(to_quads(y, &[1.0; 20]));
@@ -79,11 +91,21 @@ fn shapes() -> Vec<(View, View, [u32; 2])> {
     ]
 }
 
+/// The edges that there can be: a mirrored one is narrower than the image.
+fn edges(x: View, y: View, before: [u32; 2]) -> Vec<Edge> {
+    let mut edges = vec![Edge::Replicate, Edge::Wrap, Edge::Constant { value: 0.0 }];
+    let after = [y.h - x.h - before[0], y.w - x.w - before[1]];
+    if before[0].max(after[0]) < x.h && before[1].max(after[1]) < x.w {
+        edges.push(Edge::Reflect);
+    }
+    edges
+}
+
 #[test]
 fn every_place_shows_what_it_should() {
     for (seed, (x, y, before)) in shapes().into_iter().enumerate() {
-        for wrap in [false, true] {
-            let pad = Pad { x, y, before, wrap };
+        for edge in edges(x, y, before) {
+            let pad = Pad { x, y, before, edge };
             let values = tensor(&mut random(seed as u64), x);
             let data = [Data::Reals(values.clone()), Data::Poisoned(y)];
             let out = check_within(&pad, &data, EXACT).remove(0);
@@ -92,11 +114,13 @@ fn every_place_shows_what_it_should() {
                 // Step by step instead of by a formula.
                 let (mut i, size) = (o as i64 - i64::from(before[axis]), i64::from(size));
                 while !(0..size).contains(&i) {
-                    i += match (i < 0, wrap) {
-                        (true, true) => size,
-                        (true, false) => 1,
-                        (false, true) => -size,
-                        (false, false) => -1,
+                    i = match (i < 0, edge) {
+                        (true, Edge::Wrap) => i + size,
+                        (true, Edge::Reflect) => -i,
+                        (true, _) => i + 1,
+                        (false, Edge::Wrap) => i - size,
+                        (false, Edge::Reflect) => size - 1 - (i - (size - 1)),
+                        (false, _) => i - 1,
                     };
                 }
                 i as usize
@@ -104,8 +128,15 @@ fn every_place_shows_what_it_should() {
             let (h, w) = (y.h as usize, y.w as usize);
             for (at, got) in to.iter().enumerate() {
                 let (plane, row, col) = (at / (h * w), at / w % h, at % w);
+                let is_inside = |axis: usize, o: usize, size: u32| {
+                    (before[axis] as usize..(before[axis] + size) as usize).contains(&o)
+                };
+                let inside = is_inside(0, row, x.h) && is_inside(1, col, x.w);
                 let row = plane * x.h as usize + source(0, row, x.h);
-                let expected = from[row * x.w as usize + source(1, col, x.w)];
+                let expected = match edge {
+                    Edge::Constant { value } if !inside => value,
+                    _ => from[row * x.w as usize + source(1, col, x.w)],
+                };
                 assert_eq!(*got, f64::from(expected), "{pad:?}");
             }
         }
@@ -115,10 +146,10 @@ fn every_place_shows_what_it_should() {
 #[test]
 fn the_backward_pass_is_the_adjoint() {
     for (seed, (x, y, before)) in shapes().into_iter().enumerate() {
-        for wrap in [false, true] {
+        for edge in edges(x, y, before) {
             let mut rng = random(40 + seed as u64);
             let (a, g) = (tensor(&mut rng, x), tensor(&mut rng, y));
-            let pad = Pad { x, y, before, wrap };
+            let pad = Pad { x, y, before, edge };
             let forward = [Data::Reals(a.clone()), Data::Poisoned(y)];
             let padded = run_on(&Device::oracle(), &pad, &forward).remove(0);
             let left = dot(&from_quads(y, padded.reals()), &from_quads(y, &wide(&g)));
@@ -127,7 +158,7 @@ fn the_backward_pass_is_the_adjoint() {
                     dy: y,
                     dx: x,
                     before,
-                    wrap,
+                    edge,
                     accumulate,
                 };
                 let start = tensor(&mut rng, x);

@@ -44,6 +44,7 @@ pub mod evolve;
 mod filters;
 mod flat;
 pub mod fourier;
+pub mod global_max_pool;
 pub mod gradient_step;
 pub mod gram;
 pub mod guide;
@@ -76,6 +77,7 @@ pub mod resize;
 pub mod roll;
 mod rows;
 pub mod select;
+pub mod select_channels;
 pub mod shuffle;
 pub mod softmax;
 pub mod sort;
@@ -129,6 +131,7 @@ pub use error::WarpError;
 pub use evolve::{Breed, Judge, Replace};
 pub use filters::Filters;
 pub use fourier::{FourierColumns, FourierRows, Spectrum, SpectrumScale, Twiddles};
+pub use global_max_pool::{GlobalMaxPool, GlobalMaxPoolBackward};
 pub use gradient_step::{GradientStep, StepSize};
 pub use gram::{Gram, GramReduce};
 pub use guide::{Guide, GuideBackward, GuideMatch};
@@ -146,7 +149,7 @@ pub use moments::{
 };
 pub use multiply_add::MultiplyAdd;
 pub use multiply_add_coop::MultiplyAddCoop;
-pub use pad::{Pad, PadBackward};
+pub use pad::{Edge, Pad, PadBackward};
 pub use pair_kernel::{PairKernel, PairSums, VectorKernel};
 pub use percentile::Percentile;
 pub use pick::Pick;
@@ -161,6 +164,7 @@ pub use rescale::{Normalization, Rescale};
 pub use resize::{Axis, Resize, ResizeFilter, record_resize};
 pub use roll::Roll;
 pub use select::{SELECTION_WORDS, Select, SelectBackward};
+pub use select_channels::{SelectChannels, SelectChannelsBackward};
 pub use shuffle::{SEGMENT_WORDS, Shuffle, Unshuffle};
 pub use softmax::{Softmax, SoftmaxBackward};
 pub use sort::{MergeRuns, SortChunks, Sorted, record_sort};
@@ -212,6 +216,7 @@ pub const SOURCES: &[&Source] = &[
     &elementwise::SOURCE,
     &ema::SOURCE,
     &evolve::SOURCE,
+    &global_max_pool::SOURCE,
     &gradient_step::SOURCE,
     &fourier::SOURCE,
     &gram::REDUCE_SOURCE,
@@ -247,6 +252,7 @@ pub const SOURCES: &[&Source] = &[
     &rescale::SOURCE,
     &resize::SOURCE,
     &select::SOURCE,
+    &select_channels::SOURCE,
     &roll::SOURCE,
     &shuffle::SOURCE,
     &softmax::BACKWARD,

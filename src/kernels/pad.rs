@@ -1,4 +1,4 @@
-//! A border around every image: of the opposite side, or of the edge repeated.
+//! A border around every image: of the opposite side, of the edge repeated or mirrored, or of one number.
 
 use super::{View, flat};
 use crate::device::{Bindings, Kernel, Real, Shader, Slot, Source, Work};
@@ -14,14 +14,54 @@ pub const SOURCE: Source = Source {
         &["BACKWARD", "ACCUMULATE"],
         &["REPLICATE", "BACKWARD"],
         &["REPLICATE", "BACKWARD", "ACCUMULATE"],
+        &["REFLECT"],
+        &["REFLECT", "BACKWARD"],
+        &["REFLECT", "BACKWARD", "ACCUMULATE"],
+        &["CONSTANT"],
+        &["CONSTANT", "BACKWARD"],
+        &["CONSTANT", "BACKWARD", "ACCUMULATE"],
     ],
 };
 
-/// `y[row, col] = x[source(row − before), source(col − before)]`, the border being the opposite side's pixels or the
-/// outermost ones repeated. It may be wider than the image.
+/// What stands beyond the edges of a tensor.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Edge {
+    /// The outermost positions, repeated.
+    Replicate,
+    /// The positions of the opposite side.
+    Wrap,
+    /// The positions mirrored at the outermost ones, which are not repeated. The border is narrower than the tensor.
+    Reflect,
+    /// One number.
+    Constant {
+        /// The number.
+        value: f32,
+    },
+}
+
+impl Edge {
+    fn definition(self) -> Option<&'static str> {
+        match self {
+            Self::Wrap => None,
+            Self::Replicate => Some("REPLICATE"),
+            Self::Reflect => Some("REFLECT"),
+            Self::Constant { .. } => Some("CONSTANT"),
+        }
+    }
+
+    fn value(self) -> f32 {
+        match self {
+            Self::Constant { value } => value,
+            _ => 0.0,
+        }
+    }
+}
+
+/// `y[row, col] = x[source(row − before), source(col − before)]`, or a number where that is no position. The border may be
+/// wider than the image, but not where it is mirrored.
 ///
 /// Bindings: `x`, `y`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Pad {
     /// The input.
     pub x: View,
@@ -29,14 +69,14 @@ pub struct Pad {
     pub y: View,
     /// Rows at the top, columns at the left.
     pub before: [u32; 2],
-    /// Whether the border is the opposite side, not the edge repeated.
-    pub wrap: bool,
+    /// What the border is.
+    pub edge: Edge,
 }
 
 /// The adjoint of [`Pad`]: each position of dx gets the sum of dy over the places that show it.
 ///
 /// Bindings: `dy`, `dx`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub struct PadBackward {
     /// Gradient with respect to the output.
     pub dy: View,
@@ -44,8 +84,8 @@ pub struct PadBackward {
     pub dx: View,
     /// As [`Pad::before`].
     pub before: [u32; 2],
-    /// As [`Pad::wrap`].
-    pub wrap: bool,
+    /// As [`Pad::edge`].
+    pub edge: Edge,
     /// Adds to dx.
     pub accumulate: bool,
 }
@@ -59,18 +99,24 @@ pub struct Params {
     columns: u32,
     items: u32,
     before: [u32; 2],
+    value: f32,
+    end: [u32; 3],
 }
 
 impl Pad {
-    /// The position, of `size`, that place `o` along an axis shows.
-    fn source(&self, axis: usize, o: usize, size: usize) -> usize {
+    /// The position, of `size`, that place `o` along an axis shows, if it shows one.
+    fn source(&self, axis: usize, o: usize, size: usize) -> Option<usize> {
         let i = o as i64 - i64::from(self.before[axis]);
         let size = size as i64;
-        (if self.wrap {
-            i.rem_euclid(size)
-        } else {
-            i.clamp(0, size - 1)
-        }) as usize
+        let source = match self.edge {
+            Edge::Wrap => i.rem_euclid(size),
+            Edge::Replicate => i.clamp(0, size - 1),
+            Edge::Reflect if i < size => i.abs(),
+            Edge::Reflect => 2 * (size - 1) - i,
+            Edge::Constant { .. } if (0..size).contains(&i) => i,
+            Edge::Constant { .. } => return None,
+        };
+        Some(source as usize)
     }
 }
 
@@ -78,7 +124,7 @@ impl Kernel for Pad {
     type Params = Params;
 
     fn shader(&self) -> Shader {
-        SOURCE.with(if self.wrap { &[] } else { &["REPLICATE"] })
+        SOURCE.with(self.edge.definition().as_slice())
     }
     fn bindings(&self) -> Vec<Slot> {
         vec![Slot::IN, Slot::OUT]
@@ -90,6 +136,8 @@ impl Kernel for Pad {
             columns: self.grid()[0],
             items: flat::items(self.y),
             before: self.before,
+            value: self.edge.value(),
+            end: [0; 3],
         }
     }
     fn grid(&self) -> [u32; 3] {
@@ -107,8 +155,15 @@ impl Kernel for Pad {
         flat::for_each_pixel(self.y, y, |pixel, y| {
             let (n, row, col) = (pixel / (h * w), pixel / w % h, pixel % w);
             let row = self.source(0, row, self.x.h as usize);
-            let at = self.x.at(n, row, self.source(1, col, self.x.w as usize));
-            y.copy_from_slice(&x[at..at + y.len()]);
+            let column = self.source(1, col, self.x.w as usize);
+            if let Some((row, column)) = row.zip(column) {
+                let at = self.x.at(n, row, column);
+                y.copy_from_slice(&x[at..at + y.len()]);
+            } else {
+                let (y, padding) = y.split_at_mut(self.y.c as usize);
+                y.fill(T::from_f32(self.edge.value()));
+                padding.fill(T::ZERO);
+            }
         });
     }
 }
@@ -123,14 +178,22 @@ impl PadBackward {
         outer: usize,
     ) -> impl Iterator<Item = usize> + Clone {
         let before = self.before[axis] as usize;
-        let (first, end, step) = if self.wrap {
-            ((i + before) % size, outer, size)
-        } else {
-            let first = if i == 0 { 0 } else { i + before };
-            let end = if i + 1 == size { outer } else { i + before + 1 };
-            (first, end, 1)
+        let own = i + before;
+        let (first, end, step) = match self.edge {
+            Edge::Wrap => (own % size, outer, size),
+            Edge::Replicate => {
+                let first = if i == 0 { 0 } else { own };
+                let end = if i + 1 == size { outer } else { own + 1 };
+                (first, end, 1)
+            }
+            Edge::Reflect | Edge::Constant { .. } => (own, own + 1, 1),
         };
-        (first..end).step_by(step)
+        let reflects = self.edge == Edge::Reflect;
+        let low = (reflects && i > 0 && i <= before).then(|| before - i);
+        let high = (reflects && i + 1 < size)
+            .then(|| before + 2 * (size - 1) - i)
+            .filter(|place| *place < outer);
+        (first..end).step_by(step).chain(low).chain(high)
     }
 }
 
@@ -139,14 +202,11 @@ impl Kernel for PadBackward {
 
     fn shader(&self) -> Shader {
         let definitions = [
-            ("REPLICATE", !self.wrap),
-            ("BACKWARD", true),
-            ("ACCUMULATE", self.accumulate),
+            self.edge.definition(),
+            Some("BACKWARD"),
+            self.accumulate.then_some("ACCUMULATE"),
         ];
-        let on = definitions
-            .into_iter()
-            .filter_map(|(name, on)| on.then_some(name));
-        SOURCE.with(&on.collect::<Vec<_>>())
+        SOURCE.with(&definitions.into_iter().flatten().collect::<Vec<_>>())
     }
     fn bindings(&self) -> Vec<Slot> {
         vec![Slot::IN, flat::result(self.accumulate)]
@@ -158,6 +218,8 @@ impl Kernel for PadBackward {
             columns: self.grid()[0],
             items: flat::items(self.dx),
             before: self.before,
+            value: 0.0,
+            end: [0; 3],
         }
     }
     fn grid(&self) -> [u32; 3] {

@@ -33,6 +33,14 @@ pub enum LayerError {
         /// Channels that it sums up.
         channels: u32,
     },
+    /// It picks out a channel that its input does not have.
+    #[error("picks out channel {channel}, counted from 0, but its input has {channels}")]
+    NoSuchChannel {
+        /// The channel.
+        channel: u32,
+        /// Channels of its input.
+        channels: u32,
+    },
     /// It makes no position.
     #[error("makes {width}x{height} positions")]
     NoPositions {

@@ -1,21 +1,14 @@
-//! A border of what is there already.
+//! A border of what is there already, or of one number.
 
 use super::{BackwardPass, ForwardPass, Layer, ReceptiveField, SizeError};
 use crate::Error;
 use crate::device::ValueId;
 use crate::kernels;
 
-/// What stands beyond the edges of a tensor.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Edge {
-    /// The outermost positions, repeated.
-    Replicate,
-    /// The positions of the opposite side.
-    Wrap,
-}
+pub use crate::kernels::Edge;
 
 /// `before` positions more at the top and the left, `after` more at the bottom and the right, filled as `edge` says.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Pad {
     pub before: [u32; 2],
     pub after: [u32; 2],
@@ -28,7 +21,12 @@ impl Layer for Pad {
     }
 
     fn size(&self, inputs: &[[u32; 2]]) -> Result<[u32; 2], SizeError> {
-        let along = |axis: usize| inputs[0][axis] + self.before[axis] + self.after[axis];
+        let input = inputs[0];
+        let most = |axis: usize| self.before[axis].max(self.after[axis]);
+        if self.edge == Edge::Reflect && (0..2).any(|axis| most(axis) >= input[axis]) {
+            return Err(SizeError::TooSmall { input });
+        }
+        let along = |axis: usize| input[axis] + self.before[axis] + self.after[axis];
         Ok([along(0), along(1)])
     }
 
@@ -37,12 +35,12 @@ impl Layer for Pad {
     }
 
     fn is_local(&self) -> bool {
-        // The top of a tile sees its bottom.
-        self.edge != Edge::Wrap
+        // The top of a tile sees its bottom. What is mirrored stands twice as far away as a receptive field says.
+        !matches!(self.edge, Edge::Wrap | Edge::Reflect)
     }
 
     fn is_rectified(&self, inputs: bool) -> bool {
-        inputs
+        inputs && !matches!(self.edge, Edge::Constant { value } if value < 0.0)
     }
 
     fn forward(&self, pass: &mut ForwardPass<'_>) -> Result<Vec<ValueId>, Error> {
@@ -51,7 +49,7 @@ impl Layer for Pad {
             x: x.view,
             y: y.view,
             before: self.before,
-            wrap: self.edge == Edge::Wrap,
+            edge: self.edge,
         };
         pass.call(pad, &[x.value, y.value]);
         Ok(Vec::new())
@@ -63,7 +61,7 @@ impl Layer for Pad {
             dy: dy.view,
             dx: dx.view,
             before: self.before,
-            wrap: self.edge == Edge::Wrap,
+            edge: self.edge,
             accumulate: pass.accumulate,
         };
         pass.call(pad, &[dy.value, dx.value]);

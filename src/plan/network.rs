@@ -24,10 +24,14 @@ struct Inner {
     graph: Arc<net::Network>,
     precision: Precision,
     arranged: Arranged,
+    tables: Tables,
 }
 
 /// The parameters on the device; networks that differ in padding, pools or precision only have them in common.
 type Arranged = Arc<Mutex<HashMap<(String, Role, Precision), Given>>>;
+
+/// Tables that layers make of their options, by what is in them.
+type Tables = Arc<Mutex<HashMap<Vec<u32>, Given>>>;
 
 impl std::fmt::Debug for Network {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -60,6 +64,7 @@ impl Network {
             graph: Arc::new(graph),
             precision: Precision::default(),
             arranged: Arranged::default(),
+            tables: Tables::default(),
         }))
     }
 
@@ -69,6 +74,7 @@ impl Network {
             device: self.0.device.clone(),
             graph: Arc::clone(&self.0.graph),
             arranged: Arc::clone(&self.0.arranged),
+            tables: Arc::clone(&self.0.tables),
             ..*self.0
         };
         change(&mut inner);
@@ -157,5 +163,18 @@ impl ParameterBuffers for Network {
         });
         known.insert(key, given.clone());
         Ok(given)
+    }
+
+    fn words(&self, words: Vec<u32>) -> Given {
+        let mut known = self.0.tables.lock();
+        let given = known.entry(words).or_insert_with_key(|words| {
+            let (device, words) = (self.0.device.clone(), words.clone());
+            Given::made_by(Kind::Word, words.len(), move || {
+                let buffer = device.buffer("table", Kind::Word, words.len())?;
+                device.upload_words(&buffer, &words)?;
+                Ok(buffer)
+            })
+        });
+        given.clone()
     }
 }
