@@ -2,8 +2,8 @@
 //! differences in f64, GPU and `cpu` against f64 in both precisions, and in bands where they can be.
 
 use pixgrad::engine::layer::{
-    Binary, ChannelAffine, Edge, Function, GlobalMaxPool, Layer, Operation, PRelu, Pad, Pointwise,
-    SelectChannels, Window,
+    Binary, ChannelAffine, Edge, Function, GlobalMaxPool, GroupNorm, Layer, LayerNorm, Operation,
+    PRelu, Pad, Pointwise, SelectChannels, Window,
 };
 
 use crate::graphs::{Case, block, case};
@@ -168,4 +168,25 @@ fn maxima() {
         let most = g.push("most", GlobalMaxPool, &[x]);
         g.linear("classes", most, "classes.w", 7, [1, 1]);
     }));
+}
+
+#[test]
+fn normalizations() {
+    for tensor in [None, Some("norm".to_owned())] {
+        for groups in [1, 3, 6] {
+            let norm = GroupNorm {
+                tensor: tensor.clone(),
+                channels: 6,
+                groups,
+                epsilon: 1e-3,
+            };
+            check(&between("groups", false, norm));
+        }
+        let norm = LayerNorm {
+            tensor,
+            channels: 6,
+            epsilon: 1e-3,
+        };
+        check(&between("feature vectors", true, norm));
+    }
 }

@@ -47,9 +47,11 @@ pub mod fourier;
 pub mod global_max_pool;
 pub mod gradient_step;
 pub mod gram;
+pub mod group_norm;
 pub mod guide;
 mod items;
 pub mod keep_best;
+pub mod layer_norm;
 pub mod lbfgs_direction;
 pub mod lbfgs_products;
 pub mod lbfgs_recursion;
@@ -136,6 +138,7 @@ pub use gradient_step::{GradientStep, StepSize};
 pub use gram::{Gram, GramReduce};
 pub use guide::{Guide, GuideBackward, GuideMatch};
 pub use keep_best::{DecideBest, KeepBest};
+pub use layer_norm::{LayerNorm, LayerNormBackward};
 pub use lbfgs_direction::LbfgsDirection;
 pub use lbfgs_products::LbfgsProducts;
 pub use lbfgs_recursion::LbfgsRecursion;
@@ -221,8 +224,10 @@ pub const SOURCES: &[&Source] = &[
     &fourier::SOURCE,
     &gram::REDUCE_SOURCE,
     &gram::SOURCE,
+    &group_norm::SOURCE,
     &guide::MATCH_SOURCE,
     &guide::SOURCE,
+    &layer_norm::SOURCE,
     &lbfgs_direction::SOURCE,
     &lbfgs_products::SOURCE,
     &lbfgs_recursion::SOURCE,

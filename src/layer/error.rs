@@ -106,6 +106,12 @@ pub enum LayerError {
         /// What the window reaches over along that axis.
         extent: u32,
     },
+    /// What it adds to a variance is no number, or negative.
+    #[error("adds {epsilon} to a variance")]
+    Epsilon {
+        /// What it adds.
+        epsilon: f32,
+    },
     /// A number of its function is none, or one with which it is not defined.
     #[error("cannot compute {function:?}: not every number of it makes sense")]
     Function {
