@@ -13,6 +13,7 @@ mod lbfgs_networks;
 mod limits;
 mod maps;
 mod networks;
+mod onnx;
 mod pairs;
 mod plain;
 mod precision;

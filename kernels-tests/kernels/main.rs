@@ -30,6 +30,7 @@ mod global_max_pool;
 mod gradient_step;
 mod gram;
 mod group_norm;
+mod interpolate;
 mod keep_best;
 mod layer_norm;
 mod lbfgs_direction;

@@ -38,12 +38,12 @@ pub struct AttackArgs {
     #[command(flatten)]
     numbers: AttackNumbers,
 
-    /// How pictures are resized: crop (short side to 256 pixels, then the central 224x224), native, or the side of
-    /// another central square
+    /// How pictures are resized: crop (short side to 256 pixels, then the central 224x224, or what the network takes),
+    /// native, or the side of another central square
     #[arg(short, long, value_name = "SIZE", default_value = "crop", value_parser = parse_size)]
-    size: Size,
+    size: PictureSize,
 
-    /// The network: a name from `pixgrad models`, a .safetensors file, or auto (squeezenet1_1)
+    /// The network: a name from `pixgrad models`, a .safetensors, .onnx or .pth file, or auto (squeezenet1_1)
     #[arg(long, value_name = "NAME|FILE", default_value = "auto")]
     model: String,
 
@@ -138,13 +138,32 @@ pub fn fraction(text: &str) -> Result<f32, String> {
         .ok_or_else(|| "it must be a number or a fraction like 8/255, greater than 0".to_string())
 }
 
+/// How pictures are brought to a network.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PictureSize {
+    /// As in its training.
+    Crop,
+    /// Some other way.
+    As(Size),
+}
+
+impl PictureSize {
+    /// What that means for a network.
+    pub fn of(self, network: &Network) -> Size {
+        match self {
+            Self::Crop => Size::of_network(network.graph()),
+            Self::As(size) => size,
+        }
+    }
+}
+
 /// `crop`, `native` or a side.
-pub fn parse_size(text: &str) -> Result<Size, String> {
+pub fn parse_size(text: &str) -> Result<PictureSize, String> {
     match text {
-        "crop" => Ok(Size::Crop224),
-        "native" => Ok(Size::Native),
+        "crop" => Ok(PictureSize::Crop),
+        "native" => Ok(PictureSize::As(Size::Native)),
         side => parse::side(side)
-            .map(Size::Crop)
+            .map(|side| PictureSize::As(Size::Crop(side)))
             .map_err(|why| format!("{why}, or crop, or native")),
     }
 }
@@ -381,10 +400,11 @@ pub fn run(args: &AttackArgs, global: &Global) -> anyhow::Result<ExitCode> {
         Some("random") => Aim::Random,
         Some(class) => Aim::Reach(vec![network.graph().class_index(class)?; args.images.len()]),
     };
+    let size = args.size.of(&network);
     let images = args
         .images
         .iter()
-        .map(|path| load_prepared(path, args.size))
+        .map(|path| load_prepared(path, size))
         .collect::<anyhow::Result<Vec<_>>>()?;
     if let Some(folder) = args.output.as_ref().filter(|o| o.extension().is_none()) {
         std::fs::create_dir_all(folder)

@@ -24,7 +24,8 @@ pub struct BenchArgs {
     #[arg(long)]
     quick: bool,
 
-    /// A network: a name from `pixgrad models` or a .safetensors file. May be repeated [default: the embedded networks]
+    /// A network: a name from `pixgrad models` or a .safetensors, .onnx or .pth file. May be repeated [default: the
+    /// embedded networks]
     #[arg(long, value_name = "NAME|FILE")]
     model: Vec<String>,
 

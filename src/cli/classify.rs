@@ -33,7 +33,7 @@ pub struct ClassifyArgs {
     #[arg(short, long, value_enum, default_value_t = Size::Crop)]
     size: Size,
 
-    /// The network: a name from `pixgrad models`, a .safetensors file, or auto (squeezenet1_1)
+    /// The network: a name from `pixgrad models`, a .safetensors, .onnx or .pth file, or auto (squeezenet1_1)
     #[arg(long, value_name = "NAME|FILE", default_value = "auto")]
     model: String,
 
@@ -43,7 +43,7 @@ pub struct ClassifyArgs {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Size {
-    /// Short side to 256 pixels, then the central 224x224, as in the networks' training
+    /// As in the network's training: short side to 256 pixels, then the central 224x224, unless its file says otherwise
     Crop,
     /// Unchanged
     Native,
@@ -61,7 +61,7 @@ pub fn run(args: &ClassifyArgs, global: &Global) -> anyhow::Result<ExitCode> {
     let device = global.open()?;
     let network = network::load(&device, &args.model, &args.opening, global)?;
     let size = match args.size {
-        Size::Crop => classify::Size::Crop224,
+        Size::Crop => classify::Size::of_network(network.graph()),
         Size::Native => classify::Size::Native,
     };
     let top = usize::try_from(args.top).unwrap_or(usize::MAX);

@@ -15,6 +15,7 @@ use serde_json::json;
 use super::attack::{Watcher, label, load_classifier};
 use super::fool::{FoolArgs, Reached};
 use super::interrupt::Interrupt;
+use super::network::USUAL_SIDE;
 use super::report::report_scale;
 use super::{Global, Usage, terminal};
 
@@ -52,7 +53,7 @@ pub fn run(args: &FoolArgs, global: &Global) -> anyhow::Result<ExitCode> {
         };
         return Err(Usage(format!("--method evolve takes no --{option}{more}")).into());
     }
-    let mut evolution = Evolution::new(args.size);
+    let mut evolution = Evolution::new(args.size.unwrap_or(USUAL_SIDE));
     evolution.seed = args.optimize.seed.unwrap_or(evolution.seed);
     evolution.population = args.population.unwrap_or(evolution.population);
     evolution.generations = args.generations.unwrap_or(evolution.generations);
@@ -62,6 +63,11 @@ pub fn run(args: &FoolArgs, global: &Global) -> anyhow::Result<ExitCode> {
     let device = global.open()?;
     let model = args.optimize.model.as_deref().unwrap_or("auto");
     let network = load_classifier(&device, model, &args.optimize.opening, global)?;
+    let graph = network.graph();
+    let required = graph.graph().required_size(graph.logits()?);
+    if let (None, Some([height, width])) = (args.size, required) {
+        (evolution.width, evolution.height) = (width, height);
+    }
     let class = match &args.class {
         Some(class) => Some(network.graph().class_index(&class.to_string())?),
         None => None,
@@ -70,14 +76,14 @@ pub fn run(args: &FoolArgs, global: &Global) -> anyhow::Result<ExitCode> {
         let report = evolution.dry_run(&network)?;
         return report_scale(&device, &network, &report, global);
     }
-    output.check_size(args.size, args.size)?;
+    output.check_size(evolution.width, evolution.height)?;
     let mut evolving = evolution.compile(&network)?;
     global.note(format_args!(
         "{} on {}: {}x{}, {} generations of {}",
         network.graph().name,
         device.info().name,
-        args.size,
-        args.size,
+        evolution.width,
+        evolution.height,
         evolution.generations,
         evolution.population
     ));

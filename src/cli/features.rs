@@ -43,7 +43,7 @@ pub struct FeaturesArgs {
     )]
     size: LongSide,
 
-    /// The network: a name from `pixgrad models`, a .safetensors file, or auto (squeezenet1_1)
+    /// The network: a name from `pixgrad models`, a .safetensors, .onnx or .pth file, or auto (squeezenet1_1)
     #[arg(long, value_name = "NAME|FILE", default_value = "auto")]
     model: String,
 

@@ -12,6 +12,7 @@ use pixgrad::{Image, Network};
 use pixgrad::{Progress, Recipe, Run};
 use serde_json::json;
 
+use super::network::{USUAL_SIDE, fit};
 use super::optimize::{Findings, Method, OptimizeArgs, optimize};
 use super::{Global, Usage, parse};
 
@@ -56,9 +57,9 @@ pub struct FoolArgs {
     #[arg(long, value_name = "NAME", default_value = "gradient")]
     method: FoolMethod,
 
-    /// Side of the square picture in pixels
-    #[arg(short, long, value_name = "PIXELS", default_value = "224", value_parser = parse::side)]
-    pub size: u32,
+    /// Side of the square picture in pixels [default: 224, or what the network needs]
+    #[arg(short, long, value_name = "PIXELS", value_parser = parse::side)]
+    pub size: Option<u32>,
 
     /// Stop when the class reaches this probability
     #[arg(long, value_name = "P", default_value = "0.999", value_parser = parse::decay)]
@@ -103,9 +104,10 @@ pub fn run(args: &FoolArgs, global: &Global) -> anyhow::Result<ExitCode> {
             return Err(Usage(format!("--{option} is of --method evolve")).into());
         }
     }
-    let mut recipe = Recipe::fool(class.clone(), args.size);
+    let mut recipe = Recipe::fool(class.clone(), args.size.unwrap_or(USUAL_SIDE));
     recipe.model = "squeezenet1_1".to_string();
     let mut fool = Fool {
+        args,
         class: class.clone(),
         stop: f64::from(args.confidence),
         reached: Reached::default(),
@@ -115,14 +117,15 @@ pub fn run(args: &FoolArgs, global: &Global) -> anyhow::Result<ExitCode> {
     optimize(recipe, &args.optimize, output, global, &mut fool)
 }
 
-struct Fool {
+struct Fool<'a> {
+    args: &'a FoolArgs,
     class: Class,
     stop: f64,
     reached: Reached,
     network: Option<Network>,
 }
 
-impl Fool {
+impl Fool<'_> {
     /// The class asked for, its probability, and what the network sees first, in the picture as an 8-bit file holds it.
     fn seen(&self, picture: &Image) -> anyhow::Result<(usize, f32, Score)> {
         let network = self
@@ -139,8 +142,14 @@ impl Fool {
     }
 }
 
-impl Method for Fool {
-    fn complete(&mut self, _: &mut Recipe, network: &Network) -> anyhow::Result<()> {
+impl Method for Fool<'_> {
+    fn complete(&mut self, recipe: &mut Recipe, network: &Network) -> anyhow::Result<()> {
+        if self.args.size.is_none() {
+            let larger = fit(recipe, network, network.graph().logits()?);
+            if !self.args.optimize.has_step_size() {
+                recipe.optimizer.step_size *= larger;
+            }
+        }
         network.graph().class_index(&self.class.to_string())?;
         self.network = Some(network.clone());
         Ok(())

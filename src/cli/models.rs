@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
 use pixgrad::Error;
-use pixgrad::engine::net::{self, Architecture, Network, Node};
+use pixgrad::engine::net::{self, Architecture, Network};
 use serde::Serialize;
 use serde_json::json;
 
@@ -23,7 +23,7 @@ enum ModelsCommand {
     List,
     /// Show a network's layers with all their names
     Show {
-        /// A name from the list, or a .safetensors file
+        /// A name from the list, or a .safetensors, .onnx or .pth file
         #[arg(value_name = "NAME|FILE")]
         name: String,
     },
@@ -76,17 +76,43 @@ impl Model {
 struct Layer<'a> {
     name: &'a str,
     aliases: &'a [String],
+    /// What it computes: `conv`.
+    kind: &'static str,
     channels: u32,
+    /// Rows and columns of its output for an image of the size that is shown; absent where it has none.
+    size: Option<[u32; 2]>,
+    /// Rows and columns of pixels that a unit sees; absent where it sees the whole image.
+    receptive_field: Option<[u32; 2]>,
+    /// Pixels from one unit to the next, down and across.
+    stride: Option<[u32; 2]>,
 }
 
-impl<'a> From<&'a Node> for Layer<'a> {
-    fn from(node: &'a Node) -> Self {
-        Self {
-            name: &node.name,
-            aliases: &node.aliases,
-            channels: node.channels,
-        }
-    }
+/// Side of the image that layers are shown for, unless the file was made for another one.
+const USUAL_SIZE: [u32; 2] = [224, 224];
+
+/// The layers of a network, for images of `[height, width]`.
+fn layers(network: &Network, [height, width]: [u32; 2]) -> Vec<Layer<'_>> {
+    let fields = network.graph().receptive_fields();
+    let shapes = network.shapes(height, width);
+    let all = network.layers().zip(shapes).zip(fields);
+    all.map(|((node, shape), field)| Layer {
+        name: &node.name,
+        aliases: &node.aliases,
+        kind: node.layer.kind(),
+        channels: node.channels,
+        size: shape.map(|shape| [shape.height, shape.width]),
+        receptive_field: field.map(|field| field.map(|along| along.size)),
+        stride: field.map(|field| field.map(|along| along.stride)),
+    })
+    .collect()
+}
+
+/// Two numbers as a picture's size is written: columns by rows.
+fn across(size: Option<[u32; 2]>) -> String {
+    size.map_or_else(
+        || "-".to_string(),
+        |[rows, columns]| format!("{columns}x{rows}"),
+    )
 }
 
 pub fn run(args: &ModelsArgs, global: &Global) -> anyhow::Result<ExitCode> {
@@ -149,9 +175,11 @@ fn list(global: &Global) -> anyhow::Result<ExitCode> {
 fn show(name: &str, global: &Global) -> anyhow::Result<ExitCode> {
     let network = Network::open(name)?;
     let model = Model::new(&network);
-    let layers: Vec<Layer<'_>> = network.layers().map(Layer::from).collect();
+    let size = network.graph().trained_size().unwrap_or(USUAL_SIZE);
+    let layers = layers(&network, size);
     if global.json {
         let mut document = serde_json::to_value(&model)?;
+        document["image"] = json!(size);
         document["layers"] = serde_json::to_value(&layers)?;
         terminal::print_json(&document)?;
         return Ok(ExitCode::SUCCESS);
@@ -174,13 +202,20 @@ fn show(name: &str, global: &Global) -> anyhow::Result<ExitCode> {
             .filter(|(key, _)| *key != "architecture")
             .map(|(key, value)| vec![key.clone(), value.clone()]),
     );
-    let header = ["layer", "channels", "also called"]
+    facts.push(vec!["image".to_string(), across(Some(size))]);
+    let header = ["layer", "kind", "channels", "size", "sees", "also called"]
         .map(String::from)
         .to_vec();
     let rows = layers.iter().map(|l| {
         vec![
             l.name.to_string(),
+            l.kind.to_string(),
             l.channels.to_string(),
+            across(l.size),
+            match l.receptive_field {
+                Some(field) => across(Some(field)),
+                None => "all".to_string(),
+            },
             l.aliases.join(", "),
         ]
     });

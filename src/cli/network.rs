@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use pixgrad::engine::net::PreprocessingSource;
+use pixgrad::engine::net::{NodeId, PreprocessingSource};
 use pixgrad::{Device, Network, Opening, Preprocessing, Recipe};
 
 use super::{Global, parse};
@@ -56,6 +56,20 @@ pub fn load(
     let network = Network::load_with(device, model, &opening.opening())?;
     tell_assumption(&network, global);
     Ok(network)
+}
+
+/// Side of the pictures that are made where nobody says it: what the classifiers were trained at.
+pub const USUAL_SIDE: u32 = 224;
+
+/// Makes the picture of a recipe of [`USUAL_SIDE`] as large as a layer needs it, if it needs a size. Returns by how much
+/// a norm of the picture grows.
+pub fn fit(recipe: &mut Recipe, network: &Network, layer: NodeId) -> f32 {
+    let Some([height, width]) = network.graph().graph().required_size(layer) else {
+        return 1.0;
+    };
+    (recipe.image.width, recipe.image.height) = (Some(width), Some(height));
+    recipe.image.size = None;
+    ((height * width) as f32).sqrt() / USUAL_SIDE as f32
 }
 
 /// A line where nobody says what the network was trained to see.

@@ -52,7 +52,8 @@ pub struct OptimizeArgs {
     #[arg(long, value_name = "N")]
     pub seed: Option<u64>,
 
-    /// The network: a name from `pixgrad models`, a .safetensors file, or auto (vgg19 on a GPU, squeezenet1_1 on `cpu`
+    /// The network: a name from `pixgrad models`, a .safetensors, .onnx or .pth file, or auto (vgg19 on a GPU,
+    /// squeezenet1_1 on `cpu`
     /// and software adapters) [default: auto; run: the recipe's; invert, dream, visualize, fool: squeezenet1_1]
     #[arg(long, value_name = "NAME|FILE")]
     pub model: Option<String>,
@@ -101,6 +102,11 @@ pub struct OptimizeArgs {
 }
 
 impl OptimizeArgs {
+    /// Whether the step size was asked for.
+    pub fn has_step_size(&self) -> bool {
+        self.step_size.is_some()
+    }
+
     /// Puts what was asked for into the recipe.
     pub fn apply(&self, recipe: &mut Recipe) {
         if let Some(iterations) = self.iterations {

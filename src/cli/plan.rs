@@ -31,7 +31,8 @@ pub struct PlanArgs {
     )]
     sizes: Vec<u32>,
 
-    /// The network: a name from `pixgrad models`, a .safetensors file, or auto [default: the recipe's, else auto]
+    /// The network: a name from `pixgrad models`, a .safetensors, .onnx or .pth file, or auto [default: the recipe's,
+    /// else auto]
     #[arg(long, value_name = "NAME|FILE")]
     model: Option<String>,
 

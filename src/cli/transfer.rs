@@ -8,12 +8,13 @@ use std::process::ExitCode;
 use anyhow::{Context, bail};
 use clap::Args;
 use pixgrad::engine::image::{self, SaveOptions, check_file, check_writable, sheet, side_by_side};
-use pixgrad::engine::methods::classify::Size;
 use pixgrad::engine::methods::{Transfer, TransferTable, transfer};
 use pixgrad::{Image, Network};
 use serde_json::json;
 
-use super::attack::{AttackNumbers, Watcher, load_classifier, load_prepared, parse_size};
+use super::attack::{
+    AttackNumbers, PictureSize, Watcher, load_classifier, load_prepared, parse_size,
+};
 use super::network::OpeningArgs;
 use super::output::write_text;
 use super::{Global, parse, terminal};
@@ -33,7 +34,7 @@ pub struct TransferArgs {
     #[arg(value_name = "DIR")]
     folder: PathBuf,
 
-    /// The networks: names from `pixgrad models` or .safetensors files
+    /// The networks: names from `pixgrad models`, or .safetensors, .onnx or .pth files
     #[arg(
         long,
         value_name = "NAME|FILE,...",
@@ -58,10 +59,10 @@ pub struct TransferArgs {
     )]
     rms: f64,
 
-    /// How pictures are resized: crop (short side to 256 pixels, then the central 224x224), native, or the side of
-    /// another central square
+    /// How pictures are resized: crop (short side to 256 pixels, then the central 224x224, or what the first network
+    /// takes), native, or the side of another central square
     #[arg(short, long, value_name = "SIZE", default_value = "crop", value_parser = parse_size)]
-    size: Size,
+    size: PictureSize,
 
     /// Write the tables as comma-separated values
     #[arg(long, value_name = "FILE.csv")]
@@ -93,9 +94,10 @@ pub fn run(args: &TransferArgs, global: &Global) -> anyhow::Result<ExitCode> {
         })
         .collect::<anyhow::Result<Vec<(String, Network)>>>()?;
 
+    let size = args.size.of(&networks[0].1);
     let (mut used, mut skipped, mut images) = (Vec::new(), Vec::new(), Vec::new());
     for path in pictures(args)? {
-        match load_prepared(&path, args.size) {
+        match load_prepared(&path, size) {
             Ok(image) => {
                 used.push(path);
                 images.push(image);

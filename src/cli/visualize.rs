@@ -12,9 +12,10 @@ use pixgrad::engine::methods::{
 };
 use pixgrad::terms::{Class, Position};
 use pixgrad::{Finish, Image, Network};
-use pixgrad::{Progress, Recipe, Run, TermKind};
+use pixgrad::{Progress, ProjectionSpec, Recipe, Run, TermKind};
 use serde_json::json;
 
+use super::network::{USUAL_SIDE, fit};
 use super::optimize::{Findings, Method, OptimizeArgs, optimize};
 use super::parse;
 use super::{Global, Usage};
@@ -51,9 +52,9 @@ pub struct VisualizeArgs {
     #[arg(long, value_name = "NAME", default_value = "lucid")]
     preset: VisualizePreset,
 
-    /// Side of the square picture in pixels
-    #[arg(short, long, value_name = "PIXELS", default_value = "224", value_parser = parse::side)]
-    size: u32,
+    /// Side of the square picture in pixels [default: 224, or what the network needs]
+    #[arg(short, long, value_name = "PIXELS", value_parser = parse::side)]
+    size: Option<u32>,
 
     /// receptive-field: make the picture as large as the receptive field of --unit
     #[arg(long, value_name = "NAME", value_parser = ["receptive-field"], conflicts_with = "size")]
@@ -128,7 +129,7 @@ pub fn run(args: &VisualizeArgs, global: &Global) -> anyhow::Result<ExitCode> {
             "--restarts makes several pictures of one subject: name one".into()
         ));
     }
-    let mut recipe = Recipe::visualize(subject, args.preset, args.size);
+    let mut recipe = Recipe::visualize(subject, args.preset, args.size.unwrap_or(USUAL_SIDE));
     recipe.model = "squeezenet1_1".to_string();
     recipe.image.batch = args.restarts;
     let mut visualize = Visualize {
@@ -162,6 +163,24 @@ impl Method for Visualize<'_> {
     fn complete(&mut self, recipe: &mut Recipe, network: &Network) -> anyhow::Result<()> {
         self.mean = network.graph().preprocessing.mean.map(|v| v as f32);
         self.network = Some(network.clone());
+        if self.args.size.is_none() {
+            let graph = network.graph();
+            let layer = match (&self.args.unit, &self.args.layer) {
+                (Some(unit), _) => graph.find(&unit.layer)?,
+                (None, Some(layer)) => graph.find(layer)?,
+                (None, None) => graph.logits()?,
+            };
+            let larger = fit(recipe, network, layer);
+            // One preset keeps the norm of the picture, and steps by a part of it.
+            for projection in &mut recipe.projections {
+                if let ProjectionSpec::Norm { radius, .. } = projection {
+                    *radius *= larger;
+                    if !self.args.optimize.has_step_size() {
+                        recipe.optimizer.step_size *= larger;
+                    }
+                }
+            }
+        }
         let (Some(_), Some(unit)) = (&self.args.canvas, &self.args.unit) else {
             return Ok(());
         };

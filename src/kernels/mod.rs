@@ -49,6 +49,7 @@ pub mod gradient_step;
 pub mod gram;
 pub mod group_norm;
 pub mod guide;
+pub mod interpolate;
 mod items;
 pub mod keep_best;
 pub mod layer_norm;
@@ -137,6 +138,7 @@ pub use global_max_pool::{GlobalMaxPool, GlobalMaxPoolBackward};
 pub use gradient_step::{GradientStep, StepSize};
 pub use gram::{Gram, GramReduce};
 pub use guide::{Guide, GuideBackward, GuideMatch};
+pub use interpolate::{Along, Interpolate, InterpolateBackward, Taps};
 pub use keep_best::{DecideBest, KeepBest};
 pub use layer_norm::{LayerNorm, LayerNormBackward};
 pub use lbfgs_direction::LbfgsDirection;
@@ -232,6 +234,7 @@ pub const SOURCES: &[&Source] = &[
     &lbfgs_products::SOURCE,
     &lbfgs_recursion::SOURCE,
     &lbfgs_step::SOURCE,
+    &interpolate::SOURCE,
     &keep_best::SOURCE,
     &lrn::BACKWARD,
     &lrn::SOURCE,

@@ -5,6 +5,7 @@ use serde::Serialize;
 use crate::Error;
 use crate::compile::activations::activations;
 use crate::image::{Filter, Image, size_for_short_side};
+use crate::net;
 use crate::plan::Network;
 
 /// How an image is brought to the network.
@@ -15,6 +16,8 @@ pub enum Size {
     Crop224,
     /// The same in other proportion: the central square of that side, of the picture resampled to 256/224 of it.
     Crop(u32),
+    /// Width and height: the central part of that shape, brought to that size.
+    Exact(u32, u32),
     /// The image as it is.
     Native,
 }
@@ -43,6 +46,41 @@ fn middle(image: &Image) -> Result<Image, Error> {
     Ok(image.center_crop(side(image.width), side(image.height))?)
 }
 
+impl Size {
+    /// As the classifier of `network` was trained to see images: at the one size that it takes, if there is one, else
+    /// as [`Size::Crop224`], or [`Size::Crop`] of the side that its file names.
+    #[must_use]
+    pub fn of_network(network: &net::Network) -> Self {
+        let graph = network.graph();
+        let required = network
+            .logits()
+            .ok()
+            .and_then(|scores| graph.required_size(scores));
+        match (required, graph.trained_size()) {
+            (Some([height, width]), _) => Self::Exact(width, height),
+            (None, Some([height, width])) if height == width => Self::Crop(height),
+            _ => Self::Crop224,
+        }
+    }
+}
+
+/// The central part of an image of the shape `width`×`height`, brought to that size.
+fn exact(image: &Image, width: u32, height: u32) -> Result<Image, Error> {
+    if image.size() == (width, height) {
+        return Ok(image.clone());
+    }
+    let (across, down) = (u64::from(image.width), u64::from(image.height));
+    let (w, h) = (u64::from(width), u64::from(height));
+    // The largest part of that shape.
+    let (part_w, part_h) = if across * h > down * w {
+        ((down * w / h).max(1), down)
+    } else {
+        (across, (across * h / w).max(1))
+    };
+    let part = image.center_crop(part_w as u32, part_h as u32)?;
+    Ok(part.resize(width, height, Filter::Bilinear)?)
+}
+
 /// An image as it is brought to the network.
 ///
 /// # Errors
@@ -52,6 +90,7 @@ pub fn prepared(image: &Image, size: Size) -> Result<Image, Error> {
         Size::Native => return Ok(image.clone()),
         Size::Crop224 => 224,
         Size::Crop(side) => side,
+        Size::Exact(width, height) => return exact(image, width, height),
     };
     let short = (f64::from(side) * 256.0 / 224.0).round() as u32;
     let image = middle(image)?;
@@ -97,6 +136,18 @@ pub fn classify(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_part_of_the_right_shape_is_brought_to_the_one_size() {
+        let image = Image::filled(100, 40, [0.2, 0.4, 0.6]).expect("an image");
+        for (width, height) in [(32, 32), (48, 192), (300, 7), (100, 40)] {
+            let made = prepared(&image, Size::Exact(width, height)).expect("an image");
+            assert_eq!(made.size(), (width, height));
+            assert!(made.rgb.iter().all(|v| (0.19..0.61).contains(v)));
+        }
+        let network = net::Network::open("squeezenet1_1").expect("embedded");
+        assert_eq!(Size::of_network(&network), Size::Crop224);
+    }
 
     #[test]
     fn of_a_very_long_picture_only_the_middle_is_enlarged() {

@@ -51,6 +51,7 @@ impl GraphBuilder {
             layer,
             inputs: inputs.to_vec(),
             channels: channels.unwrap_or(0),
+            is_aside: false,
         });
         NodeId(self.nodes.len() - 1)
     }
@@ -64,6 +65,11 @@ impl GraphBuilder {
     /// Height and width of the images that the network was trained on, for messages: layers may fit these only.
     pub fn trained_size(&mut self, size: [u32; 2]) {
         self.trained_size = Some(size);
+    }
+
+    /// Says of a node that it is there for its names only: no method looks at it unless it is told to.
+    pub fn set_aside(&mut self, node: NodeId) {
+        self.nodes[node.0].is_aside = true;
     }
 
     /// Channels of a node, 0 where there is no such node.

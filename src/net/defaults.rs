@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use super::error::{WeightsError, WeightsProblem};
 use super::graph::{Graph, NodeId};
 use super::{NetError, Network};
-use crate::layer::{AvgPool, MaxPool, Pad};
+use crate::layer::{AvgPool, Input, MaxPool, Normalize, Pad};
 
 /// Layers with their weights.
 pub type WeightedLayers = Vec<(String, f64)>;
@@ -74,10 +74,11 @@ impl Network {
     /// of the architecture, else by a rule.
     ///
     /// The rule: styles are seen at the last rectified layer before each change of resolution, the end of the network
-    /// being one; contents and dreams at the last but one of these.
+    /// being one; contents and dreams at the last but one of these. In a network that has no rectified layer the last
+    /// layer of any kind takes its place.
     ///
     /// # Errors
-    /// [`NetError::NoDefaultLayers`] where the network has no rectified layer that knows places.
+    /// [`NetError::NoDefaultLayers`] where the network has no layer that knows places.
     pub fn default_layers(&self, purpose: Purpose) -> Result<WeightedLayers, NetError> {
         let network = || self.name.clone();
         let named = named(purpose, &self.metadata, self.graph());
@@ -111,21 +112,42 @@ impl Network {
     }
 }
 
-/// The last rectified layer before each change of resolution, shallowest first. Pools and borders do not count: they
-/// only carry on what is before them.
+/// The last rectified layer before each change of resolution, shallowest first; of a network that has none the last
+/// layer of any kind. Pools and borders do not count: they only carry on what is before them.
 fn by_rule(graph: &Graph) -> Vec<NodeId> {
+    let rectified = stages(graph, |id| graph.is_rectified(id));
+    if rectified.is_empty() {
+        return stages(graph, |_| true);
+    }
+    rectified
+}
+
+/// The last of the layers that `counts` before each change of resolution, shallowest first.
+fn stages(graph: &Graph, counts: impl Fn(NodeId) -> bool) -> Vec<NodeId> {
     let mut last: BTreeMap<u32, NodeId> = BTreeMap::new();
+    let fields = graph.receptive_fields();
+    let global = graph.behind_global();
     for id in graph.ids() {
         let node = graph.node(id);
         let carries_on = node.is::<MaxPool>() || node.is::<AvgPool>() || node.is::<Pad>();
-        if carries_on || graph.is_behind_global(id) || !graph.is_rectified(id) {
+        let is_image = node.is::<Input>() || node.is::<Normalize>();
+        if carries_on || is_image || node.is_aside || global[id.0] {
             continue;
         }
-        if let Some([rows, columns]) = graph.receptive_field(id) {
+        if let Some([rows, columns]) = fields[id.0]
+            && counts(id)
+        {
             last.insert(rows.stride.max(columns.stride), id);
         }
     }
     last.into_values().collect()
+}
+
+/// Gives the last layer before each change of resolution the name `stage1`, `stage2` and so on.
+pub(super) fn name_stages(graph: &mut Graph) {
+    for (number, id) in (1..).zip(stages(graph, |_| true)) {
+        graph.alias(id, format!("stage{number}"));
+    }
 }
 
 /// The layers that the metadata name, if they do.

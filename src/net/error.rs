@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use safetensors::SafeTensorError;
 
 use super::arch::Architecture;
+use super::onnx::{Obstacle, OnnxError};
 use crate::layer::{LayerError, SizeError};
 
 /// Why a network cannot be opened or asked.
@@ -15,7 +16,7 @@ use crate::layer::{LayerError, SizeError};
 pub enum NetError {
     #[error(
         "there is no network `{name}`: embedded are {embedded}; installed are {installed}; \
-         the path of a .safetensors file works too"
+         the path of a .safetensors, .onnx or .pth file works too"
     )]
     UnknownNetwork {
         name: String,
@@ -24,12 +25,12 @@ pub enum NetError {
     },
     #[error(
         "the network `{name}` is not in this program, which was built without the feature `embed-{name}`; \
-         the path of a .safetensors file works too"
+         the path of a .safetensors, .onnx or .pth file works too"
     )]
     NotEmbedded { name: String },
     #[error("there is no weights file {}", .path.display())]
     NoSuchFile { path: PathBuf },
-    #[error("{} is a directory; a network is one .safetensors file", .path.display())]
+    #[error("{} is a directory; a network is one file: .safetensors, .onnx or .pth", .path.display())]
     Directory { path: PathBuf },
     #[error("cannot read the weights file {}", .path.display())]
     Unreadable {
@@ -38,6 +39,18 @@ pub enum NetError {
     },
     #[error(transparent)]
     Weights(#[from] WeightsError),
+    #[error("the ONNX file of `{network}` {problem}")]
+    Onnx {
+        network: String,
+        #[source]
+        problem: OnnxError,
+    },
+    #[error("{network} cannot compute `{layer}`: {obstacle}")]
+    Obstacle {
+        network: String,
+        layer: String,
+        obstacle: Obstacle,
+    },
     #[error("{network} has no layer `{layer}`; its layers are: {layers}")]
     UnknownLayer {
         network: String,
@@ -61,8 +74,7 @@ pub enum NetError {
     #[error(transparent)]
     Graph(#[from] GraphError),
     #[error(
-        "`{network}` has no {what} layers of its own, and no layer is rectified before a change of resolution: name \
-         the layers"
+        "`{network}` has no {what} layers of its own, and none that knows places: name the layers"
     )]
     NoDefaultLayers { network: String, what: &'static str },
     #[error(

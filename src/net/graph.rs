@@ -25,6 +25,8 @@ pub struct Node {
     pub inputs: Vec<NodeId>,
     /// Output channels.
     pub channels: u32,
+    /// Whether it is there for its names only: nothing of the network depends on it.
+    pub is_aside: bool,
 }
 
 impl PartialEq for Node {
@@ -135,6 +137,13 @@ impl Graph {
     pub(super) fn trained(&self) -> impl Iterator<Item = NodeId> {
         self.ids()
             .filter(|id| !self.node(*id).layer.parameters().is_empty())
+    }
+
+    /// One more name of a node, unless there is such a name.
+    pub(super) fn alias(&mut self, id: NodeId, name: String) {
+        if self.find(&name).is_none() {
+            self.nodes[id.0].aliases.push(name);
+        }
     }
 
     /// Keeps the first `count` layers that have parameters, and every node before the next one.
@@ -294,8 +303,18 @@ impl Graph {
     /// their strides differ.
     #[must_use]
     pub fn receptive_field(&self, id: NodeId) -> Option<[ReceptiveField; 2]> {
-        let mut fields: Vec<Option<[ReceptiveField; 2]>> = Vec::with_capacity(id.0 + 1);
-        for node in &self.nodes[..=id.0] {
+        self.fields_up_to(id.0 + 1).pop().flatten()
+    }
+
+    /// The receptive field of every node, in the nodes' order.
+    #[must_use]
+    pub fn receptive_fields(&self) -> Vec<Option<[ReceptiveField; 2]>> {
+        self.fields_up_to(self.nodes.len())
+    }
+
+    fn fields_up_to(&self, count: usize) -> Vec<Option<[ReceptiveField; 2]>> {
+        let mut fields: Vec<Option<[ReceptiveField; 2]>> = Vec::with_capacity(count);
+        for node in &self.nodes[..count] {
             let along = |axis: usize| {
                 let mut inputs = node
                     .inputs
@@ -313,7 +332,7 @@ impl Graph {
                     .map(|(rows, columns)| [rows, columns]),
             );
         }
-        fields[id.0]
+        fields
     }
 
     /// Whether what a unit of the node sees is the same wherever it is: no layer before it sees the whole image, or
@@ -333,6 +352,17 @@ impl Graph {
             flat.push(inputs || node.layer.is_global());
         }
         flat[id.0]
+    }
+
+    /// Of every node whether it is behind a layer that sums up all positions, or is one.
+    #[must_use]
+    pub fn behind_global(&self) -> Vec<bool> {
+        let mut global: Vec<bool> = Vec::with_capacity(self.nodes.len());
+        for node in &self.nodes {
+            let before = node.inputs.iter().any(|input| global[input.0]);
+            global.push(before || node.layer.is_global());
+        }
+        global
     }
 
     /// The node and all that it depends on.

@@ -30,6 +30,7 @@ mod error;
 mod graph;
 mod known;
 mod labels;
+mod onnx;
 mod parameters;
 mod preprocessing;
 mod pytorch;
@@ -42,7 +43,7 @@ mod tests;
 mod weights;
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 pub use crate::layer::{ReceptiveField, Shape};
@@ -55,6 +56,7 @@ pub use error::{
 };
 pub use graph::{Graph, Node, NodeId};
 pub use labels::imagenet_classes;
+pub use onnx::{Obstacle, OnnxError, TensorProblem, Unsupported};
 pub use parameters::{Parameter, Parameters};
 pub use preprocessing::{ChannelOrder, Preprocessing, PreprocessingSource};
 pub use rewire::{Padding, Pooling};
@@ -92,6 +94,8 @@ pub struct Network {
     labels: Option<Arc<[String]>>,
     /// What the weights file says about itself, e.g. its `source` and `license`.
     pub metadata: BTreeMap<String, String>,
+    /// Why some names of the file are no layers.
+    obstacles: Arc<BTreeMap<String, Arc<Obstacle>>>,
 }
 
 impl Network {
@@ -127,7 +131,7 @@ impl Network {
         Ok(network)
     }
 
-    fn read_labels(&self, path: &std::path::Path) -> Result<Vec<String>, LabelsError> {
+    fn read_labels(&self, path: &Path) -> Result<Vec<String>, LabelsError> {
         let names = labels::read(path)?;
         let problem = match self.classes() {
             Some(classes) if classes as usize == names.len() => return Ok(names),
@@ -167,6 +171,7 @@ impl Network {
             preprocessing_source: source,
             labels: self.labels,
             metadata: self.metadata,
+            obstacles: self.obstacles,
             ..Self::new(&self.name, graph, parameters)?
         })
     }
@@ -211,6 +216,43 @@ impl Network {
         Ok(network)
     }
 
+    /// Reads an ONNX file from memory. `folder` is where the files are that hold its numbers, if it has any. Its
+    /// `preprocessing` and its default layers may stand in its metadata, as in a weights file.
+    ///
+    /// # Errors
+    ///
+    /// [`NetError::Onnx`] where the file is damaged or none of its layers can be computed. What cannot be computed of
+    /// an otherwise good file is an error of [`Network::find`].
+    pub fn from_onnx(name: &str, bytes: &[u8], folder: Option<&Path>) -> Result<Network, NetError> {
+        let onnx::Onnx {
+            graph,
+            parameters,
+            metadata,
+            obstacles,
+        } = onnx::read(name, bytes, folder)?;
+        let wrong = |problem| WeightsError {
+            network: name.to_owned(),
+            problem,
+        };
+        let said = metadata.get("preprocessing");
+        let said = said
+            .map(|text| Preprocessing::parse(text))
+            .transpose()
+            .map_err(wrong)?;
+        let (preprocessing, source) = match said {
+            Some(said) => (said, PreprocessingSource::File),
+            None => (Preprocessing::TORCHVISION, PreprocessingSource::Assumed),
+        };
+        for purpose in Purpose::ALL {
+            defaults::named(purpose, &metadata, &graph).map_err(wrong)?;
+        }
+        let mut network =
+            Network::new(name, graph, parameters)?.with_preprocessing(preprocessing, source)?;
+        network.metadata = metadata;
+        network.obstacles = Arc::new(obstacles);
+        Ok(network)
+    }
+
     /// A network of anyone's making: a graph with one input of 3 channels, the image, and a value for each of its
     /// parameters. Its preprocessing is what its first [`Normalize`](crate::layer::Normalize) does.
     ///
@@ -249,6 +291,7 @@ impl Network {
             labels: None,
             graph,
             metadata: BTreeMap::new(),
+            obstacles: Arc::default(),
         })
     }
 
@@ -292,6 +335,13 @@ impl Network {
             return Ok(id);
         }
         let network = self.name.clone();
+        if let Some(obstacle) = self.obstacles.get(layer) {
+            return Err(NetError::Obstacle {
+                network,
+                layer: layer.to_owned(),
+                obstacle: Obstacle::clone(obstacle),
+            });
+        }
         let layer = layer.to_owned();
         // Names do not depend on the number of classes.
         let cut_off = |known: &Architecture| known.graph(1).find(&layer).is_some();

@@ -250,6 +250,7 @@ fn with_normalize(graph: Graph, input: NodeId) -> (Graph, NodeId) {
         layer: Arc::new(Normalize::IDENTITY),
         inputs: vec![input],
         channels: 3,
+        is_aside: false,
     };
     (insert_behind(&graph, input, node), NodeId(input.0 + 1))
 }

@@ -176,6 +176,7 @@ impl Rewiring {
             layer: Arc::new(pad),
             inputs: vec![input],
             channels: self.nodes[input.0].channels,
+            is_aside: node.is_aside,
         });
         node.inputs = vec![NodeId(self.nodes.len() - 1)];
     }

@@ -7,9 +7,10 @@ use super::embedded::{EMBEDDABLE, EMBEDDED, Embedded};
 use super::{NetError, Network, known, weights};
 
 const EXTENSION: &str = "safetensors";
+const ONNX: &str = "onnx";
 
 /// What the names of weights files end in; PyTorch's have several.
-const EXTENSIONS: [&str; 7] = [EXTENSION, "onnx", "pth", "pt", "ckpt", "th", "bin"];
+const EXTENSIONS: [&str; 7] = [EXTENSION, ONNX, "pth", "pt", "ckpt", "th", "bin"];
 
 /// Whether a network's name is meant as the path of a file: it ends as weights files do.
 #[must_use]
@@ -94,15 +95,26 @@ fn open_file(path: &Path) -> Result<Network, NetError> {
     if path.is_dir() {
         return Err(NetError::Directory { path: path_buf() });
     }
-    let read = weights::from_file(path).map_err(|source| match source.kind() {
+    let unreadable = |source: std::io::Error| match source.kind() {
         ErrorKind::NotFound => NetError::NoSuchFile { path: path_buf() },
         _ => NetError::Unreadable {
             path: path_buf(),
             source,
         },
-    })?;
-    let name = path.file_stem().unwrap_or(path.as_os_str());
-    Network::of_weights(&name.to_string_lossy(), read, || known::find(path))
+    };
+    let name = path
+        .file_stem()
+        .unwrap_or(path.as_os_str())
+        .to_string_lossy();
+    if path.extension().is_some_and(|extension| extension == ONNX) {
+        let bytes = std::fs::read(path).map_err(unreadable)?;
+        let folder = path
+            .parent()
+            .filter(|folder| !folder.as_os_str().is_empty());
+        return Network::from_onnx(&name, &bytes, Some(folder.unwrap_or(Path::new("."))));
+    }
+    let read = weights::from_file(path).map_err(unreadable)?;
+    Network::of_weights(&name, read, || known::find(path))
 }
 
 fn unknown(name: &str, dir: Option<&Path>) -> NetError {

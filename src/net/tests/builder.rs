@@ -222,6 +222,14 @@ fn a_network_of_anyones_has_layers_to_look_at() {
     let image = graph.input("image", 3);
     graph.conv("conv", image, "conv", 8, Window::square(3, 1, 1));
     let network = Network::with_random_weights("mine", graph.build().unwrap(), 1).unwrap();
+    // Where nothing is rectified any layer will do.
+    let layers = network.default_layers(Purpose::Style).unwrap();
+    assert_eq!(layers, [named("conv", 1.0)]);
+
+    let mut graph = Graph::builder();
+    let image = graph.input("image", 3);
+    graph.global_avg_pool("mean", image);
+    let network = Network::with_random_weights("mine", graph.build().unwrap(), 1).unwrap();
     let message = network
         .default_layers(Purpose::Style)
         .unwrap_err()

@@ -1,0 +1,237 @@
+//! Other sizes: Resize and Pad.
+
+use super::conv::size;
+use super::{One, Op, as_image, image, parameter};
+use crate::layer::{Conv, Coordinates, Edge, Interpolate, Method, Pad, Round, Target, Window};
+use crate::net::onnx::error::Unsupported;
+use crate::net::onnx::import::{Activation, Import};
+use crate::net::onnx::node::{axis, unsupported};
+use crate::net::onnx::tensor::Tensor;
+
+pub(super) fn resize(import: &mut Import<'_>, op: Op<'_>) -> One {
+    let node = op.node;
+    let x = image(import, op.activation(0)?)?;
+    let is_upsample = node.operator() == "Upsample";
+    let method = node.word("mode", "nearest");
+    let mode = node.word("coordinate_transformation_mode", "half_pixel");
+    // Opset 10 and Upsample know one way only.
+    let is_old = is_upsample || node.opset < 11;
+    let coordinates = match if is_old { "asymmetric" } else { mode } {
+        "half_pixel" => Coordinates::HalfPixel,
+        "pytorch_half_pixel" => Coordinates::PytorchHalfPixel,
+        "align_corners" => Coordinates::AlignCorners,
+        "asymmetric" => Coordinates::Asymmetric,
+        other => {
+            return Err(unsupported(
+                "coordinate_transformation_mode",
+                other,
+                "half_pixel, pytorch_half_pixel, align_corners or asymmetric",
+            ));
+        }
+    };
+    let rounding = if is_old {
+        "floor"
+    } else {
+        node.word("nearest_mode", "round_prefer_floor")
+    };
+    let method = match method {
+        "nearest" => Method::Nearest {
+            round: match rounding {
+                "round_prefer_floor" => Round::PreferFloor,
+                "round_prefer_ceil" => Round::PreferCeil,
+                "floor" => Round::Floor,
+                "ceil" => Round::Ceil,
+                other => return Err(unsupported("nearest_mode", other, "a way to round")),
+            },
+        },
+        "linear" | "bilinear" => Method::Linear,
+        other => return Err(unsupported("mode", other, "nearest or linear")),
+    };
+    node.only("antialias", 0)?;
+    let given = |tensor: Option<&Tensor>| tensor.filter(|tensor| tensor.len() > 0).cloned();
+    let scales = match node.floats("scales") {
+        Some(scales) => Some(scales.to_vec()),
+        None => {
+            let input = if is_old { 1 } else { 2 };
+            given(op.constant(input)?).map(|tensor| tensor.to_f32().to_vec())
+        }
+    };
+    let sizes = if is_old {
+        None
+    } else {
+        given(op.constant(3)?).map(|tensor| tensor.to_i64().to_vec())
+    };
+    let from = size(&x);
+    let target = match (sizes, scales) {
+        (Some(sizes), _) => {
+            let [h, w] = of_positions(op, &sizes, from.map(i64::from))?;
+            let to = [h, w].map(|n| u32::try_from(n).ok().filter(|&n| n > 0 && n < 1 << 16));
+            let [Some(h), Some(w)] = to else {
+                return Err(unsupported(
+                    "sizes",
+                    format!("{sizes:?}"),
+                    "sizes from 1 to 65535",
+                ));
+            };
+            // A whole multiple is a scale: it was computed from the shape of the image, or could have been.
+            let is_whole = h.is_multiple_of(from[0]) && w.is_multiple_of(from[1]);
+            if is_whole {
+                Target::Scale([h / from[0], w / from[1]].map(|n| n as f32))
+            } else {
+                Target::Size([h, w])
+            }
+        }
+        (None, Some(scales)) => Target::Scale(of_positions(op, &scales, [1.0; 2])?),
+        (None, None) => return Err(Unsupported::Missing { index: 2 }),
+    };
+    if target == Target::Scale([1.0; 2]) {
+        return Ok(x);
+    }
+    let layer = Interpolate {
+        method,
+        coordinates,
+        target,
+    };
+    let name = import.numbered("resize");
+    Ok(as_image(import.push(
+        name,
+        layer,
+        &[x.draft],
+        Vec::new(),
+    )?))
+}
+
+/// The numbers for rows and columns of a list for all axes, or for those that the node names.
+fn of_positions<T: Copy + PartialEq>(
+    op: Op<'_>,
+    numbers: &[T],
+    unchanged: [T; 2],
+) -> Result<[T; 2], Unsupported> {
+    let wrong = || Unsupported::Other("has sizes for other axes than rows and columns");
+    if let Some(listed) = op.node.ints("axes") {
+        let mut both = unchanged;
+        for (&number, &value) in listed.iter().zip(numbers) {
+            let axis = axis(number, 4)?;
+            *both.get_mut(axis.wrapping_sub(2)).ok_or_else(wrong)? = value;
+        }
+        return Ok(both);
+    }
+    match numbers {
+        &[_, _, h, w] => Ok([h, w]),
+        _ => Err(wrong()),
+    }
+}
+
+pub(super) fn pad(import: &mut Import<'_>, op: Op<'_>) -> One {
+    let x = op.activation(0)?;
+    let rank = x.layout.rank();
+    let pads = match op.node.ints("pads").or(op.node.ints("paddings")) {
+        Some(pads) => pads.to_vec(),
+        None => op.needed(1)?.to_i64().to_vec(),
+    };
+    let at: Vec<usize> = match op.constant(3)? {
+        None => (0..rank).collect(),
+        Some(listed) => {
+            let all: Result<Vec<usize>, _> =
+                listed.to_i64().iter().map(|&n| axis(n, rank)).collect();
+            all?
+        }
+    };
+    let wrong = || {
+        unsupported(
+            "pads",
+            format!("{pads:?}"),
+            "numbers from 0 to 65535, two for each axis",
+        )
+    };
+    if pads.len() != 2 * at.len() {
+        return Err(wrong());
+    }
+    let mut sides = vec![[0, 0]; rank];
+    for (i, &axis) in at.iter().enumerate() {
+        let side = |number: i64| u16::try_from(number).map(u32::from).map_err(|_| wrong());
+        sides[axis] = [side(pads[i])?, side(pads[at.len() + i])?];
+    }
+    if sides.iter().all(|side| *side == [0, 0]) {
+        return Ok(x.clone());
+    }
+    let x = &image(import, x)?;
+    let value = op.number("value", 2)?.unwrap_or(0.0);
+    let mode = op.node.word("mode", "constant");
+    let edge = match mode {
+        "constant" => Edge::Constant { value },
+        "edge" => Edge::Replicate,
+        "reflect" => Edge::Reflect,
+        "wrap" => Edge::Wrap,
+        other => {
+            return Err(unsupported(
+                "mode",
+                other,
+                "constant, edge, reflect or wrap",
+            ));
+        }
+    };
+    if sides[0] != [0, 0] {
+        return Err(Unsupported::Other("pads the batch"));
+    }
+    let mut x = x.clone();
+    if sides[1] != [0, 0] {
+        if mode != "constant" || value != 0.0 {
+            return Err(Unsupported::Other(
+                "pads the channels with other numbers than 0",
+            ));
+        }
+        x = more_channels(import, &x, sides[1])?;
+    }
+    let (before, after) = ([sides[2][0], sides[3][0]], [sides[2][1], sides[3][1]]);
+    if before == [0; 2] && after == [0; 2] {
+        return Ok(x);
+    }
+    let layer = Pad {
+        before,
+        after,
+        edge,
+    };
+    let name = import.numbered("pad");
+    Ok(as_image(import.push(
+        name,
+        layer,
+        &[x.draft],
+        Vec::new(),
+    )?))
+}
+
+/// Channels of zeros before and behind those of `x`: a convolution of 1×1 with ones at the right places.
+fn more_channels(import: &mut Import<'_>, x: &Activation, [before, after]: [u32; 2]) -> One {
+    let channels = x.shape.channels;
+    let out = channels + before + after;
+    let (rows, columns) = (out as usize, channels as usize);
+    let weights = (0..rows).flat_map(|row| {
+        (0..columns).map(move |column| f32::from(u8::from(row == column + before as usize)))
+    });
+    let tensor = import.numbered("pad");
+    let parameters = vec![
+        parameter(
+            &tensor,
+            "weight",
+            vec![rows, columns, 1, 1],
+            weights.collect(),
+        ),
+        parameter(&tensor, "bias", vec![rows], vec![0.0; rows]),
+    ];
+    let name = tensor.clone();
+    let layer = Conv {
+        tensor,
+        in_channels: channels,
+        out_channels: out,
+        window: Window::square(1, 1, 0),
+        groups: 1,
+        linear: false,
+    };
+    Ok(as_image(import.push(
+        name,
+        layer,
+        &[x.draft],
+        parameters,
+    )?))
+}

@@ -1,0 +1,75 @@
+//! Operators that only say anew how axes lie.
+
+use super::{One, Op};
+use crate::net::onnx::error::Unsupported;
+use crate::net::onnx::fold::{broadcast, permutation, reshaped, squeezed, unsqueezed};
+use crate::net::onnx::import::Activation;
+use crate::net::onnx::layout::Layout;
+use crate::net::onnx::node::axis;
+
+/// The same layer under another layout.
+pub(super) fn view(op: Op<'_>) -> One {
+    let x = op.activation(0)?;
+    let layout = match op.node.operator() {
+        "Reshape" => reshape(op, x)?,
+        "Flatten" => {
+            let shape = x.layout.shape();
+            let split = op.node.int("axis").unwrap_or(1);
+            let split = if split == shape.len() as i64 {
+                shape.len()
+            } else {
+                axis(split, shape.len())?
+            };
+            let (outer, inner) = shape.split_at(split);
+            to(x, &[outer.iter().product(), inner.iter().product()])?
+        }
+        "Squeeze" => {
+            let at = op.numbers("axes", 1)?;
+            let shape = x.layout.shape();
+            let gone = squeezed(&shape, at.as_deref())?;
+            if gone.iter().any(|&axis| shape[axis] != 1) {
+                return Err(Unsupported::Other(
+                    "takes an axis away that has several positions",
+                ));
+            }
+            let kept = (0..shape.len()).filter(|axis| !gone.contains(axis));
+            Layout(kept.map(|axis| x.layout.0[axis].clone()).collect())
+        }
+        "Unsqueeze" => {
+            let at = op
+                .numbers("axes", 1)?
+                .ok_or(Unsupported::Missing { index: 1 })?;
+            to(x, &unsqueezed(&x.layout.shape(), &at)?)?
+        }
+        "Transpose" => x
+            .layout
+            .transposed(&permutation(op.node.ints("perm"), x.layout.rank())?),
+        _ => {
+            let wanted = op.needed(1)?.to_i64();
+            let wanted: Vec<usize> = wanted.iter().map(|&n| n.max(0) as usize).collect();
+            let shape = broadcast(&x.layout.shape(), &wanted)?;
+            to(x, &shape)?
+        }
+    };
+    Ok(Activation {
+        layout,
+        ..x.clone()
+    })
+}
+
+/// The shape that a Reshape means. A file that was made for several images at once has their number in the first
+/// place; there is one image here.
+fn reshape(op: Op<'_>, x: &Activation) -> Result<Layout, Unsupported> {
+    let wanted = op
+        .numbers("shape", 1)?
+        .ok_or(Unsupported::Missing { index: 1 })?;
+    let keeps_zero = op.node.int("allowzero") == Some(1);
+    to(x, &reshaped(&x.layout.shape(), &wanted, keeps_zero)?)
+}
+
+fn to(x: &Activation, shape: &[usize]) -> Result<Layout, Unsupported> {
+    x.layout.reshaped(shape).ok_or_else(|| Unsupported::Shape {
+        shape: x.layout.shape(),
+        wanted: shape.iter().map(|&n| n as i64).collect(),
+    })
+}
