@@ -2,8 +2,8 @@
 // BACKWARD: dx[n,y,x,c] (+)= dy[n,0,0,c] at that position, else 0. ACCUMULATE adds to dx.
 //
 // Bindings: x; whence ([n, C⁺] words); y. BACKWARD: dy; whence; dx.
-// One workgroup per image and four vec4s of channels: 64 of its 256 invocations for each, neighbours reading neighbouring
-// vec4s; each sees every 64th position, and a tree finds the greatest. Grid (⌈quads/4⌉, 1, n).
+// One workgroup per image and four vec4s of channels: 64 of its 256 invocations for each, neighbours reading
+// neighbouring vec4s; each sees every 64th position, and a tree finds the greatest. Grid (⌈quads/4⌉, 1, n).
 // BACKWARD: one invocation per pixel and vec4 of channels: grid (⌈w·quads/64⌉, h, n).
 #import pixgrad::tensor::{View, index}
 

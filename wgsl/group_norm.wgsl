@@ -1,19 +1,21 @@
-// What a normalization over groups of channels (Wu and He 2018) needs beside channel_sums.wgsl and channel_affine.wgsl. A
-// group is of `size` channels, one behind the other, and N numbers, the positions of all of them. C⁺ = 4·quads.
+// What a normalization over groups of channels (Wu and He 2018) needs beside channel_sums.wgsl and channel_affine.wgsl.
+// A group is of `size` channels, one behind the other, and N numbers, the positions of all of them. C⁺ = 4·quads.
 //     MEAN: centre[n, c] = Σ partials of c's group / N
 //     SCALE: deviation[n, c] = 1/√(Σ partials of c's group / N + epsilon)
 //            coefficients[n, 2, C⁺] = deviation·weight, then bias; without WEIGHT deviation, then 0
 //     SUMS: partials[n, split, 2, C⁺] = Σ dy, then Σ dy·(x − centre), over a share of the positions
-//     GRADIENT: coefficients[n, 3, C⁺] = s·weight, −s³·B/N, −s·A/N with s = deviation, and A and B the sums of weight·dy
+//     GRADIENT: coefficients[n, 3, C⁺] = s·weight, −s³·B/N, −s·A/N with s = deviation, and A and B the sums of
+//     weight·dy
 //            and of weight·dy·(x − centre) over c's group
 //     APPLY: dx (+)= coefficients[0]·dy + coefficients[1]·(x − centre) + coefficients[2]       ACCUMULATE adds to dx
 // All are 0 for padding channels. The partials of MEAN and SCALE ([n, splits, C⁺]) are those of channel_sums.wgsl.
 //
-// Bindings: MEAN: partials; centre. SCALE: partials; weight and bias (WEIGHT); deviation; coefficients. SUMS: x; centre;
-// dy; partials. GRADIENT: partials; deviation; weight (WEIGHT); coefficients. APPLY: x; centre; dy; coefficients; dx.
-// MEAN, SCALE, GRADIENT: one workgroup of 256 per group; each invocation takes every 256th of its partials, and a tree
-// adds them up: grid (groups, 1, n). SUMS: a workgroup has 16 vec4s of channels and 16 invocations for each, which take
-// every 16th position: grid (⌈quads/16⌉, splits, n). APPLY: one invocation per vec4 of dx; grid: shared/flat.wgsl.
+// Bindings: MEAN: partials; centre. SCALE: partials; weight and bias (WEIGHT); deviation; coefficients. SUMS: x;
+// centre; dy; partials. GRADIENT: partials; deviation; weight (WEIGHT); coefficients. APPLY: x; centre; dy;
+// coefficients; dx. MEAN, SCALE, GRADIENT: one workgroup of 256 per group; each invocation takes every 256th of its
+// partials, and a tree adds them up: grid (groups, 1, n). SUMS: a workgroup has 16 vec4s of channels and 16 invocations
+// for each, which take every 16th position: grid (⌈quads/16⌉, splits, n). APPLY: one invocation per vec4 of dx; grid:
+// shared/flat.wgsl.
 #import pixgrad::tensor::View
 #import pixgrad::flat::{group_index, place}
 #import pixgrad::reduce::workgroup_total

@@ -4,8 +4,8 @@
 //     dx[…, c] (+)= s·(g_c − Σ g/C) − s³·(x_c − m)·Σ g·(x − m)/C         ACCUMULATE adds to dx.
 //
 // Bindings: x; weight [C⁺] and bias [C⁺] (WEIGHT); y. BACKWARD: x; dy; weight (WEIGHT); dx.
-// A workgroup of 256 has 16 positions and 16 invocations for each, which take every 16th vec4 of channels; trees make the
-// sums. Grid: shared/flat.wgsl. Padding channels are set to 0.
+// A workgroup of 256 has 16 positions and 16 invocations for each, which take every 16th vec4 of channels; trees make
+// the sums. Grid: shared/flat.wgsl. Padding channels are set to 0.
 #import pixgrad::tensor::{View, padded}
 #import pixgrad::flat::{group_index, place}
 

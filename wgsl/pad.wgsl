@@ -1,5 +1,5 @@
-// A border around every image, of the opposite side's pixels, of the outermost ones repeated (REPLICATE), of those inside
-// mirrored at the outermost ones (REFLECT, where it is narrower than the image), or of one number (CONSTANT):
+// A border around every image, of the opposite side's pixels, of the outermost ones repeated (REPLICATE), of those
+// inside mirrored at the outermost ones (REFLECT, where it is narrower than the image), or of one number (CONSTANT):
 //     y[n, row, col] = x[n, source(row − before), source(col − before)]
 //     source(i) = i mod size, clamp(i, 0, size − 1), or |i| and 2·(size − 1) − i; none outside under CONSTANT
 //     dx[n, row, col] (+)= Σ dy over the places that show (row, col)                                        (BACKWARD)

@@ -2,8 +2,9 @@
 //! differences in f64, GPU and `cpu` against f64 in both precisions, and in bands where they can be.
 
 use pixgrad::engine::layer::{
-    Binary, ChannelAffine, Edge, Function, GlobalMaxPool, GroupNorm, Layer, LayerNorm, Operation,
-    PRelu, Pad, Pointwise, SelectChannels, Window,
+    Binary, ChannelAffine, Coordinates, Edge, Function, GlobalMaxPool, GroupNorm, Interpolate,
+    Layer, LayerNorm, Method, Operation, PRelu, Pad, Pointwise, Round, SelectChannels, Target,
+    Window,
 };
 
 use crate::graphs::{Case, block, case};
@@ -189,4 +190,32 @@ fn normalizations() {
         };
         check(&between("feature vectors", true, norm));
     }
+}
+
+#[test]
+fn sizes() {
+    let of = |name, method, coordinates, target| {
+        let layer = Interpolate {
+            method,
+            coordinates,
+            target,
+        };
+        between(name, false, layer)
+    };
+    let nearest = Method::Nearest {
+        round: Round::Floor,
+    };
+    let twice = Target::Scale([2.0; 2]);
+    check(&of("twice", nearest, Coordinates::Asymmetric, twice));
+    let linear = Method::Linear;
+    check(&of("linearly", linear, Coordinates::HalfPixel, twice));
+    let size = Target::Size([17, 31]);
+    check(&of("another size", linear, Coordinates::AlignCorners, size));
+    let smaller = Target::Scale([0.5, 0.3]);
+    check(&of(
+        "smaller",
+        linear,
+        Coordinates::PytorchHalfPixel,
+        smaller,
+    ));
 }

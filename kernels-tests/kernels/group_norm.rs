@@ -10,8 +10,8 @@ use crate::common::{TOLERANCE, distance, random, tensor, uniform};
 
 const EPSILON: f32 = 1e-3;
 
-/// Views and channels of a group: one group, one channel each, groups that no vec4 divides, several shares of positions,
-/// more than 16 vec4s.
+/// Views and channels of a group: one group, one channel each, groups that no vec4 divides, several shares of
+/// positions, more than 16 vec4s.
 fn shapes() -> Vec<(View, u32)> {
     vec![
         (View::new(1, 3, 5, 6), 6),

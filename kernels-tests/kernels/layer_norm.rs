@@ -8,8 +8,8 @@ use crate::common::{Data, check, random, run_on, tensor};
 
 const EPSILON: f32 = 1e-3;
 
-/// Views of x and y: two channels, every count of padding channels, more positions than a workgroup has, more channels than
-/// its invocations take in one round, slices.
+/// Views of x and y: two channels, every count of padding channels, more positions than a workgroup has, more channels
+/// than its invocations take in one round, slices.
 fn shapes() -> Vec<(View, View)> {
     let mut shapes: Vec<_> = [(1, 1, 1, 2), (2, 3, 7, 6), (1, 9, 5, 11), (1, 2, 3, 265)]
         .into_iter()

@@ -41,8 +41,8 @@ pub struct GroupMean {
     pub groups: Groups,
 }
 
-/// What a group's deviations from its mean are multiplied by, `s = 1/√(variance + epsilon)`, for each of its channels; and
-/// the coefficients of [`ChannelAffine`]: s·weight and bias.
+/// What a group's deviations from its mean are multiplied by, `s = 1/√(variance + epsilon)`, for each of its channels;
+/// and the coefficients of [`ChannelAffine`]: s·weight and bias.
 ///
 /// Bindings: `partials` of [`ChannelSums`] with squares; `weight` and `bias` (\[C⁺\]) where there are any; `deviation`
 /// (\[n, C⁺\]); `coefficients` (\[n, 2, C⁺\]).
@@ -67,8 +67,8 @@ pub struct GroupSums {
     pub dy: View,
 }
 
-/// The coefficients of [`GroupNormBackward`]: with A and B the group's sums of weight·dy and of weight·dy·(x − centre) and
-/// N its numbers, `s·weight`, `−s³·B/N` and `−s·A/N`.
+/// The coefficients of [`GroupNormBackward`]: with A and B the group's sums of weight·dy and of weight·dy·(x − centre)
+/// and N its numbers, `s·weight`, `−s³·B/N` and `−s·A/N`.
 ///
 /// Bindings: `partials` of [`GroupSums`]; `deviation`; `weight` where there is one; `coefficients` (\[n, 3, C⁺\]).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -57,8 +57,8 @@ impl Edge {
     }
 }
 
-/// `y[row, col] = x[source(row − before), source(col − before)]`, or a number where that is no position. The border may be
-/// wider than the image, but not where it is mirrored.
+/// `y[row, col] = x[source(row − before), source(col − before)]`, or a number where that is no position. The border may
+/// be wider than the image, but not where it is mirrored.
 ///
 /// Bindings: `x`, `y`.
 #[derive(Debug, Clone, Copy, PartialEq)]

@@ -106,6 +106,12 @@ pub enum LayerError {
         /// What the window reaches over along that axis.
         extent: u32,
     },
+    /// A factor on its size is not positive, or no number.
+    #[error("scales its input by {} and {}", .scale[0], .scale[1])]
+    Scale {
+        /// Factors on the rows and on the columns.
+        scale: [f32; 2],
+    },
     /// What it adds to a variance is no number, or negative.
     #[error("adds {epsilon} to a variance")]
     Epsilon {

@@ -6,9 +6,9 @@ use crate::Error;
 use crate::device::ValueId;
 use crate::kernels::group_norm::{GroupMoments, record_group_norm, record_group_norm_backward};
 
-/// Every group of `channels / groups` channels, one behind the other, minus its mean over all positions and divided by its
-/// deviation; then times a weight and plus a bias of the channel, where there are any (Wu and He 2018, equation 6). With as
-/// many groups as channels it is instance normalization.
+/// Every group of `channels / groups` channels, one behind the other, minus its mean over all positions and divided by
+/// its deviation; then times a weight and plus a bias of the channel, where there are any (Wu and He 2018, equation 6).
+/// With as many groups as channels it is instance normalization.
 ///
 /// Its receptive field is that of its input: what a unit depends on the positions outside by are two numbers.
 #[derive(Clone, Debug, PartialEq)]
@@ -65,7 +65,8 @@ pub(super) fn weight(
     Ok(Some(pass.recording.given(pass.label, weight)))
 }
 
-/// The channels of a normalization's input, if it is as the layer says and no variance is divided by that is not positive.
+/// The channels of a normalization's input, if it is as the layer says and no variance is divided by that is not
+/// positive.
 pub(super) fn check(channels: u32, epsilon: f32, inputs: &[u32]) -> Result<u32, LayerError> {
     if !(epsilon.is_finite() && epsilon >= 0.0) {
         return Err(LayerError::Epsilon { epsilon });

@@ -1,6 +1,6 @@
 //! Other sizes.
 
-use super::{BackwardPass, ForwardPass, Layer, ReceptiveField, SizeError};
+use super::{BackwardPass, ForwardPass, Layer, LayerError, ReceptiveField, SizeError};
 use crate::Error;
 use crate::device::ValueId;
 use crate::kernels::{self, Along, Taps};
@@ -50,6 +50,10 @@ pub enum Target {
 }
 
 /// The input in another size (ONNX's Resize; no antialiasing).
+///
+/// It has a receptive field where the size is scaled and a whole number of pixels lies from one unit to the next: one
+/// that may be a position wider than what a unit sees, and whose centre may be a fraction of a pixel. It is never
+/// computed in bands.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Interpolate {
     pub method: Method,
@@ -97,6 +101,18 @@ impl Layer for Interpolate {
         "interpolate"
     }
 
+    fn channels(&self, inputs: &[u32]) -> Result<u32, LayerError> {
+        match self.target {
+            Target::Size([height, width]) if height == 0 || width == 0 => {
+                Err(LayerError::NoPositions { width, height })
+            }
+            Target::Scale(scale) if !scale.iter().all(|s| s.is_finite() && *s > 0.0) => {
+                Err(LayerError::Scale { scale })
+            }
+            _ => Ok(inputs[0]),
+        }
+    }
+
     fn size(&self, inputs: &[[u32; 2]]) -> Result<[u32; 2], SizeError> {
         let input = inputs[0];
         let size = match self.target {
@@ -109,9 +125,28 @@ impl Layer for Interpolate {
         Ok(size)
     }
 
-    /// Not the same at every unit.
-    fn receptive_field(&self, _: usize, _: ReceptiveField) -> Option<ReceptiveField> {
-        None
+    fn receptive_field(&self, axis: usize, inputs: ReceptiveField) -> Option<ReceptiveField> {
+        let Target::Scale(scale) = self.target else {
+            return None;
+        };
+        let scale = f64::from(scale[axis]);
+        // As scales are written in f32, 1/3 is not one.
+        let stride = f64::from(inputs.stride) / scale;
+        let whole = stride.round();
+        if whole < 1.0 || (stride - whole).abs() > 1e-6 * whole {
+            return None;
+        }
+        let first = match self.coordinates {
+            Coordinates::HalfPixel | Coordinates::PytorchHalfPixel => 0.5 / scale - 0.5,
+            Coordinates::Asymmetric => 0.0,
+            Coordinates::AlignCorners => return None,
+        };
+        Some(ReceptiveField {
+            // At most one position away on each side.
+            size: inputs.size + 2 * inputs.stride,
+            stride: whole as u32,
+            start: inputs.start + first * f64::from(inputs.stride),
+        })
     }
 
     fn is_local(&self) -> bool {
@@ -151,5 +186,55 @@ impl Layer for Interpolate {
         };
         pass.call(interpolate, &[dy.value, dx.value]);
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_scaled_unit_sees() {
+        let of = |method, coordinates, scale| Interpolate {
+            method,
+            coordinates,
+            target: Target::Scale([scale; 2]),
+        };
+        let input = ReceptiveField {
+            size: 11,
+            stride: 4,
+            start: 1.5,
+        };
+        // Unit 0 at twice the size lies a quarter of a position before unit 0.
+        let doubled = of(Method::Linear, Coordinates::HalfPixel, 2.0);
+        let field = ReceptiveField {
+            size: 19,
+            stride: 2,
+            start: 0.5,
+        };
+        assert_eq!(doubled.receptive_field(0, input), Some(field));
+        let odd = of(Method::Linear, Coordinates::HalfPixel, 3.0);
+        assert_eq!(odd.receptive_field(0, input), None);
+        let halved = of(Method::Linear, Coordinates::Asymmetric, 0.5);
+        let field = halved.receptive_field(1, input).expect("a field");
+        assert_eq!((field.stride, field.start), (8, 1.5));
+    }
+
+    #[test]
+    fn sizes_are_rounded_down() {
+        let of = |target| Interpolate {
+            method: Method::Linear,
+            coordinates: Coordinates::HalfPixel,
+            target,
+        };
+        let scaled = of(Target::Scale([1.5, 0.7]));
+        assert_eq!(scaled.size(&[[5, 10]]), Ok([7, 7]));
+        assert_eq!(
+            scaled.size(&[[5, 1]]),
+            Err(SizeError::TooSmall { input: [5, 1] })
+        );
+        assert_eq!(of(Target::Size([3, 9])).size(&[[5, 1]]), Ok([3, 9]));
+        assert!(of(Target::Scale([0.0, 1.0])).channels(&[3]).is_err());
+        assert!(of(Target::Size([0, 1])).channels(&[3]).is_err());
     }
 }

@@ -6,8 +6,8 @@ use crate::Error;
 use crate::device::ValueId;
 use crate::kernels;
 
-/// Every feature vector minus the mean of its channels and divided by their deviation; then times a weight and plus a bias
-/// of the channel, where there are any (Ba et al. 2016, equation 4).
+/// Every feature vector minus the mean of its channels and divided by their deviation; then times a weight and plus a
+/// bias of the channel, where there are any (Ba et al. 2016, equation 4).
 #[derive(Clone, Debug, PartialEq)]
 pub struct LayerNorm {
     /// Prefix of the parameters' names, if it has parameters: `<tensor>.weight` and `<tensor>.bias`, each of shape

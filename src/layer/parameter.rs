@@ -74,7 +74,7 @@ pub trait ParameterBuffers {
         arrange: Arrange,
     ) -> Result<Given, Error>;
 
-    /// Words that a layer makes of its options alone, such as a table of indices. The same words are uploaded once, when
-    /// a program that reads them gets its memory.
+    /// Words that a layer makes of its options alone, such as a table of indices. The same words are uploaded once,
+    /// when a program that reads them gets its memory.
     fn words(&self, words: Vec<u32>) -> Given;
 }
