@@ -77,6 +77,10 @@ impl Desk {
         command
             .env("PIXGRAD_DEVICE", "cpu")
             .env("PIXGRAD_MODELS", self.path("no models"));
+        // The tests' own servers are on this machine.
+        for proxy in ["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"] {
+            command.env_remove(proxy).env_remove(proxy.to_lowercase());
+        }
         command
     }
 

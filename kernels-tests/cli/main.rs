@@ -9,6 +9,7 @@ mod control;
 mod desk;
 mod ends;
 mod examples;
+mod install;
 mod losses;
 mod made;
 mod methods;
@@ -18,6 +19,7 @@ mod pipes;
 mod precision;
 mod refusals;
 mod search;
+mod server;
 
 use std::fs;
 use std::path::Path;

@@ -1,16 +1,19 @@
 //! `pixgrad models`: the networks there are.
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
 use pixgrad::Error;
-use pixgrad::engine::net::{self, Architecture, Network};
+use pixgrad::engine::net::{self, Architecture, Network, Outline};
 use serde::Serialize;
 use serde_json::json;
 
+use super::get::{self, GetArgs};
+use super::install::{self, ImportArgs};
 use super::{Global, terminal};
 
-/// List the available networks, or show one
+/// List the available networks, show one, or install one
 #[derive(Debug, Args)]
 pub struct ModelsArgs {
     #[command(subcommand)]
@@ -27,9 +30,70 @@ enum ModelsCommand {
         #[arg(value_name = "NAME|FILE")]
         name: String,
     },
+    Get(GetArgs),
+    Import(ImportArgs),
+    /// Remove an installed network
+    Remove {
+        /// A name from the list, or the name of a file in the folder of the installed networks
+        #[arg(value_name = "NAME")]
+        name: String,
+    },
+    /// Print the folder of the installed networks, or the file of one
+    Path {
+        /// A name from the list
+        #[arg(value_name = "NAME")]
+        name: Option<String>,
+    },
 }
 
-/// A network, as `--json` tells it.
+/// A network that can be asked for by name, as `models list --json` tells it: what is known without reading its weights.
+#[derive(Serialize)]
+struct Listed {
+    name: String,
+    /// Absent where the header of its file does not tell it.
+    architecture: Option<&'static str>,
+    embedded: bool,
+    /// Its file; absent where it is embedded.
+    path: Option<String>,
+    format: &'static str,
+    /// Length of its file.
+    bytes: Option<u64>,
+    classes: Option<u32>,
+    last_layer: Option<String>,
+    parameters: Option<usize>,
+    license: Option<String>,
+    source: Option<String>,
+}
+
+impl Listed {
+    fn new(name: &str, path: Option<PathBuf>) -> Result<Self, net::NetError> {
+        let format = path
+            .as_deref()
+            .map_or(Some("safetensors"), net::file_format);
+        let format = format.unwrap_or("unreadable");
+        let outline = match format {
+            "safetensors" => Some(net::outline(name, path.as_deref())?),
+            _ => None,
+        };
+        let said = |key| outline.as_ref()?.metadata.get(key).cloned();
+        let about = path.as_deref().and_then(|path| path.metadata().ok());
+        Ok(Self {
+            name: name.to_string(),
+            embedded: path.is_none(),
+            bytes: about.map(|about| about.len()),
+            path: path.map(|path| path.display().to_string()),
+            format,
+            license: said("license"),
+            source: said("source"),
+            architecture: outline.as_ref().map(|o| o.architecture.name()),
+            classes: outline.as_ref().and_then(|o| o.classes),
+            parameters: outline.as_ref().map(|o| o.parameters),
+            last_layer: outline.map(|Outline { last_layer, .. }| last_layer),
+        })
+    }
+}
+
+/// A network, as `models show --json` tells it.
 #[derive(Serialize)]
 struct Model {
     name: String,
@@ -119,20 +183,42 @@ pub fn run(args: &ModelsArgs, global: &Global) -> anyhow::Result<ExitCode> {
     match &args.command {
         None | Some(ModelsCommand::List) => list(global),
         Some(ModelsCommand::Show { name }) => show(name, global),
+        Some(ModelsCommand::Get(args)) => get::run(args, global),
+        Some(ModelsCommand::Import(args)) => install::import(args, global),
+        Some(ModelsCommand::Remove { name }) => install::remove(name, global),
+        Some(ModelsCommand::Path { name }) => install::path(name.as_deref(), global),
     }
 }
 
 fn list(global: &Global) -> anyhow::Result<ExitCode> {
-    let names = net::embedded().map(String::from).chain(net::installed());
+    let warn = |text: &dyn std::fmt::Display| global.note(format_args!("warning: {text}"));
+    let embedded = net::embedded().map(|name| (name.to_string(), None));
+    let installed = net::installed_files();
+    for pair in installed.windows(2) {
+        if pair[0].name == pair[1].name
+            && let Err(ambiguous) = net::find_installed(&pair[0].name)
+        {
+            warn(&ambiguous);
+        }
+    }
+    for hidden in &installed {
+        if net::embedded().any(|name| name == hidden.name) {
+            warn(&format_args!(
+                "`{}` is the embedded network; the installed one is reached by its path {}",
+                hidden.name,
+                hidden.path.display()
+            ));
+        }
+    }
+    let installed = installed
+        .into_iter()
+        .map(|file| (file.name, Some(file.path)));
     let mut models = Vec::new();
-    for name in names {
+    for (name, path) in embedded.chain(installed) {
         // One file that is not a network must not hide the others.
-        match Network::open(&name) {
-            Ok(network) => models.push(Model::new(&network)),
-            Err(error) => global.note(format_args!(
-                "warning: {}",
-                Error::from(error).with_causes()
-            )),
+        match Listed::new(&name, path) {
+            Ok(listed) => models.push(listed),
+            Err(error) => warn(&Error::from(error).with_causes()),
         }
     }
     if global.json {
@@ -143,20 +229,25 @@ fn list(global: &Global) -> anyhow::Result<ExitCode> {
         "name",
         "architecture",
         "where",
+        "file",
+        "size",
         "classes",
         "last layer",
         "parameters",
         "license",
     ];
+    let or_dash = |cell: Option<String>| cell.unwrap_or_else(|| "-".to_string());
     let rows = models.iter().map(|m| {
         vec![
             m.name.clone(),
             m.architecture.unwrap_or("-").to_string(),
             if m.embedded { "embedded" } else { "installed" }.to_string(),
-            m.classes.map_or("-".to_string(), |n| n.to_string()),
-            m.last_layer.clone(),
-            format!("{:.1} M", m.parameters as f64 / 1e6),
-            m.license.clone().unwrap_or("-".to_string()),
+            if m.embedded { "-" } else { m.format }.to_string(),
+            or_dash(m.bytes.map(terminal::bytes)),
+            or_dash(m.classes.map(|n| n.to_string())),
+            or_dash(m.last_layer.clone()),
+            or_dash(m.parameters.map(|n| format!("{:.1} M", n as f64 / 1e6))),
+            or_dash(m.license.clone()),
         ]
     });
     let rows: Vec<_> = std::iter::once(header.map(String::from).to_vec())
@@ -165,7 +256,7 @@ fn list(global: &Global) -> anyhow::Result<ExitCode> {
     terminal::print(terminal::table(&rows))?;
     if let Some(directory) = net::models_dir() {
         global.note(format_args!(
-            "Further .safetensors files belong into {}",
+            "Further ones are installed in {} by `pixgrad models get` and `pixgrad models import`",
             directory.display()
         ));
     }

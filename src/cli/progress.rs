@@ -1,4 +1,4 @@
-//! How far a run is, on stderr: a bar on a terminal, lines from time to time elsewhere.
+//! How far a run or a download is, on stderr: a bar on a terminal, lines from time to time elsewhere.
 
 use std::io::IsTerminal;
 use std::time::{Duration, Instant};
@@ -51,6 +51,87 @@ impl Reporter {
                     (*last, *scale) = (Instant::now(), Some(progress.scale));
                     let (i, n) = (progress.iteration + 1, progress.iterations);
                     terminal::note(format_args!("iteration {i}/{n}  {}", state(progress)));
+                }
+            }
+        }
+    }
+
+    pub fn finish(self) {
+        if let Self::Bar(bar) = self {
+            bar.finish_and_clear();
+        }
+    }
+}
+
+/// Tells of the bytes of a file that is fetched.
+pub enum Transfer {
+    Silent,
+    Bar(ProgressBar),
+    Lines {
+        begun: Instant,
+        last: Instant,
+        /// Bytes that were there at the beginning.
+        before: u64,
+        /// All bytes of the file, if that is known.
+        total: Option<u64>,
+    },
+}
+
+impl Transfer {
+    /// Of a file of which there are `before` bytes already.
+    pub fn new(quiet: bool, before: u64, total: Option<u64>) -> Self {
+        if quiet {
+            Self::Silent
+        } else if std::io::stderr().is_terminal() {
+            let template = match total {
+                Some(_) => "{bar:30} {bytes}/{total_bytes}  {bytes_per_sec}  {eta} left",
+                None => "{spinner} {bytes}  {bytes_per_sec}",
+            };
+            let bar = total.map_or_else(ProgressBar::new_spinner, ProgressBar::new);
+            let style = ProgressStyle::with_template(template);
+            bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+            bar.set_position(before);
+            bar.reset_eta();
+            Self::Bar(bar)
+        } else {
+            let now = Instant::now();
+            Self::Lines {
+                begun: now,
+                last: now,
+                before,
+                total,
+            }
+        }
+    }
+
+    /// To be told how many bytes there are now.
+    pub fn update(&mut self, bytes: u64) {
+        match self {
+            Self::Silent => {}
+            Self::Bar(bar) => bar.set_position(bytes),
+            Self::Lines {
+                begun,
+                last,
+                before,
+                total,
+            } => {
+                if last.elapsed() >= PAUSE {
+                    *last = Instant::now();
+                    let came = bytes.saturating_sub(*before) as f64;
+                    let pace = came / begun.elapsed().as_secs_f64().max(1e-3);
+                    let of = total.map_or(String::new(), |total| {
+                        format!(" of {}", terminal::bytes(total))
+                    });
+                    let left = total.filter(|_| pace > 0.0).map(|total| {
+                        let seconds = total.saturating_sub(bytes) as f64 / pace;
+                        format!("  {} left", duration(Duration::from_secs_f64(seconds)))
+                    });
+                    terminal::note(format_args!(
+                        "{}{of}  {}/s{}",
+                        terminal::bytes(bytes),
+                        terminal::bytes(pace as u64),
+                        left.unwrap_or_default()
+                    ));
                 }
             }
         }

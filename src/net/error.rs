@@ -16,12 +16,24 @@ use crate::layer::{LayerError, SizeError};
 pub enum NetError {
     #[error(
         "there is no network `{name}`: embedded are {embedded}; installed are {installed}; \
-         the path of a .safetensors, .onnx or .pth file works too"
+         the path of a .safetensors, .onnx or .pth file works too{hint}"
     )]
     UnknownNetwork {
         name: String,
         embedded: String,
         installed: String,
+        /// How to get it, if it can be downloaded; continues the message.
+        hint: String,
+    },
+    #[error(
+        "two networks are installed as `{name}`: {} and {}; remove one of them, or give the path of the other",
+        .first.display(),
+        .second.display()
+    )]
+    Ambiguous {
+        name: String,
+        first: PathBuf,
+        second: PathBuf,
     },
     #[error(
         "the network `{name}` is not in this program, which was built without the feature `embed-{name}`; \

@@ -60,8 +60,11 @@ pub(super) fn find(path: &Path) -> Option<Trained> {
     named.or_else(|| trained(&digits()?[..8]))
 }
 
-/// The SHA-256 of all that a reader holds, in 64 hexadecimal digits.
-pub(super) fn hash(mut reader: impl Read) -> io::Result<String> {
+/// The SHA-256 (FIPS 180-4) of all that a reader holds, in 64 hexadecimal digits.
+///
+/// # Errors
+/// The reader's own.
+pub fn hash(mut reader: impl Read) -> io::Result<String> {
     let mut sha = Sha256::new();
     let mut buffer = vec![0; 1 << 20];
     loop {

@@ -24,6 +24,7 @@
 
 mod arch;
 mod builder;
+mod catalogue;
 mod defaults;
 mod embedded;
 mod error;
@@ -49,18 +50,24 @@ use std::sync::Arc;
 pub use crate::layer::{ReceptiveField, Shape};
 pub use arch::Architecture;
 pub use builder::GraphBuilder;
+pub use catalogue::{CatalogueEntry, CatalogueError, CatalogueProblem, catalogue};
 pub use defaults::{Purpose, WeightedLayers};
 pub use error::{
     GraphError, GraphProblem, ImageTooSmall, LabelsError, LabelsProblem, NetError,
     PreprocessingError, PreprocessingProblem, WeightsError, WeightsProblem, WrongImageSize,
 };
 pub use graph::{Graph, Node, NodeId};
+pub use known::hash as sha256;
 pub use labels::imagenet_classes;
 pub use onnx::{Obstacle, OnnxError, TensorProblem, Unsupported};
 pub use parameters::{Parameter, Parameters};
 pub use preprocessing::{ChannelOrder, Preprocessing, PreprocessingSource};
 pub use rewire::{Padding, Pooling};
-pub use store::{embedded, installed, is_file, models_dir};
+pub use store::{
+    Installed, embedded, file_format, find_installed, installed, installed_files, installed_path,
+    is_file, is_name, models_dir, onnx_data_files, open_file_as, outline,
+};
+pub use weights::Outline;
 
 use crate::layer::{Pad, Softmax};
 

@@ -108,20 +108,88 @@ fn no_graph(problem: WeightsProblem, stored: &Stored<'_>) -> WeightsProblem {
     }
 }
 
-/// Whether the weights file that begins with `reader`'s bytes goes all the way to its classes, judged by its header
-/// alone; false also where it is no weights file.
-pub(super) fn has_classifier(mut reader: impl Read) -> bool {
-    let header = || -> Option<BTreeMap<String, serde_json::Value>> {
-        let mut length = [0; 8];
-        reader.read_exact(&mut length).ok()?;
-        let mut header = Vec::new();
-        // As much as the format allows.
-        let most = u64::from_le_bytes(length).min(100_000_000);
-        reader.take(most).read_to_end(&mut header).ok()?;
-        serde_json::from_slice(&header).ok()
+/// What a weights file says in its header.
+#[derive(Clone, Debug)]
+pub struct Outline {
+    /// Which network it is.
+    pub architecture: Architecture,
+    /// Number of classes; none where the network ends before its classifier.
+    pub classes: Option<u32>,
+    /// The name of the last layer.
+    pub last_layer: String,
+    /// Number of weights that the network has once its normalizations are part of its convolutions.
+    pub parameters: usize,
+    /// What the file says about itself.
+    pub metadata: BTreeMap<String, String>,
+}
+
+impl Outline {
+    fn of(architecture: Architecture, graph: &Graph, metadata: BTreeMap<String, String>) -> Self {
+        let parameters = graph
+            .trained()
+            .flat_map(|id| graph.node(id).layer.parameters());
+        // Layers may share them.
+        let counts: BTreeMap<String, usize> = parameters
+            .map(|parameter| (parameter.name, parameter.shape.iter().product()))
+            .collect();
+        let last = graph.nodes().last();
+        Self {
+            architecture,
+            classes: last
+                .filter(|node| node.is::<Softmax>())
+                .map(|node| node.channels),
+            last_layer: last.map(|node| node.name.clone()).unwrap_or_default(),
+            parameters: counts.values().sum(),
+            metadata,
+        }
+    }
+}
+
+/// What the header of a safetensors file says, which is all that is read. Where the `length` of the file in bytes is
+/// given, it is compared with the header's.
+pub(super) fn outline(
+    mut reader: impl Read,
+    length: Option<u64>,
+) -> Result<Outline, WeightsProblem> {
+    let mut bytes = Vec::new();
+    let mut read = |most: u64, bytes: &mut Vec<u8>| {
+        let read = reader.by_ref().take(most).read_to_end(bytes);
+        read.map_err(|source| WeightsProblem::BadHeader {
+            source: SafeTensorError::IoError(source),
+        })
     };
-    let mut header = header().unwrap_or_default();
+    read(8, &mut bytes)?;
+    if bytes.is_empty() {
+        return Err(WeightsProblem::Empty);
+    }
+    if let Ok(header) = <[u8; 8]>::try_from(&bytes[..]) {
+        // As much as the format allows.
+        read(u64::from_le_bytes(header).min(100_000_000), &mut bytes)?;
+    }
+    match SafeTensors::read_metadata(&bytes) {
+        Ok(_) | Err(SafeTensorError::MetadataIncompleteBuffer) => {}
+        Err(error) => return Err(explain(&bytes, error)),
+    }
+    let header = &bytes[8..];
+    let ends = tensor_ends(header);
+    let expected = bytes.len() as u64 + ends.last().map_or(0, |(end, _)| *end);
+    match length {
+        Some(found) if found > expected => return Err(WeightsProblem::TooLong { expected, found }),
+        Some(found) if found < expected => {
+            let data = bytes.len() as u64;
+            let cut = ends.into_iter().find(|(end, _)| data + end > found);
+            return Err(WeightsProblem::Truncated {
+                expected,
+                found,
+                tensor: cut.map(|(_, name)| name),
+            });
+        }
+        _ => {}
+    }
+    let mut header: BTreeMap<String, serde_json::Value> =
+        serde_json::from_slice(header).unwrap_or_default();
     let metadata = header.remove("__metadata__").unwrap_or_default();
+    let metadata: BTreeMap<String, String> = serde_json::from_value(metadata).unwrap_or_default();
     let tensors: BTreeMap<String, Vec<usize>> = header
         .into_iter()
         .filter_map(|(name, about)| {
@@ -132,15 +200,28 @@ pub(super) fn has_classifier(mut reader: impl Read) -> bool {
         .iter()
         .map(|(name, shape)| (name.as_str(), shape.as_slice()))
         .collect();
-    let fitting = match metadata["architecture"].as_str() {
-        Some(name) => fit_named(name, &shapes),
-        None => recognize(&shapes),
+    let (architecture, graph) = match metadata.get("architecture") {
+        Some(name) => fit_named(name, &shapes)?,
+        None => recognize(&shapes)?,
     };
+    Ok(Outline::of(architecture, &graph, metadata))
+}
+
+/// Whether the safetensors file that begins with `reader`'s bytes goes all the way to its classes, judged by its header
+/// alone; false also where it is no weights file.
+pub(super) fn has_classifier(reader: impl Read) -> bool {
+    outline(reader, None).is_ok_and(|outline| outline.classes.is_some())
+}
+
+/// As [`has_classifier`], of one of PyTorch's files, whose values are not read either.
+pub(super) fn is_pytorch_classifier(path: &Path) -> bool {
+    let Ok(stored) = pytorch::open(path) else {
+        return false;
+    };
+    let fitting = recognize(&stored.shapes());
     fitting.is_ok_and(|(_, graph)| {
-        graph
-            .nodes()
-            .last()
-            .is_some_and(|node| node.is::<Softmax>())
+        let last = graph.nodes().last();
+        last.is_some_and(|node| node.is::<Softmax>())
     })
 }
 

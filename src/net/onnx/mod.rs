@@ -19,7 +19,7 @@ mod tensor;
 mod tests;
 
 use std::collections::{BTreeMap, HashSet};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use prost::Message;
@@ -85,6 +85,27 @@ pub(super) fn read(name: &str, bytes: &[u8], folder: Option<&Path>) -> Result<On
     }
     let scores = scores(&import, graph);
     finish(import, scores, size, metadata)
+}
+
+/// The files that hold numbers of an ONNX file, as paths in its folder, sorted.
+pub(super) fn data_files(bytes: &[u8]) -> Result<Vec<PathBuf>, OnnxError> {
+    let model = proto::Model::decode(prost::bytes::Bytes::copy_from_slice(bytes))
+        .map_err(|source| OnnxError::NotOnnx { source })?;
+    let graph = model.graph.as_ref().ok_or(OnnxError::NoGraph)?;
+    let of_nodes = graph.nodes.iter().flat_map(|node| &node.attributes);
+    let tensors = of_nodes
+        .filter_map(|attribute| attribute.tensor.as_ref())
+        .chain(&graph.initializers)
+        .filter(|tensor| tensor.location == 1);
+    let mut files: Vec<PathBuf> = tensors
+        .flat_map(|tensor| &tensor.external)
+        .filter(|entry| entry.key == "location")
+        .map(|entry| PathBuf::from(&entry.value))
+        .filter(|path| tensor::is_inside(path))
+        .collect();
+    files.sort();
+    files.dedup();
+    Ok(files)
 }
 
 fn opset(model: &proto::Model) -> Result<i64, OnnxError> {

@@ -108,6 +108,12 @@ pub(super) fn strides(shape: &[usize]) -> Vec<usize> {
     strides
 }
 
+/// Whether a path leads nowhere but into the folder that it starts at.
+pub(super) fn is_inside(path: &Path) -> bool {
+    let mut parts = path.components();
+    parts.all(|part| matches!(part, Component::Normal(_) | Component::CurDir))
+}
+
 /// Reads the numbers that stand in files beside the model.
 pub(super) struct External<'a> {
     /// The folder of the model, if it is a file.
@@ -143,10 +149,7 @@ impl<'a> External<'a> {
             });
         }
         // A model must not read what is not beside it.
-        let path = Path::new(&location);
-        let inside = path
-            .components()
-            .all(|part| matches!(part, Component::Normal(_) | Component::CurDir));
+        let inside = is_inside(Path::new(&location));
         let (Some(folder), true) = (self.folder, inside) else {
             return Err(TensorProblem::Outside { location });
         };
