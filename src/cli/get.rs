@@ -1,7 +1,7 @@
 //! `pixgrad models get`: downloads a network of the catalogue, or copies it from a folder.
 //!
-//! The file grows under a hidden name in the folder of the installed networks. A later call goes on where an earlier one
-//! was cut off. Only what is whole, has the right hash and opens as a network is renamed to the name of a network.
+//! The file grows under a hidden name in the folder of the installed networks. A later call goes on where an earlier
+//! one was cut off. Only what is whole, has the right hash and opens as a network is renamed to the name of a network.
 
 use std::fs::{self, File};
 use std::io::{self, ErrorKind, Read, Seek, SeekFrom, Write};
@@ -30,8 +30,8 @@ const CHUNK: usize = 1 << 16;
 
 /// Download a network and install it
 ///
-/// What is cut off goes on with the same command. The networks are torchvision's, and those of the file catalogue.toml in
-/// the folder of the installed networks.
+/// What is cut off goes on with the same command. The networks are torchvision's, and those of the file catalogue.toml
+/// in the folder of the installed networks.
 #[derive(Debug, Args)]
 pub struct GetArgs {
     /// A name of the catalogue, such as resnet50 or vgg16
@@ -311,16 +311,16 @@ impl<'a> Fetch<'a> {
     fn elsewhere(&self) -> String {
         let (file, name) = (self.entry.file_name(), &self.entry.name);
         format!(
-            "--from URL|FOLDER takes {file} from elsewhere, and `pixgrad models import {file} --name {name}` installs one \
-             that you have"
+            "--from URL|FOLDER takes {file} from elsewhere, and `pixgrad models import {file} --name {name}` installs \
+             one that you have"
         )
     }
 
     fn offline(&self) -> String {
         let (file, name) = (self.entry.file_name(), &self.entry.name);
         format!(
-            "without a network, bring {file} from another machine and run `pixgrad models import {file} --name {name}`, or \
-             put it at {}",
+            "without a network, bring {file} from another machine and run `pixgrad models import {file} --name \
+             {name}`, or put it at {}",
             self.target.display()
         )
     }

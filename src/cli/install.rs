@@ -75,8 +75,8 @@ pub fn import(args: &ImportArgs, global: &Global) -> anyhow::Result<ExitCode> {
     };
     if !net::is_name(&name) {
         return Err(Usage(format!(
-            "`{name}` cannot be the name of a network: it must have neither `/`, `\\`, `:` nor `,`, no `.` at its start \
-             and no extension of a weights file at its end; --name gives another one"
+            "`{name}` cannot be the name of a network: it must have neither `/`, `\\`, `:` nor `,`, no `.` at its \
+             start and no extension of a weights file at its end; --name gives another one"
         ))
         .into());
     }

@@ -46,7 +46,8 @@ enum ModelsCommand {
     },
 }
 
-/// A network that can be asked for by name, as `models list --json` tells it: what is known without reading its weights.
+/// A network that can be asked for by name, as `models list --json` tells it: what is known without reading its
+/// weights.
 #[derive(Serialize)]
 struct Listed {
     name: String,

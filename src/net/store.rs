@@ -139,8 +139,8 @@ fn network_at(path: PathBuf) -> Option<Installed> {
     is_one.then_some(Installed { name, path })
 }
 
-/// The format of a weights file, by its first bytes: `pytorch`, else `onnx` if it is called so, else `safetensors`. None
-/// where it cannot be read.
+/// The format of a weights file, by its first bytes: `pytorch`, else `onnx` if it is called so, else `safetensors`.
+/// None where it cannot be read.
 #[must_use]
 pub fn file_format(path: &Path) -> Option<&'static str> {
     let mut start = Vec::new();
@@ -154,7 +154,8 @@ pub fn file_format(path: &Path) -> Option<&'static str> {
     })
 }
 
-/// What the header of an installed safetensors file says, which is all that is read of it, or that of an embedded network.
+/// What the header of an installed safetensors file says, which is all that is read of it, or that of an embedded
+/// network.
 ///
 /// # Errors
 /// Where the header cannot be read, does not fit the length of the file, or is of no architecture that is known.

@@ -114,8 +114,8 @@ pub enum CatalogueProblem {
     )]
     Hash { name: String, found: String },
     #[error(
-        "has the url `{found}` of `{name}`; expected is one of http or https that ends in the name of a file of weights, \
-         such as https://example.org/{name}.pth"
+        "has the url `{found}` of `{name}`; expected is one of http or https that ends in the name of a file of \
+         weights, such as https://example.org/{name}.pth"
     )]
     Url { name: String, found: String },
 }
