@@ -90,7 +90,8 @@ pub enum NetError {
     )]
     NoDefaultLayers { network: String, what: &'static str },
     #[error(
-        "`{network}` has no classifier: its last layer is `{last}`; of the networks here these have one: {classifiers}"
+        "`{network}` has no classifier: its last layer is `{last}`; of the networks here these have one: {classifiers}. \
+         Without one, style, texture, invert, dream, features, search and visualize --layer work"
     )]
     NoClassifier {
         network: String,

@@ -455,9 +455,17 @@ impl Network {
     fn require_classifier(&self) -> Result<u32, NetError> {
         self.classes().ok_or_else(|| NetError::NoClassifier {
             network: self.name.clone(),
-            last: self.last().name.clone(),
+            last: self.deepest().name.clone(),
             classifiers: store::classifiers(models_dir().as_deref()).join(", "),
         })
+    }
+
+    /// The last node that is more than a name of the file.
+    fn deepest(&self) -> &Node {
+        let mut nodes = self.nodes().iter().rev();
+        nodes
+            .find(|node| !node.is_aside)
+            .unwrap_or_else(|| self.last())
     }
 
     fn last(&self) -> &Node {
