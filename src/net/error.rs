@@ -4,6 +4,7 @@ use std::error::Error;
 use std::fmt;
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use safetensors::SafeTensorError;
 
@@ -55,13 +56,13 @@ pub enum NetError {
     Onnx {
         network: String,
         #[source]
-        problem: OnnxError,
+        problem: Box<OnnxError>,
     },
     #[error("{network} cannot compute `{layer}`: {obstacle}")]
     Obstacle {
         network: String,
         layer: String,
-        obstacle: Obstacle,
+        obstacle: Arc<Obstacle>,
     },
     #[error("{network} has no layer `{layer}`; its layers are: {layers}")]
     UnknownLayer {

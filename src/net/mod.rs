@@ -346,7 +346,7 @@ impl Network {
             return Err(NetError::Obstacle {
                 network,
                 layer: layer.to_owned(),
-                obstacle: Obstacle::clone(obstacle),
+                obstacle: Arc::clone(obstacle),
             });
         }
         let layer = layer.to_owned();

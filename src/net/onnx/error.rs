@@ -50,7 +50,7 @@ pub enum OnnxError {
     #[error("has the input `{name}` of shape {dims:?}, which is no image's")]
     ImageDims { name: String, dims: Vec<i64> },
     #[error("has no layer that can be computed: {first}")]
-    NothingReached { first: Obstacle },
+    NothingReached { first: Arc<Obstacle> },
 }
 
 /// What can be wrong with a constant. Each message continues "the tensor `x`, which ...".

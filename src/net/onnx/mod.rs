@@ -53,7 +53,7 @@ pub(super) struct Onnx {
 pub(super) fn read(name: &str, bytes: &[u8], folder: Option<&Path>) -> Result<Onnx, NetError> {
     let wrong = |problem| NetError::Onnx {
         network: name.to_owned(),
-        problem,
+        problem: Box::new(problem),
     };
     if bytes.is_empty() {
         return Err(wrong(OnnxError::Empty));
@@ -80,7 +80,7 @@ pub(super) fn read(name: &str, bytes: &[u8], folder: Option<&Path>) -> Result<On
             .skip(image + 1)
             .any(|draft| !draft.values.is_empty())
     {
-        let first = Obstacle::clone(first);
+        let first = Arc::clone(first);
         return Err(wrong(OnnxError::NothingReached { first }));
     }
     let scores = scores(&import, graph);

@@ -78,7 +78,7 @@ fn read(bytes: &[u8]) -> Result<Network, NetError> {
 
 fn problem(change: impl FnOnce(&mut proto::Graph)) -> OnnxError {
     match read(&model(change)) {
-        Err(NetError::Onnx { problem, .. }) => problem,
+        Err(NetError::Onnx { problem, .. }) => *problem,
         other => panic!("{other:?}"),
     }
 }
@@ -144,7 +144,7 @@ fn a_file_without_a_layer_says_why() {
         panic!("{first:?}")
     };
     assert_eq!(
-        (&first.operator[..], first.why),
+        (&first.operator[..], first.why.clone()),
         ("Einsum", Unsupported::Operator)
     );
 }
@@ -353,26 +353,13 @@ fn damaged_files_never_panic() {
         }
     }
     assert!(refused > 1000, "{refused}");
-    let text = read(b"not a network").unwrap_err();
-    assert!(
-        matches!(
-            text,
-            NetError::Onnx {
-                problem: OnnxError::NotOnnx { .. },
-                ..
-            }
-        ),
-        "{text:?}"
-    );
-    let empty = read(b"").unwrap_err();
-    assert!(
-        matches!(
-            empty,
-            NetError::Onnx {
-                problem: OnnxError::Empty,
-                ..
-            }
-        ),
-        "{empty:?}"
-    );
+    let problem = |bytes: &[u8]| match read(bytes) {
+        Err(NetError::Onnx { problem, .. }) => *problem,
+        other => panic!("{other:?}"),
+    };
+    assert!(matches!(
+        problem(b"not a network"),
+        OnnxError::NotOnnx { .. }
+    ));
+    assert!(matches!(problem(b""), OnnxError::Empty));
 }
