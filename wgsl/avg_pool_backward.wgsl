@@ -1,5 +1,5 @@
-// dx[n,y,x,c] (+)= Σ of dy[n,oy,ox,c] / (positions of the window that count) over the windows that hold (y, x): those of
-// avg_pool.wgsl, times its scale, or under ADAPTIVE those of adaptive_avg_pool.wgsl. Each pixel of dx gathers from
+// dx[n,y,x,c] (+)= Σ of dy[n,oy,ox,c] / (positions of the window that count) over the windows that hold (y, x): those
+// of avg_pool.wgsl, times its scale, or under ADAPTIVE those of adaptive_avg_pool.wgsl. Each pixel of dx gathers from
 // them, always in the same order. ACCUMULATE adds to dx.
 //
 // Bindings: dy; dx.

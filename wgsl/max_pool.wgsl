@@ -3,9 +3,9 @@
 //
 // The argmax ky·width + kx (the first maximum in that order) goes to max_pool_backward.wgsl in 2 bits per element
 // for windows of at most 4 positions, in 4 bits for those of at most 16, in 8 for those of at most 256 (`bits`). A word
-// holds a group of 32/(4·bits) neighbouring pixels of a row (4, 2 or 1) times 4 channels: word ((n·h + oy)·groups + ox / pixels)·quads + c
-// / 4, groups = ⌈w / pixels⌉, of y's n, h, w and quads; pixel ox, channel c begins at bit ((ox % pixels)·4 + c %
-// 4)·bits.
+// holds a group of 32/(4·bits) neighbouring pixels of a row (4, 2 or 1) times 4 channels: word ((n·h + oy)·groups + ox
+// / pixels)·quads + c / 4, groups = ⌈w / pixels⌉, of y's n, h, w and quads; pixel ox, channel c begins at bit ((ox %
+// pixels)·4 + c % 4)·bits.
 //
 // Bindings: x; y; the argmax.
 // One invocation per word, that is per group of pixels and vec4 of channels: grid (⌈groups·quads/64⌉, h, n) of y.

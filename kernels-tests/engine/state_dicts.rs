@@ -65,8 +65,8 @@ fn mobilenet_computes_what_another_framework_does() {
     let expected = golden["cross_entropy"].as_f64().expect("a number");
     assert!((f64::from(report.loss) - expected).abs() < 1e-4 * expected);
     // The other framework has the weights in f64 and the normalizations apart. Rounded to f32, a unit or two are on the
-    // other side of their kink, which changes the gradient of the pixels that they see (in this picture 30×60 of 224×224)
-    // and of no others.
+    // other side of their kink, which changes the gradient of the pixels that they see (in this picture 30×60 of
+    // 224×224) and of no others.
     let error = off(&report.gradient, &golden["gradient"], 0.05);
     assert!(error < 2e-4, "the gradient is off by {error:.1e}");
 }

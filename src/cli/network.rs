@@ -61,8 +61,8 @@ pub fn load(
 /// Side of the pictures that are made where nobody says it: what the classifiers were trained at.
 pub const USUAL_SIDE: u32 = 224;
 
-/// Makes the picture of a recipe of [`USUAL_SIDE`] as large as a layer needs it, if it needs a size. Returns by how much
-/// a norm of the picture grows.
+/// Makes the picture of a recipe of [`USUAL_SIDE`] as large as a layer needs it, if it needs a size. Returns by how
+/// much a norm of the picture grows.
 pub fn fit(recipe: &mut Recipe, network: &Network, layer: NodeId) -> f32 {
     let Some([height, width]) = network.graph().graph().required_size(layer) else {
         return 1.0;

@@ -44,8 +44,8 @@ impl Masks {
 
 impl Masks {
     /// Makes what is transparent in a style's targets count for nothing: there they get the mean colour of the rest,
-    /// which layers see at the edge, and their masks are weighted by the opacity. A loss that takes no mask sees the mean
-    /// colour.
+    /// which layers see at the edge, and their masks are weighted by the opacity. A loss that takes no mask sees the
+    /// mean colour.
     ///
     /// # Errors
     /// Where a target is transparent everywhere.

@@ -57,8 +57,8 @@ pub struct AvgPool {
     pub scale: f32,
 }
 
-/// The gradient of [`AvgPool`]: each element of dy, times `scale` and divided by the positions of its window that count,
-/// goes to all of its pixels.
+/// The gradient of [`AvgPool`]: each element of dy, times `scale` and divided by the positions of its window that
+/// count, goes to all of its pixels.
 ///
 /// Bindings: `dy`, `dx`.
 #[derive(Debug, Clone, Copy, PartialEq)]

@@ -127,8 +127,8 @@ impl ConvDepthwise {
     }
 }
 
-/// The sums of a row of pixels with `channels` channels: of each pixel over the rows of x that it sees, with the weights
-/// of their row of the window, and over the pixels of these that are `seen`.
+/// The sums of a row of pixels with `channels` channels: of each pixel over the rows of x that it sees, with the
+/// weights of their row of the window, and over the pixels of these that are `seen`.
 #[inline(always)]
 fn add_windows<T: Real>(
     rows: &[(Line<'_, T>, &[T])],

@@ -29,8 +29,8 @@ pub const SOURCE: Source = Source {
     ],
 };
 
-/// A [`Conv`] in groups: each group of y's channels sees the same group of x's. With an input dilation there is no ReLU,
-/// and the stride is 1.
+/// A [`Conv`] in groups: each group of y's channels sees the same group of x's. With an input dilation there is no
+/// ReLU, and the stride is 1.
 ///
 /// Bindings: those of the convolution, with weights from [`Filters::arrange`].
 #[derive(Debug, Clone, Copy, PartialEq)]

@@ -213,8 +213,8 @@ impl Conv {
     }
 
     /// By the definition: one matrix product per row of the window. In the band the window of an output pixel is, row
-    /// by row, a contiguous run of width·channels elements, so that the rows of the left factor simply overlap. A dilated
-    /// window is made of such runs of one pixel.
+    /// by row, a contiguous run of width·channels elements, so that the rows of the left factor simply overlap. A
+    /// dilated window is made of such runs of one pixel.
     fn direct_products<'a, T: Real>(
         &self,
         w: &[T],

@@ -65,7 +65,8 @@ pub(super) fn clear_row<T: Real>(view: View, row: &mut [T]) {
     }
 }
 
-/// Pooling windows along one axis: output o looks at inputs `o·stride − pad + k·dilation`, k < `kernel`, inside the image.
+/// Pooling windows along one axis: output o looks at inputs `o·stride − pad + k·dilation`, k < `kernel`, inside the
+/// image.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Windows {
     pub kernel: usize,

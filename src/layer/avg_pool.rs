@@ -13,8 +13,8 @@ pub struct AvgPool {
     pub window: Window,
     /// 1 for the mean itself.
     pub scale: f32,
-    /// Whether padding counts as zeros: the divisor is then the positions of the window inside the padded image (torch's
-    /// `count_include_pad`). Else padding neither adds nor counts.
+    /// Whether padding counts as zeros: the divisor is then the positions of the window inside the padded image
+    /// (torch's `count_include_pad`). Else padding neither adds nor counts.
     pub count_padding: bool,
 }
 

@@ -19,8 +19,8 @@ pub struct Conv {
     pub out_channels: u32,
     /// Never `ceil`.
     pub window: Window,
-    /// Groups of channels: each group of the output's channels sees the same group of the input's. It divides both; 1 for
-    /// a convolution in which every channel sees all.
+    /// Groups of channels: each group of the output's channels sees the same group of the input's. It divides both; 1
+    /// for a convolution in which every channel sees all.
     pub groups: u32,
     /// Whether it is a linear layer: its kernel is the size of its input, and no other will do, unless that is 1×1. The
     /// weights are then stored as the matrix `[out, in*h*w]` in place of

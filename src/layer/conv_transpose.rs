@@ -13,7 +13,8 @@ use crate::kernels::{self, Filters};
 /// output_padding` positions of n (torch's and ONNX's `ConvTranspose`; Dumoulin and Visin 2016, section 4).
 ///
 /// With a stride of 1 units see what those of a convolution see. With a larger one what they see differs from unit to
-/// unit; the receptive field holds all of it, and there is none where the units would lie less than a whole pixel apart.
+/// unit; the receptive field holds all of it, and there is none where the units would lie less than a whole pixel
+/// apart.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConvTranspose {
     /// Prefix of the parameters' names: `<tensor>.weight`, `[in, out/groups, h, w]`, and `<tensor>.bias`.

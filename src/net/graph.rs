@@ -342,8 +342,8 @@ impl Graph {
         self.before(id).all(|id| self.node(id).layer.is_local())
     }
 
-    /// Whether the node knows no places: it sums up all positions, or all that it reads is behind a layer that does. What
-    /// a gate made of all positions is multiplied with still has its places.
+    /// Whether the node knows no places: it sums up all positions, or all that it reads is behind a layer that does.
+    /// What a gate made of all positions is multiplied with still has its places.
     #[must_use]
     pub fn is_behind_global(&self, id: NodeId) -> bool {
         let mut flat: Vec<bool> = Vec::with_capacity(id.0 + 1);

@@ -19,8 +19,8 @@ pub fn imagenet_classes() -> &'static [&'static str] {
     &NAMES
 }
 
-/// Classes whose name in ILSVRC-2012 is also that of another class. The list of names tells them apart with a word more;
-/// whoever writes the name of ILSVRC-2012 may mean either.
+/// Classes whose name in ILSVRC-2012 is also that of another class. The list of names tells them apart with a word
+/// more; whoever writes the name of ILSVRC-2012 may mean either.
 const SHARED_NAMES: [(usize, &str); 2] = [(134, "crane"), (639, "maillot")];
 
 /// The one class that is called `name`, else the one that is called so in another case, else the one whose name

@@ -1,5 +1,5 @@
-//! Networks: a graph of layers and its weights, read from a file of safetensors or of PyTorch's, or made by anyone with a
-//! [`GraphBuilder`].
+//! Networks: a graph of layers and its weights, read from a file of safetensors or of PyTorch's, or made by anyone with
+//! a [`GraphBuilder`].
 //! Nothing here touches a device.
 //!
 //! # Layer names

@@ -1,5 +1,5 @@
-//! Reads a weights file: safetensors in f32, f16 or bf16, or a state dict of PyTorch's, under torchvision's tensor names,
-//! for the whole network or its first layers.
+//! Reads a weights file: safetensors in f32, f16 or bf16, or a state dict of PyTorch's, under torchvision's tensor
+//! names, for the whole network or its first layers.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs::File;

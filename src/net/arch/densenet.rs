@@ -1,9 +1,9 @@
 //! DenseNets: Huang et al. 2016, "Densely connected convolutional networks", table 1, in torchvision's form.
 //!
 //! Names are torchvision's: `features.conv0`, `features.relu0`, `features.pool0`; in a layer
-//! `features.denseblock2.denselayer3.norm1`, `.relu1`, `.conv1`, `.relu2` and `.conv2`, which is the layer's own output;
-//! `features.denseblock2.denselayer3.concat` is what the next one reads, and `features.denseblock2` the block's last.
-//! The batch normalizations `norm0` and `norm2` are part of the convolutions before them.
+//! `features.denseblock2.denselayer3.norm1`, `.relu1`, `.conv1`, `.relu2` and `.conv2`, which is the layer's own
+//! output; `features.denseblock2.denselayer3.concat` is what the next one reads, and `features.denseblock2` the block's
+//! last. The batch normalizations `norm0` and `norm2` are part of the convolutions before them.
 
 use super::super::{GraphBuilder, NodeId, Preprocessing};
 use super::{Defaults, EPSILON, Known, Norm, Stored};

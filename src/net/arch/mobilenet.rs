@@ -1,8 +1,8 @@
-//! MobileNetV2: Sandler et al. 2018, "MobileNetV2: inverted residuals and linear bottlenecks", table 2, in torchvision's
-//! form.
+//! MobileNetV2: Sandler et al. 2018, "MobileNetV2: inverted residuals and linear bottlenecks", table 2, in
+//! torchvision's form.
 //!
-//! Names are torchvision's: `features.0` is the first convolution after its ReLU6, `features.4` an inverted residual. In
-//! it, `features.4.conv.0` is the expansion and `features.4.conv.1` the depthwise convolution, after their ReLU6,
+//! Names are torchvision's: `features.0` is the first convolution after its ReLU6, `features.4` an inverted residual.
+//! In it, `features.4.conv.0` is the expansion and `features.4.conv.1` the depthwise convolution, after their ReLU6,
 //! `features.4.conv.2` the linear bottleneck; `features.4.conv.0.0` and `features.4.conv.1.0` are before the ReLU6. A
 //! batch normalization is part of the convolution before it. Keras' names are there, too: `block_3_expand_relu`.
 

@@ -5,9 +5,9 @@
 //!
 //! Names are torchvision's: `conv1`, `relu`, `maxpool`; `layer2.0` is the first block of the second stage, after its
 //! ReLU, and `layer2` the stage's last. In a block, `layer2.0.conv1` is before the ReLU `layer2.0.relu1`,
-//! `layer2.0.downsample` is the shortcut, and `layer2.0.add` the sum before the last ReLU. A batch normalization is part
-//! of the convolution before it, so that `layer2.0.bn1` is `layer2.0.conv1`. Caffe's names of blocks are there, too:
-//! `res3a` is `layer2.0`.
+//! `layer2.0.downsample` is the shortcut, and `layer2.0.add` the sum before the last ReLU. A batch normalization is
+//! part of the convolution before it, so that `layer2.0.bn1` is `layer2.0.conv1`. Caffe's names of blocks are there,
+//! too: `res3a` is `layer2.0`.
 
 use super::super::{GraphBuilder, NodeId, Preprocessing};
 use super::{Defaults, EPSILON, Known, Norm, Stored};

@@ -3,8 +3,8 @@
 //! A file reshapes and transposes freely, a layer's output is always channels by rows by columns. So a value is a layer
 //! with a layout: for each axis of the value the parts of the layer's axes that make it up, the first the slowest. A
 //! part is the rows, the columns, or every `stride`-th channel, `len` of them. Reshape, Transpose, Squeeze and Flatten
-//! then only rewrite layouts; a channel shuffle becomes an order of channels; and the layer behind a Flatten knows which
-//! of its weights meets which position.
+//! then only rewrite layouts; a channel shuffle becomes an order of channels; and the layer behind a Flatten knows
+//! which of its weights meets which position.
 //!
 //! Parts of length 1 are left out, and so is the batch, which has one image.
 
