@@ -210,10 +210,11 @@ pub(super) fn open(spec: &str, dir: Option<&Path>) -> Result<Network, NetError> 
     }
     let path = Path::new(spec);
     let is_bare = path.components().count() == 1 && !is_file(spec);
-    if is_bare && let Some(dir) = dir {
-        if let Some(file) = find_in(dir, spec)? {
-            return open_file(&file);
-        }
+    if is_bare
+        && let Some(dir) = dir
+        && let Some(file) = find_in(dir, spec)?
+    {
+        return open_file(&file);
     }
     // A bare word is meant as a name unless there is such a file.
     if spec.is_empty() || is_bare && spec != "." && spec != ".." && !path.exists() {
@@ -267,7 +268,7 @@ pub fn onnx_data_files(path: &Path) -> Result<Vec<PathBuf>, NetError> {
     let network = path.file_stem().unwrap_or_default().to_string_lossy();
     let locations = onnx::data_files(&bytes).map_err(|problem| NetError::Onnx {
         network: network.into_owned(),
-        problem,
+        problem: Box::new(problem),
     })?;
     let folder = path.parent().unwrap_or(Path::new(""));
     Ok(locations
