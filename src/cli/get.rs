@@ -127,7 +127,7 @@ enum GetError {
     NoNetwork {
         from: String,
         #[source]
-        problem: NetError,
+        problem: Box<NetError>,
     },
 }
 
@@ -589,7 +589,7 @@ impl<'a> Fetch<'a> {
             Ok(_) => Ok(sha256),
             Err(problem) => Err(GetError::NoNetwork {
                 from: from(),
-                problem,
+                problem: Box::new(problem),
             }),
         }
     }
