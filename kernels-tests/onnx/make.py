@@ -393,6 +393,14 @@ model("pad_edge", [node("Pad", ["x", "p"], mode="edge")], {"p": sides})
 model("pad_reflect", [node("Pad", ["x", "p"], mode="reflect")], {"p": sides})
 model("pad_old", [node("Pad", ["x"], pads=[0, 0, 1, 0, 0, 0, 0, 2], value=0.25)], opset=9)
 model("pad_channels", [node("Pad", ["x", "p"])], {"p": ints(0, 2, 0, 0, 0, 1, 0, 0)})
+# Channels last, as Keras has it.
+inside = [
+    node("Transpose", ["x"], "t", perm=[0, 2, 3, 1]),
+    node("Pad", ["t", "p"], "q"),
+    node("Transpose", ["q"], "b", perm=[0, 3, 1, 2]),
+    node("Conv", ["b", "w"], strides=[2, 2]),
+]
+model("pad_channels_last", inside, {"p": ints(0, 0, 1, 0, 0, 1, 2, 1), "w": weights(2, 4, 3, 3)})
 for name, attributes, scale in [
     ("resize_nearest", {"mode": "nearest", "coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor"}, 2),
     ("resize_half_pixel", {"mode": "nearest"}, 1.7),

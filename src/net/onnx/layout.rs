@@ -33,6 +33,14 @@ impl Part {
     }
 }
 
+/// What an axis of a value is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Role {
+    Channels,
+    Rows,
+    Columns,
+}
+
 /// The parts of each axis of a value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Layout(pub Vec<Vec<Part>>);
@@ -199,6 +207,35 @@ impl Layout {
     /// The channel at each index of an axis that only channels make up.
     pub fn along(&self, axis: usize) -> Vec<u32> {
         enumerate(self.0[axis].iter().copied())
+    }
+
+    /// What an axis is, if it is one thing. An axis of one position is what it is in an image.
+    pub fn role(&self, axis: usize) -> Option<Role> {
+        match (&self.0[axis][..], axis) {
+            ([Part::Rows(_)], _) => Some(Role::Rows),
+            ([Part::Columns(_)], _) => Some(Role::Columns),
+            ([], 1) if self.is_image() => Some(Role::Channels),
+            ([], 2) if self.is_image() => Some(Role::Rows),
+            ([], 3) if self.is_image() => Some(Role::Columns),
+            ([], _) => None,
+            _ => (self.channel_axis(axis) == Some(axis)).then_some(Role::Channels),
+        }
+    }
+
+    /// The same axes of a layer of another number of rows and columns.
+    pub fn resized(&self, shape: Shape) -> Self {
+        if self.is_image() {
+            return Self::image(shape);
+        }
+        let mut layout = self.clone();
+        for part in layout.0.iter_mut().flatten() {
+            match part {
+                Part::Rows(len) => *len = shape.height,
+                Part::Columns(len) => *len = shape.width,
+                Part::Channels { .. } => {}
+            }
+        }
+        layout
     }
 
     /// The layout with the channels of an axis replaced by `count` others, the axes kept; all channels are then in the

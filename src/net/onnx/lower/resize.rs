@@ -1,10 +1,11 @@
 //! Other sizes: Resize and Pad.
 
 use super::conv::size;
-use super::{One, Op, as_image, image, parameter};
+use super::{One, Op, as_image, image, ordered, parameter};
 use crate::layer::{Conv, Coordinates, Edge, Interpolate, Method, Pad, Round, Target, Window};
 use crate::net::onnx::error::Unsupported;
 use crate::net::onnx::import::{Activation, Import};
+use crate::net::onnx::layout::Role;
 use crate::net::onnx::node::{axis, unsupported};
 use crate::net::onnx::tensor::Tensor;
 
@@ -155,7 +156,7 @@ pub(super) fn pad(import: &mut Import<'_>, op: Op<'_>) -> One {
     if sides.iter().all(|side| *side == [0, 0]) {
         return Ok(x.clone());
     }
-    let x = &image(import, x)?;
+    let mut x = ordered(import, x)?;
     let value = op.number("value", 2)?.unwrap_or(0.0);
     let mode = op.node.word("mode", "constant");
     let edge = match mode {
@@ -171,38 +172,55 @@ pub(super) fn pad(import: &mut Import<'_>, op: Op<'_>) -> One {
             ));
         }
     };
-    if sides[0] != [0, 0] {
-        return Err(Unsupported::Other("pads the batch"));
-    }
-    let mut x = x.clone();
-    if sides[1] != [0, 0] {
-        if mode != "constant" || value != 0.0 {
-            return Err(Unsupported::Other(
-                "pads the channels with other numbers than 0",
-            ));
+    let mut around = [[0; 2]; 2];
+    for (axis, side) in sides.into_iter().enumerate() {
+        if side == [0, 0] {
+            continue;
         }
-        x = more_channels(import, &x, sides[1])?;
+        match x.layout.role(axis) {
+            Some(Role::Rows) => around[0] = side,
+            Some(Role::Columns) => around[1] = side,
+            Some(Role::Channels) if mode == "constant" && value == 0.0 => {
+                x = more_channels(import, &x, axis, side)?;
+            }
+            Some(Role::Channels) => {
+                return Err(Unsupported::Other(
+                    "pads the channels with other numbers than 0",
+                ));
+            }
+            None => {
+                return Err(Unsupported::Axes {
+                    shape: x.layout.shape(),
+                    wanted: "rows, columns and channels, which alone are padded",
+                });
+            }
+        }
     }
-    let (before, after) = ([sides[2][0], sides[3][0]], [sides[2][1], sides[3][1]]);
-    if before == [0; 2] && after == [0; 2] {
+    if around == [[0; 2]; 2] {
         return Ok(x);
     }
     let layer = Pad {
-        before,
-        after,
+        before: around.map(|[before, _]| before),
+        after: around.map(|[_, after]| after),
         edge,
     };
     let name = import.numbered("pad");
-    Ok(as_image(import.push(
-        name,
-        layer,
-        &[x.draft],
-        Vec::new(),
-    )?))
+    let (draft, shape) = import.push(name, layer, &[x.draft], Vec::new())?;
+    let layout = x.layout.resized(shape);
+    Ok(Activation {
+        draft,
+        shape,
+        layout,
+    })
 }
 
 /// Channels of zeros before and behind those of `x`: a convolution of 1×1 with ones at the right places.
-fn more_channels(import: &mut Import<'_>, x: &Activation, [before, after]: [u32; 2]) -> One {
+fn more_channels(
+    import: &mut Import<'_>,
+    x: &Activation,
+    axis: usize,
+    [before, after]: [u32; 2],
+) -> One {
     let channels = x.shape.channels;
     let out = channels + before + after;
     let (rows, columns) = (out as usize, channels as usize);
@@ -228,10 +246,11 @@ fn more_channels(import: &mut Import<'_>, x: &Activation, [before, after]: [u32;
         groups: 1,
         linear: false,
     };
-    Ok(as_image(import.push(
-        name,
-        layer,
-        &[x.draft],
-        parameters,
-    )?))
+    let (draft, shape) = import.push(name, layer, &[x.draft], parameters)?;
+    let layout = x.layout.with_channels(axis, out);
+    Ok(Activation {
+        draft,
+        shape,
+        layout,
+    })
 }
