@@ -474,6 +474,13 @@ fn an_onnx_file_is_imported_with_its_numbers() {
         assert!(copy == numbers);
         assert!(!desk.path("no models/own/other.bin").exists());
     }
+    // A file of another's is not replaced with the network.
+    let notes = desk.path("no models/own/notes.txt");
+    fs::write(&notes, "mine").expect("written");
+    let again = "models import exported/mine.onnx --name own --force";
+    desk.refused(again, 1, &["there is a folder", "--name"]);
+    assert!(notes.exists());
+    fs::remove_file(&notes).expect("removed");
     fs::remove_dir_all(desk.path("exported")).expect("removed");
     assert!(desk.done("models show own").contains("conv"));
     let listed = desk.json("models list --json");

@@ -174,7 +174,11 @@ fn import_folder(
         let name = place.file_name().unwrap_or_default().to_string_lossy();
         place.with_file_name(format!(".{name}.{}.{what}", std::process::id()))
     };
-    let replaces = old.is_some_and(|old| old.parent() == Some(place));
+    // What is not the old network's is not ours to remove.
+    let replaces = match old.filter(|old| old.parent() == Some(place)) {
+        Some(old) => holds_only(place, old)?,
+        None => false,
+    };
     if place.exists() && !replaces {
         return Err(InstallError::Folder {
             path: place.to_path_buf(),
@@ -202,6 +206,25 @@ fn import_folder(
         return Ok(());
     }
     fs::rename(&new.0, place).with_context(|| not_written(place))
+}
+
+/// Whether a folder holds the ONNX file `network` with its files of numbers and nothing else.
+fn holds_only(folder: &Path, network: &Path) -> anyhow::Result<bool> {
+    let data = net::onnx_data_files(network).unwrap_or_default();
+    let mut own: Vec<PathBuf> = data.iter().map(|file| folder.join(file)).collect();
+    own.push(network.to_path_buf());
+    let mut folders = vec![folder.to_path_buf()];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder)? {
+            let path = entry?.path();
+            if path.is_dir() && !path.is_symlink() {
+                folders.push(path);
+            } else if !own.contains(&path) {
+                return Ok(false);
+            }
+        }
+    }
+    Ok(true)
 }
 
 /// Copies a file to the disk, with the folders that it is in.
