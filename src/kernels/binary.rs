@@ -146,6 +146,19 @@ impl Params {
 }
 
 impl Operation {
+    /// What it is called, for names and messages.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Add => "add",
+            Self::Sub => "sub",
+            Self::Mul => "mul",
+            Self::Div => "div",
+            Self::Min => "min",
+            Self::Max => "max",
+        }
+    }
+
     fn definition(self) -> &'static str {
         match self {
             Self::Add => "ADD",

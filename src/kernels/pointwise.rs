@@ -307,6 +307,36 @@ fn power<T: Real>(x: T, exponent: T) -> T {
 }
 
 impl Function {
+    /// What it is called, for names and messages.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Silu => "silu",
+            Self::Sigmoid => "sigmoid",
+            Self::Tanh => "tanh",
+            Self::Exp => "exp",
+            Self::Log => "log",
+            Self::Abs => "abs",
+            Self::Sqrt => "sqrt",
+            Self::Square => "square",
+            Self::Reciprocal => "reciprocal",
+            Self::Erf => "erf",
+            Self::Power(_) => "power",
+            Self::LeakyRelu(_) => "leaky_relu",
+            Self::Elu(_) => "elu",
+            Self::Celu(_) => "celu",
+            Self::Selu { .. } => "selu",
+            Self::HardSigmoid { .. } => "hard_sigmoid",
+            Self::HardSwish => "hard_swish",
+            Self::Softplus => "softplus",
+            Self::Softsign => "softsign",
+            Self::Mish => "mish",
+            Self::Gelu | Self::GeluTanh => "gelu",
+            Self::Clip { .. } => "clip",
+            Self::LogSigmoid => "log_sigmoid",
+        }
+    }
+
     /// Its name in WGSL.
     fn definition(self) -> &'static str {
         match self {
@@ -522,7 +552,20 @@ impl Kernel for Pointwise {
         }
     }
 
-    fn reference<T: Real>(&self, mut b: Bindings<'_, T>) {
+    fn reference<T: Real>(&self, b: Bindings<'_, T>) {
+        match self.function {
+            // The one of the many that networks have after every convolution: alone it becomes vector instructions.
+            Function::Clip { low, high } => {
+                let (low, high) = (T::from_f32(low), T::from_f32(high));
+                self.map(b, |x| x.max(low).min(high));
+            }
+            function => self.map(b, |x| function.value(x)),
+        }
+    }
+}
+
+impl Pointwise {
+    fn map<T: Real>(&self, mut b: Bindings<'_, T>, value: impl Fn(T) -> T + Sync) {
         let (x, y) = (b.input(), b.output());
         let channels = self.y.c as usize;
         rows_mut(self.y, y).enumerate().run(|(place, row)| {
@@ -532,7 +575,7 @@ impl Kernel for Pointwise {
                 let (to, padding) = row[in_row(self.y, xx)].split_at_mut(channels);
                 padding.fill(T::ZERO);
                 for (to, &x) in to.iter_mut().zip(from) {
-                    *to = self.function.value(x);
+                    *to = value(x);
                 }
             }
         });
@@ -570,7 +613,25 @@ impl Kernel for PointwiseBackward {
         }
     }
 
-    fn reference<T: Real>(&self, mut b: Bindings<'_, T>) {
+    fn reference<T: Real>(&self, b: Bindings<'_, T>) {
+        match self.function {
+            Function::Clip { low, high } => {
+                let (low, high) = (T::from_f32(low), T::from_f32(high));
+                self.map(b, |x| {
+                    if x >= low && x <= high {
+                        T::ONE
+                    } else {
+                        T::ZERO
+                    }
+                });
+            }
+            function => self.map(b, |x| function.slope(x)),
+        }
+    }
+}
+
+impl PointwiseBackward {
+    fn map<T: Real>(&self, mut b: Bindings<'_, T>, slope: impl Fn(T) -> T + Sync) {
         let (x, dy, dx) = (b.input(), b.input(), b.output());
         let channels = self.dx.c as usize;
         rows_mut(self.dx, dx).enumerate().run(|(place, row)| {
@@ -581,7 +642,7 @@ impl Kernel for PointwiseBackward {
                 let (to, padding) = row[in_row(self.dx, xx)].split_at_mut(channels);
                 padding.fill(T::ZERO);
                 for ((to, &x), &dy) in to.iter_mut().zip(x).zip(dy) {
-                    let value = dy * self.function.slope(x);
+                    let value = dy * slope(x);
                     *to = if self.accumulate { *to + value } else { value };
                 }
             }

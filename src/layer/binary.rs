@@ -39,7 +39,7 @@ impl Binary {
 
 impl Layer for Binary {
     fn kind(&self) -> &'static str {
-        "binary"
+        self.operation.name()
     }
 
     fn inputs(&self) -> RangeInclusive<usize> {

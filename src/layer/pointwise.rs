@@ -15,7 +15,7 @@ pub struct Pointwise {
 
 impl Layer for Pointwise {
     fn kind(&self) -> &'static str {
-        "pointwise"
+        self.function.name()
     }
 
     fn channels(&self, inputs: &[u32]) -> Result<u32, LayerError> {

@@ -125,16 +125,15 @@ fn by_rule(graph: &Graph) -> Vec<NodeId> {
 /// The last of the layers that `counts` before each change of resolution, shallowest first.
 fn stages(graph: &Graph, counts: impl Fn(NodeId) -> bool) -> Vec<NodeId> {
     let mut last: BTreeMap<u32, NodeId> = BTreeMap::new();
-    let fields = graph.receptive_fields();
-    let global = graph.behind_global();
+    let places = graph.places();
     for id in graph.ids() {
         let node = graph.node(id);
         let carries_on = node.is::<MaxPool>() || node.is::<AvgPool>() || node.is::<Pad>();
         let is_image = node.is::<Input>() || node.is::<Normalize>();
-        if carries_on || is_image || node.is_aside || global[id.0] {
+        if carries_on || is_image || node.is_aside {
             continue;
         }
-        if let Some([rows, columns]) = fields[id.0]
+        if let Some([rows, columns]) = places[id.0]
             && counts(id)
         {
             last.insert(rows.stride.max(columns.stride), id);

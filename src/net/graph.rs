@@ -303,22 +303,39 @@ impl Graph {
     /// their strides differ.
     #[must_use]
     pub fn receptive_field(&self, id: NodeId) -> Option<[ReceptiveField; 2]> {
-        self.fields_up_to(id.0 + 1).pop().flatten()
+        self.fields_up_to(id.0 + 1, None).pop().flatten()
     }
 
     /// The receptive field of every node, in the nodes' order.
     #[must_use]
     pub fn receptive_fields(&self) -> Vec<Option<[ReceptiveField; 2]>> {
-        self.fields_up_to(self.nodes.len())
+        self.fields_up_to(self.nodes.len(), None)
     }
 
-    fn fields_up_to(&self, count: usize) -> Vec<Option<[ReceptiveField; 2]>> {
+    /// Where the units of every node lie: its receptive field as if the gates that it is multiplied with, which are made
+    /// of all positions, were constants. None where a node knows no places.
+    #[must_use]
+    pub fn places(&self) -> Vec<Option<[ReceptiveField; 2]>> {
+        let flat = self.flat_up_to(self.nodes.len());
+        self.fields_up_to(self.nodes.len(), Some(&flat))
+    }
+
+    /// `flat` says which nodes' inputs are passed over beside others.
+    fn fields_up_to(
+        &self,
+        count: usize,
+        flat: Option<&[bool]>,
+    ) -> Vec<Option<[ReceptiveField; 2]>> {
         let mut fields: Vec<Option<[ReceptiveField; 2]>> = Vec::with_capacity(count);
         for node in &self.nodes[..count] {
             let along = |axis: usize| {
+                let is_gate = |x: NodeId| {
+                    flat.is_some_and(|flat| flat[x.0] && !node.inputs.iter().all(|x| flat[x.0]))
+                };
                 let mut inputs = node
                     .inputs
                     .iter()
+                    .filter(|x| !is_gate(**x))
                     .map(|x| fields[x.0].map(|field| field[axis]));
                 let Some(first) = inputs.next() else {
                     return Some(ReceptiveField::PIXEL);
@@ -346,23 +363,16 @@ impl Graph {
     /// What a gate made of all positions is multiplied with still has its places.
     #[must_use]
     pub fn is_behind_global(&self, id: NodeId) -> bool {
-        let mut flat: Vec<bool> = Vec::with_capacity(id.0 + 1);
-        for node in &self.nodes[..=id.0] {
+        self.flat_up_to(id.0 + 1)[id.0]
+    }
+
+    fn flat_up_to(&self, count: usize) -> Vec<bool> {
+        let mut flat: Vec<bool> = Vec::with_capacity(count);
+        for node in &self.nodes[..count] {
             let inputs = !node.inputs.is_empty() && node.inputs.iter().all(|input| flat[input.0]);
             flat.push(inputs || node.layer.is_global());
         }
-        flat[id.0]
-    }
-
-    /// Of every node whether it is behind a layer that sums up all positions, or is one.
-    #[must_use]
-    pub fn behind_global(&self) -> Vec<bool> {
-        let mut global: Vec<bool> = Vec::with_capacity(self.nodes.len());
-        for node in &self.nodes {
-            let before = node.inputs.iter().any(|input| global[input.0]);
-            global.push(before || node.layer.is_global());
-        }
-        global
+        flat
     }
 
     /// The node and all that it depends on.

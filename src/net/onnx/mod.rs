@@ -14,9 +14,11 @@ mod layout;
 mod lower;
 mod node;
 mod proto;
+mod shapes;
 mod tensor;
 #[cfg(test)]
 mod tests;
+mod unfold;
 
 use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};

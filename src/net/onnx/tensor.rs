@@ -12,7 +12,7 @@ use super::error::{OnnxError, TensorProblem};
 use super::proto;
 
 /// Most elements of one constant. The largest layer of a known image network (VGG-19's first linear one) has 10^8.
-pub(super) const MOST_ELEMENTS: usize = 1 << 29;
+pub(super) const MOST_ELEMENTS: usize = 1 << 28;
 
 /// Numbers with their shape, the last axis the fastest.
 #[derive(Clone, Debug, PartialEq)]

@@ -3,9 +3,9 @@
 use super::{One, parameter};
 use crate::layer::ChannelAffine;
 use crate::net::onnx::error::Unsupported;
-use crate::net::onnx::fold::broadcast;
 use crate::net::onnx::import::{Activation, Import};
 use crate::net::onnx::layout::{Layout, Part};
+use crate::net::onnx::shapes::broadcast;
 use crate::net::onnx::tensor::{Tensor, strides};
 
 /// `x * scale + bias` for each channel of the layer. A convolution that nothing else reads takes both into its weights.

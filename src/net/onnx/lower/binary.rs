@@ -140,7 +140,7 @@ pub(super) fn two(
         });
     let layout = Layout(axes.collect::<Option<_>>().ok_or_else(fails)?);
     let is_same = a.shape == b.shape && operation == Operation::Add;
-    let (name, inputs) = (import.numbered(kind(operation)), [a.draft, b.draft]);
+    let (name, inputs) = (import.numbered(operation.name()), [a.draft, b.draft]);
     let (draft, shape) = if is_same {
         import.push(name, Add, &inputs, Vec::new())?
     } else {
@@ -280,15 +280,4 @@ pub(super) fn power(import: &mut Import<'_>, op: Op<'_>) -> One {
         p => Function::Power(p),
     };
     pointwise::apply(import, x, function)
-}
-
-fn kind(operation: Operation) -> &'static str {
-    match operation {
-        Operation::Add => "add",
-        Operation::Sub => "sub",
-        Operation::Mul => "mul",
-        Operation::Div => "div",
-        Operation::Min => "min",
-        Operation::Max => "max",
-    }
 }

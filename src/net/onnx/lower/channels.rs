@@ -3,10 +3,10 @@
 use super::{Lowered, One, Op, ordered};
 use crate::layer::{Concat, SelectChannels};
 use crate::net::onnx::error::Unsupported;
-use crate::net::onnx::fold::{slices, split_sizes};
 use crate::net::onnx::import::{Activation, Import};
 use crate::net::onnx::layout::Layout;
 use crate::net::onnx::node::axis;
+use crate::net::onnx::shapes::{indices, slices, split_sizes};
 
 /// The channels of several values one after another.
 pub(super) fn concat(import: &mut Import<'_>, op: Op<'_>) -> One {
@@ -132,20 +132,13 @@ pub(super) fn slice(import: &mut Import<'_>, op: Op<'_>) -> One {
 }
 
 pub(super) fn gather(import: &mut Import<'_>, op: Op<'_>) -> One {
-    let (x, indices) = (op.activation(0)?, op.needed(1)?);
+    let (x, numbers) = (op.activation(0)?, op.needed(1)?);
     let along = axis(op.node.int("axis").unwrap_or(0), x.layout.rank())?;
-    let size = x.layout.shape()[along] as i64;
-    let chosen: Option<Vec<usize>> = indices
-        .to_i64()
-        .iter()
-        .map(|&i| if i < 0 { i + size } else { i })
-        .map(|i| usize::try_from(i).ok().filter(|&i| (i as i64) < size))
-        .collect();
-    let chosen = chosen.ok_or(Unsupported::Other("gathers an element that is not there"))?;
+    let chosen = indices(&numbers.to_i64(), x.layout.shape()[along])?;
     let made = select(import, x, along, &chosen)?;
     // The axis gives way to those of the indices.
     let mut shape = made.layout.shape();
-    shape.splice(along..=along, indices.shape.iter().copied());
+    shape.splice(along..=along, numbers.shape.iter().copied());
     let layout = made
         .layout
         .reshaped(&shape)

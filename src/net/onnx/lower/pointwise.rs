@@ -52,7 +52,7 @@ pub(super) fn pointwise(import: &mut Import<'_>, op: Op<'_>) -> One {
 
 /// A function's layer.
 pub(super) fn apply(import: &mut Import<'_>, x: &Activation, function: Function) -> One {
-    elementwise(import, kind(function), x, Pointwise { function })
+    elementwise(import, function.name(), x, Pointwise { function })
 }
 
 pub(super) fn relu(import: &mut Import<'_>, x: &Activation) -> One {
@@ -89,33 +89,4 @@ fn prelu(import: &mut Import<'_>, op: Op<'_>) -> One {
         shape,
         layout,
     })
-}
-
-/// What a function's layers are called.
-fn kind(function: Function) -> &'static str {
-    match function {
-        Function::Silu => "silu",
-        Function::Sigmoid => "sigmoid",
-        Function::Tanh => "tanh",
-        Function::Exp => "exp",
-        Function::Log => "log",
-        Function::Abs => "abs",
-        Function::Sqrt => "sqrt",
-        Function::Square => "square",
-        Function::Reciprocal => "reciprocal",
-        Function::Erf => "erf",
-        Function::Power(_) => "power",
-        Function::LeakyRelu(_) => "leaky_relu",
-        Function::Elu(_) => "elu",
-        Function::Celu(_) => "celu",
-        Function::Selu { .. } => "selu",
-        Function::HardSigmoid { .. } => "hard_sigmoid",
-        Function::HardSwish => "hard_swish",
-        Function::Softplus => "softplus",
-        Function::Softsign => "softsign",
-        Function::Mish => "mish",
-        Function::Gelu | Function::GeluTanh => "gelu",
-        Function::Clip { .. } => "clip",
-        Function::LogSigmoid => "log_sigmoid",
-    }
 }

@@ -66,7 +66,11 @@ pub(super) fn lp(import: &mut Import<'_>, op: Op<'_>) -> One {
             "has a dilation, or padding and rounds up, which is not supported",
         ));
     }
-    let p = op.node.int("p").unwrap_or(2) as f32;
+    let p = op.node.int("p").unwrap_or(2);
+    if p < 1 {
+        return Err(unsupported("p", p, "1 or more"));
+    }
+    let p = p as f32;
     let powers = match p {
         2.0 => apply(import, &x, Function::Square)?,
         1.0 => apply(import, &x, Function::Abs)?,

@@ -2,10 +2,10 @@
 
 use super::{One, Op};
 use crate::net::onnx::error::Unsupported;
-use crate::net::onnx::fold::{broadcast, permutation, reshaped, squeezed, unsqueezed};
 use crate::net::onnx::import::Activation;
 use crate::net::onnx::layout::Layout;
 use crate::net::onnx::node::axis;
+use crate::net::onnx::shapes::{broadcast, permutation, reshaped, squeezed, unsqueezed};
 
 /// The same layer under another layout.
 pub(super) fn view(op: Op<'_>) -> One {

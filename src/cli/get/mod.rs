@@ -3,6 +3,8 @@
 //! The file grows under a hidden name in the folder of the installed networks. A later call goes on where an earlier
 //! one was cut off. Only what is whole, has the right hash and opens as a network is renamed to the name of a network.
 
+mod error;
+
 use std::fs::{self, File};
 use std::io::{self, ErrorKind, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
@@ -11,13 +13,13 @@ use std::time::Duration;
 
 use anyhow::Context;
 use clap::Args;
-use pixgrad::NetError;
 use pixgrad::engine::net::{self, CatalogueEntry};
 use serde_json::json;
 use ureq::http::header::{CONTENT_RANGE, CONTENT_TYPE, RANGE};
 
 use super::progress::Transfer;
 use super::{Global, install, terminal};
+use error::GetError;
 
 /// Time for a connection.
 const CONNECT: Duration = Duration::from_secs(30);
@@ -41,94 +43,6 @@ pub struct GetArgs {
     /// Fetch the file from a mirror, or copy it from a folder; it is looked for under its usual name
     #[arg(long, value_name = "URL|FOLDER")]
     from: Option<String>,
-}
-
-/// Why a network is not installed. What came so far stays, unless the message says otherwise.
-#[derive(Debug, thiserror::Error)]
-enum GetError {
-    #[error(
-        "the catalogue has no network `{name}`; it has {known}. Any other file is installed by `pixgrad models import`"
-    )]
-    Unknown { name: String, known: String },
-    #[error("`{name}` is part of the program and needs no download{whole}")]
-    Embedded { name: String, whole: String },
-    #[error(
-        "another file is installed as `{name}`: {} has not the SHA-256 {sha256}... of the catalogue; `pixgrad models \
-         remove {name}` makes room",
-        .path.display()
-    )]
-    Taken {
-        name: String,
-        path: PathBuf,
-        sha256: String,
-    },
-    #[error("--from takes a folder or a URL of http or https, and `{from}` is neither")]
-    From { from: String },
-    #[error("there is no file {}; --from takes a folder that has the file under this name", .path.display())]
-    NotInFolder { path: PathBuf },
-    #[error("'{}' cannot be read", .path.display())]
-    Unreadable { path: PathBuf, source: io::Error },
-    #[error("another process is downloading `{name}`")]
-    Busy { name: String },
-    #[error("{url} cannot be reached; {offline}")]
-    Unreachable {
-        url: String,
-        offline: String,
-        source: Box<ureq::Error>,
-    },
-    #[error("the server has no file {url} (404); {elsewhere}")]
-    NotFound { url: String, elsewhere: String },
-    #[error("the server answers {status} to {url}; {advice}")]
-    Status {
-        url: String,
-        status: u16,
-        advice: String,
-    },
-    #[error(
-        "a web page came in place of the file {url}: it may be that of a network that wants a login, or the file has \
-         moved; {elsewhere}"
-    )]
-    Page { url: String, elsewhere: String },
-    #[error("the file {from} has {found} bytes where the catalogue says {expected}; {elsewhere}")]
-    Length {
-        from: String,
-        found: u64,
-        expected: u64,
-        elsewhere: String,
-    },
-    #[error("{came} {from} came before the connection was cut; the same command goes on from there{}",
-        .cause.as_ref().map(|cause| format!(" ({cause})")).unwrap_or_default())]
-    Cut {
-        came: String,
-        from: String,
-        cause: Option<io::Error>,
-    },
-    #[error("the disk is full after {came}; the same command goes on once there is room at {}", .path.display())]
-    Full {
-        came: String,
-        path: PathBuf,
-        source: io::Error,
-    },
-    #[error("'{}' cannot be written", .path.display())]
-    Unwritable { path: PathBuf, source: io::Error },
-    #[error(
-        "the file from {from} has the SHA-256 {found}... where the catalogue says {expected}: it was damaged or is \
-         another file. It was removed, and the same command starts again; {elsewhere}"
-    )]
-    Hash {
-        from: String,
-        found: String,
-        expected: String,
-        elsewhere: String,
-    },
-    #[error(
-        "the file from {from} is the right one by its SHA-256, but pixgrad cannot open it. It was removed"
-    )]
-    NoNetwork {
-        from: String,
-        #[source]
-        problem: Box<NetError>,
-    },
 }
 
 /// Where a file is fetched.
