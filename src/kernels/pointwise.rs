@@ -408,6 +408,24 @@ impl Function {
         }
     }
 
+    /// Whether networks have it in place of a ReLU: what is far above 0 stays, what is far below is near 0 or small.
+    #[must_use]
+    pub fn is_rectifier(self) -> bool {
+        matches!(
+            self,
+            Self::Silu
+                | Self::LeakyRelu(_)
+                | Self::Elu(_)
+                | Self::Celu(_)
+                | Self::Selu { .. }
+                | Self::HardSwish
+                | Self::Softplus
+                | Self::Mish
+                | Self::Gelu
+                | Self::GeluTanh
+        )
+    }
+
     /// Its value.
     fn value<T: Real>(self, x: T) -> T {
         let [a, b] = self.numbers().map(T::from_f32);

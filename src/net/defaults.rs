@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use super::error::{WeightsError, WeightsProblem};
 use super::graph::{Graph, NodeId};
 use super::{NetError, Network};
-use crate::layer::{AvgPool, Input, MaxPool, Normalize, Pad};
+use crate::layer::{AvgPool, Input, MaxPool, Normalize, PRelu, Pad, Pointwise};
 
 /// Layers with their weights.
 pub type WeightedLayers = Vec<(String, f64)>;
@@ -74,8 +74,8 @@ impl Network {
     /// of the architecture, else by a rule.
     ///
     /// The rule: styles are seen at the last rectified layer before each change of resolution, the end of the network
-    /// being one; contents and dreams at the last but one of these. In a network that has no rectified layer the last
-    /// layer of any kind takes its place.
+    /// being one; contents and dreams at the last but one of these. Functions that stand in for a ReLU count, such as
+    /// SiLU. In a network that has no rectified layer the last layer of any kind takes its place.
     ///
     /// # Errors
     /// [`NetError::NoDefaultLayers`] where the network has no layer that knows places.
@@ -115,7 +115,12 @@ impl Network {
 /// The last rectified layer before each change of resolution, shallowest first; of a network that has none the last
 /// layer of any kind. Pools and borders do not count: they only carry on what is before them.
 fn by_rule(graph: &Graph) -> Vec<NodeId> {
-    let rectified = stages(graph, |id| graph.is_rectified(id));
+    let rectified = stages(graph, |id| {
+        let layer = &graph.node(id).layer;
+        let is_soft = |pointwise: &Pointwise| pointwise.function.is_rectifier();
+        let is_soft = layer.of_kind().is_some_and(is_soft) || layer.is::<PRelu>();
+        is_soft || graph.is_rectified(id)
+    });
     if rectified.is_empty() {
         return stages(graph, |_| true);
     }

@@ -1,7 +1,7 @@
 //! Graphs of anyone's making: what the builder refuses, the parameters that a network takes, the layers that a method
 //! finds in it.
 
-use crate::layer::{Binary, Conv, Input, Lrn, Operation, Relu, Window};
+use crate::layer::{Binary, Conv, Function, Input, Lrn, Operation, Pointwise, Relu, Window};
 use crate::net::*;
 
 /// What is wrong with a graph that `make` puts together behind an image of 3 channels and a convolution `conv` to 8.
@@ -252,15 +252,16 @@ fn layers_behind_a_gate_are_looked_at() {
     let operation = Operation::Mul;
     let gated = graph.push("gated", Binary { operation }, &[relu, gate]);
     let conv = graph.conv("conv2", gated, "conv2", 8, Window::square(3, 2, 1));
-    graph.relu("relu2", conv);
+    let function = Function::Silu;
+    graph.push("silu2", Pointwise { function }, &[conv]);
     let network = Network::with_random_weights("mine", graph.build().unwrap(), 1).unwrap();
     let layers = network.default_layers(Purpose::Style).unwrap();
     let named = |layer: &str| (layer.to_owned(), 1.0);
-    assert_eq!(layers, [named("relu1"), named("relu2")]);
+    assert_eq!(layers, [named("relu1"), named("silu2")]);
     // A unit behind the gate sees the whole image, but lies where its convolutions put it.
-    let relu2 = network.find("relu2").unwrap();
-    assert_eq!(network.receptive_field(relu2), None);
+    let silu2 = network.find("silu2").unwrap();
+    assert_eq!(network.receptive_field(silu2), None);
     let places = network.graph().places();
-    assert_eq!(places[relu2.0].map(|[rows, _]| rows.stride), Some(2));
+    assert_eq!(places[silu2.0].map(|[rows, _]| rows.stride), Some(2));
     assert_eq!(places[network.find("gate").unwrap().0], None);
 }
