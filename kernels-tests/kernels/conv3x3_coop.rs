@@ -61,9 +61,8 @@ pub fn tiles() -> Vec<u32> {
         return Vec::new();
     }
     // Those that the adapter says it has, whether or not they work: this test is to tell.
-    let tiles = gpu
-        .cooperative_tiles(|_, _| Ok(true))
-        .expect("no test fails");
+    let tiles =
+        pollster::block_on(gpu.cooperative_tiles(async |_, _| Ok(true))).expect("no test fails");
     assert!(!tiles.is_empty(), "the feature without a matrix");
     tiles.iter().map(|tile| tile.side).collect()
 }

@@ -113,9 +113,8 @@ fn the_adapter_compiles_them() {
     let device = open_gpu();
     let gpu = device.gpu().expect("the test adapter is a GPU");
     let has = |feature: &str| gpu.info().features.iter().any(|f| f == feature);
-    let tiles = gpu
-        .cooperative_tiles(|_, _| Ok(true))
-        .expect("no test fails");
+    let tiles =
+        pollster::block_on(gpu.cooperative_tiles(async |_, _| Ok(true))).expect("no test fails");
     let lanes: &[_] = match gpu.info().subgroup {
         Some((_, 8)) => &[LANES_8],
         Some((_, 64)) => &[LANES_64],

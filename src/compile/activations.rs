@@ -49,13 +49,13 @@ pub(crate) fn quads_of(images: &[Image]) -> (View, Vec<f32>) {
 }
 
 /// The activations of `nodes` for images of one size, as `[N,C,H,W]`; the shape is that of one image.
-pub(crate) fn activations(
+pub(crate) async fn activations(
     network: &Network,
     images: &[Image],
     nodes: &[NodeId],
 ) -> Result<Vec<(Shape, Vec<f32>)>, Error> {
     let (view, pixels) = quads_of(images);
-    Reader::new(network, view, nodes)?.read(&pixels)
+    Reader::new(network, view, nodes).await?.read(&pixels).await
 }
 
 /// Reads layers, for batches of one shape, as often as one likes: buffers and pipelines are made once.
@@ -67,34 +67,36 @@ pub(crate) struct Reader {
 }
 
 impl Reader {
-    pub fn new(network: &Network, view: View, nodes: &[NodeId]) -> Result<Self, Error> {
+    pub async fn new(network: &Network, view: View, nodes: &[NodeId]) -> Result<Self, Error> {
         let (program, image, layers) = Program::forward(network, view, nodes)?;
         Ok(Self {
             image,
-            loaded: Loaded::new(network.device(), program)?,
+            loaded: Loaded::new_async(network.device(), program).await?,
             layers,
         })
     }
 
     /// The shape of its batches.
+    #[cfg(not(target_arch = "wasm32"))]
     pub fn view(&self) -> View {
         self.image.view
     }
 
     /// For a batch in the engine's layout what [`activations`] returns.
-    pub fn read(&mut self, pixels: &[f32]) -> Result<Vec<(Shape, Vec<f32>)>, Error> {
+    pub async fn read(&mut self, pixels: &[f32]) -> Result<Vec<(Shape, Vec<f32>)>, Error> {
         self.loaded.upload(self.image.value, pixels)?;
-        self.loaded.run_once()?;
-        let read = |tensor: &Tensor| {
+        self.loaded.run_once_async().await?;
+        let mut layers = Vec::with_capacity(self.layers.len());
+        for tensor in &self.layers {
             let View { c, h, w, .. } = tensor.view;
             let shape = Shape {
                 channels: c,
                 height: h,
                 width: w,
             };
-            Ok((shape, self.loaded.read(*tensor)?))
-        };
-        self.layers.iter().map(read).collect()
+            layers.push((shape, self.loaded.read_async(*tensor).await?));
+        }
+        Ok(layers)
     }
 }
 
@@ -107,7 +109,7 @@ pub(crate) struct Activations {
 }
 
 /// A picture's activations at `nodes`, seen through the masks that there are.
-pub(crate) fn target_activations(
+pub(crate) async fn target_activations(
     network: &Network,
     image: &Image,
     nodes: &[NodeId],
@@ -138,21 +140,24 @@ pub(crate) fn target_activations(
                 ));
             }
         },
-    )?;
-    outputs
-        .into_iter()
-        .map(|(target, moments)| {
-            let moments = moments.map(|moments| loaded.read(moments)).transpose()?;
-            Ok(Activations {
-                buffer: loaded.buffer(target.value).clone(),
-                squares: moments.map_or(0.0, |moments| f64::from(moments[2])),
-            })
-        })
-        .collect()
+    )
+    .await?;
+    let mut found = Vec::with_capacity(outputs.len());
+    for (target, moments) in outputs {
+        let squares = match moments {
+            Some(moments) => f64::from(loaded.read_async(moments).await?[2]),
+            None => 0.0,
+        };
+        found.push(Activations {
+            buffer: loaded.buffer(target.value).clone(),
+            squares,
+        });
+    }
+    Ok(found)
 }
 
 /// The Gram matrices of `nodes` for an image, seen through the masks that there are, `[C⁺, C⁺]` on the device.
-pub(crate) fn grams(
+pub(crate) async fn grams(
     network: &Network,
     image: &Image,
     nodes: &[NodeId],
@@ -171,7 +176,8 @@ pub(crate) fn grams(
                 *result = Some(record_kept(recording, "gram", gram.value, gram.view));
             }
         },
-    )?;
+    )
+    .await?;
     let result = |(_, gram): (_, Option<Tensor>)| Some(loaded.buffer(gram?.value).clone());
     Ok(outputs.into_iter().filter_map(result).collect())
 }
@@ -214,7 +220,7 @@ pub(crate) fn record_kept(
 
 /// Runs an image through the network, in as few bands as fit the device: `visit` sees each band's rows of each of
 /// `nodes`, and makes and fills what is kept of the layer.
-pub(crate) fn visited<K: Clone>(
+pub(crate) async fn visited<K: Clone>(
     network: &Network,
     image: &Image,
     nodes: &[NodeId],
@@ -243,15 +249,15 @@ pub(crate) fn visited<K: Clone>(
         |(program, ..)| program.bytes_on_top(device),
         record,
     )?;
-    let mut loaded = Loaded::new(device, program)?;
+    let mut loaded = Loaded::new_async(device, program).await?;
     loaded.upload(input.value, &pixels)?;
-    loaded.run_once()?;
+    loaded.run_once_async().await?;
     Ok((loaded, outputs))
 }
 
 /// Runs a recording once.
-pub(crate) fn run_once(device: &Device, recording: Recording) -> Result<Loaded, Error> {
-    let mut loaded = Loaded::new(device, Program::new(recording, []))?;
-    loaded.run_once()?;
+pub(crate) async fn run_once(device: &Device, recording: Recording) -> Result<Loaded, Error> {
+    let mut loaded = Loaded::new_async(device, Program::new(recording, [])).await?;
+    loaded.run_once_async().await?;
     Ok(loaded)
 }

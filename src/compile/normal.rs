@@ -29,7 +29,7 @@ pub(crate) struct Normal {
 }
 
 /// The distribution of a picture at each of `nodes`, seen through the masks that there are.
-pub(crate) fn of_picture(
+pub(crate) async fn of_picture(
     network: &Network,
     image: &Image,
     masks: &LayerMasks,
@@ -56,29 +56,31 @@ pub(crate) fn of_picture(
                 *result = Some((means, dispersion));
             }
         },
-    )?;
+    )
+    .await?;
     // By channel: [C, positions], or [C⁺, C⁺].
-    let read = |tensor: Tensor| -> Result<Vec<f64>, Error> {
-        Ok(loaded.read(tensor)?.into_iter().map(f64::from).collect())
+    let read = async |tensor: Tensor| -> Result<Vec<f64>, Error> {
+        let values = loaded.read_async(tensor).await?;
+        Ok(values.into_iter().map(f64::from).collect())
     };
-    let of_layer = |(means, dispersion): (Tensor, Dispersion)| {
+    let mut pictures = Vec::new();
+    for (means, dispersion) in found.into_iter().filter_map(|(_, result)| result) {
         let channels = means.view.c as usize;
         let covariance = match dispersion {
-            Dispersion::Deviations(tensor) => mean_products(&read(tensor)?, channels),
+            Dispersion::Deviations(tensor) => mean_products(&read(tensor).await?, channels),
             Dispersion::Covariances(tensor) => {
                 let side = channels.next_multiple_of(4);
-                let all = read(tensor)?;
+                let all = read(tensor).await?;
                 let rows = all.chunks_exact(side).take(channels);
                 rows.flat_map(|row| &row[..channels]).copied().collect()
             }
         };
-        Ok(OfPicture {
-            means: read(means)?,
+        pictures.push(OfPicture {
+            means: read(means).await?,
             covariance,
-        })
-    };
-    let found = found.into_iter().filter_map(|(_, result)| result);
-    found.map(of_layer).collect()
+        });
+    }
+    Ok(pictures)
 }
 
 /// The means of the products of all pairs of channels, [C, C].
@@ -138,6 +140,8 @@ pub(crate) fn mixture(
 
 #[cfg(test)]
 mod tests {
+    use pollster::block_on;
+
     use super::*;
     use crate::compile::activations::activations;
     use crate::device::DeviceOptions;
@@ -177,7 +181,7 @@ mod tests {
             let c = network.graph().node(node).channels as usize;
             let (mut means, mut raw) = (vec![0.0; c], vec![0.0; c * c]);
             for (image, share) in pictures.iter().zip(shares) {
-                let found = activations(&network, std::slice::from_ref(image), &[node]);
+                let found = block_on(activations(&network, std::slice::from_ref(image), &[node]));
                 let (_, planes) = found.expect("activations").remove(0);
                 let planes: Vec<f64> = planes.into_iter().map(f64::from).collect();
                 let positions = planes.len() / c;
@@ -193,7 +197,7 @@ mod tests {
                 .map(|at| raw[at] - means[at / c] * means[at % c])
                 .collect();
             let of = |image: &Image| {
-                let found = of_picture(&network, image, &LayerMasks::new(), &[node]);
+                let found = block_on(of_picture(&network, image, &LayerMasks::new(), &[node]));
                 found.expect("a distribution").remove(0)
             };
             let found: Vec<OfPicture> = pictures.iter().map(of).collect();
@@ -231,7 +235,7 @@ mod tests {
             let network = Network::load(&device, "squeezenet1_1").expect("the embedded network");
             let layers = ["relu_conv1", "fire6/concat"];
             let nodes = layers.map(|layer| network.graph().find(layer).expect("a layer"));
-            let found = of_picture(&network, &image, &LayerMasks::new(), &nodes);
+            let found = block_on(of_picture(&network, &image, &LayerMasks::new(), &nodes));
             (found.expect("distributions"), device.allocated().1)
         };
         let (whole, needed) = find(None);

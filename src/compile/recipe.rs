@@ -330,35 +330,35 @@ impl CompiledRecipe {
     }
 
     /// A scale with its targets and memory, taken from `pool` if there is any of its kind.
-    pub fn executor(
+    pub async fn executor(
         &mut self,
         number: usize,
         pool: Option<&mut MemoryPool>,
     ) -> Result<Executor, Error> {
-        let iteration = self.with_values(number)?;
+        let iteration = self.with_values(number).await?;
         let device = self.network.device();
         let Some(pool) = pool else {
-            return Executor::new(device, iteration);
+            return Executor::new_async(device, iteration).await;
         };
         match pool.take(&iteration.program.layout.slots) {
-            Some(memory) => Executor::in_memory(device, iteration, memory),
+            Some(memory) => Executor::in_memory(device, iteration, memory).await,
             None => {
                 // Beside all that is kept.
                 let needed = iteration.program.bytes_on_top(device);
                 iteration.program.check_fits(device, needed)?;
-                Executor::new(device, iteration)
+                Executor::new_async(device, iteration).await
             }
         }
     }
 
     /// A scale for the one before to hand over to; it is not complete yet.
-    pub fn next_executor(&mut self, number: usize) -> Result<Executor, Error> {
-        let iteration = self.with_values(number)?;
+    pub async fn next_executor(&mut self, number: usize) -> Result<Executor, Error> {
+        let iteration = self.with_values(number).await?;
         Executor::with_state(self.network.device(), iteration)
     }
 
     /// The recipe at any size, ready to run from its first iteration.
-    pub fn executor_at(&mut self, size: (u32, u32)) -> Result<Executor, Error> {
+    pub async fn executor_at(&mut self, size: (u32, u32)) -> Result<Executor, Error> {
         let of_size = |scale: &&Scale| (scale.report.width, scale.report.height) == size;
         let bands = self
             .scales
@@ -366,12 +366,12 @@ impl CompiledRecipe {
             .find(of_size)
             .map_or(1, |scale| scale.report.bands);
         let planned = self.planned(0, size, bands)?;
-        let iteration = self.filled(planned, size)?;
-        Executor::new(self.network.device(), iteration)
+        let iteration = self.filled(planned, size).await?;
+        Executor::new_async(self.network.device(), iteration).await
     }
 
     /// The iteration of a scale, with its targets computed. A scale that was loaded before is planned anew.
-    fn with_values(&mut self, number: usize) -> Result<Iteration, Error> {
+    async fn with_values(&mut self, number: usize) -> Result<Iteration, Error> {
         let scale = &mut self.scales[number];
         let size = (scale.report.width, scale.report.height);
         let (planned, bands) = (scale.planned.take(), scale.report.bands);
@@ -379,14 +379,15 @@ impl CompiledRecipe {
             Some(planned) => planned,
             None => self.planned(number, size, bands)?,
         };
-        self.filled(planned, size)
+        self.filled(planned, size).await
     }
 
     /// Fills the places of an iteration.
-    fn filled(&mut self, planned: Planned, size: (u32, u32)) -> Result<Iteration, Error> {
+    async fn filled(&mut self, planned: Planned, size: (u32, u32)) -> Result<Iteration, Error> {
         let pictures = self.pictures_at(size)?;
         let scale = self.target_scale(&pictures, size);
-        planned.targets.compute(&scale, self.cache.as_deref())?;
+        let cache = self.cache.as_deref();
+        planned.targets.compute(&scale, cache).await?;
         let origin = quads_of(&self.start(size)?).1;
         let device = self.network.device();
         planned

@@ -43,18 +43,18 @@ type Key = (usize, Vec<(usize, (u32, u32))>);
 
 impl TargetCache {
     /// What is known of `pictures` at their sizes for the layers of a term, or what `find` finds.
-    pub fn get<'a>(
+    pub async fn get<'a>(
         &self,
         term: usize,
         pictures: impl Iterator<Item = (&'a Arc<Image>, (u32, u32))>,
-        find: impl FnOnce() -> Result<Vec<StyleStatistic>, Error>,
+        find: impl AsyncFnOnce() -> Result<Vec<StyleStatistic>, Error>,
     ) -> Result<Arc<Vec<StyleStatistic>>, Error> {
         let place = |(picture, size)| (Arc::as_ptr(picture) as usize, size);
         let key = (term, pictures.map(place).collect());
         if let Some(known) = self.0.lock().get(&key) {
             return Ok(Arc::clone(known));
         }
-        let found = Arc::new(find()?);
+        let found = Arc::new(find().await?);
         let mut all = self.0.lock();
         if all.len() >= MOST {
             all.clear();

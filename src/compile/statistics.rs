@@ -23,7 +23,7 @@ pub(crate) struct OfPicture {
 }
 
 /// The statistics of a picture at each of `nodes`, seen through the masks that there are.
-pub(crate) fn of_picture(
+pub(crate) async fn of_picture(
     network: &Network,
     image: &Image,
     masks: &LayerMasks,
@@ -47,7 +47,8 @@ pub(crate) fn of_picture(
                 ]);
             }
         },
-    )?;
+    )
+    .await?;
     let buffers = |(_, kept): Kept| {
         let [means, variances] = kept?.map(|tensor| loaded.buffer(tensor.value).clone());
         Some(OfPicture { means, variances })
@@ -78,7 +79,7 @@ fn record_mixed(
 }
 
 /// Means and variances of a mixture, as [`crate::objective::ChannelStatistics`] is compared with: [2, C⁺].
-pub(crate) fn goal(
+pub(crate) async fn goal(
     device: &Device,
     channels: u32,
     pictures: &[(&OfPicture, f64)],
@@ -88,12 +89,15 @@ pub(crate) fn goal(
     let view = View::new(1, 1, 1, channels);
     let tensor = |value| Tensor { value, view };
     let goal = record_goal(&mut recording, tensor(mixed.means), tensor(mixed.spread));
-    Ok(run_once(device, recording)?.buffer(goal.value).clone())
+    Ok(run_once(device, recording)
+        .await?
+        .buffer(goal.value)
+        .clone())
 }
 
 /// Half the mean squared distance of two feature vectors of a mixture, the sum of the channels' variances: σ² of a
 /// gaussian kernel.
-pub(crate) fn variance(
+pub(crate) async fn variance(
     device: &Device,
     channels: u32,
     pictures: &[(&OfPicture, f64)],
@@ -106,11 +110,13 @@ pub(crate) fn variance(
     };
     let sums = record_moments(&mut recording, "variance", variances, [0.0; 4]);
     let sums = record_kept(&mut recording, "variance", sums, View::new(1, 1, 1, 4));
-    Ok(f64::from(run_once(device, recording)?.read(sums)?[1]))
+    Ok(f64::from(
+        run_once(device, recording).await?.read_async(sums).await?[1],
+    ))
 }
 
 /// The weighted sum of Gram matrices of a layer, [C⁺, C⁺].
-pub(crate) fn blended(device: &Device, grams: &[(&Buffer, f64)]) -> Result<Buffer, Error> {
+pub(crate) async fn blended(device: &Device, grams: &[(&Buffer, f64)]) -> Result<Buffer, Error> {
     let [(first, _), ..] = grams else {
         let kind = "gram".to_string();
         let problem = TermProblem::NoTarget;
@@ -133,11 +139,11 @@ pub(crate) fn blended(device: &Device, grams: &[(&Buffer, f64)]) -> Result<Buffe
         };
         recording.call("gram", add, &[gram, sum]);
     }
-    Ok(run_once(device, recording)?.buffer(sum).clone())
+    Ok(run_once(device, recording).await?.buffer(sum).clone())
 }
 
 /// The feature vectors of pictures at each of `nodes`, those that the node's set has, one picture's after the other's.
-pub(crate) fn vectors(
+pub(crate) async fn vectors(
     network: &Network,
     pictures: &[&Image],
     nodes: &[NodeId],
@@ -192,13 +198,14 @@ pub(crate) fn vectors(
                     record_copy(recording, "mmd vectors", picked, all, first + before as u32);
                 }
             },
-        )?;
+        )
+        .await?;
     }
     Ok(buffers)
 }
 
 /// mean k(s, s') of the vectors of a set.
-pub(crate) fn similarity(
+pub(crate) async fn similarity(
     device: &Device,
     kernel: &VectorKernel,
     set: &VectorSet,
@@ -225,15 +232,19 @@ pub(crate) fn similarity(
         values,
         View::new(1, 1, 1, thin.count()),
     );
-    let loaded = run_once(device, recording)?;
-    let values = loaded.read(values)?;
+    let loaded = run_once(device, recording).await?;
+    let values = loaded.read_async(values).await?;
     let products = values.iter().zip(&thin.weights);
     Ok(products.map(|(v, w)| f64::from(*v) * f64::from(*w)).sum())
 }
 
 /// The value of a term at a layer of `channels` channels whose activations are all 0. It is the same for any number of
 /// positions, so the layer has one.
-pub(crate) fn value_at_zero(device: &Device, term: &dyn Term, channels: u32) -> Result<f64, Error> {
+pub(crate) async fn value_at_zero(
+    device: &Device,
+    term: &dyn Term,
+    channels: u32,
+) -> Result<f64, Error> {
     let mut recording = Recording::new();
     let x = Tensor::transient(&mut recording, "zero", View::new(1, 1, 1, channels));
     let fill = Fill {
@@ -248,12 +259,16 @@ pub(crate) fn value_at_zero(device: &Device, term: &dyn Term, channels: u32) -> 
         step: recording.persistent("step", Kind::Word, 1),
     };
     let _ = record_value(&mut recording, term, x, loss);
-    let loaded = run_once(device, recording)?;
-    Ok(f64::from(device.download(loaded.buffer(loss.losses))?[0]))
+    let loaded = run_once(device, recording).await?;
+    Ok(f64::from(
+        device.download_async(loaded.buffer(loss.losses)).await?[0],
+    ))
 }
 
 #[cfg(test)]
 mod tests {
+    use pollster::block_on;
+
     use super::*;
     use crate::compile::activations::activations;
     use crate::device::DeviceOptions;
@@ -277,7 +292,7 @@ mod tests {
             let network = Network::load(&device, "squeezenet1_1").expect("the embedded network");
             let layers = ["relu_conv1", "fire3/concat"];
             let nodes = layers.map(|layer| network.graph().find(layer).expect("a layer"));
-            let found = of_picture(&network, &image, &LayerMasks::new(), &nodes);
+            let found = block_on(of_picture(&network, &image, &LayerMasks::new(), &nodes));
             let read = |buffer: &Buffer| device.download(buffer).expect("read back");
             let found = found.expect("statistics").into_iter();
             let found: Vec<_> = found
@@ -303,7 +318,7 @@ mod tests {
         };
         let pictures = [picture(24, 17, 1.0), picture(15, 21, 2.0)];
         let vectors = |image: Image| {
-            let found = activations(network, std::slice::from_ref(&image), &[node]);
+            let found = block_on(activations(network, std::slice::from_ref(&image), &[node]));
             let (shape, planes) = found.expect("activations").remove(0);
             let positions = (shape.height * shape.width) as usize;
             let vector = |i: usize| {
@@ -361,16 +376,16 @@ mod tests {
         }
 
         let of = |(image, _): &(Image, _)| {
-            let found = of_picture(&network, image, &LayerMasks::new(), &[node]);
+            let found = block_on(of_picture(&network, image, &LayerMasks::new(), &[node]));
             found.expect("statistics").remove(0)
         };
         let found: Vec<OfPicture> = pictures.iter().map(of).collect();
         let read = |buffer: &Buffer| device.download(buffer).expect("read back");
         let mixture: Vec<_> = found.iter().zip(shares).collect();
-        let goal = read(&goal(&device, c as u32, &mixture).expect("a goal"));
+        let goal = read(&block_on(goal(&device, c as u32, &mixture)).expect("a goal"));
         let expected: Vec<f64> = means.iter().chain(&variances).copied().collect();
         assert_close(&goal, &expected, 1e-5, "means and variances");
-        let variance = variance(&device, c as u32, &mixture).expect("a variance");
+        let variance = block_on(variance(&device, c as u32, &mixture)).expect("a variance");
         let expected = variances.iter().sum::<f64>();
         assert!(
             (variance - expected).abs() < 1e-5 * expected,
@@ -382,7 +397,7 @@ mod tests {
         let set = VectorSet::new(c as u32, &counted);
         let images: Vec<&Image> = pictures.iter().map(|(image, _)| image).collect();
         let sets = std::slice::from_ref(&set);
-        let kept = vectors(&network, &images, &[node], sets)
+        let kept = block_on(vectors(&network, &images, &[node], sets))
             .expect("vectors")
             .remove(0);
         let all: Vec<f64> = weighted().flat_map(|(vector, _)| vector.clone()).collect();
@@ -391,7 +406,7 @@ mod tests {
             constant: 0.5,
             degree: 2,
         };
-        let got = similarity(&device, &kernel, &set, &kept).expect("a similarity");
+        let got = block_on(similarity(&device, &kernel, &set, &kept)).expect("a similarity");
         let mut expected = 0.0;
         for ((x, u), (y, v)) in weighted().flat_map(|x| weighted().map(move |y| (x, y))) {
             let product: f64 = x.iter().zip(y).map(|(x, y)| x * y).sum();
@@ -406,10 +421,10 @@ mod tests {
         let device = Device::cpu();
         let upload = |values: &[f32]| device.buffer_from("gram", values).expect("it fits");
         let (a, b) = (upload(&[1.0; 16]), upload(&[3.0; 16]));
-        let blended = blended(&device, &[(&a, 0.25), (&b, 0.75)]).expect("a blend");
+        let blended = block_on(blended(&device, &[(&a, 0.25), (&b, 0.75)])).expect("a blend");
         assert_eq!(device.download(&blended).expect("read back"), [2.5; 16]);
         let term = Gram::new(blended, 4, 1.0);
-        let value = value_at_zero(&device, &term, 4).expect("a value");
+        let value = block_on(value_at_zero(&device, &term, 4)).expect("a value");
         assert!(
             (value - 16.0 * 2.5 * 2.5 / (4.0 * 16.0)).abs() < 1e-6,
             "{value}"

@@ -133,7 +133,7 @@ impl StyleTarget {
 
 impl Scale<'_> {
     /// The statistics that a style term compares with, one for each of its layers.
-    pub(super) fn style_statistics(
+    pub(super) async fn style_statistics(
         &self,
         group: usize,
         (spec, style, kind): (&TermSpec, &Style, StyleKind),
@@ -150,15 +150,15 @@ impl Scale<'_> {
             let image = resized(picture, size)?;
             let masks = self.layer_masks(spec, nodes, masks.get(which), size)?;
             if wanted == Wanted::Gram {
-                let found = grams(self.network, &image, nodes, &masks);
+                let found = grams(self.network, &image, nodes, &masks).await;
                 of_grams.push(named(found, spec, size)?);
             }
             if needs_moments(kind) {
-                let found = statistics::of_picture(self.network, &image, &masks, nodes);
+                let found = statistics::of_picture(self.network, &image, &masks, nodes).await;
                 of_moments.push(named(found, spec, size)?);
             }
             if wanted == Wanted::Normal {
-                let found = normal::of_picture(self.network, &image, &masks, nodes);
+                let found = normal::of_picture(self.network, &image, &masks, nodes).await;
                 normals.push(named(found, spec, size)?);
             }
             shares.push(share);
@@ -172,9 +172,10 @@ impl Scale<'_> {
                 sets.push(VectorSet::new(channels, &positions));
             }
             let images: Vec<&Image> = images.iter().collect();
-            vectors = statistics::vectors(self.network, &images, nodes, &sets)?;
+            vectors = statistics::vectors(self.network, &images, nodes, &sets).await?;
         }
-        let of_node = |i: usize, node: &NodeId| {
+        let mut all = Vec::with_capacity(nodes.len());
+        for (i, node) in nodes.iter().enumerate() {
             let channels = self.network.graph().node(*node).channels;
             let mixture = || -> Vec<_> {
                 let pictures = of_moments.iter().map(|found| &found[i]);
@@ -184,10 +185,10 @@ impl Scale<'_> {
                 Wanted::Gram => {
                     let grams = of_grams.iter().map(|found| &found[i]);
                     let grams: Vec<_> = grams.zip(shares.iter().copied()).collect();
-                    StyleValues::Gram(statistics::blended(device, &grams)?)
+                    StyleValues::Gram(statistics::blended(device, &grams).await?)
                 }
                 Wanted::Moments => {
-                    StyleValues::Moments(statistics::goal(device, channels, &mixture())?)
+                    StyleValues::Moments(statistics::goal(device, channels, &mixture()).await?)
                 }
                 Wanted::Normal => {
                     let normals = normals.iter().map(|found| &found[i]);
@@ -195,19 +196,22 @@ impl Scale<'_> {
                     StyleValues::Normal(normal::mixture(device, channels, &normals)?)
                 }
                 Wanted::Vectors => {
-                    let of_kernel = |kernel| {
-                        let variance = || statistics::variance(device, channels, &mixture());
-                        let gamma = gamma(spec, kernel, variance)?;
+                    let mut kernel = None;
+                    if let Some(given) = kind.kernel() {
+                        let mixture = mixture();
+                        let variance =
+                            async || statistics::variance(device, channels, &mixture).await;
+                        let gamma = gamma(spec, given, variance).await?;
                         let known = Later::default();
                         let _ = known.set(gamma);
-                        let kernel = vector_kernel(kernel, &known);
+                        let given = vector_kernel(given, &known);
                         let similarity =
-                            statistics::similarity(device, &kernel, &sets[i], &vectors[i])?;
-                        Ok::<_, Error>(KernelValues { gamma, similarity })
-                    };
+                            statistics::similarity(device, &given, &sets[i], &vectors[i]).await?;
+                        kernel = Some(KernelValues { gamma, similarity });
+                    }
                     StyleValues::Vectors {
                         vectors: vectors[i].clone(),
-                        kernel: kind.kernel().map(of_kernel).transpose()?,
+                        kernel,
                     }
                 }
             };
@@ -216,21 +220,17 @@ impl Scale<'_> {
                     let positions = self.positions(group, spec, style, *node)?;
                     let target = StyleTarget::plan(kind, channels, &positions);
                     target.fill(&values);
-                    Some(self.value_at_zero(kind, &target, channels)?)
+                    Some(self.value_at_zero(kind, &target, channels).await?)
                 }
                 false => None,
             };
-            Ok(StyleStatistic { values, at_zero })
-        };
-        nodes
-            .iter()
-            .enumerate()
-            .map(|(i, node)| of_node(i, node))
-            .collect()
+            all.push(StyleStatistic { values, at_zero });
+        }
+        Ok(all)
     }
 
     /// The value of a style term of weight 1 at all-zero activations.
-    fn value_at_zero(
+    async fn value_at_zero(
         &self,
         kind: StyleKind,
         target: &StyleTarget,
@@ -239,7 +239,7 @@ impl Scale<'_> {
         let (device, seed) = (self.network.device(), self.recipe.seed);
         let (layer, weight) = (View::new(1, 1, 1, channels), Scalar::from(1.0f64));
         let term = style_term(device, (kind, target), layer, seed, weight, None)?;
-        statistics::value_at_zero(device, &*term, channels)
+        statistics::value_at_zero(device, &*term, channels).await
     }
 
     /// Positions of a layer for each target picture of a style term, and the picture's share.
@@ -287,15 +287,15 @@ fn vector_kernel(kernel: MmdKernel, gamma: &Later) -> VectorKernel {
 }
 
 /// 1/2σ² of a gaussian kernel; `variance` finds σ² where the recipe gives no σ. 1 of any other kernel.
-fn gamma(
+async fn gamma(
     spec: &TermSpec,
     kernel: MmdKernel,
-    variance: impl FnOnce() -> Result<f64, Error>,
+    variance: impl AsyncFnOnce() -> Result<f64, Error>,
 ) -> Result<f64, Error> {
     let variance = match kernel {
         MmdKernel::Linear | MmdKernel::Poly { .. } => return Ok(1.0),
         MmdKernel::Gaussian { sigma: Some(sigma) } => sigma * sigma,
-        MmdKernel::Gaussian { sigma: None } => variance()?,
+        MmdKernel::Gaussian { sigma: None } => variance().await?,
     };
     let gamma = 0.5 / variance;
     if gamma > 0.0 && (gamma as f32).is_finite() {

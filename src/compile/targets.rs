@@ -171,7 +171,11 @@ impl Targets {
 
     /// Runs every target picture through the network once and fills all places. What `cache` knows is not computed
     /// again.
-    pub fn compute(&self, scale: &Scale<'_>, cache: Option<&TargetCache>) -> Result<(), Error> {
+    pub async fn compute(
+        &self,
+        scale: &Scale<'_>,
+        cache: Option<&TargetCache>,
+    ) -> Result<(), Error> {
         // Pictures in a content's colours are others for every content.
         let cache = cache.filter(|_| scale.recipe.image.preserve_color == PreserveColor::Off);
         for (group, spec, layers) in scale.terms() {
@@ -186,22 +190,25 @@ impl Targets {
             match spec.kind.comparison() {
                 Comparison::Nothing => {}
                 Comparison::Positions(_) => {
-                    self.compute_activations(scale, (group, spec), &nodes, &masks, scale.size)?;
+                    self.compute_activations(scale, (group, spec), &nodes, &masks, scale.size)
+                        .await?;
                 }
                 Comparison::BestMatches(_) => {
                     let picture = &scale.pictures.targets[group][0];
                     let size = size_not_enlarged(picture, scale.size.0.max(scale.size.1));
-                    self.compute_activations(scale, (group, spec), &nodes, &masks, size)?;
+                    self.compute_activations(scale, (group, spec), &nodes, &masks, size)
+                        .await?;
                 }
                 Comparison::Style(style, kind) => {
-                    let find = || scale.style_statistics(group, (spec, style, kind), &nodes);
+                    let style_of = (spec, style, kind);
+                    let find = async || scale.style_statistics(group, style_of, &nodes).await;
                     let found = match cache {
                         Some(cache) => {
                             let styles = scale.styles(group, style);
                             let pictures = styles.map(|(_, picture, size, _)| (picture, size));
-                            cache.get(group, pictures, find)?
+                            cache.get(group, pictures, find).await?
                         }
-                        None => Arc::new(find()?),
+                        None => Arc::new(find().await?),
                     };
                     for (index, statistic) in found.iter().enumerate() {
                         let target = self.of(group, index);
@@ -219,7 +226,7 @@ impl Targets {
         Ok(())
     }
 
-    fn compute_activations(
+    async fn compute_activations(
         &self,
         scale: &Scale<'_>,
         (group, spec): (usize, &TermSpec),
@@ -229,7 +236,7 @@ impl Targets {
     ) -> Result<(), Error> {
         let picture = resized(&scale.pictures.targets[group][0], size)?;
         // What is compared is m∘F with m∘P.
-        let found = target_activations(scale.network, &picture, nodes, masks);
+        let found = target_activations(scale.network, &picture, nodes, masks).await;
         for (index, activations) in named(found, spec, size)?.into_iter().enumerate() {
             let target = self.of(group, index);
             let TargetValues::Activations {

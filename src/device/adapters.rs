@@ -175,15 +175,18 @@ pub(super) fn describe(
 }
 
 /// Every adapter, best first: discrete, integrated, virtual and other GPUs, then software adapters.
-fn adapters() -> Vec<wgpu::Adapter> {
+async fn adapters() -> Vec<wgpu::Adapter> {
     let mut descriptor = wgpu::InstanceDescriptor::new_without_display_handle();
-    descriptor.backends = wgpu::Backends::VULKAN | wgpu::Backends::METAL | wgpu::Backends::DX12;
+    descriptor.backends = wgpu::Backends::VULKAN
+        | wgpu::Backends::METAL
+        | wgpu::Backends::DX12
+        | wgpu::Backends::BROWSER_WEBGPU;
     if cfg!(feature = "gl") {
         descriptor.backends |= wgpu::Backends::GL;
     }
     let backends = descriptor.backends;
     let instance = wgpu::Instance::new(descriptor);
-    let mut adapters = pollster::block_on(instance.enumerate_adapters(backends));
+    let mut adapters = instance.enumerate_adapters(backends).await;
     adapters.sort_by_key(|adapter| match adapter.get_info().device_type {
         wgpu::DeviceType::DiscreteGpu => 0,
         wgpu::DeviceType::IntegratedGpu => 1,
@@ -196,12 +199,17 @@ fn adapters() -> Vec<wgpu::Adapter> {
 
 /// Every device, in the order of their indices; the last is `cpu`.
 #[must_use]
-pub fn list() -> Vec<DeviceInfo> {
-    with_infos().into_iter().map(|(info, _)| info).collect()
+pub async fn list_async() -> Vec<DeviceInfo> {
+    with_infos()
+        .await
+        .into_iter()
+        .map(|(info, _)| info)
+        .collect()
 }
 
-fn with_infos() -> Vec<(DeviceInfo, Option<wgpu::Adapter>)> {
+async fn with_infos() -> Vec<(DeviceInfo, Option<wgpu::Adapter>)> {
     let mut all: Vec<_> = adapters()
+        .await
         .into_iter()
         .enumerate()
         .map(|(i, a)| {
@@ -222,7 +230,7 @@ fn with_infos() -> Vec<(DeviceInfo, Option<wgpu::Adapter>)> {
 }
 
 /// The adapter that `options` mean, with its index; `None` is the `cpu` device.
-pub(super) fn choose(
+pub(super) async fn choose(
     options: &DeviceOptions,
 ) -> Result<Option<(usize, wgpu::Adapter)>, DeviceError> {
     let asked = options
@@ -240,7 +248,7 @@ pub(super) fn choose(
     if asked.eq_ignore_ascii_case("cpu") && backend.is_none_or(|b| b.eq_ignore_ascii_case("cpu")) {
         return Ok(None);
     }
-    let all = with_infos();
+    let all = with_infos().await;
     let found = all
         .iter()
         .map(|(info, _)| format!("  {info}"))
@@ -251,7 +259,9 @@ pub(super) fn choose(
         let fits_device = if asked.eq_ignore_ascii_case("auto") {
             // Our own reference implementations are faster than a software adapter, which is therefore only taken when
             // named.
-            adapter.is_none() || info.kind != DeviceKind::Cpu || backend.is_some()
+            // A browser says little of its adapters, and has one thread for ours.
+            let fast = info.kind != DeviceKind::Cpu || cfg!(target_arch = "wasm32");
+            adapter.is_none() || fast || backend.is_some()
         } else if let Ok(index) = asked.parse::<usize>() {
             info.index == index
         } else {

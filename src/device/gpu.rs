@@ -34,6 +34,8 @@ pub struct Gpu {
     tuned: Tuned,
     cooperative: Cooperative,
     failure: Arc<Mutex<Option<String>>>,
+    #[cfg(target_arch = "wasm32")]
+    pub(super) refusals: super::waiting::Refusals,
 }
 
 /// Cooperative matrices.
@@ -107,7 +109,7 @@ impl std::fmt::Debug for Gpu {
 }
 
 impl Gpu {
-    pub(super) fn open(
+    pub(super) async fn open(
         adapter: &wgpu::Adapter,
         index: usize,
         options: &DeviceOptions,
@@ -141,7 +143,7 @@ impl Gpu {
             memory_hints: wgpu::MemoryHints::MemoryUsage,
             trace: wgpu::Trace::Off,
         });
-        let (device, queue) = pollster::block_on(request).map_err(|source| DeviceError::Open {
+        let (device, queue) = request.await.map_err(|source| DeviceError::Open {
             name: adapter.get_info().name,
             source,
         })?;
@@ -165,12 +167,10 @@ impl Gpu {
             first.lock().get_or_insert(error.to_string());
         }));
         let first = Arc::clone(&failure);
-        device.set_device_lost_callback(move |reason, message| {
-            if reason != wgpu::DeviceLostReason::Destroyed {
-                first
-                    .lock()
-                    .get_or_insert(format!("device lost: {message}"));
-            }
+        device.set_device_lost_callback(move |_, message| {
+            first
+                .lock()
+                .get_or_insert(format!("device lost: {message}"));
         });
         let info = adapters::describe(0, &info, &device.limits(), device.features());
         // It takes one storage binding more than a device of WebGPU's default limits has.
@@ -197,6 +197,8 @@ impl Gpu {
             tuned: Tuned::default(),
             cooperative: Cooperative::default(),
             failure,
+            #[cfg(target_arch = "wasm32")]
+            refusals: super::waiting::Refusals::default(),
         }
     }
 
@@ -245,14 +247,14 @@ impl Gpu {
     ///
     /// # Errors
     /// Those of `measure`.
-    pub fn rate_or_measure(
+    pub async fn rate_or_measure(
         &self,
-        measure: impl FnOnce() -> Result<f64, DeviceError>,
+        measure: impl AsyncFnOnce() -> Result<f64, DeviceError>,
     ) -> Result<f64, DeviceError> {
         if let Some(rate) = self.rate.get() {
             return Ok(*rate);
         }
-        let rate = measure()?;
+        let rate = measure().await?;
         Ok(*self.rate.get_or_init(|| rate))
     }
 
@@ -261,9 +263,9 @@ impl Gpu {
     ///
     /// # Errors
     /// Those of `test`.
-    pub fn cooperative_tiles(
+    pub async fn cooperative_tiles(
         &self,
-        test: impl Fn(u32, bool) -> Result<bool, DeviceError>,
+        test: impl AsyncFn(u32, bool) -> Result<bool, DeviceError>,
     ) -> Result<&[CooperativeTile], DeviceError> {
         if let Some(works) = self.cooperative.works.get() {
             return Ok(works);
@@ -271,13 +273,13 @@ impl Gpu {
         let mut works = Vec::new();
         for &side in &self.cooperative.has {
             let matrices = format!("the adapter's cooperative matrices of {side}×{side}");
-            if !test(side, false)? {
+            if !test(side, false).await? {
                 self.warn(format!(
                     "{matrices} do not work as they should and are not used"
                 ));
                 continue;
             }
-            let exact = test(side, true)?;
+            let exact = test(side, true).await?;
             if !exact {
                 self.warn(format!(
                     "{matrices} do not add up in f32 as they should and are used for gradients in f16 only"
@@ -346,17 +348,13 @@ impl Gpu {
             usage,
             mapped_at_creation: false,
         });
-        let invalid = pollster::block_on(validation.pop());
-        if pollster::block_on(memory.pop()).is_some() {
-            return Err(DeviceError::OutOfMemory {
-                label: label.into(),
-                bytes,
-                device: self.info.name.clone(),
-            });
-        }
-        if let Some(error) = invalid {
-            return Err(DeviceError::Lost(error.to_string()));
-        }
+        self.close(validation, |error| DeviceError::Lost(error.to_string()))?;
+        let (label, device) = (label.to_string(), self.info.name.clone());
+        self.close(memory, move |_| DeviceError::OutOfMemory {
+            label,
+            bytes,
+            device,
+        })?;
         self.counters.buffers.fetch_add(1, Ordering::Relaxed);
         Ok(buffer)
     }
@@ -385,7 +383,7 @@ impl Gpu {
     }
 
     /// Reads a whole buffer back; waits for it.
-    pub(crate) fn read(&self, buffer: &Buffer) -> Result<Vec<u8>, DeviceError> {
+    pub(crate) async fn read(&self, buffer: &Buffer) -> Result<Vec<u8>, DeviceError> {
         let Some(own) = buffer.wgpu() else {
             return Ok(Vec::new());
         };
@@ -399,10 +397,13 @@ impl Gpu {
             .device
             .create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
         encoder.copy_buffer_to_buffer(own.buffer, own.offset, &staging, 0, bytes);
-        self.submit(encoder);
-        staging.map_async(wgpu::MapMode::Read, .., |_| ());
-        self.wait(None)?;
-        self.mapped(&staging, bytes)
+        let submission = self.submit(encoder);
+        let mapping = self.map(&staging, bytes);
+        self.finished(Some(submission)).await?;
+        mapping.done().await?;
+        let read = self.mapped(&staging, bytes);
+        staging.destroy();
+        read
     }
 
     /// The contents of a buffer whose mapping has completed; unmaps it.
@@ -421,23 +422,7 @@ impl Gpu {
         Ok(copy)
     }
 
-    /// Submits one command buffer.
-    pub fn submit(&self, encoder: wgpu::CommandEncoder) -> wgpu::SubmissionIndex {
+    pub(super) fn count_submission(&self) {
         self.counters.submissions.fetch_add(1, Ordering::Relaxed);
-        self.queue.submit([encoder.finish()])
-    }
-
-    /// Waits until a submission (`None`: the last) is done and the callbacks that depend on it have run.
-    ///
-    /// # Errors
-    /// [`DeviceError::Lost`].
-    pub fn wait(&self, submission: Option<wgpu::SubmissionIndex>) -> Result<(), DeviceError> {
-        self.device
-            .poll(wgpu::PollType::Wait {
-                submission_index: submission,
-                timeout: None,
-            })
-            .map_err(|e| DeviceError::Lost(e.to_string()))?;
-        self.check()
     }
 }

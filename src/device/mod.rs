@@ -5,13 +5,23 @@
 //! nothing in it depends on which device will run it.
 
 mod adapters;
+#[cfg(not(target_arch = "wasm32"))]
+mod blocking;
 mod buffer;
 mod cpu;
 mod error;
 mod fingerprint;
 mod given;
 mod gpu;
+#[cfg(not(target_arch = "wasm32"))]
 mod host_memory;
+#[cfg(target_arch = "wasm32")]
+mod host_memory {
+    /// A browser does not say.
+    pub fn free() -> Option<u64> {
+        None
+    }
+}
 mod kernel;
 mod packed;
 mod packing;
@@ -26,12 +36,15 @@ mod tasks;
 mod timing;
 mod tuning;
 mod vectorized;
+mod waiting;
 
 use std::sync::Arc;
 
 use tally::Tally;
 
-pub use adapters::{DeviceInfo, DeviceKind, DeviceOptions, list};
+pub use adapters::{DeviceInfo, DeviceKind, DeviceOptions, list_async};
+#[cfg(not(target_arch = "wasm32"))]
+pub use blocking::list;
 pub use buffer::{ALIGNMENT, Buffer, Kind};
 pub use cpu::{Arithmetic, Cpu};
 pub use error::DeviceError;
@@ -52,6 +65,7 @@ pub use stored::Stored;
 pub(crate) use tasks::Tasks;
 pub use tuning::{Choice, Choices, Tuning};
 pub use vectorized::vectorized;
+pub use waiting::{Mapping, Submission};
 
 /// A device: cheap to clone, all clones are the same device.
 #[derive(Clone)]
@@ -80,10 +94,12 @@ impl Device {
     ///
     /// # Errors
     /// [`DeviceError::NotFound`] lists the devices there are when a named one is not among them.
-    pub fn new(options: &DeviceOptions) -> Result<Self, DeviceError> {
-        let hardware = match adapters::choose(options)? {
+    pub async fn new_async(options: &DeviceOptions) -> Result<Self, DeviceError> {
+        let hardware = match adapters::choose(options).await? {
             None => Hardware::Cpu(Cpu::new(Arithmetic::F32)),
-            Some((index, adapter)) => Hardware::Gpu(Box::new(Gpu::open(&adapter, index, options)?)),
+            Some((index, adapter)) => {
+                Hardware::Gpu(Box::new(Gpu::open(&adapter, index, options).await?))
+            }
         };
         Ok(Self::of(hardware, options.memory))
     }
@@ -181,7 +197,9 @@ impl Device {
             Hardware::Cpu(cpu) => cpu.buffer(kind, len),
             Hardware::Gpu(gpu) => gpu.buffer(label, kind, len)?,
         };
-        Ok(buffer.counted(self.0.tally.take(kind.buffer_bytes(len))))
+        let mut share = self.0.tally.take(kind.buffer_bytes(len));
+        share.owns(&buffer);
+        Ok(buffer.counted(share))
     }
 
     /// A buffer of reals holding `data`.
@@ -259,42 +277,46 @@ impl Device {
     ///
     /// # Errors
     /// [`DeviceError::Lost`] when the device fails; [`DeviceError::Mismatch`] on a buffer of words.
-    pub fn download(&self, buffer: &Buffer) -> Result<Vec<f32>, DeviceError> {
+    pub async fn download_async(&self, buffer: &Buffer) -> Result<Vec<f32>, DeviceError> {
         buffer.expect(true, 0)?;
         match (&self.0.hardware, buffer.kind()) {
             (Hardware::Cpu(_), _) => {
                 Ok(buffer.read_reals().into_iter().map(|v| v as f32).collect())
             }
             (Hardware::Gpu(gpu), kind) if kind.in_quads() => {
-                let quads: Vec<packed::Words> = bytemuck::pod_collect_to_vec(&gpu.read(buffer)?);
+                let quads: Vec<packed::Words> =
+                    bytemuck::pod_collect_to_vec(&gpu.read(buffer).await?);
                 let reals = quads.iter().flat_map(|q| packed::decode(kind, *q));
                 Ok(reals.take(buffer.len()).collect())
             }
-            (Hardware::Gpu(gpu), _) => Ok(bytemuck::pod_collect_to_vec(&gpu.read(buffer)?)),
+            (Hardware::Gpu(gpu), _) => Ok(bytemuck::pod_collect_to_vec(&gpu.read(buffer).await?)),
         }
     }
 
     /// Reads a whole buffer of reals in f64.
     ///
     /// # Errors
-    /// As [`Device::download`].
-    pub fn download_f64(&self, buffer: &Buffer) -> Result<Vec<f64>, DeviceError> {
+    /// As [`Device::download_async`].
+    pub async fn download_f64_async(&self, buffer: &Buffer) -> Result<Vec<f64>, DeviceError> {
         buffer.expect(true, 0)?;
         match &self.0.hardware {
             Hardware::Cpu(_) => Ok(buffer.read_reals()),
-            Hardware::Gpu(_) => Ok(self.download(buffer)?.into_iter().map(f64::from).collect()),
+            Hardware::Gpu(_) => {
+                let narrow = self.download_async(buffer).await?;
+                Ok(narrow.into_iter().map(f64::from).collect())
+            }
         }
     }
 
     /// Reads a whole buffer of words back.
     ///
     /// # Errors
-    /// As [`Device::download`].
-    pub fn download_words(&self, buffer: &Buffer) -> Result<Vec<u32>, DeviceError> {
+    /// As [`Device::download_async`].
+    pub async fn download_words_async(&self, buffer: &Buffer) -> Result<Vec<u32>, DeviceError> {
         buffer.expect(false, 0)?;
         match &self.0.hardware {
             Hardware::Cpu(_) => Ok(buffer.read_words()),
-            Hardware::Gpu(gpu) => Ok(bytemuck::pod_collect_to_vec(&gpu.read(buffer)?)),
+            Hardware::Gpu(gpu) => Ok(bytemuck::pod_collect_to_vec(&gpu.read(buffer).await?)),
         }
     }
 

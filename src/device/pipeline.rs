@@ -171,12 +171,10 @@ impl Gpu {
                 },
                 cache: None,
             });
-        if let Some(error) = pollster::block_on(scope.pop()) {
-            return Err(DeviceError::Shader {
-                name: label,
-                reason: error.to_string(),
-            });
-        }
+        self.close(scope, |error| DeviceError::Shader {
+            name: label,
+            reason: error.to_string(),
+        })?;
         self.counters.pipelines.fetch_add(1, Ordering::Relaxed);
         Ok(Pipeline {
             pipeline,

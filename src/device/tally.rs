@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use super::Buffer;
+
 /// Bytes of all buffers that exist, and the most there ever were.
 #[derive(Debug, Default)]
 pub(super) struct Tally {
@@ -15,6 +17,20 @@ pub(super) struct Tally {
 pub(super) struct Share {
     tally: Arc<Tally>,
     bytes: u64,
+    /// A browser frees memory when it has collected garbage, or when it is told to.
+    #[cfg(target_arch = "wasm32")]
+    memory: Option<wgpu::Buffer>,
+}
+
+impl Share {
+    /// Frees the memory of a buffer together with the part.
+    pub fn owns(&mut self, buffer: &Buffer) {
+        let _ = buffer;
+        #[cfg(target_arch = "wasm32")]
+        {
+            self.memory = buffer.wgpu().map(|own| own.buffer.clone());
+        }
+    }
 }
 
 impl Tally {
@@ -24,6 +40,8 @@ impl Tally {
         Share {
             tally: Arc::clone(self),
             bytes,
+            #[cfg(target_arch = "wasm32")]
+            memory: None,
         }
     }
 
@@ -37,5 +55,9 @@ impl Tally {
 impl Drop for Share {
     fn drop(&mut self) {
         self.tally.now.fetch_sub(self.bytes, Ordering::Relaxed);
+        #[cfg(target_arch = "wasm32")]
+        if let Some(memory) = &self.memory {
+            memory.destroy();
+        }
     }
 }

@@ -1,7 +1,9 @@
 //! How long kernels take: by the GPU's own clock where it has one, else by the wall's.
 
 use std::sync::OnceLock;
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use web_time::Instant;
 
 use super::{Buffer, Device, DeviceError, Dispatch, Gpu, Operation};
 
@@ -26,7 +28,7 @@ impl Gpu {
     ///
     /// # Errors
     /// [`DeviceError::Lost`].
-    pub fn time<'a>(
+    pub async fn time<'a>(
         &self,
         dispatches: impl IntoIterator<Item = &'a Dispatch>,
     ) -> Result<Duration, DeviceError> {
@@ -51,16 +53,14 @@ impl Gpu {
         let Some(queries) = queries else {
             let start = Instant::now();
             let submission = self.submit(encoder);
-            self.wait(Some(submission))?;
-            return Ok(start.elapsed());
+            return Ok(self.finished(Some(submission)).await? - start);
         };
         encoder.resolve_query_set(&queries.set, 0..2, &queries.resolved, 0);
         encoder.copy_buffer_to_buffer(&queries.resolved, 0, &queries.staging, 0, BYTES);
         let submission = self.submit(encoder);
-        queries
-            .staging
-            .map_async(wgpu::MapMode::Read, ..BYTES, |_| ());
-        self.wait(Some(submission))?;
+        let mapping = self.map(&queries.staging, BYTES);
+        self.finished(Some(submission)).await?;
+        mapping.done().await?;
         let times: Vec<u64> = bytemuck::pod_collect_to_vec(&self.mapped(&queries.staging, BYTES)?);
         // The period turns ticks into nanoseconds.
         let ticks = times[1].saturating_sub(times[0]) as f64;
@@ -113,7 +113,7 @@ impl Device {
     ///
     /// # Errors
     /// As [`Device::run`].
-    pub fn time(
+    pub async fn time_async(
         &self,
         operation: &dyn Operation,
         buffers: &[&Buffer],
@@ -130,12 +130,14 @@ impl Device {
         };
         let params = gpu.params_buffer(&Gpu::params_bytes(operation, [0; 3]))?;
         let dispatch = gpu.dispatch(operation, buffers, &params, 0, operation.grid())?;
-        gpu.time([&dispatch])?;
-        let once = gpu.time([&dispatch])?;
+        gpu.time([&dispatch]).await?;
+        let once = gpu.time([&dispatch]).await?;
         let repeats = (LEAST.as_secs_f64() / once.as_secs_f64().max(1e-9)).ceil();
         let repeats = (repeats as u32).clamp(1, MOST);
-        (0..runs)
-            .map(|_| Ok(gpu.time((0..repeats).map(|_| &dispatch))? / repeats))
-            .collect()
+        let mut times = Vec::with_capacity(runs);
+        for _ in 0..runs {
+            times.push(gpu.time((0..repeats).map(|_| &dispatch)).await? / repeats);
+        }
+        Ok(times)
     }
 }

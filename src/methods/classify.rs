@@ -2,6 +2,8 @@
 
 use serde::Serialize;
 
+#[cfg(not(target_arch = "wasm32"))]
+pub use super::blocking::classify;
 use crate::Error;
 use crate::compile::activations::activations;
 use crate::image::{Filter, Image, size_for_short_side};
@@ -104,7 +106,7 @@ pub fn prepared(image: &Image, size: Size) -> Result<Image, Error> {
 ///
 /// # Errors
 /// [`Error::Net`] for a network without a classifier or an image too small for it.
-pub fn classify(
+pub async fn classify_async(
     network: &Network,
     image: &Image,
     size: Size,
@@ -113,7 +115,7 @@ pub fn classify(
     let graph = network.graph();
     let nodes = [graph.logits()?, graph.find("prob")?];
     let image = prepared(image, size)?;
-    let found = activations(network, std::slice::from_ref(&image), &nodes)?;
+    let found = activations(network, std::slice::from_ref(&image), &nodes).await?;
     let (logits, probabilities) = (&found[0].1, &found[1].1);
     let names = graph.class_names();
     let mut order: Vec<usize> = (0..logits.len()).collect();

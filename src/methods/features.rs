@@ -21,7 +21,7 @@ pub struct Feature {
 ///
 /// # Errors
 /// [`Error::Net`] for an unknown layer or an image too small for one.
-pub fn features(
+pub async fn features_async(
     network: &Network,
     image: &Image,
     layers: &[String],
@@ -30,7 +30,7 @@ pub fn features(
         .iter()
         .map(|l| network.graph().find(l))
         .collect::<Result<Vec<_>, _>>()?;
-    let found = activations(network, std::slice::from_ref(image), &nodes)?;
+    let found = activations(network, std::slice::from_ref(image), &nodes).await?;
     Ok(layers
         .iter()
         .zip(found)

@@ -42,34 +42,38 @@ pub(crate) struct At {
 }
 
 impl Gradients {
-    pub fn new(recipe: &Recipe, network: &Network) -> Result<Self, Error> {
+    pub async fn new_async(recipe: &Recipe, network: &Network) -> Result<Self, Error> {
         let mut compiled = CompiledRecipe::gradient(recipe, network)?;
         let last = compiled.sizes().len() - 1;
-        let executor = compiled.executor(last, None)?;
+        let executor = compiled.executor(last, None).await?;
         Ok(Self { compiled, executor })
     }
 
     /// At as many images as the recipe's batch has, of its size.
-    pub fn at(&mut self, images: &[Image]) -> Result<At, Error> {
-        self.evaluate(&quads_of(images).1)
+    pub async fn at_async(&mut self, images: &[Image]) -> Result<At, Error> {
+        self.evaluate(&quads_of(images).1).await
     }
 
     /// At what the recipe would begin with.
-    fn at_start(&mut self) -> Result<At, Error> {
+    async fn at_start(&mut self) -> Result<At, Error> {
         let start = self.compiled.parameter(self.compiled.last())?;
-        self.evaluate(&start)
+        self.evaluate(&start).await
     }
 
-    fn evaluate(&mut self, parameter: &[f32]) -> Result<At, Error> {
+    async fn evaluate(&mut self, parameter: &[f32]) -> Result<At, Error> {
         self.executor.set_parameter(parameter)?;
         let mut losses = Vec::new();
-        let _ = self.executor.run(1, &mut |step| {
-            losses.clone_from(&step.losses);
-            ControlFlow::Continue(())
-        })?;
+        let _ = self
+            .executor
+            .run_async(1, &mut |step| {
+                losses.clone_from(&step.losses);
+                ControlFlow::Continue(())
+            })
+            .await?;
+        let gradient = self.executor.handles().gradient;
         Ok(At {
             losses,
-            gradient: self.executor.read(self.executor.handles().gradient)?,
+            gradient: self.executor.read_async(gradient).await?,
         })
     }
 }
@@ -79,9 +83,9 @@ impl Recipe {
     ///
     /// # Errors
     /// As [`Recipe::compile`].
-    pub fn gradient(&self, network: &Network) -> Result<GradientReport, Error> {
-        let mut gradients = Gradients::new(self, network)?;
-        let At { losses, gradient } = gradients.at_start()?;
+    pub async fn gradient_async(&self, network: &Network) -> Result<GradientReport, Error> {
+        let mut gradients = Gradients::new_async(self, network).await?;
+        let At { losses, gradient } = gradients.at_start().await?;
         let mut terms = vec![0.0; self.terms.len()];
         for (group, loss) in gradients.executor.handles().groups.iter().zip(losses) {
             terms[*group] += loss;

@@ -8,7 +8,8 @@ use serde::Serialize;
 use super::MethodError;
 use crate::Error;
 use crate::image::Image;
-use crate::methods::attack::{Aim, Attack, Distance, Watch, attack, top_one};
+use crate::methods::attack::{Aim, Attack, Distance, Watch};
+use crate::methods::blocking::{attack, top_one};
 use crate::plan::Network;
 use crate::value::Rule;
 

@@ -111,8 +111,8 @@ pub fn stretched(image: &Image, mean: [f32; 3]) -> (Image, f32) {
 /// # Errors
 /// [`Error::Device`] when the device has failed, and [`Error::Image`] where the square that is to be cut out is larger
 /// than the images.
-pub fn finished(run: &Run, finish: Finish) -> Result<Image, Error> {
-    let mut images = run.images()?;
+pub async fn finished_async(run: &Run, finish: Finish) -> Result<Image, Error> {
+    let mut images = run.images_async().await?;
     if finish.stretch {
         let mean = run
             .compiled
@@ -255,7 +255,7 @@ impl Recipe {
 ///
 /// # Errors
 /// As [`Recipe::compile`].
-pub fn activations_of(
+pub async fn activations_of_async(
     recipe: &Recipe,
     network: &Network,
     pictures: &[Image],
@@ -269,10 +269,12 @@ pub fn activations_of(
     plain.image.init = Init::Pictures(pictures);
     plain.optimizer.iterations = 1;
     let mut found = Vec::new();
-    plain.compile(network.device(), network)?.run(|progress| {
+    let mut run = plain.compile_async(network.device(), network).await?;
+    run.run_for_async(1, |progress| {
         found = progress.images.iter().map(|loss| -loss).collect();
         ControlFlow::Continue(())
-    })?;
+    })
+    .await?;
     Ok(found)
 }
 

@@ -13,6 +13,10 @@ pub(super) struct Embedded {
     odd: &'static [u8],
 }
 
+#[cfg_attr(
+    not(any(feature = "embed-squeezenet1_1", feature = "embed-vgg19")),
+    expect(unused_macros, reason = "no network is embedded")
+)]
 macro_rules! embedded {
     ($name:literal) => {
         Embedded {

@@ -25,6 +25,9 @@ pub enum RunError {
         /// The index of the term, from 0.
         term: usize,
     },
+    /// The image is read while an iteration is only half done.
+    #[error("the run is between two iterations' ends; call `settle` before the image is read")]
+    InMotion,
     /// A series has a content picture for every run.
     #[error("a series needs a term with a content picture: `content` or `inversion`")]
     NoContent,

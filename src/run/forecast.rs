@@ -2,9 +2,10 @@
 //! call.
 
 use std::collections::HashMap;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde::Serialize;
+use web_time::Instant;
 
 use crate::Error;
 use crate::compile::ScaleReport;
@@ -81,7 +82,7 @@ impl Recipe {
     ///
     /// # Errors
     /// As [`Recipe::compile`].
-    pub fn pace(&self, network: &Network) -> Result<Pace, Error> {
+    pub async fn pace_async(&self, network: &Network) -> Result<Pace, Error> {
         let mut compiled = CompiledRecipe::new(self, network)?;
         let finest = compiled.last();
 
@@ -89,7 +90,7 @@ impl Recipe {
         loop {
             let size = compiled.tiled(size_for_long_side(finest.0, finest.1, side));
             let last = side == finest.0.max(finest.1);
-            let made = compiled.executor_at(size);
+            let made = compiled.executor_at(size).await;
             let mut executor = match made {
                 Ok(executor) => executor,
                 // Too small for a layer, or for what the recipe says of it.
@@ -100,19 +101,19 @@ impl Recipe {
                 Err(error) => return Err(error),
             };
             executor.set_parameter(&compiled.parameter(size)?)?;
-            executor.time_iteration()?;
-            let iteration = executor.time_iteration()?;
+            executor.time_iteration_async().await?;
+            let iteration = executor.time_iteration_async().await?;
             if iteration < LONG_ENOUGH && !last {
                 let more = (LONG_ENOUGH.as_secs_f64() / iteration.as_secs_f64().max(1e-6)).sqrt();
                 let next = f64::from(side) * (1.2 * more).clamp(1.5, 4.0);
                 side = (next as u32).min(finest.0.max(finest.1));
                 continue;
             }
-            let mut pace = measured(&mut executor, size)?;
+            let mut pace = measured(&mut executor, size).await?;
             // Once more, now that every kernel is compiled: that takes the same time at every size.
             drop(executor);
             let start = Instant::now();
-            compiled.executor_at(size)?;
+            compiled.executor_at(size).await?;
             pace.ready = start.elapsed().as_secs_f64() / pixels(size);
             return Ok(pace);
         }
@@ -143,14 +144,14 @@ fn pixels(size: (u32, u32)) -> f64 {
 }
 
 /// Times iterations as wholes and call by call.
-fn measured(executor: &mut Executor, size: (u32, u32)) -> Result<Pace, Error> {
+async fn measured(executor: &mut Executor, size: (u32, u32)) -> Result<Pace, Error> {
     let start = Instant::now();
     let (mut rounds, mut whole) = (Vec::new(), Duration::MAX);
     while rounds.len() < ROUNDS && (rounds.is_empty() || start.elapsed() < PATIENCE) {
         let begun = Instant::now();
-        executor.time_iteration()?;
+        executor.time_iteration_async().await?;
         whole = whole.min(begun.elapsed());
-        rounds.push(executor.time_calls()?);
+        rounds.push(executor.time_calls_async().await?);
     }
     let mut calls: HashMap<String, (f64, f64)> = HashMap::new();
     for (i, call) in executor.program().recording.calls().iter().enumerate() {

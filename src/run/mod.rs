@@ -1,5 +1,7 @@
 //! The run of a compiled recipe: its scales from coarse to fine, checkpoints, forecasts, series of pictures.
 
+#[cfg(not(target_arch = "wasm32"))]
+mod blocking;
 mod checkpoint;
 mod error;
 mod estimate;

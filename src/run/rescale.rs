@@ -8,7 +8,7 @@ use crate::schedule::Executor;
 
 /// The images that are the result of a scale: those kept on the way where the recipe says so, else made of the average
 /// where there is one, else of the optimizer's own result or the last iterate.
-pub(crate) fn result(executor: &Executor) -> Result<(Buffer, View), Error> {
+pub(crate) async fn result(executor: &Executor) -> Result<(Buffer, View), Error> {
     let handles = executor.handles();
     let device = executor.device();
     let mut recording = Recording::new();
@@ -47,7 +47,7 @@ pub(crate) fn result(executor: &Executor) -> Result<(Buffer, View), Error> {
         recording.call("result", copy, &[x.value, to.value]);
     }
     if !recording.calls().is_empty() {
-        run_once(device, recording)?;
+        run_once(device, recording).await?;
     }
     Ok((buffer, handles.image.view))
 }
@@ -55,14 +55,14 @@ pub(crate) fn result(executor: &Executor) -> Result<(Buffer, View), Error> {
 /// Starts `to` where `from` has come to: its result becomes the image, its optimizer's moments the moments. With
 /// `detail`, the start pictures at either size: what the result differs from the first is added to the second. `wrap`:
 /// the image is a tile.
-pub(crate) fn hand_over(
+pub(crate) async fn hand_over(
     from: &Executor,
     to: &Executor,
     detail: Option<(Vec<f32>, Vec<f32>)>,
     wrap: bool,
 ) -> Result<(), Error> {
     let device = from.device();
-    let (image, view) = result(from)?;
+    let (image, view) = result(from).await?;
     let mut recording = Recording::new();
     let target = to.handles().image;
     if let Some((before, after)) = detail {
@@ -106,7 +106,7 @@ pub(crate) fn hand_over(
             high: 1.0,
         };
         recording.call("detail", clamp, &[image.value]);
-        run_once(device, recording)?;
+        run_once(device, recording).await?;
         return Ok(());
     }
     let mut resample =
@@ -145,7 +145,7 @@ pub(crate) fn hand_over(
             None,
         );
     }
-    run_once(device, recording)?;
+    run_once(device, recording).await?;
     Ok(())
 }
 

@@ -2,7 +2,7 @@
 
 use std::ops::ControlFlow;
 use std::sync::OnceLock;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::RunError;
 use super::checkpoint::{RunState, Stamp};
@@ -20,7 +20,7 @@ use crate::image::{Image, luma, with_luma};
 use crate::kernels::from_quads;
 use crate::objective::Labels;
 use crate::plan::Network;
-use crate::schedule::Executor;
+use crate::schedule::{Executor, Step};
 use crate::spec::{Carry, Recipe};
 
 /// One completed iteration.
@@ -80,7 +80,7 @@ impl Recipe {
     /// # Errors
     /// Whatever is wrong with the recipe, its pictures or its layers; [`Error::TooLarge`] when the largest scale
     /// does not fit the device, with the largest size that would.
-    pub fn compile(&self, device: &Device, network: &Network) -> Result<Run, Error> {
+    pub async fn compile_async(&self, device: &Device, network: &Network) -> Result<Run, Error> {
         if !device.is(network.device()) {
             return Err(RunError::OtherDevice {
                 network: network.device().info().name.clone(),
@@ -88,20 +88,23 @@ impl Recipe {
             }
             .into());
         }
-        Run::first(CompiledRecipe::new(self, network)?, None)
+        Run::first(CompiledRecipe::new(self, network)?, None).await
     }
 }
 
 impl Run {
     /// A run before its first iteration; with `pool` it takes memory from there, and gives none back until it ends.
-    pub(crate) fn first(compiled: CompiledRecipe, pool: Option<MemoryPool>) -> Result<Self, Error> {
+    pub(crate) async fn first(
+        compiled: CompiledRecipe,
+        pool: Option<MemoryPool>,
+    ) -> Result<Self, Error> {
         let (width, height) = compiled.sizes()[0];
         let state = RunState {
             width,
             height,
             ..RunState::default()
         };
-        let mut run = Self::at(compiled, &state, pool)?;
+        let mut run = Self::at(compiled, &state, pool).await?;
         let start = run.compiled.parameter((width, height))?;
         run.executor.set_parameter(&start)?;
         Ok(run)
@@ -115,20 +118,21 @@ impl Run {
     }
 
     /// A run that stands somewhere, with its memory still empty.
-    pub(crate) fn at(
+    pub(crate) async fn at(
         mut compiled: CompiledRecipe,
         state: &RunState,
         mut pool: Option<MemoryPool>,
     ) -> Result<Self, Error> {
-        let kept = pool
-            .as_mut()
-            .and_then(|pool| compiled.executor(state.scale, Some(pool)).ok());
+        let kept = match &mut pool {
+            Some(pool) => compiled.executor(state.scale, Some(pool)).await.ok(),
+            None => None,
+        };
         let mut executor = match kept {
             Some(executor) => executor,
             // Where there is not as much memory as a series would like, what it keeps goes first.
             None => {
                 pool = None;
-                compiled.executor(state.scale, None)?
+                compiled.executor(state.scale, None).await?
             }
         };
         executor.set_done(state.iteration);
@@ -204,112 +208,143 @@ impl Run {
             .sum()
     }
 
-    /// Runs to the end; `progress` sees every iteration and may stop the run.
-    ///
-    /// # Errors
-    /// [`Error::Device`] when the device fails.
-    pub fn run(
-        &mut self,
-        progress: impl FnMut(&Progress) -> ControlFlow<()>,
-    ) -> Result<Outcome, Error> {
-        self.run_for(u64::MAX, progress)
+    /// Whether all iterations are done.
+    #[must_use]
+    pub fn is_finished(&self) -> bool {
+        self.scale + 1 == self.reports.len() && self.left_of_scale() == 0
     }
 
-    /// Runs at most `most` iterations, across scales.
+    /// Iterations that the scale at work still has to do.
+    fn left_of_scale(&self) -> u64 {
+        let all = self.reports[self.scale].iterations;
+        all.saturating_sub(self.executor.done())
+    }
+
+    /// Runs one slice and returns the iterations that were completed with it, often none or several: on a GPU about
+    /// 50 ms of work while the next slice is on its way already, on `cpu` one iteration. Where a scale is done it begins
+    /// with the next one. [`Run::run`] is a loop over this.
+    ///
+    /// What is on its way stays there between two calls. Before a longer pause, and before the image is read, call
+    /// [`Run::settle`].
+    ///
+    /// ```no_run
+    /// # async fn paint(mut run: pixgrad::Run) -> Result<(), pixgrad::Error> {
+    /// while !run.is_finished() {
+    ///     for progress in run.advance().await? {
+    ///         println!("{}: loss {}", progress.iteration, progress.loss);
+    ///     }
+    /// }
+    /// run.settle().await?;
+    /// let image = run.image_async().await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// [`Error::Device`] when the device fails.
-    pub fn run_for(
+    pub async fn advance(&mut self) -> Result<Vec<Progress>, Error> {
+        self.advance_within(u64::MAX).await
+    }
+
+    /// As [`Run::advance`], in which at most `most` iterations end.
+    async fn advance_within(&mut self, most: u64) -> Result<Vec<Progress>, Error> {
+        if self.left_of_scale() == 0 && !self.is_finished() {
+            self.next_scale().await?;
+        }
+        let most = self.left_of_scale().min(most);
+        let steps = self.executor.advance(most).await?;
+        Ok(steps.iter().map(|step| self.progress(step)).collect())
+    }
+
+    /// Completes what is on its way and the iteration that the run is in, and returns the iterations that ended: then
+    /// the image may be read, and the run may rest as long as it likes.
+    ///
+    /// # Errors
+    /// [`Error::Device`] when the device fails.
+    pub async fn settle(&mut self) -> Result<Vec<Progress>, Error> {
+        let steps = self.executor.settle().await?;
+        Ok(steps.iter().map(|step| self.progress(step)).collect())
+    }
+
+    /// Runs at most `most` iterations, across scales; `progress` sees every iteration and may stop the run.
+    ///
+    /// # Errors
+    /// [`Error::Device`] when the device fails.
+    pub async fn run_for_async(
         &mut self,
         most: u64,
         mut progress: impl FnMut(&Progress) -> ControlFlow<()>,
     ) -> Result<Outcome, Error> {
         let mut left = most;
-        loop {
-            let remaining = self.reports[self.scale]
-                .iterations
-                .saturating_sub(self.executor.done());
-            let now = remaining.min(left);
-            left -= now;
-            if self.run_scale(now, &mut progress)?.is_break() {
-                return Ok(Outcome::Stopped);
-            }
-            if now < remaining {
-                return Ok(Outcome::Paused);
-            }
-            if self.scale + 1 == self.reports.len() {
-                return Ok(Outcome::Finished);
-            }
+        while !self.is_finished() {
             if left == 0 {
                 return Ok(Outcome::Paused);
             }
-            self.next_scale()?;
+            let mut flow = ControlFlow::Continue(());
+            for step in self.advance_within(left).await? {
+                left -= 1;
+                if progress(&step).is_break() {
+                    flow = ControlFlow::Break(());
+                }
+            }
+            if flow.is_break() {
+                for step in self.settle().await? {
+                    let _ = progress(&step);
+                }
+                return Ok(Outcome::Stopped);
+            }
+        }
+        Ok(Outcome::Finished)
+    }
+
+    /// What a completed iteration of the scale at work means for the run.
+    fn progress(&mut self, step: &Step) -> Progress {
+        let report = self.reports[self.scale];
+        self.spent.0 += step.elapsed;
+        self.spent.1 += report.cost.gflop;
+        self.estimate.add(report.cost.gflop, step.elapsed);
+        let handles = self.executor.handles();
+        let each = step.losses.len() / handles.image.view.n as usize;
+        let images = step.losses.chunks(each.max(1)).map(|own| own.iter().sum());
+        let mut terms = vec![0.0; self.compiled.recipe.terms.len()];
+        for (group, loss) in handles.groups.iter().zip(&step.losses) {
+            terms[*group] += loss;
+        }
+        let portion = |iterations, report: &ScaleReport| Portion {
+            iterations,
+            gflop: report.cost.gflop,
+        };
+        let own = report.iterations.saturating_sub(step.iteration + 1);
+        let later = self.reports[self.scale + 1..].iter();
+        let left = std::iter::once(portion(own, &report))
+            .chain(later.map(|report| portion(report.iterations, report)));
+        Progress {
+            scale: (report.width, report.height),
+            iteration: self.before() + step.iteration,
+            iterations: self.iterations(),
+            loss: terms.iter().sum(),
+            terms,
+            images: images.collect(),
+            elapsed: step.elapsed,
+            remaining: self.estimate.time(left),
         }
     }
 
-    fn run_scale(
-        &mut self,
-        iterations: u64,
-        progress: &mut impl FnMut(&Progress) -> ControlFlow<()>,
-    ) -> Result<ControlFlow<()>, Error> {
-        let report = self.reports[self.scale];
-        let (before, total) = (self.before(), self.iterations());
-        let groups = self.executor.handles().groups.clone();
-        let term_count = self.compiled.recipe.terms.len();
-        let batch = self.executor.handles().image.view.n as usize;
-        let later: Vec<Portion> = self.reports[self.scale + 1..]
-            .iter()
-            .map(|r| Portion {
-                iterations: r.iterations,
-                gflop: r.cost.gflop,
-            })
-            .collect();
-        let (spent, estimate) = (&mut self.spent, &mut self.estimate);
-        let mut last = Instant::now();
-        self.executor.run(iterations, &mut |step| {
-            spent.0 += last.elapsed();
-            last = Instant::now();
-            spent.1 += report.cost.gflop;
-            estimate.add(report.cost.gflop, step.elapsed);
-            let each = step.losses.len() / batch;
-            let images = step.losses.chunks(each.max(1)).map(|own| own.iter().sum());
-            let mut terms = vec![0.0; term_count];
-            for (group, loss) in groups.iter().zip(&step.losses) {
-                terms[*group] += loss;
-            }
-            let own = Portion {
-                iterations: report.iterations.saturating_sub(step.iteration + 1),
-                gflop: report.cost.gflop,
-            };
-            let left = std::iter::once(own).chain(later.iter().copied());
-            progress(&Progress {
-                scale: (report.width, report.height),
-                iteration: before + step.iteration,
-                iterations: total,
-                loss: terms.iter().sum(),
-                terms,
-                images: images.collect(),
-                elapsed: step.elapsed,
-                remaining: estimate.time(left),
-            })
-        })
-    }
-
     /// Makes the next finer scale and hands image and moments over, resampled on the device.
-    fn next_scale(&mut self) -> Result<(), Error> {
+    async fn next_scale(&mut self) -> Result<(), Error> {
         let earlier = self.before() + self.executor.done();
         let (number, report) = (self.scale + 1, self.reports[self.scale + 1]);
-        let kept = self
-            .pool
-            .as_mut()
-            .map(|pool| self.compiled.executor(number, Some(pool)));
+        let kept = match &mut self.pool {
+            Some(pool) => Some(self.compiled.executor(number, Some(pool)).await),
+            None => None,
+        };
         let next = match kept {
             Some(Ok(next)) => next,
             // The coarser scale's activations make room for the finer one's, also where both were to be kept.
             _ => {
                 self.pool = None;
                 self.executor.release(&survivors(self.executor.handles()));
-                self.compiled.next_executor(number)?
+                self.compiled.next_executor(number).await?
             }
         };
         let detail = match self.compiled.recipe.image.carry {
@@ -324,7 +359,7 @@ impl Run {
             }
         };
         let wrap = self.compiled.recipe.is_tile();
-        hand_over(&self.executor, &next, detail, wrap)?;
+        hand_over(&self.executor, &next, detail, wrap).await?;
         self.estimate.begin();
         let done = std::mem::replace(&mut self.executor, next);
         match &mut self.pool {
@@ -334,16 +369,16 @@ impl Run {
         }
         self.earlier = earlier;
         self.scale += 1;
-        self.executor.complete()
+        self.executor.complete_async().await
     }
 
     /// The image as it is now, with the alpha channel of the picture that gave the shape, and with that picture's
     /// colours where it is transparent; the first of a batch.
     ///
     /// # Errors
-    /// [`Error::Device`] when the device has failed.
-    pub fn image(&self) -> Result<Image, Error> {
-        let mut image = self.images()?.swap_remove(0);
+    /// [`Error::Device`] when the device has failed, [`RunError::InMotion`] before [`Run::settle`].
+    pub async fn image_async(&self) -> Result<Image, Error> {
+        let mut image = self.images_async().await?.swap_remove(0);
         let shape = self.compiled.pictures.shape();
         let Some(shape) = shape.filter(|picture| picture.alpha.is_some()) else {
             return Ok(image);
@@ -364,10 +399,14 @@ impl Run {
     /// All images of the batch as they are now.
     ///
     /// # Errors
-    /// [`Error::Device`] when the device has failed.
-    pub fn images(&self) -> Result<Vec<Image>, Error> {
-        let (buffer, view) = result(&self.executor)?;
-        let planes = from_quads(view, &self.executor.device().download(&buffer)?);
+    /// As [`Run::image_async`].
+    pub async fn images_async(&self) -> Result<Vec<Image>, Error> {
+        if !self.executor.is_at_rest() {
+            return Err(RunError::InMotion.into());
+        }
+        let (buffer, view) = result(&self.executor).await?;
+        let values = self.executor.device().download_async(&buffer).await?;
+        let planes = from_quads(view, &values);
         let pixels = view.h as usize * view.w as usize;
         let chroma = self.compiled.pictures.chroma.as_ref();
         let chroma = chroma.map(|picture| resized(picture, (view.w, view.h)));

@@ -86,7 +86,11 @@ impl Series {
     ///
     /// # Errors
     /// As [`Recipe::compile`]; the series can go on with another picture.
-    pub fn begin(&mut self, content: Arc<Image>, size: Option<u32>) -> Result<&mut Run, Error> {
+    pub async fn begin_async(
+        &mut self,
+        content: Arc<Image>,
+        size: Option<u32>,
+    ) -> Result<&mut Run, Error> {
         let mut recipe = self.recipe.clone();
         recipe.image.size = size;
         for target in recipe.contents_mut() {
@@ -110,6 +114,6 @@ impl Series {
                 MemoryPool::default()
             }
         };
-        Ok(self.run.insert(Run::first(compiled, Some(pool))?))
+        Ok(self.run.insert(Run::first(compiled, Some(pool)).await?))
     }
 }

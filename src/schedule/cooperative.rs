@@ -10,7 +10,7 @@ const EXACT_TOLERANCE: f64 = 1e-5;
 
 /// A convolution of numbers that differ from place to place, with sizes that fill no tile and as many channels as large
 /// layers have, by both kernels; `exact` with factors of 22 digits.
-pub(super) fn test(gpu: &Gpu, tile: u32, exact: bool) -> Result<bool, DeviceError> {
+pub(super) async fn test(gpu: &Gpu, tile: u32, exact: bool) -> Result<bool, DeviceError> {
     let (x, y) = (View::new(1, 11, 21, 508), View::new(1, 11, 21, 36));
     let conv = Conv {
         pad: [1; 2],
@@ -40,17 +40,17 @@ pub(super) fn test(gpu: &Gpu, tile: u32, exact: bool) -> Result<bool, DeviceErro
         filled("x", x.len(), pixel)?,
         filled("w", conv.weights_len(), weight)?,
     );
-    let result = |operation: &dyn Operation| -> Result<Vec<f32>, DeviceError> {
+    let result = async |operation: &dyn Operation| -> Result<Vec<f32>, DeviceError> {
         let y = gpu.buffer("y", Kind::Real, y.len())?;
         let params = gpu.params_buffer(&Gpu::params_bytes(operation, [0; 3]))?;
         let bound = [&pixels, &weights, &y];
         let dispatch = gpu.dispatch(operation, &bound, &params, 0, operation.grid())?;
-        gpu.time([&dispatch])?;
-        Ok(bytemuck::pod_collect_to_vec(&gpu.read(&y)?))
+        gpu.time([&dispatch]).await?;
+        Ok(bytemuck::pod_collect_to_vec(&gpu.read(&y).await?))
     };
-    let expected = result(&plain)?;
+    let expected = result(&plain).await?;
     // A driver that does not compile them, or an adapter without the memory for them, has none.
-    let Ok(found) = result(&coop) else {
+    let Ok(found) = result(&coop).await else {
         return gpu.check().map(|()| false).map_err(|error| {
             let hint = "with the variable PIXGRAD_COOP=0 no cooperative matrices are used";
             DeviceError::Lost(format!(

@@ -1,9 +1,11 @@
 //! An iteration with its memory: run again and again, its losses read back.
 
 use std::ops::ControlFlow;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use super::gpu::Ring;
+use web_time::Instant;
+
+use super::gpu::{GpuProgram, Ring};
 use super::{Kept, Loaded};
 use crate::Error;
 use crate::device::{Buffer, Device, ValueId};
@@ -35,9 +37,9 @@ impl Executor {
     ///
     /// # Errors
     /// As [`Loaded::new`].
-    pub fn new(device: &Device, iteration: Iteration) -> Result<Self, Error> {
+    pub async fn new_async(device: &Device, iteration: Iteration) -> Result<Self, Error> {
         let mut executor = Self::with_state(device, iteration)?;
-        executor.complete()?;
+        executor.complete_async().await?;
         Ok(executor)
     }
 
@@ -60,18 +62,18 @@ impl Executor {
     ///
     /// # Errors
     /// [`PlanError::OtherSlots`] where the slots were others, [`Error::Device`] when the driver refuses.
-    pub fn in_memory(
+    pub async fn in_memory(
         device: &Device,
         iteration: Iteration,
         slots: Vec<Buffer>,
     ) -> Result<Self, Error> {
         let mut executor = Self {
-            loaded: Loaded::in_memory(device, iteration.program, slots)?,
+            loaded: Loaded::in_memory(device, iteration.program, slots).await?,
             handles: iteration.handles,
             ring: None,
             done: 0,
         };
-        executor.complete()?;
+        executor.complete_async().await?;
         Ok(executor)
     }
 
@@ -86,8 +88,8 @@ impl Executor {
     ///
     /// # Errors
     /// [`Error::Device`] when the driver refuses.
-    pub fn complete(&mut self) -> Result<(), Error> {
-        self.loaded.complete()?;
+    pub async fn complete_async(&mut self) -> Result<(), Error> {
+        self.loaded.complete_async().await?;
         let slots = self.handles.groups.len();
         if let Some(gpu) = self.loaded.device().gpu()
             && slots > 0
@@ -167,8 +169,8 @@ impl Executor {
     ///
     /// # Errors
     /// [`Error::Device`] when the device has failed.
-    pub fn read(&self, tensor: Tensor) -> Result<Vec<f32>, Error> {
-        self.loaded.read(tensor)
+    pub async fn read_async(&self, tensor: Tensor) -> Result<Vec<f32>, Error> {
+        self.loaded.read_async(tensor).await
     }
 
     /// Fills what is optimized with numbers in the engine's layout.
@@ -179,60 +181,106 @@ impl Executor {
         self.loaded.upload(self.handles.parameter.value, numbers)
     }
 
+    /// Works on at most `most` iterations until some work is done, and returns the iterations that were completed with
+    /// it: on a GPU one slice, which may be a part of an iteration or several, while the next is on its way already; on
+    /// `cpu` one iteration.
+    ///
+    /// # Errors
+    /// [`Error::Device`] when the device fails.
+    pub async fn advance(&mut self, most: u64) -> Result<Vec<Step>, Error> {
+        self.loaded.expect_ready()?;
+        let device = self.loaded.device.clone();
+        let memory = self.losses();
+        match (&mut self.loaded.gpu, device.gpu()) {
+            (Some(program), Some(gpu)) => {
+                let ring = memory.as_ref().zip(self.ring.as_ref());
+                Ok(program.advance(gpu, ring, most, &mut self.done).await?)
+            }
+            _ if most == 0 => Ok(Vec::new()),
+            _ => Ok(vec![self.run_directly().await?]),
+        }
+    }
+
+    /// Completes what [`Executor::advance`] has left on its way, and the iteration that it is in: then all values belong
+    /// together and may be read. Returns the iterations that were completed.
+    ///
+    /// # Errors
+    /// [`Error::Device`] when the device fails.
+    pub async fn settle(&mut self) -> Result<Vec<Step>, Error> {
+        let device = self.loaded.device.clone();
+        let memory = self.losses();
+        match (&mut self.loaded.gpu, device.gpu()) {
+            (Some(program), Some(gpu)) => {
+                let ring = memory.as_ref().zip(self.ring.as_ref());
+                Ok(program.settle(gpu, ring, &mut self.done).await?)
+            }
+            _ => Ok(Vec::new()),
+        }
+    }
+
+    /// Whether nothing is on its way and no iteration has only been begun.
+    #[must_use]
+    pub fn is_at_rest(&self) -> bool {
+        let program = self.loaded.gpu.as_ref();
+        program.is_none_or(GpuProgram::is_at_rest)
+    }
+
+    /// Where an iteration writes its losses.
+    fn losses(&self) -> Option<wgpu::Buffer> {
+        let memory = self.ring.is_some().then(|| self.buffer(self.handles.ring));
+        memory.and_then(|ring| Some(ring.wgpu()?.buffer.clone()))
+    }
+
     /// Runs `iterations` iterations; `progress` is called for each in order and may stop the run, which then ends
     /// after the iterations already submitted.
     ///
     /// # Errors
     /// [`Error::Device`] when the device fails.
-    pub fn run(
+    pub async fn run_async(
         &mut self,
         iterations: u64,
         progress: &mut dyn FnMut(&Step) -> ControlFlow<()>,
     ) -> Result<ControlFlow<()>, Error> {
-        self.loaded.expect_ready()?;
-        let device = self.loaded.device.clone();
-        let memory = self.ring.is_some().then(|| self.buffer(self.handles.ring));
-        let memory = memory.and_then(|ring| Some(ring.wgpu()?.buffer.clone()));
-        match (&mut self.loaded.gpu, device.gpu()) {
-            (Some(program), Some(gpu)) => {
-                let ring = memory.as_ref().zip(self.ring.as_ref());
-                Ok(program.run(gpu, ring, iterations, &mut self.done, progress)?)
+        let end = self.done + iterations;
+        while self.done < end {
+            let mut flow = ControlFlow::Continue(());
+            for step in self.advance(end - self.done).await? {
+                if progress(&step).is_break() {
+                    flow = ControlFlow::Break(());
+                }
             }
-            _ => self.run_directly(iterations, progress),
-        }
-    }
-
-    /// Call by call, each completed before the next: the `cpu` device.
-    fn run_directly(
-        &mut self,
-        iterations: u64,
-        progress: &mut dyn FnMut(&Step) -> ControlFlow<()>,
-    ) -> Result<ControlFlow<()>, Error> {
-        for _ in 0..iterations {
-            let start = Instant::now();
-            self.loaded.run_calls(|_, _| Ok(()))?;
-            let slots = self.handles.groups.len();
-            let row = (self.done % u64::from(RING_ROWS)) as usize * slots;
-            let ring = if slots == 0 {
-                Vec::new()
-            } else {
-                self.device().download(self.buffer(self.handles.ring))?
-            };
-            let losses = ring
-                .get(row..row + slots)
-                .map(<[f32]>::to_vec)
-                .unwrap_or_default();
-            let step = Step {
-                iteration: self.done,
-                losses,
-                elapsed: start.elapsed(),
-            };
-            self.done += 1;
-            if progress(&step).is_break() {
-                return Ok(ControlFlow::Break(()));
+            if flow.is_break() {
+                for step in self.settle().await? {
+                    let _ = progress(&step);
+                }
+                return Ok(flow);
             }
         }
         Ok(ControlFlow::Continue(()))
+    }
+
+    /// One iteration, call by call, each completed before the next: the `cpu` device.
+    async fn run_directly(&mut self) -> Result<Step, Error> {
+        let start = Instant::now();
+        self.loaded.run_calls(|_, _| Ok(()))?;
+        let slots = self.handles.groups.len();
+        let row = (self.done % u64::from(RING_ROWS)) as usize * slots;
+        let ring = if slots == 0 {
+            Vec::new()
+        } else {
+            let ring = self.buffer(self.handles.ring);
+            self.device().download_async(ring).await?
+        };
+        let losses = ring
+            .get(row..row + slots)
+            .map(<[f32]>::to_vec)
+            .unwrap_or_default();
+        self.done += 1;
+        Ok(Step {
+            iteration: self.done - 1,
+            losses,
+            elapsed: start.elapsed(),
+        })
     }
 
     /// Appends `iterations` whole iterations to the host program's command encoder, which it must submit before the

@@ -1,13 +1,16 @@
 //! A program on a GPU: dispatches made once, submitted in slices, losses ringed back without stalling the queue.
 
 use std::collections::{HashMap, VecDeque};
-use std::ops::{ControlFlow, Range};
-use std::time::{Duration, Instant};
+use std::ops::Range;
+use std::time::Duration;
+
+use web_time::Instant;
 
 use super::slices::{Clock, Rate, Slice, Slicer};
 use super::{Step, slices};
 use crate::device::{
-    Buffer, Call, DeviceError, Dispatch, Gpu, Kind, Operation, PARAMS_SLOT, PipelineKey, Recording,
+    Buffer, Call, DeviceError, Dispatch, Gpu, Kind, Mapping, Operation, PARAMS_SLOT, PipelineKey,
+    Recording, Submission,
 };
 use crate::kernels::{Conv, Conv3x3, View};
 use crate::plan::RING_ROWS;
@@ -26,6 +29,11 @@ pub struct GpuProgram {
     slicer: Slicer,
     /// The next dispatch to be submitted.
     position: usize,
+    /// Submissions on their way, the oldest first.
+    flights: VecDeque<Flight>,
+    /// Number of the read-back buffer of the next submission.
+    next_staging: usize,
+    clock: Clock,
 }
 
 /// Where losses are read back from.
@@ -55,22 +63,25 @@ fn key(call: &Call) -> PipelineKey {
 }
 
 /// A submission that has not been waited for.
+#[derive(Debug)]
 struct Flight {
-    submission: wgpu::SubmissionIndex,
+    submission: Submission,
     slice: Slice,
     staging: usize,
+    /// The read-back of the losses, where an iteration ends in the slice.
+    mapping: Option<Mapping>,
     submitted: Instant,
 }
 
 impl GpuProgram {
     /// Makes every dispatch of the recording; those that would alone exceed the budget are split into parts.
-    pub fn new(
+    pub async fn new(
         gpu: &Gpu,
         recording: &Recording,
         bound: &[Vec<&Buffer>],
     ) -> Result<Self, DeviceError> {
         let rate = Rate {
-            gflops: measured_gflops(gpu)?,
+            gflops: measured_gflops(gpu).await?,
         };
         let mut parts = Vec::new();
         for (i, call) in recording.calls().iter().enumerate() {
@@ -94,6 +105,7 @@ impl GpuProgram {
             let operation = &*recording.calls()[*call].operation;
             dispatches.push(gpu.dispatch(operation, &bound[*call], &params, slot as u64, *grid)?);
         }
+        gpu.settled().await?;
         let kernels: Vec<_> = parts
             .iter()
             .map(|(call, .., ms)| (key(&recording.calls()[*call]), *ms))
@@ -109,12 +121,25 @@ impl GpuProgram {
             calls: parts.iter().map(|(call, ..)| *call).collect(),
             slicer,
             position: 0,
+            flights: VecDeque::new(),
+            next_staging: 0,
+            clock: Clock::new(Instant::now()),
         })
     }
 
     /// Dispatches per iteration.
     pub fn len(&self) -> usize {
         self.dispatches.len()
+    }
+
+    /// Whether nothing is on its way and no iteration has only been begun.
+    pub fn is_at_rest(&self) -> bool {
+        self.flights.is_empty() && self.position == 0
+    }
+
+    /// Iterations that end in what is on its way.
+    fn ending(&self) -> u64 {
+        self.flights.iter().map(|flight| flight.slice.ends).sum()
     }
 
     /// Encodes a range of one iteration's dispatches as one pass.
@@ -125,99 +150,94 @@ impl GpuProgram {
         }
     }
 
-    /// Runs the program `iterations` times. With a ring, and the memory that it is in, `progress` sees the losses of
-    /// each, see [`super::Executor::run`]; without one nothing is read back.
-    pub fn run(
+    /// Submits slices until enough are on their way, of at most `most` iterations together, and waits for the oldest.
+    /// Returns the iterations that ended in it, often none or several. `done` counts them. With a ring, and the memory
+    /// that it is in, they have their losses; without one nothing is read back.
+    pub async fn advance(
         &mut self,
         gpu: &Gpu,
         ring: Option<(&wgpu::Buffer, &Ring)>,
-        iterations: u64,
+        most: u64,
         done: &mut u64,
-        progress: &mut dyn FnMut(&Step) -> ControlFlow<()>,
-    ) -> Result<ControlFlow<()>, DeviceError> {
-        let end = *done + iterations;
-        // Iterations whose last dispatch has been submitted.
-        let mut submitted = *done;
-        let mut flights: VecDeque<Flight> = VecDeque::new();
-        let mut next_staging = 0;
-        let mut clock = Clock::new(Instant::now());
-        let mut flow = ControlFlow::Continue(());
-        loop {
-            // A run that was stopped still completes the iteration it is in, so that the image is consistent.
-            while flights.len() < IN_FLIGHT
-                && submitted < end
-                && (flow.is_continue() || self.position != 0)
-            {
-                let most = if flow.is_continue() {
-                    end - submitted
-                } else {
-                    1
-                };
-                let slice = self
-                    .slicer
-                    .next(self.position, most.min(u64::from(RING_ROWS)));
-                let rows = submitted..submitted + slice.ends;
-                let submission = self.submit(gpu, &slice, ring, rows, next_staging);
-                flights.push_back(Flight {
-                    submission,
-                    slice,
-                    staging: next_staging,
-                    submitted: Instant::now(),
-                });
-                next_staging = (next_staging + 1) % (IN_FLIGHT + 1);
-                self.position = (self.position + slice.count) % self.len();
-                submitted += slice.ends;
-            }
-            let Some(flight) = flights.pop_front() else {
-                self.teach(gpu);
-                return Ok(flow);
-            };
-            gpu.wait(Some(flight.submission))?;
-            let (ran, elapsed) =
-                clock.completed(flight.submitted, Instant::now(), flight.slice.ends);
-            let ms = ran.as_secs_f64() * 1e3;
-            self.slicer.measured(&flight.slice, ms);
-            gpu.count_run(ran, ms > slices::LIMIT_MS);
-            if flight.slice.ends == 0 {
-                continue;
-            }
-            let mut losses: Vec<f32> = Vec::new();
-            let slots = ring.map_or(0, |(_, ring)| ring.slots);
-            if let Some((_, ring)) = ring {
-                let bytes = flight.slice.ends * slots as u64 * 4;
-                losses = bytemuck::pod_collect_to_vec(
-                    &gpu.mapped(&ring.staging[flight.staging], bytes)?,
-                );
-            }
-            for i in 0..flight.slice.ends as usize {
-                let step = Step {
-                    iteration: *done,
-                    losses: losses[i * slots..(i + 1) * slots].to_vec(),
-                    elapsed,
-                };
-                *done += 1;
-                if progress(&step).is_break() {
-                    flow = ControlFlow::Break(());
-                }
-            }
+    ) -> Result<Vec<Step>, DeviceError> {
+        if self.flights.is_empty() {
+            self.clock = Clock::new(Instant::now());
         }
+        while self.flights.len() < IN_FLIGHT {
+            let ending = self.ending();
+            let left = most.saturating_sub(ending);
+            if left == 0 {
+                break;
+            }
+            let slice = self
+                .slicer
+                .next(self.position, left.min(u64::from(RING_ROWS)));
+            let first = *done + ending;
+            self.submit(gpu, slice, ring, first..first + slice.ends);
+        }
+        let Some(flight) = self.flights.pop_front() else {
+            return Ok(Vec::new());
+        };
+        let now = gpu.finished(Some(flight.submission)).await?;
+        let (ran, elapsed) = self
+            .clock
+            .completed(flight.submitted, now, flight.slice.ends);
+        let ms = ran.as_secs_f64() * 1e3;
+        self.slicer.measured(&flight.slice, ms);
+        gpu.count_run(ran, ms > slices::LIMIT_MS);
+        let mut losses: Vec<f32> = Vec::new();
+        let slots = ring.map_or(0, |(_, ring)| ring.slots);
+        if let (Some((_, ring)), Some(mapping)) = (ring, flight.mapping) {
+            let bytes = flight.slice.ends * slots as u64 * 4;
+            mapping.done().await?;
+            losses =
+                bytemuck::pod_collect_to_vec(&gpu.mapped(&ring.staging[flight.staging], bytes)?);
+        }
+        if self.is_at_rest() {
+            self.teach(gpu);
+        }
+        let steps = (0..flight.slice.ends as usize).map(|i| {
+            *done += 1;
+            Step {
+                iteration: *done - 1,
+                losses: losses[i * slots..(i + 1) * slots].to_vec(),
+                elapsed,
+            }
+        });
+        Ok(steps.collect())
+    }
+
+    /// Completes what is on its way and the iteration that has been begun, so that all values belong together. Returns
+    /// the iterations that ended.
+    pub async fn settle(
+        &mut self,
+        gpu: &Gpu,
+        ring: Option<(&wgpu::Buffer, &Ring)>,
+        done: &mut u64,
+    ) -> Result<Vec<Step>, DeviceError> {
+        let mut steps = Vec::new();
+        while !self.is_at_rest() {
+            let most = self.ending() + u64::from(self.position != 0);
+            steps.extend(self.advance(gpu, ring, most, done).await?);
+        }
+        Ok(steps)
     }
 
     /// Runs one iteration, slice by slice, and tells how long the GPU worked on it.
-    pub fn time_iteration(&self, gpu: &Gpu) -> Result<Duration, DeviceError> {
+    pub async fn time_iteration(&self, gpu: &Gpu) -> Result<Duration, DeviceError> {
         let (mut at, mut time) = (0, Duration::ZERO);
         while at < self.len() {
             let end = at + self.slicer.next(at, 1).count;
-            time += gpu.time(&self.dispatches[at..end])?;
+            time += gpu.time(&self.dispatches[at..end]).await?;
             at = end;
         }
         Ok(time)
     }
 
     /// Runs one iteration, dispatch by dispatch, and adds to `times` how long the GPU worked on each call.
-    pub fn time_calls(&self, gpu: &Gpu, times: &mut [Duration]) -> Result<(), DeviceError> {
+    pub async fn time_calls(&self, gpu: &Gpu, times: &mut [Duration]) -> Result<(), DeviceError> {
         for (dispatch, call) in self.dispatches.iter().zip(&self.calls) {
-            times[*call] += gpu.time([dispatch])?;
+            times[*call] += gpu.time([dispatch]).await?;
         }
         Ok(())
     }
@@ -238,13 +258,12 @@ impl GpuProgram {
 
     /// Submits a slice, with the copies of the loss rows of the iterations that end in it.
     fn submit(
-        &self,
+        &mut self,
         gpu: &Gpu,
-        slice: &Slice,
+        slice: Slice,
         ring: Option<(&wgpu::Buffer, &Ring)>,
         rows: Range<u64>,
-        staging: usize,
-    ) -> wgpu::SubmissionIndex {
+    ) {
         let mut encoder = gpu
             .device()
             .create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
@@ -254,22 +273,28 @@ impl GpuProgram {
                 self.dispatches[(slice.first + i) % self.len()].encode(&mut pass);
             }
         }
-        let Some((memory, ring)) = ring else {
-            return gpu.submit(encoder);
-        };
-        let row_bytes = ring.slots as u64 * 4;
-        let staging = &ring.staging[staging];
-        for (to, row) in rows.clone().enumerate() {
-            let from = (row % u64::from(RING_ROWS)) * row_bytes;
-            let to = to as u64 * row_bytes;
-            encoder.copy_buffer_to_buffer(memory, from, staging, to, row_bytes);
+        let staging = self.next_staging;
+        let mut read = None;
+        if let Some((memory, ring)) = ring.filter(|_| !rows.is_empty()) {
+            let row_bytes = ring.slots as u64 * 4;
+            let staging = &ring.staging[staging];
+            for (to, row) in rows.clone().enumerate() {
+                let from = (row % u64::from(RING_ROWS)) * row_bytes;
+                let to = to as u64 * row_bytes;
+                encoder.copy_buffer_to_buffer(memory, from, staging, to, row_bytes);
+            }
+            read = Some((staging, (rows.end - rows.start) * row_bytes));
         }
         let submission = gpu.submit(encoder);
-        if !rows.is_empty() {
-            let bytes = (rows.end - rows.start) * row_bytes;
-            staging.map_async(wgpu::MapMode::Read, ..bytes, |_| ());
-        }
-        submission
+        self.flights.push_back(Flight {
+            submission,
+            slice,
+            staging,
+            mapping: read.map(|(staging, bytes)| gpu.map(staging, bytes)),
+            submitted: Instant::now(),
+        });
+        self.next_staging = (staging + 1) % (IN_FLIGHT + 1);
+        self.position = (self.position + slice.count) % self.len();
     }
 }
 
@@ -289,8 +314,8 @@ pub(super) fn split(grid: [u32; 3], count: u32) -> Vec<([u32; 3], [u32; 3])> {
 }
 
 /// What the adapter does on a small convolution like those that plans are made of; measured once per device.
-pub(super) fn measured_gflops(gpu: &Gpu) -> Result<f64, DeviceError> {
-    gpu.rate_or_measure(|| {
+pub(super) async fn measured_gflops(gpu: &Gpu) -> Result<f64, DeviceError> {
+    gpu.rate_or_measure(async || {
         let view = View::new(1, 64, 64, 64);
         let conv = Conv {
             pad: [1; 2],
@@ -317,11 +342,12 @@ pub(super) fn measured_gflops(gpu: &Gpu) -> Result<f64, DeviceError> {
             dispatch
                 .encode(&mut encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default()));
             let submission = gpu.submit(encoder);
-            gpu.wait(Some(submission))?;
-            best = best.min(start.elapsed().as_secs_f64());
+            let done = gpu.finished(Some(submission)).await?;
+            best = best.min((done - start).as_secs_f64());
         }
         Ok(Operation::work(&kernel).flop as f64 / 1e9 / best)
     })
+    .await
 }
 
 #[cfg(test)]

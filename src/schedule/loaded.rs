@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use super::gpu::GpuProgram;
 use super::{tune, warm};
 use crate::Error;
-use crate::device::{Buffer, Device, Home, Kind, ValueId};
+use crate::device::{Buffer, Device, Home, Kind, Operation, ValueId};
 use crate::kernels::Tensor;
 use crate::plan::{Place, PlanError, Program};
 
@@ -39,9 +39,9 @@ impl Loaded {
     ///
     /// # Errors
     /// [`Error::TooLarge`] before anything is allocated, [`Error::Device`] when the driver refuses.
-    pub fn new(device: &Device, program: Program) -> Result<Self, Error> {
+    pub async fn new_async(device: &Device, program: Program) -> Result<Self, Error> {
         let mut loaded = Self::with_state(device, program)?;
-        loaded.complete()?;
+        loaded.complete_async().await?;
         Ok(loaded)
     }
 
@@ -63,7 +63,11 @@ impl Loaded {
     ///
     /// # Errors
     /// [`PlanError::OtherSlots`] where the slots were others, [`Error::Device`] when the driver refuses.
-    pub fn in_memory(device: &Device, program: Program, slots: Vec<Buffer>) -> Result<Self, Error> {
+    pub async fn in_memory(
+        device: &Device,
+        program: Program,
+        slots: Vec<Buffer>,
+    ) -> Result<Self, Error> {
         let same = |(bytes, buffer): (&u64, &Buffer)| *bytes == buffer.kind().bytes(buffer.len());
         let planned = &program.layout.slots;
         if planned.len() != slots.len() || !planned.iter().zip(&slots).all(same) {
@@ -71,7 +75,7 @@ impl Loaded {
         }
         let mut loaded = Self::on(device, program, slots.into_iter().map(Some).collect());
         loaded.allocate(|home| matches!(home, Home::Persistent))?;
-        loaded.complete()?;
+        loaded.complete_async().await?;
         loaded.clear()?;
         Ok(loaded)
     }
@@ -98,7 +102,7 @@ impl Loaded {
     ///
     /// # Errors
     /// [`Error::Device`] when the driver refuses.
-    pub fn complete(&mut self) -> Result<(), Error> {
+    pub async fn complete_async(&mut self) -> Result<(), Error> {
         if self.ready {
             return Ok(());
         }
@@ -108,6 +112,9 @@ impl Loaded {
             if let Home::Given(given) = &recording.value(*id).home {
                 self.buffers[id.0 as usize] = Some(given.buffer()?);
             }
+        }
+        if let Some(gpu) = self.device.gpu() {
+            gpu.settled().await?;
         }
         // Without a call (only the image is asked for) there is nothing to submit.
         let empty = self.program.recording.calls().is_empty();
@@ -119,7 +126,7 @@ impl Loaded {
                 .iter()
                 .map(|call| self.bound(&call.values).into_iter().cloned().collect())
                 .collect();
-            tune::tune(gpu, &mut self.program.recording, &memory)?;
+            tune::tune(gpu, &mut self.program.recording, &memory).await?;
             let calls = self.program.recording.calls();
             let bound: Vec<Vec<&Buffer>> =
                 calls.iter().map(|call| self.bound(&call.values)).collect();
@@ -128,8 +135,9 @@ impl Loaded {
                 &self.program.recording,
                 &bound,
                 &self.transient_slots(),
-            )?;
-            self.gpu = Some(GpuProgram::new(gpu, &self.program.recording, &bound)?);
+            )
+            .await?;
+            self.gpu = Some(GpuProgram::new(gpu, &self.program.recording, &bound).await?);
         }
         self.ready = true;
         Ok(())
@@ -267,8 +275,11 @@ impl Loaded {
     ///
     /// # Errors
     /// [`Error::Device`] when the device has failed.
-    pub fn read(&self, tensor: Tensor) -> Result<Vec<f32>, Error> {
-        let packed = self.device.download(self.buffer(tensor.value))?;
+    pub async fn read_async(&self, tensor: Tensor) -> Result<Vec<f32>, Error> {
+        let packed = self
+            .device
+            .download_async(self.buffer(tensor.value))
+            .await?;
         Ok(crate::kernels::from_quads(tensor.view, &packed))
     }
 
@@ -284,17 +295,31 @@ impl Loaded {
     ///
     /// # Errors
     /// [`Error::Device`] when the device fails.
-    pub fn run_once(&mut self) -> Result<(), Error> {
+    pub async fn run_once_async(&mut self) -> Result<(), Error> {
         self.expect_ready()?;
         match (&mut self.gpu, self.device.gpu()) {
             (Some(program), Some(gpu)) => {
-                let _ = program.run(gpu, None, 1, &mut 0, &mut |_| {
-                    std::ops::ControlFlow::Continue(())
-                })?;
+                let mut done = 0;
+                while done == 0 {
+                    program.advance(gpu, None, 1, &mut done).await?;
+                }
                 Ok(())
             }
             _ => self.run_calls(|_, _| Ok(())),
         }
+    }
+
+    /// Runs the program call by call; `after` sees each.
+    pub(super) fn run_calls(
+        &self,
+        mut after: impl FnMut(usize, &dyn Operation) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        for (i, call) in self.program.recording.calls().iter().enumerate() {
+            self.device
+                .run(&*call.operation, &self.bound(&call.values))?;
+            after(i, &*call.operation)?;
+        }
+        Ok(())
     }
 
     pub(super) fn expect_ready(&self) -> Result<(), Error> {

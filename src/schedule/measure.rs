@@ -1,10 +1,12 @@
 //! Measures an iteration: as a whole, call by call, and whether each call computes what it should.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use super::{Executor, Loaded};
+use web_time::Instant;
+
+use super::Executor;
 use crate::Error;
-use crate::device::{Buffer, Device, Kind, Operation};
+use crate::device::{Buffer, Device, Kind};
 
 /// How far a kernel call is from the same call on another device.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
@@ -21,10 +23,10 @@ impl Executor {
     ///
     /// # Errors
     /// As [`Executor::run`].
-    pub fn time_iteration(&mut self) -> Result<Duration, Error> {
+    pub async fn time_iteration_async(&mut self) -> Result<Duration, Error> {
         self.loaded.expect_ready()?;
         let time = match (&self.loaded.gpu, self.loaded.device.gpu()) {
-            (Some(program), Some(gpu)) => program.time_iteration(gpu)?,
+            (Some(program), Some(gpu)) => program.time_iteration(gpu).await?,
             _ => {
                 let start = Instant::now();
                 self.loaded.run_calls(|_, _| Ok(()))?;
@@ -39,11 +41,11 @@ impl Executor {
     ///
     /// # Errors
     /// As [`Executor::run`].
-    pub fn time_calls(&mut self) -> Result<Vec<Duration>, Error> {
+    pub async fn time_calls_async(&mut self) -> Result<Vec<Duration>, Error> {
         self.loaded.expect_ready()?;
         let mut times = vec![Duration::ZERO; self.loaded.program.recording.calls().len()];
         match (&self.loaded.gpu, self.loaded.device.gpu()) {
-            (Some(program), Some(gpu)) => program.time_calls(gpu, &mut times)?,
+            (Some(program), Some(gpu)) => program.time_calls(gpu, &mut times).await?,
             _ => {
                 let mut last = Instant::now();
                 self.loaded.run_calls(|i, _| {
@@ -62,7 +64,7 @@ impl Executor {
     ///
     /// # Errors
     /// As [`Executor::run`]; [`Error::Device`] where `reference` has no room for a call's buffers.
-    pub fn check_calls(
+    pub async fn check_calls_async(
         &mut self,
         reference: &Device,
         mut wanted: impl FnMut(usize) -> bool,
@@ -80,23 +82,22 @@ impl Executor {
             let slots = operation.bindings();
             let written: Vec<usize> = (0..slots.len()).filter(|i| slots[*i].writes()).collect();
             for i in &written {
-                make_numbers(&self.loaded.device, bound[*i])?;
+                make_numbers(&self.loaded.device, bound[*i]).await?;
             }
-            let copies = bound
-                .iter()
-                .map(|buffer| copied(&self.loaded.device, buffer, reference))
-                .collect::<Result<Vec<_>, _>>()?;
-            let before = written
-                .iter()
-                .map(|i| contents(&self.loaded.device, bound[*i]))
-                .collect::<Result<Vec<_>, _>>()?;
+            let (mut copies, mut before) = (Vec::new(), Vec::new());
+            for buffer in &bound {
+                copies.push(copied(&self.loaded.device, buffer, reference).await?);
+            }
+            for i in &written {
+                before.push(contents(&self.loaded.device, bound[*i]).await?);
+            }
             self.loaded.device.run(operation, &bound)?;
             reference.run(operation, &copies.iter().collect::<Vec<_>>())?;
             let mut deviation = Deviation::default();
             for (i, before) in written.into_iter().zip(before) {
                 let (ours, theirs) = (
-                    &contents(&self.loaded.device, bound[i])?,
-                    &contents(reference, &copies[i])?,
+                    &contents(&self.loaded.device, bound[i]).await?,
+                    &contents(reference, &copies[i]).await?,
                 );
                 match slots[i].kind {
                     Kind::Word => {
@@ -112,36 +113,21 @@ impl Executor {
     }
 }
 
-impl Loaded {
-    /// Runs the program call by call; `after` sees each.
-    pub(super) fn run_calls(
-        &self,
-        mut after: impl FnMut(usize, &dyn Operation) -> Result<(), Error>,
-    ) -> Result<(), Error> {
-        for (i, call) in self.program.recording.calls().iter().enumerate() {
-            self.device
-                .run(&*call.operation, &self.bound(&call.values))?;
-            after(i, &*call.operation)?;
-        }
-        Ok(())
-    }
-}
-
 /// A buffer of `to` with the contents of one of `from`.
-fn copied(from: &Device, buffer: &Buffer, to: &Device) -> Result<Buffer, Error> {
+async fn copied(from: &Device, buffer: &Buffer, to: &Device) -> Result<Buffer, Error> {
     let copy = to.buffer("reference", buffer.kind(), buffer.len())?;
     match buffer.kind() {
-        Kind::Word => to.upload_words(&copy, &from.download_words(buffer)?)?,
-        _ => to.upload(&copy, &from.download(buffer)?)?,
+        Kind::Word => to.upload_words(&copy, &from.download_words_async(buffer).await?)?,
+        _ => to.upload(&copy, &from.download_async(buffer).await?)?,
     }
     Ok(copy)
 }
 
 /// Puts zeros where others have left in 16 bits what is no number: where a call writes only a part of a value, such
 /// quads would have other bits after a device has read and stored them again.
-fn make_numbers(device: &Device, buffer: &Buffer) -> Result<(), Error> {
+async fn make_numbers(device: &Device, buffer: &Buffer) -> Result<(), Error> {
     if buffer.kind().in_quads() {
-        let mut reals = device.download(buffer)?;
+        let mut reals = device.download_async(buffer).await?;
         if reals.iter().any(|v| !v.is_finite()) {
             let others = reals.iter_mut().filter(|v| !v.is_finite());
             others.for_each(|v| *v = 0.0);
@@ -152,10 +138,10 @@ fn make_numbers(device: &Device, buffer: &Buffer) -> Result<(), Error> {
 }
 
 /// The bits of a buffer's elements.
-fn contents(device: &Device, buffer: &Buffer) -> Result<Vec<u32>, Error> {
+async fn contents(device: &Device, buffer: &Buffer) -> Result<Vec<u32>, Error> {
     Ok(match buffer.kind() {
-        Kind::Word => device.download_words(buffer)?,
-        _ => bytemuck::cast_vec(device.download(buffer)?),
+        Kind::Word => device.download_words_async(buffer).await?,
+        _ => bytemuck::cast_vec(device.download_async(buffer).await?),
     })
 }
 

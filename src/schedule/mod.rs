@@ -2,6 +2,8 @@
 //! again and again, a [`Loaded`] program runs once.
 
 mod allowed;
+#[cfg(not(target_arch = "wasm32"))]
+mod blocking;
 mod cooperative;
 mod executor;
 mod gpu;
@@ -11,7 +13,9 @@ mod slices;
 mod tune;
 mod warm;
 
-pub use allowed::is_allowed;
+pub use allowed::is_allowed_async;
+#[cfg(not(target_arch = "wasm32"))]
+pub use blocking::is_allowed;
 pub use executor::{Executor, Step};
 pub use loaded::{Kept, Loaded};
 pub use measure::Deviation;

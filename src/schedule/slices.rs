@@ -1,6 +1,8 @@
 //! How much of a plan goes into one submission.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use web_time::Instant;
 
 use crate::device::Work;
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::allowed::is_allowed;
+use super::allowed::is_allowed_async;
 use super::gpu::{measured_gflops, split};
 use super::slices::{Rate, UNKNOWN};
 use crate::device::{
@@ -39,7 +39,7 @@ struct File {
 
 /// Puts the fastest alternative in the place of every kernel that has some. `bound` is the memory of each call; only
 /// what an iteration writes anew is written.
-pub fn tune(
+pub async fn tune(
     gpu: &Gpu,
     recording: &mut Recording,
     bound: &[Vec<Buffer>],
@@ -56,7 +56,7 @@ pub fn tune(
         };
         let mut kernels = Vec::new();
         for kernel in alternatives.kernels {
-            if is_allowed(gpu, kernel.shader())? {
+            if is_allowed_async(gpu, kernel.shader()).await? {
                 kernels.push(kernel);
             }
         }
@@ -69,7 +69,7 @@ pub fn tune(
             Some(choice) => choice.clone(),
             None => {
                 let buffers: Vec<&Buffer> = buffers.iter().collect();
-                let choice = choose(gpu, operation, &alternatives, &buffers)?;
+                let choice = choose(gpu, operation, &alternatives, &buffers).await?;
                 choices.insert(key, choice.clone());
                 found = true;
                 choice
@@ -96,26 +96,26 @@ fn key(operation: &dyn Operation, alternatives: &Alternatives) -> String {
     format!("{} #{print:032x}", alternatives.shape)
 }
 
-fn choose(
+async fn choose(
     gpu: &Gpu,
     operation: &dyn Operation,
     alternatives: &Alternatives,
     buffers: &[&Buffer],
 ) -> Result<Choice, DeviceError> {
     let rate = Rate {
-        gflops: measured_gflops(gpu)?,
+        gflops: measured_gflops(gpu).await?,
     };
     let all = || std::iter::once(operation).chain(alternatives.kernels.iter().map(|k| &**k));
     // Only so many workgroups that it does not take long; the first kernel's time tells how many.
     let expected = rate.predict_ms(operation.work()) * UNKNOWN;
     let parts = (expected / CAREFUL_MS).ceil() as u32;
-    let first = time(gpu, operation, buffers, parts)?;
+    let first = time(gpu, operation, buffers, parts).await?;
     let parts = (first.as_secs_f64() * 1e3 / TARGET_MS).ceil() as u32;
     let mut ms = BTreeMap::new();
     let mut best: Option<(f64, String)> = None;
     for kernel in all() {
         let label = kernel.shader().label();
-        let time = time(gpu, kernel, buffers, parts)?.as_secs_f64() * 1e3;
+        let time = time(gpu, kernel, buffers, parts).await?.as_secs_f64() * 1e3;
         if best.as_ref().is_none_or(|(least, _)| time < *least) {
             best = Some((time, label.clone()));
         }
@@ -126,7 +126,7 @@ fn choose(
 }
 
 /// Time of a whole dispatch, from that of one of `parts` parts of it.
-fn time(
+async fn time(
     gpu: &Gpu,
     kernel: &dyn Operation,
     buffers: &[&Buffer],
@@ -136,10 +136,10 @@ fn time(
     let (origin, part) = split(grid, parts).swap_remove(0);
     let params = gpu.params_buffer(&Gpu::params_bytes(kernel, origin))?;
     let dispatch = gpu.dispatch(kernel, buffers, &params, 0, part)?;
-    gpu.time([&dispatch])?;
+    gpu.time([&dispatch]).await?;
     let mut least = Duration::MAX;
     for _ in 0..RUNS {
-        least = least.min(gpu.time([&dispatch])?);
+        least = least.min(gpu.time([&dispatch]).await?);
     }
     let groups = |grid: [u32; 3]| grid.iter().map(|n| f64::from(*n)).product::<f64>();
     Ok(least.mul_f64(groups(grid) / groups(part)))

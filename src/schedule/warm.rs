@@ -11,7 +11,7 @@ use crate::device::{Buffer, Call, DeviceError, Gpu, Home, Kind, Recording};
 ///
 /// `bound` is the memory of each call. Nothing is written that outlives an iteration: such a binding is replaced by
 /// memory of a transient value, where one of `slots` is large enough, or by memory of its own for the moment.
-pub fn up(
+pub async fn up(
     gpu: &Gpu,
     recording: &Recording,
     bound: &[Vec<&Buffer>],
@@ -19,14 +19,14 @@ pub fn up(
 ) -> Result<(), DeviceError> {
     for (call, memory) in recording.calls().iter().zip(bound) {
         if !gpu.has_run(&*call.operation, memory)? {
-            run(gpu, recording, call, memory, slots)?;
+            run(gpu, recording, call, memory, slots).await?;
         }
     }
     Ok(())
 }
 
 /// One workgroup of a call, to its end.
-fn run(
+async fn run(
     gpu: &Gpu,
     recording: &Recording,
     call: &Call,
@@ -71,5 +71,6 @@ fn run(
     }
     dispatch.encode(&mut encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default()));
     let submission = gpu.submit(encoder);
-    gpu.wait(Some(submission))
+    gpu.finished(Some(submission)).await?;
+    Ok(())
 }

@@ -14,8 +14,8 @@ Usage: cargo xtask COMMAND
 
   demo [OPTION...]   Build pixgrad and stylize a sample photograph on the best device there is. The options are those
                      of `pixgrad style`, for example --device llvmpipe or --size 512.
-  test [STEP...]     Run every check, or only the steps named: fmt, clippy, adapter, test, doc. Where no graphics
-                     adapter is found, the step `adapter` installs a software Vulkan driver (Debian and Ubuntu).
+  test [STEP...]     Run every check, or only the steps named: fmt, clippy, wasm, adapter, test, doc. Where no
+                     graphics adapter is found, the step `adapter` installs a software Vulkan driver (Debian and Ubuntu).
   docs               Generate docs/cli.md from the command line's definition.
   help               Print this text.
 ";

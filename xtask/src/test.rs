@@ -12,7 +12,7 @@ struct Step {
     run: fn() -> Result<(), String>,
 }
 
-const STEPS: [Step; 5] = [
+const STEPS: [Step; 6] = [
     Step {
         name: "fmt",
         what: "cargo fmt --check",
@@ -22,6 +22,11 @@ const STEPS: [Step; 5] = [
         name: "clippy",
         what: "cargo clippy, warnings are errors",
         run: clippy,
+    },
+    Step {
+        name: "wasm",
+        what: "the engine checked for browsers",
+        run: wasm,
     },
     Step {
         name: "adapter",
@@ -71,6 +76,25 @@ fn clippy() -> Result<(), String> {
         "warnings",
     ];
     paths::run(&mut paths::cargo(&args))
+}
+
+/// The target of browsers, installed where it is missing.
+const WASM: &str = "wasm32-unknown-unknown";
+
+/// A browser lets nothing block: there the calls that do are left out, and nothing may need one.
+fn wasm() -> Result<(), String> {
+    paths::run(Command::new("rustup").args(["target", "add", WASM]))
+        .map_err(|error| format!("the target {WASM} is needed, and {error}"))?;
+    let args = [
+        "check",
+        "--release",
+        "--target",
+        WASM,
+        "--package",
+        "pixgrad",
+        "--no-default-features",
+    ];
+    paths::run(paths::cargo(&args).env("RUSTFLAGS", "-D warnings"))
 }
 
 /// The tests' output goes where ours goes, untouched.

@@ -17,7 +17,7 @@ use crate::run::Progress;
 const COPIES: usize = 40;
 
 /// Leaves the class `own` of each picture.
-pub(super) fn deepfool(
+pub(super) async fn deepfool(
     network: &Network,
     images: &[Image],
     own: &[usize],
@@ -29,7 +29,7 @@ pub(super) fn deepfool(
     let pictures = (COPIES / candidates).max(1);
     let mut all = Vec::new();
     for (images, own) in images.chunks(pictures).zip(own.chunks(pictures)) {
-        all.extend(batch(network, images, own, candidates, attack, watch)?);
+        all.extend(batch(network, images, own, candidates, attack, watch).await?);
     }
     Ok(all)
 }
@@ -47,7 +47,7 @@ struct Walk<'a> {
     done: bool,
 }
 
-fn batch(
+async fn batch(
     network: &Network,
     images: &[Image],
     own: &[usize],
@@ -56,7 +56,7 @@ fn batch(
     watch: &mut Watch<'_>,
 ) -> Result<Vec<Found>, Error> {
     // The own class first.
-    let scores = logits(network, images)?;
+    let scores = logits(network, images).await?;
     let classes: Vec<usize> = scores
         .iter()
         .zip(own)
@@ -75,7 +75,7 @@ fn batch(
         targeted: false,
     };
     let recipe = Recipe::attack(&copies(&mut images.iter()), &goal, attack)?;
-    let mut gradients = Gradients::new(&recipe, network)?;
+    let mut gradients = Gradients::new_async(&recipe, network).await?;
     let mut walks: Vec<Walk<'_>> = images
         .iter()
         .map(|image| Walk {
@@ -88,8 +88,10 @@ fn batch(
         })
         .collect();
     for iteration in 0..attack.steps() {
-        let begun = std::time::Instant::now();
-        let found = gradients.at(&copies(&mut walks.iter().map(|walk| &walk.image)))?;
+        let begun = web_time::Instant::now();
+        let found = gradients
+            .at_async(&copies(&mut walks.iter().map(|walk| &walk.image)))
+            .await?;
         let elements = images[0].rgb.len();
         for (i, walk) in walks.iter_mut().enumerate().filter(|(_, walk)| !walk.done) {
             let of_picture = i * candidates..(i + 1) * candidates;

@@ -8,7 +8,7 @@ use crate::plan::Network;
 use crate::spec::BallNorm;
 
 /// Runs the attack's recipe on pictures of one size.
-pub(super) fn descend(
+pub(super) async fn descend(
     network: &Network,
     images: &[Image],
     goal: &Goal,
@@ -16,9 +16,11 @@ pub(super) fn descend(
     watch: &mut Watch<'_>,
 ) -> Result<Vec<Found>, Error> {
     let recipe = Recipe::attack(images, goal, attack)?;
-    let mut run = recipe.compile(network.device(), network)?;
-    run.run(|progress| watch(progress))?;
-    run.images()?
+    let mut run = recipe.compile_async(network.device(), network).await?;
+    run.run_for_async(u64::MAX, |progress| watch(progress))
+        .await?;
+    run.images_async()
+        .await?
         .into_iter()
         .zip(images)
         .map(|(image, start)| {

@@ -53,14 +53,14 @@ pub(super) fn by_size(images: &[Image]) -> Vec<Vec<usize>> {
 type Scores = (Vec<f32>, Vec<f32>);
 
 /// The scores before and after the softmax of each picture, of whatever sizes.
-fn scores(network: &Network, images: &[Image]) -> Result<Vec<Scores>, Error> {
+async fn scores(network: &Network, images: &[Image]) -> Result<Vec<Scores>, Error> {
     let graph = network.graph();
     let nodes = [graph.logits()?, graph.find("prob")?];
     let mut all = vec![(Vec::new(), Vec::new()); images.len()];
     for group in by_size(images) {
         for pictures in group.chunks(BATCH) {
             let batch: Vec<Image> = pictures.iter().map(|i| images[*i].clone()).collect();
-            let found = activations(network, &batch, &nodes)?;
+            let found = activations(network, &batch, &nodes).await?;
             let classes = found[0].1.len() / batch.len();
             let of =
                 |answer: usize, i: usize| found[answer].1[i * classes..(i + 1) * classes].to_vec();
@@ -76,7 +76,7 @@ fn scores(network: &Network, images: &[Image]) -> Result<Vec<Scores>, Error> {
 ///
 /// # Errors
 /// [`Error::Net`] for a network without a classifier or a picture too small for it.
-pub fn top_one(network: &Network, images: &[Image]) -> Result<Vec<Score>, Error> {
+pub async fn top_one_async(network: &Network, images: &[Image]) -> Result<Vec<Score>, Error> {
     let names = network.graph().class_names();
     let top = |(logits, probabilities): (Vec<f32>, Vec<f32>)| {
         let class = ranked(&logits)[0];
@@ -90,12 +90,14 @@ pub fn top_one(network: &Network, images: &[Image]) -> Result<Vec<Score>, Error>
             logit: logits[class],
         }
     };
-    Ok(scores(network, images)?.into_iter().map(top).collect())
+    let scores = scores(network, images).await?;
+    Ok(scores.into_iter().map(top).collect())
 }
 
 /// The logits of each picture.
-pub(super) fn logits(network: &Network, images: &[Image]) -> Result<Vec<Vec<f32>>, Error> {
-    Ok(scores(network, images)?.into_iter().map(|s| s.0).collect())
+pub(super) async fn logits(network: &Network, images: &[Image]) -> Result<Vec<Vec<f32>>, Error> {
+    let scores = scores(network, images).await?;
+    Ok(scores.into_iter().map(|s| s.0).collect())
 }
 
 /// The classes by their scores, greatest first; of equal ones the first.
@@ -107,7 +109,7 @@ pub(super) fn ranked(scores: &[f32]) -> Vec<usize> {
 
 /// How far each picture's class is from winning (`targeted`) or from losing: Carlini and Wagner's f₆ without κ.
 /// Negative is success.
-pub(super) fn margins(
+pub(super) async fn margins(
     network: &Network,
     images: &[Image],
     goal: &super::Goal,
@@ -125,7 +127,7 @@ pub(super) fn margins(
         };
         if goal.targeted { -ahead } else { ahead }
     };
-    let scores = logits(network, images)?;
+    let scores = logits(network, images).await?;
     Ok(scores.into_iter().zip(&goal.classes).map(margin).collect())
 }
 

@@ -15,7 +15,7 @@ use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
-pub use judge::{Distance, top_one};
+pub use judge::{Distance, top_one_async};
 
 use crate::Error;
 use crate::image::Image;
@@ -301,7 +301,7 @@ pub type Watch<'a> = dyn FnMut(&Progress) -> ControlFlow<()> + 'a;
 /// # Errors
 /// [`Error::Net`] for a network without a classifier or pictures too small for it, [`Error::Method`] for numbers that
 /// no attack has, [`Error::TooLarge`] where not even one picture fits the device.
-pub fn attack(
+pub async fn attack_async(
     network: &Network,
     images: &[Image],
     aim: &Aim,
@@ -310,7 +310,7 @@ pub fn attack(
 ) -> Result<Vec<Adversarial>, Error> {
     attack.check()?;
     network.graph().logits()?;
-    let clean = top_one(network, images)?;
+    let clean = top_one_async(network, images).await?;
     let goal = goal(network, aim, attack.seed, &clean)?;
     if goal.targeted && attack.method == AttackMethod::DeepFool {
         return Err(MethodError::NoTarget.into());
@@ -326,13 +326,14 @@ pub fn attack(
         if pictures.is_empty() {
             continue;
         }
-        for (i, result) in in_batches(network, images, &pictures, &goal, attack, watch)? {
+        let of_size = in_batches(network, images, &pictures, &goal, attack, watch).await?;
+        for (i, result) in of_size {
             found[i] = Some(result);
         }
     }
     let found: Vec<Found> = found.into_iter().flatten().collect();
     let results: Vec<Image> = found.iter().map(|f| f.image.clone()).collect();
-    let now = top_one(network, &results)?;
+    let now = top_one_async(network, &results).await?;
     Ok(images
         .iter()
         .zip(clean)
@@ -389,7 +390,7 @@ fn goal(network: &Network, aim: &Aim, seed: u64, clean: &[Score]) -> Result<Goal
 }
 
 /// Attacks pictures of one size, in as few batches as the device's memory allows.
-fn in_batches(
+async fn in_batches(
     network: &Network,
     images: &[Image],
     pictures: &[usize],
@@ -401,19 +402,21 @@ fn in_batches(
     let of_batch = goal.of(pictures);
     let found = match attack.method {
         AttackMethod::DeepFool => {
-            deepfool::deepfool(network, &batch, &of_batch.classes, attack, watch)
+            deepfool::deepfool(network, &batch, &of_batch.classes, attack, watch).await
         }
         AttackMethod::Lbfgs if !goal.targeted => {
-            search::leave(network, &batch, &of_batch.classes, attack, watch)
+            search::leave(network, &batch, &of_batch.classes, attack, watch).await
         }
-        method if method.has_search() => search::search(network, &batch, &of_batch, attack, watch),
-        _ => descend::descend(network, &batch, &of_batch, attack, watch),
+        method if method.has_search() => {
+            search::search(network, &batch, &of_batch, attack, watch).await
+        }
+        _ => descend::descend(network, &batch, &of_batch, attack, watch).await,
     };
     match found {
         Err(Error::TooLarge { .. }) if pictures.len() > 1 => {
             let (first, second) = pictures.split_at(pictures.len() / 2);
-            let mut all = in_batches(network, images, first, goal, attack, watch)?;
-            all.extend(in_batches(network, images, second, goal, attack, watch)?);
+            let mut all = Box::pin(in_batches(network, images, first, goal, attack, watch)).await?;
+            all.extend(Box::pin(in_batches(network, images, second, goal, attack, watch)).await?);
             Ok(all)
         }
         found => Ok(pictures.iter().copied().zip(found?).collect()),

@@ -4,7 +4,7 @@
 use super::judge::{logits, ranked};
 use super::recipes::PULL;
 use super::rounding::rounded;
-use super::{Attack, Distance, Found, Goal, Recipe, Watch, margins, top_one};
+use super::{Attack, Distance, Found, Goal, Recipe, Watch, margins, top_one_async};
 use crate::Error;
 use crate::image::Image;
 use crate::methods::classify::Score;
@@ -46,7 +46,7 @@ impl Search {
 
 /// Runs the attack's recipe on pictures of one size, once for each weight tried, and keeps of each picture the smallest
 /// change that succeeds. Without one: the last change.
-pub(super) fn search(
+pub(super) async fn search(
     network: &Network,
     images: &[Image],
     goal: &Goal,
@@ -54,7 +54,7 @@ pub(super) fn search(
     watch: &mut Watch<'_>,
 ) -> Result<Vec<Found>, Error> {
     let recipe = Recipe::attack(images, goal, attack)?;
-    let mut run = recipe.compile(network.device(), network)?;
+    let mut run = recipe.compile_async(network.device(), network).await?;
     let initial_c = attack.initial_c(goal.targeted);
     let mut searches = vec![Search::new(initial_c); images.len()];
     let mut best: Vec<Option<(f64, Image, f32)>> = vec![None; images.len()];
@@ -68,13 +68,17 @@ pub(super) fn search(
         // The weight of the term stands in the recipe; those of the images multiply it.
         let weights: Vec<f32> = searches.iter().map(|s| s.c / initial_c).collect();
         run.set_weights(PULL, &weights)?;
-        let outcome = run.run(|progress| watch(&overall(progress, round, attack.rounds)))?;
+        let outcome = run
+            .run_for_async(u64::MAX, |progress| {
+                watch(&overall(progress, round, attack.rounds))
+            })
+            .await?;
         iterations += run.done();
-        let mut found = run.images()?;
+        let mut found = run.images_async().await?;
         if attack.survive_8bit {
             found = found.iter().map(rounded).collect::<Result<_, _>>()?;
         }
-        let margins = margins(network, &found, goal)?;
+        let margins = margins(network, &found, goal).await?;
         for (i, (image, margin)) in found.iter().zip(margins).enumerate() {
             // Without confidence it is the border that counts.
             let success = margin < 0.0 && margin <= wanted;
@@ -113,14 +117,14 @@ const NEAREST: usize = 3;
 ///
 /// Szegedy et al. 2013 minimise towards a class. Away from a class that the network is sure of, the cross-entropy is
 /// too flat to be followed: its gradient is proportional to 1 − p.
-pub(super) fn leave(
+pub(super) async fn leave(
     network: &Network,
     images: &[Image],
     own: &[usize],
     attack: &Attack,
     watch: &mut Watch<'_>,
 ) -> Result<Vec<Found>, Error> {
-    let scores = logits(network, images)?;
+    let scores = logits(network, images).await?;
     let others = |i: usize| -> Vec<usize> {
         let others = ranked(&scores[i]).into_iter();
         others
@@ -138,15 +142,18 @@ pub(super) fn leave(
         classes: classes.concat(),
         targeted: true,
     };
-    let mut found = search(network, &copies, &goal, attack, watch)?.into_iter();
-    let now = top_one(
+    let mut found = search(network, &copies, &goal, attack, watch)
+        .await?
+        .into_iter();
+    let now = top_one_async(
         network,
         &found
             .as_slice()
             .iter()
             .map(|f| f.image.clone())
             .collect::<Vec<_>>(),
-    )?;
+    )
+    .await?;
     let mut now = now.into_iter();
     Ok(images
         .iter()

@@ -7,6 +7,7 @@ use std::collections::HashMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use pollster::block_on;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
@@ -416,9 +417,9 @@ impl Folder<'_> {
         let (view, pixels) = quads_of(&images);
         let mut reader = match self.reader.take() {
             Some(reader) if reader.view() == view => reader,
-            _ => Reader::new(self.network, view, &nodes)?,
+            _ => block_on(Reader::new(self.network, view, &nodes))?,
         };
-        let found = reader.read(&pixels)?;
+        let found = block_on(reader.read(&pixels))?;
         self.reader = Some(reader);
         let (shape, values) = &found[0];
         let positions = (shape.height * shape.width) as usize;

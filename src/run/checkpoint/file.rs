@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::fs::{self, File};
 use std::io::{self, Cursor, ErrorKind, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use safetensors::Dtype;
 use safetensors::tensor::{Metadata, TensorInfo};
@@ -13,7 +14,7 @@ use xxhash_rust::xxh3::Xxh3;
 use super::{CheckpointError, CheckpointProblem};
 use crate::Error;
 use crate::device::{Buffer, Device, Kind};
-use crate::image::{is_stdin, read_bytes, write_atomically};
+use crate::image::{is_stdin, read_bytes};
 use crate::schedule::Kept;
 
 /// No header that the format allows is longer.
@@ -36,33 +37,37 @@ fn fail(path: &Path, problem: CheckpointProblem) -> CheckpointError {
     }
 }
 
-/// Writes the buffers, whole or not at all: each a tensor of one axis, F32 or U32, little-endian.
-pub(super) fn write(
-    path: &Path,
+fn unreadable(path: &Path, error: io::Error) -> CheckpointError {
+    let problem = match error.kind() {
+        ErrorKind::NotFound => CheckpointProblem::NotFound,
+        _ => CheckpointProblem::Unreadable(error),
+    };
+    fail(path, problem)
+}
+
+/// Writes the buffers: each a tensor of one axis, F32 or U32, little-endian.
+pub(super) async fn write(
+    file: &mut dyn Write,
     metadata: &BTreeMap<&str, String>,
     tensors: &[Kept<'_>],
     device: &Device,
-) -> Result<(), CheckpointError> {
-    let unwritten = |error: io::Error| fail(path, CheckpointProblem::Unwritable(error));
-    let mut header = header(metadata, tensors).map_err(unwritten)?;
+) -> io::Result<()> {
+    let mut header = header(metadata, tensors)?;
     // The tensors begin at a multiple of 8 bytes.
     header.resize(header.len().next_multiple_of(8), b' ');
     // `safetensors` itself writes to files, too, but neither waits for the disk nor can it be told that a device has
     // failed.
-    write_atomically(path, |file| {
-        let mut hash = Xxh3::new();
-        let mut write = |bytes: &[u8]| {
-            hash.update(bytes);
-            file.write_all(bytes)
-        };
-        write(&(header.len() as u64).to_le_bytes())?;
-        write(&header)?;
-        for kept in tensors {
-            write(&bytes(device, kept.buffer)?)?;
-        }
-        file.write_all(&hash.digest128().to_le_bytes())
-    })
-    .map_err(unwritten)
+    let mut hash = Xxh3::new();
+    let mut write = |bytes: &[u8]| {
+        hash.update(bytes);
+        file.write_all(bytes)
+    };
+    write(&(header.len() as u64).to_le_bytes())?;
+    write(&header)?;
+    for kept in tensors {
+        write(&bytes(device, kept.buffer).await?)?;
+    }
+    file.write_all(&hash.digest128().to_le_bytes())
 }
 
 /// The header of a file with these tensors, one after the other, and the checksum behind them.
@@ -97,14 +102,16 @@ const CHECKSUM: &str = "checksum";
 const CHECKSUM_BYTES: usize = 16;
 
 /// A buffer's elements, little-endian as is every platform with a GPU interface that we use.
-fn bytes(device: &Device, buffer: &Buffer) -> io::Result<Vec<u8>> {
+async fn bytes(device: &Device, buffer: &Buffer) -> io::Result<Vec<u8>> {
     Ok(match buffer.kind() {
         Kind::Word => {
-            let values = device.download_words(buffer).map_err(io::Error::other)?;
+            let values = device.download_words_async(buffer).await;
+            let values = values.map_err(io::Error::other)?;
             bytemuck::cast_slice(&values).to_vec()
         }
         _ => {
-            let values = device.download(buffer).map_err(io::Error::other)?;
+            let values = device.download_async(buffer).await;
+            let values = values.map_err(io::Error::other)?;
             bytemuck::cast_slice(&values).to_vec()
         }
     })
@@ -130,7 +137,7 @@ fn is_sound(file: &mut (impl Read + Seek), length: u64) -> io::Result<bool> {
 /// A file whose header has been read and found to describe all of it.
 #[derive(Debug)]
 pub(super) struct Stored {
-    pub path: PathBuf,
+    source: Source,
     pub metadata: HashMap<String, String>,
     header: Metadata,
     /// Where the tensors begin.
@@ -141,34 +148,61 @@ trait ReadSeek: Read + Seek {}
 
 impl<T: Read + Seek> ReadSeek for T {}
 
-/// The file. What can be read only once, such as a pipe or standard input (`-`), is kept in memory.
-fn open(path: &Path) -> io::Result<Box<dyn ReadSeek>> {
-    let is_special = fs::metadata(path).is_ok_and(|about| !about.is_file());
-    if !(is_special || is_stdin(path)) {
-        return Ok(Box::new(File::open(path)?));
+/// Where a checkpoint is: in a file, or in memory under a name for errors.
+#[derive(Debug)]
+pub(super) struct Source {
+    path: PathBuf,
+    bytes: Option<Arc<[u8]>>,
+}
+
+impl Source {
+    /// The file. What can be read only once, such as a pipe or standard input (`-`), is kept in memory.
+    pub fn file(path: &Path) -> io::Result<Self> {
+        let is_special = fs::metadata(path).is_ok_and(|about| !about.is_file());
+        let bytes = if is_special || is_stdin(path) {
+            Some(read_bytes(path).map_err(io::Error::other)?)
+        } else {
+            None
+        };
+        let path = path.to_path_buf();
+        Ok(Self { path, bytes })
     }
-    let bytes = read_bytes(path).map_err(io::Error::other)?;
-    Ok(Box::new(Cursor::new(bytes)))
+
+    /// The bytes of a file.
+    pub fn memory(name: &str, bytes: &[u8]) -> Self {
+        Self {
+            path: name.into(),
+            bytes: Some(bytes.into()),
+        }
+    }
+
+    fn open(&self) -> io::Result<Box<dyn ReadSeek>> {
+        Ok(match &self.bytes {
+            Some(bytes) => Box::new(Cursor::new(Arc::clone(bytes))),
+            None => Box::new(File::open(&self.path)?),
+        })
+    }
 }
 
 impl Stored {
-    /// Reads and checks the header.
+    /// Reads and checks the header of a file.
     pub fn read(path: &Path) -> Result<Self, CheckpointError> {
-        let not = || fail(path, CheckpointProblem::NotACheckpoint);
-        let unreadable = |error: io::Error| {
-            let problem = match error.kind() {
-                ErrorKind::NotFound => CheckpointProblem::NotFound,
-                _ => CheckpointProblem::Unreadable(error),
-            };
-            fail(path, problem)
-        };
-        let cut = |expected: u64, found: u64| {
-            fail(path, CheckpointProblem::Truncated { expected, found })
-        };
         if path.is_dir() {
             return Err(fail(path, CheckpointProblem::Directory));
         }
-        let mut file = open(path).map_err(unreadable)?;
+        let source = Source::file(path).map_err(|error| unreadable(path, error))?;
+        Self::of(source)
+    }
+
+    /// Reads and checks the header.
+    pub fn of(source: Source) -> Result<Self, CheckpointError> {
+        let path = &*source.path;
+        let unreadable = |error| unreadable(path, error);
+        let not = || fail(path, CheckpointProblem::NotACheckpoint);
+        let cut = |expected: u64, found: u64| {
+            fail(path, CheckpointProblem::Truncated { expected, found })
+        };
+        let mut file = source.open().map_err(unreadable)?;
         let found = file.seek(SeekFrom::End(0)).map_err(unreadable)?;
         file.rewind().map_err(unreadable)?;
         let mut start = [0; 9];
@@ -208,24 +242,23 @@ impl Stored {
         if found > expected {
             return Err(fail(path, CheckpointProblem::TooLong { expected, found }));
         }
-        let stored = Self {
-            path: path.to_path_buf(),
-            metadata,
-            header,
-            data,
-        };
-        if let Some(checksum) = stored.header.info(CHECKSUM) {
+        if let Some(checksum) = header.info(CHECKSUM) {
             let (begin, end) = checksum.data_offsets;
             let is_last = end - begin == CHECKSUM_BYTES && data + end as u64 == found;
             if !is_last || !is_sound(&mut file, found).map_err(unreadable)? {
-                return Err(stored.fail(CheckpointProblem::Checksum));
+                return Err(fail(path, CheckpointProblem::Checksum));
             }
         }
-        Ok(stored)
+        Ok(Self {
+            source,
+            metadata,
+            header,
+            data,
+        })
     }
 
     pub fn fail(&self, problem: CheckpointProblem) -> CheckpointError {
-        fail(&self.path, problem)
+        fail(&self.source.path, problem)
     }
 
     /// Fills the buffers with the tensors of their names. They must be the very ones that the file holds.
@@ -247,7 +280,7 @@ impl Stored {
             return Err(self.fail(problem).into());
         }
         let unreadable = |error| self.fail(CheckpointProblem::Unreadable(error));
-        let mut file = open(&self.path).map_err(unreadable)?;
+        let mut file = self.source.open().map_err(unreadable)?;
         for Kept {
             name,
             buffer,

@@ -4,6 +4,7 @@ mod error;
 mod file;
 
 use std::collections::BTreeMap;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,9 +12,9 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 pub use self::error::{CheckpointError, CheckpointProblem};
-use self::file::{Stored, VERSION_KEY};
-use super::Run;
+use self::file::{Source, Stored, VERSION_KEY};
 use super::fingerprint::Fingerprint;
+use super::{Run, RunError};
 use crate::Error;
 use crate::compile::recipe::CompiledRecipe;
 use crate::device::Device;
@@ -123,22 +124,35 @@ fn persistent_state(run: &Run) -> Vec<Kept<'_>> {
 }
 
 impl Run {
-    /// Writes a checkpoint, whole or not at all: a run that is made of it by [`Recipe::resume`] does what this one
-    /// would have done, bit for bit on the same adapter. This reads the state back; between iterations nothing else
-    /// does.
+    /// A checkpoint as a file's bytes: a run that is made of it by [`Recipe::resume_async`] does what this one would
+    /// have done, bit for bit on the same adapter. This reads the state back; between iterations nothing else does.
     ///
     /// # Errors
-    /// [`Error::Recipe`] where the recipe cannot be written as TOML; [`Error::Checkpoint`] where the file
-    /// cannot be written or the device has failed.
-    pub fn save_checkpoint(&self, path: &Path) -> Result<(), Error> {
+    /// [`Error::Recipe`] where the recipe cannot be written as TOML; [`Error::Checkpoint`] where the device has failed;
+    /// [`RunError::InMotion`] before [`Run::settle`].
+    pub async fn checkpoint_async(&self) -> Result<Vec<u8>, Error> {
+        let mut bytes = Vec::new();
+        let metadata = self.metadata()?;
+        self.write_checkpoint(&metadata, &mut bytes)
+            .await
+            .map_err(|error| unwritable(Path::new("checkpoint"), error))?;
+        Ok(bytes)
+    }
+
+    /// What a checkpoint's header says, for [`Run::write_checkpoint`].
+    ///
+    /// # Errors
+    /// As [`Run::checkpoint_async`].
+    pub(super) fn metadata(&self) -> Result<BTreeMap<&'static str, String>, Error> {
+        if !self.executor().is_at_rest() {
+            return Err(RunError::InMotion.into());
+        }
         let network = &self.compiled.network;
         let json = |value: serde_json::Result<String>| {
-            value.map_err(|error| CheckpointError {
-                path: path.to_path_buf(),
-                problem: CheckpointProblem::Unwritable(error.into()),
-            })
+            value.map_err(|error| unwritable(Path::new("checkpoint"), error.into()))
         };
-        let metadata = BTreeMap::from([
+        let stamps = self.stamps.get_or_init(|| stamps(&self.compiled));
+        Ok(BTreeMap::from([
             (VERSION_KEY, VERSION.to_string()),
             ("pixgrad", env!("CARGO_PKG_VERSION").to_string()),
             ("device", network.device().info().name.clone()),
@@ -148,16 +162,25 @@ impl Run {
                 Fingerprint::of_network(network.graph()).to_string(),
             ),
             ("recipe", portable(&self.compiled.recipe, network)?),
-            (
-                "pictures",
-                json(serde_json::to_string(
-                    self.stamps.get_or_init(|| stamps(&self.compiled)),
-                ))?,
-            ),
+            ("pictures", json(serde_json::to_string(stamps))?),
             ("progress", json(serde_json::to_string(&self.state()))?),
-        ]);
-        file::write(path, &metadata, &persistent_state(self), network.device())?;
-        Ok(())
+        ]))
+    }
+
+    pub(super) async fn write_checkpoint(
+        &self,
+        metadata: &BTreeMap<&str, String>,
+        file: &mut dyn Write,
+    ) -> io::Result<()> {
+        let device = self.compiled.network.device();
+        file::write(file, metadata, &persistent_state(self), device).await
+    }
+}
+
+pub(super) fn unwritable(path: &Path, error: io::Error) -> CheckpointError {
+    CheckpointError {
+        path: path.to_path_buf(),
+        problem: CheckpointProblem::Unwritable(error),
     }
 }
 
@@ -167,7 +190,18 @@ impl Checkpoint {
     /// # Errors
     /// [`Error::Checkpoint`]: there is no such file, it is none of ours, truncated, damaged, or of another version.
     pub fn read(path: &Path) -> Result<Self, Error> {
-        let stored = Stored::read(path)?;
+        Self::of(Stored::read(path)?)
+    }
+
+    /// Reads the header of a checkpoint that is in memory; `name` is what errors call it.
+    ///
+    /// # Errors
+    /// As [`Checkpoint::read`].
+    pub fn from_bytes(name: &str, bytes: &[u8]) -> Result<Self, Error> {
+        Self::of(Stored::of(Source::memory(name, bytes))?)
+    }
+
+    fn of(stored: Stored) -> Result<Self, Error> {
         let version = &stored.metadata[VERSION_KEY];
         if version != VERSION {
             let program = stored.metadata.get("pixgrad");
@@ -263,7 +297,7 @@ impl Recipe {
     ///
     /// # Errors
     /// [`Error::Checkpoint`] for another recipe, network or picture; else as [`Recipe::compile`].
-    pub fn resume(
+    pub async fn resume_async(
         &self,
         device: &Device,
         network: &Network,
@@ -279,7 +313,7 @@ impl Recipe {
             return Err(checkpoint.stored.fail(CheckpointProblem::OtherSizes).into());
         }
         compiled.plan_in_bands(&state.bands)?;
-        let run = Run::at(compiled, state, None)?;
+        let run = Run::at(compiled, state, None).await?;
         checkpoint.stored.load(device, &persistent_state(&run))?;
         Ok(run)
     }

@@ -160,6 +160,7 @@ impl Segments {
     }
 
     /// Whether the first component, luma, is sampled below another one, and above none.
+    #[cfg(not(target_arch = "wasm32"))]
     pub fn first_is_coarse(&self) -> bool {
         let Some((first, rest)) = self.components.split_first() else {
             return false;
