@@ -3,6 +3,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod advance;
 mod bands;
 mod checkpoint;
 mod functions;

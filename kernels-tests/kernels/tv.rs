@@ -69,7 +69,7 @@ fn by_hand() {
         x,
         wrap: false,
         dx: x,
-        alpha: 1.0,
+        alpha: 1.0f32.into(),
         accumulate: false,
     };
     let out = check(&backward, &[Data::Reals(values), Data::Poisoned(x)]);
@@ -116,7 +116,7 @@ fn the_gradient_is_the_derivative_of_the_value() {
             x,
             wrap,
             dx,
-            alpha: upstream as f32,
+            alpha: (upstream as f32).into(),
             accumulate: false,
         };
         let gradient = run_f64(&backward, &[&values, &vec![f64::NAN; dx.len()]]).remove(1);
@@ -142,7 +142,7 @@ fn shaders_of_the_gradient() {
                 x,
                 wrap,
                 dx,
-                alpha: -2.5,
+                alpha: (-2.5f32).into(),
                 accumulate,
             };
             let values = Data::Reals(tensor(&mut rng, x));

@@ -71,7 +71,7 @@ fn by_hand() {
             tv,
             dx: x,
             floor: 1e-10,
-            alpha: 1.0,
+            alpha: 1.0f32.into(),
             accumulate: false,
         };
         let out = check(&backward, &[Data::Reals(values.clone()), Data::Poisoned(x)]);
@@ -97,7 +97,7 @@ fn a_tile_by_hand() {
         tv,
         dx: x,
         floor: 1e-10,
-        alpha: 1.0,
+        alpha: 1.0f32.into(),
         accumulate: false,
     };
     let out = check(&backward, &[Data::Reals(values), Data::Poisoned(x)]);
@@ -118,7 +118,7 @@ fn the_floor_holds_below_two_only() {
             },
             dx: x,
             floor: 1.0,
-            alpha: 1.0,
+            alpha: 1.0f32.into(),
             accumulate: false,
         };
         let out = check(&backward, &[Data::Reals(values.clone()), Data::Poisoned(x)]);
@@ -146,7 +146,7 @@ fn flat_images_have_neither_value_nor_gradient() {
             tv,
             dx: x,
             floor: 1.5e-10,
-            alpha: 1.0,
+            alpha: 1.0f32.into(),
             accumulate: false,
         };
         let out = check(&backward, &[Data::Reals(values.clone()), Data::Poisoned(x)]);
@@ -171,7 +171,7 @@ fn shaders_everywhere() {
                     tv,
                     dx,
                     floor: 1.5e-10,
-                    alpha: -2.5,
+                    alpha: (-2.5f32).into(),
                     accumulate,
                 };
                 let target = if accumulate {

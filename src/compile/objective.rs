@@ -8,7 +8,7 @@ use super::layers::Layers;
 use super::style_targets::StyleTarget;
 use super::targets::{LayerTarget, TargetValues, Targets};
 use crate::Error;
-use crate::device::{Buffer, Device, Given, Later, Scalar};
+use crate::device::{Buffer, Device, Dial, Given, Later, Scalar};
 use crate::kernels::View;
 use crate::net::NodeId;
 use crate::objective::{
@@ -33,6 +33,16 @@ pub(crate) struct Placing<'a> {
     pub seen: View,
     /// The start pictures, in the engine's layout.
     pub origin: &'a Given,
+    /// The weight of each term of the recipe.
+    pub weights: &'a [Dial],
+}
+
+/// The weight of a term at a layer.
+struct Weight {
+    /// As it is when the program is made, for terms whose weight stays.
+    now: f64,
+    /// As it is whenever the program takes it up.
+    dial: Scalar,
 }
 
 impl Placing<'_> {
@@ -41,7 +51,10 @@ impl Placing<'_> {
         let mut placed = Vec::new();
         for (group, (spec, layers)) in self.recipe.terms.iter().zip(self.layers).enumerate() {
             for (index, (node, layer_weight)) in layers.0.iter().enumerate() {
-                let weight = spec.weight * layer_weight;
+                let weight = Weight {
+                    now: spec.weight * layer_weight,
+                    dial: Scalar::from(*layer_weight).times_dial(&self.weights[group]),
+                };
                 let target = self.targets.of(group, index);
                 let (term, labels) = self.term(spec, *node, target, weight)?;
                 placed.push(Placed {
@@ -69,7 +82,7 @@ impl Placing<'_> {
         spec: &TermSpec,
         node: NodeId,
         target: &LayerTarget,
-        weight: f64,
+        Weight { now: weight, dial }: Weight,
     ) -> Result<(Box<dyn Term>, Option<Labels>), Error> {
         let name = self.name(node);
         let image = self.image;
@@ -85,14 +98,14 @@ impl Placing<'_> {
         };
         let plain: Box<dyn Term> = match &spec.kind {
             TermKind::Tv(tv) => match tv.beta {
-                None => Box::new(Tv::new(weight).wrapped(self.recipe.is_tile())),
-                Some(beta) => Box::new(TvBeta::new(beta, weight)?.wrapped(self.recipe.is_tile())),
+                None => Box::new(Tv::new(dial).wrapped(self.recipe.is_tile())),
+                Some(beta) => Box::new(TvBeta::new(beta, dial)?.wrapped(self.recipe.is_tile())),
             },
             TermKind::AlphaNorm(norm) => {
                 let mean = self.network.graph().preprocessing.mean.map(|v| v as f32);
                 Box::new(AlphaNorm::new(mean, norm.alpha, weight)?)
             }
-            TermKind::L2(_) => Box::new(Content::l2(self.origin, image, weight)),
+            TermKind::L2(_) => Box::new(Content::l2(self.origin, image, dial)),
             TermKind::Energy(_) => Box::new(Energy::new(self.device(), shape(node)?, weight)?),
             TermKind::Activation(activation) => {
                 let selections = self.selections(spec, activation, name, shape(node)?)?;
@@ -120,11 +133,11 @@ impl Placing<'_> {
             }
             TermKind::Inversion(_) => {
                 let (values, view, inverse_square) = activations(target);
-                Box::new(Content::inversion(values, view, inverse_square, weight)?)
+                Box::new(Content::inversion(values, view, inverse_square, dial)?)
             }
             TermKind::Content(_) => {
                 let (values, view, _) = activations(target);
-                Box::new(Content::new(values, view, target.weight(weight)))
+                Box::new(Content::new(values, view, target.weight(dial)))
             }
             TermKind::Style(terms::StyleTerm { kind, .. }) => {
                 let TargetValues::Style(style) = &target.values else {
@@ -132,7 +145,7 @@ impl Placing<'_> {
                 };
                 let (device, layer) = (self.device(), shape(node)?);
                 let (seed, mask) = (self.recipe.seed, target.mask.clone());
-                let weight = target.weight(weight);
+                let weight = target.weight(dial);
                 let term = style_term(device, (*kind, style), layer, seed, weight, mask)?;
                 return Ok((term, None));
             }
@@ -233,8 +246,7 @@ impl Placing<'_> {
 
 impl LayerTarget {
     /// The weight of the term, divided by its value at all-zero activations where it is relative.
-    fn weight(&self, weight: f64) -> Scalar {
-        let weight = Scalar::from(weight);
+    fn weight(&self, weight: Scalar) -> Scalar {
         match &self.relative {
             Some(relative) => weight.times_later(relative),
             None => weight,

@@ -13,7 +13,7 @@ use super::sizes::{batch, scales};
 use super::targets::{self, Targets};
 use super::{masks, stages};
 use crate::Error;
-use crate::device::{Given, Kind, ValueId};
+use crate::device::{Dial, Given, Kind, ValueId};
 use crate::image::{Image, size_for_long_side};
 use crate::kernels::View;
 use crate::optim::Average;
@@ -32,6 +32,8 @@ pub(crate) struct CompiledRecipe {
     scales: Vec<Scale>,
     /// Images optimized at once.
     batch: u32,
+    /// The weight of each term: all scales take it from here.
+    weights: Vec<Dial>,
     /// Whether the image is stepped; else its gradient is all that is wanted.
     stepped: bool,
     /// What is known of the style pictures from other runs.
@@ -126,6 +128,7 @@ impl CompiledRecipe {
             sizes,
             scales: Vec::new(),
             batch,
+            weights: recipe.terms.iter().map(|t| Dial::new(t.weight)).collect(),
             stepped: true,
             asked,
             tile,
@@ -188,6 +191,12 @@ impl CompiledRecipe {
             .initial_iterations
             .filter(|_| coarsest)
             .unwrap_or(optimizer.iterations)
+    }
+
+    /// Changes the weight of a term, of those scales too that are planned already.
+    pub fn set_weight(&mut self, term: usize, weight: f64) {
+        self.recipe.terms[term].weight = weight;
+        self.weights[term].set(weight);
     }
 
     /// What every scale is and costs, coarsest first.
@@ -268,6 +277,7 @@ impl CompiledRecipe {
             image,
             seen: stages::seen(recipe, image)?,
             origin: &origin,
+            weights: &self.weights,
         }
         .place()?;
         let spec = &recipe.optimizer;

@@ -4,6 +4,7 @@
 //! A scale is planned once, before its weights are uploaded and its targets computed. So a recording holds a [`Given`]
 //! for each, and a [`Scalar`] where a factor depends on a target. Both are looked up when the program gets its memory.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use super::{Buffer, DeviceError, Kind};
@@ -125,11 +126,42 @@ impl Given {
 /// A number that is known when the program is loaded. A clone is the same number.
 pub type Later = Arc<OnceLock<f64>>;
 
-/// A number among a kernel's parameters: a factor, times numbers that are known when the program is loaded.
+/// A number that may change while a program runs, between two iterations. A clone is the same number.
+#[derive(Debug, Clone)]
+pub struct Dial(Arc<AtomicU64>);
+
+impl Dial {
+    /// With its first value.
+    #[must_use]
+    pub fn new(value: f64) -> Self {
+        Self(Arc::new(AtomicU64::new(value.to_bits())))
+    }
+
+    /// Its value.
+    #[must_use]
+    pub fn get(&self) -> f64 {
+        f64::from_bits(self.0.load(Ordering::Relaxed))
+    }
+
+    /// Changes it. A program that is loaded takes it up when it is told to.
+    pub fn set(&self, value: f64) {
+        self.0.store(value.to_bits(), Ordering::Relaxed);
+    }
+}
+
+impl PartialEq for Dial {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+/// A number among a kernel's parameters: a factor, times numbers that are known when the program is loaded, and numbers
+/// that may change while it runs.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Scalar {
     factor: f64,
     later: Vec<Later>,
+    dials: Vec<Dial>,
 }
 
 impl Scalar {
@@ -140,7 +172,9 @@ impl Scalar {
     #[must_use]
     pub fn get(&self) -> f32 {
         let later = |number: &Later| *number.get().expect("a number is read before it is known");
-        (self.factor * self.later.iter().map(later).product::<f64>()) as f32
+        let known: f64 = self.later.iter().map(later).product();
+        let dials: f64 = self.dials.iter().map(Dial::get).product();
+        (self.factor * known * dials) as f32
     }
 
     /// The number times a factor.
@@ -148,7 +182,7 @@ impl Scalar {
     pub fn times(&self, factor: f64) -> Self {
         Self {
             factor: self.factor * factor,
-            later: self.later.clone(),
+            ..self.clone()
         }
     }
 
@@ -156,9 +190,11 @@ impl Scalar {
     #[must_use]
     pub fn times_scalar(&self, other: &Self) -> Self {
         let later = self.later.iter().chain(&other.later);
+        let dials = self.dials.iter().chain(&other.dials);
         Self {
             factor: self.factor * other.factor,
             later: later.cloned().collect(),
+            dials: dials.cloned().collect(),
         }
     }
 
@@ -169,6 +205,14 @@ impl Scalar {
         product.later.push(Arc::clone(number));
         product
     }
+
+    /// The number times one that may change.
+    #[must_use]
+    pub fn times_dial(&self, dial: &Dial) -> Self {
+        let mut product = self.clone();
+        product.dials.push(dial.clone());
+        product
+    }
 }
 
 impl From<f64> for Scalar {
@@ -176,6 +220,7 @@ impl From<f64> for Scalar {
         Self {
             factor,
             later: Vec::new(),
+            dials: Vec::new(),
         }
     }
 }
@@ -194,7 +239,7 @@ impl From<Later> for Scalar {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::{AtomicU32, Ordering};
+    use std::sync::atomic::AtomicU32;
 
     use super::*;
     use crate::device::Device;
@@ -225,6 +270,11 @@ mod tests {
         a.set(4.0).expect("unset");
         b.set(0.25).expect("unset");
         assert_eq!(scalar.get(), 1.5);
+        let dial = Dial::new(2.0);
+        let scalar = scalar.times_dial(&dial);
+        assert_eq!(scalar.get(), 3.0);
+        dial.set(10.0);
+        assert_eq!(scalar.get(), 15.0);
         assert_eq!(Scalar::from(0.1f32).get(), 0.1);
     }
 }

@@ -49,7 +49,7 @@ pub use buffer::{ALIGNMENT, Buffer, Kind};
 pub use cpu::{Arithmetic, Cpu};
 pub use error::DeviceError;
 pub use fingerprint::fingerprint;
-pub use given::{Given, Later, Scalar};
+pub use given::{Dial, Given, Later, Scalar};
 pub use gpu::{CooperativeTile, Gpu, Usage};
 pub use kernel::{Access, Alternatives, Binding, Bindings, Kernel, Operation, Slot, Work};
 pub use packed::{pack, pack_rectified, unpack, unpack_rectified};

@@ -27,7 +27,8 @@ pub use profile::is_of_rgb;
 pub use read::{Loaded, decode, load, load_all, read_bytes, size_of};
 pub use resample::{Filter, size_for_long_side, size_for_short_side};
 pub use save::{
-    BitDepth, OutputFormat, SaveOptions, SaveWarning, check_file, check_writable, is_stdout, save,
+    BitDepth, OutputFormat, SaveOptions, SaveWarning, check_file, check_writable, is_stdout, png,
+    save,
 };
 pub use sheet::{sheet, side_by_side};
 pub use text::{MAX_TEXT, is_picture, text_of};

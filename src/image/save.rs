@@ -253,6 +253,26 @@ pub fn save(
     Ok(warnings)
 }
 
+/// The bytes of a PNG file of 8 bits per channel with a text.
+///
+/// # Errors
+/// An image whose fields do not agree (see [`Image::check`]).
+pub fn png(image: &Image, text: Option<String>) -> Result<Vec<u8>, ImageError> {
+    image.check()?;
+    let extras = Extras {
+        exif: None,
+        text,
+        profile: profile::srgb(),
+    };
+    let (mut file, options) = (Cursor::new(Vec::new()), SaveOptions::default());
+    let written = encode(&mut file, image, &extras, OutputFormat::Png, &options);
+    written.map_err(|source| ImageError::Encode {
+        path: "picture.png".into(),
+        source,
+    })?;
+    Ok(file.into_inner())
+}
+
 /// The EXIF block of the file, as far as its format holds it.
 fn exif(
     options: &SaveOptions,

@@ -3,7 +3,7 @@
 use rayon::prelude::*;
 
 use super::{View, flat};
-use crate::device::{Bindings, Kernel, Real, Shader, Slot, Source, Tasks, Work};
+use crate::device::{Bindings, Kernel, Real, Scalar, Shader, Slot, Source, Tasks, Work};
 
 /// `wgsl/tv.wgsl`.
 pub const SOURCE: Source = Source {
@@ -35,7 +35,7 @@ pub struct Tv {
 /// The gradient of [`Tv`]: `dx (+)= alpha·∂value/∂x`.
 ///
 /// Bindings: `x`, `dx`.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct TvBackward {
     /// The images.
     pub x: View,
@@ -44,7 +44,7 @@ pub struct TvBackward {
     /// The gradient, of the same shape.
     pub dx: View,
     /// Factor on the gradient.
-    pub alpha: f32,
+    pub alpha: Scalar,
     /// Adds to `dx`.
     pub accumulate: bool,
 }
@@ -177,7 +177,7 @@ impl Kernel for TvBackward {
     }
     fn params(&self) -> Params {
         let (along_x, along_y) = scales(self.x, self.wrap);
-        let factor = 2.0 * f64::from(self.alpha);
+        let factor = 2.0 * f64::from(self.alpha.get());
         Params {
             x: self.x,
             dx: self.dx,
@@ -200,7 +200,7 @@ impl Kernel for TvBackward {
     fn reference<T: Real>(&self, mut b: Bindings<'_, T>) {
         let (x, dx) = (b.input(), b.output());
         let (along_x, along_y) = scales(self.x, self.wrap);
-        let factor = 2.0 * f64::from(self.alpha);
+        let factor = 2.0 * f64::from(self.alpha.get());
         let (along_x, along_y) = (T::of(factor * along_x), T::of(factor * along_y));
         let quads = 0..self.x.quads as usize;
         flat::for_each_pixel(self.dx, dx, |pixel, dx| {

@@ -6,7 +6,7 @@ use rayon::prelude::*;
 
 use super::tv::neighbours;
 use super::{View, flat};
-use crate::device::{Bindings, Kernel, Real, Shader, Slot, Source, Tasks, Work};
+use crate::device::{Bindings, Kernel, Real, Scalar, Shader, Slot, Source, Tasks, Work};
 
 /// `wgsl/tv_beta.wgsl`.
 pub const SOURCE: Source = Source {
@@ -39,7 +39,7 @@ pub struct TvBeta {
 /// The gradient of [`TvBeta`]: `dx (+)= alpha·∂value/∂x`.
 ///
 /// Bindings: `x`, `dx`.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct TvBetaBackward {
     /// The value.
     pub tv: TvBeta,
@@ -48,7 +48,7 @@ pub struct TvBetaBackward {
     /// dx² + dy² counts as at least this in the factor (dx² + dy²)^(β/2−1); read only for β < 2, and positive there.
     pub floor: f32,
     /// Factor on the gradient.
-    pub alpha: f32,
+    pub alpha: Scalar,
     /// Adds to `dx`.
     pub accumulate: bool,
 }
@@ -106,7 +106,7 @@ impl TvBetaBackward {
 
     /// alpha·β, as f32 has it.
     fn scale(&self) -> f32 {
-        (f64::from(self.alpha) * f64::from(self.tv.beta)) as f32
+        (f64::from(self.alpha.get()) * f64::from(self.tv.beta)) as f32
     }
 }
 

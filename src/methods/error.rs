@@ -3,7 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
-use super::AttackMethod;
+use super::{AttackMethod, Method};
 use crate::spec::StyleKind;
 use crate::value::ValueError;
 
@@ -11,6 +11,23 @@ use crate::value::ValueError;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum MethodError {
+    // Requests.
+    /// A picture that the method needs is not given, or not known.
+    #[error("{} needs {of}{}", .method.name(), not_there(.name))]
+    NoPicture {
+        /// The method.
+        method: Method,
+        /// What kind of picture.
+        of: &'static str,
+        /// What was given.
+        name: String,
+    },
+    /// A picture of the recipe is not there.
+    #[error("the recipe needs the picture '{name}': open it too")]
+    Unknown {
+        /// Its name.
+        name: String,
+    },
     // Attacks.
     /// A number that no attack has.
     #[error("attack: {0}")]
@@ -184,5 +201,13 @@ fn level_or_more(radius: f64) -> String {
         "1/255".to_string()
     } else {
         format!("{:.4}", (radius * 1e4).ceil() / 1e4)
+    }
+}
+
+fn not_there(name: &str) -> String {
+    if name.is_empty() {
+        String::new()
+    } else {
+        format!("; '{name}' is not there")
     }
 }

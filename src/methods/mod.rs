@@ -11,6 +11,7 @@ mod features;
 mod fool;
 pub(crate) mod gradient;
 mod invert;
+mod request;
 mod style;
 mod texture;
 #[cfg(not(target_arch = "wasm32"))]
@@ -33,6 +34,7 @@ pub use evolve::{Evolution, Evolving, median};
 pub use features::{Feature, features_async};
 pub use gradient::GradientReport;
 pub use invert::inversion_tv;
+pub use request::{Method, Request};
 pub use style::StyleLoss;
 pub use texture::texture_sheet_layers;
 #[cfg(not(target_arch = "wasm32"))]

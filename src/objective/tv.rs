@@ -1,22 +1,22 @@
 //! `tv`: total variation, mean dx² + mean dy² over neighbouring pixels of the image.
 
 use super::{Band, Gathered, Loss, Saved, Term};
-use crate::device::{Kind, Recording};
+use crate::device::{Kind, Recording, Scalar};
 use crate::kernels::{self, Tensor, TvBackward, View};
 
 /// Total variation of the image.
 #[derive(Debug)]
 pub struct Tv {
-    weight: f64,
+    weight: Scalar,
     wrap: bool,
 }
 
 impl Tv {
     /// With the given weight.
     #[must_use]
-    pub fn new(weight: f64) -> Self {
+    pub fn new(weight: impl Into<Scalar>) -> Self {
         Self {
-            weight,
+            weight: weight.into(),
             wrap: false,
         }
     }
@@ -44,7 +44,7 @@ impl Term for Tv {
             (x.view.n * tv.parts()) as usize,
         );
         recording.call("tv", tv, &[x.value, partials]);
-        gathered.add_sum(partials, self.weight);
+        gathered.add_sum(partials, self.weight.clone());
     }
 
     fn conclude(
@@ -71,7 +71,7 @@ impl Term for Tv {
             x: x.view,
             wrap: self.wrap,
             dx: dx.view,
-            alpha: self.weight as f32,
+            alpha: self.weight.clone(),
             accumulate,
         };
         recording.call("tv gradient", gradient, &[x.value, dx.value]);

@@ -1,7 +1,7 @@
 //! `tv` with `beta`: Σ (dx² + dy²)^(β/2) over the pixels and channels of the image, Mahendran & Vedaldi 2015, eq. 3.
 
 use super::{Band, Gathered, Loss, ObjectiveError, Saved, Term};
-use crate::device::{Kind, Recording};
+use crate::device::{Kind, Recording, Scalar};
 use crate::kernels::{self, Tensor, TvBetaBackward, View};
 use crate::value::Rule;
 
@@ -13,7 +13,7 @@ const FLOOR: f64 = 1e-5 / (255.0 * 255.0);
 #[derive(Debug)]
 pub struct TvBeta {
     beta: f32,
-    weight: f64,
+    weight: Scalar,
     wrap: bool,
 }
 
@@ -22,13 +22,13 @@ impl TvBeta {
     ///
     /// # Errors
     /// [`ObjectiveError::TvBeta`] for a beta that is not positive and finite.
-    pub fn new(beta: f64, weight: f64) -> Result<Self, ObjectiveError> {
+    pub fn new(beta: f64, weight: impl Into<Scalar>) -> Result<Self, ObjectiveError> {
         Rule::Positive
             .check("beta", beta)
             .map_err(ObjectiveError::TvBeta)?;
         Ok(Self {
             beta: beta as f32,
-            weight,
+            weight: weight.into(),
             wrap: false,
         })
     }
@@ -61,7 +61,7 @@ impl Term for TvBeta {
             (x.view.n * tv.parts()) as usize,
         );
         recording.call("tv", tv, &[x.value, partials]);
-        gathered.add_sum(partials, self.weight);
+        gathered.add_sum(partials, self.weight.clone());
     }
 
     fn conclude(
@@ -88,7 +88,7 @@ impl Term for TvBeta {
             tv: self.kernel(x),
             dx: dx.view,
             floor: FLOOR as f32,
-            alpha: self.weight as f32,
+            alpha: self.weight.clone(),
             accumulate,
         };
         recording.call("tv gradient", gradient, &[x.value, dx.value]);

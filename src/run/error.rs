@@ -5,7 +5,7 @@ use wgpu::TextureFormat;
 use super::TEXTURE_FORMATS;
 
 /// Why a run cannot begin, or take what it is given.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum RunError {
     /// The network was loaded on another device.
@@ -24,6 +24,23 @@ pub enum RunError {
     NotOfClasses {
         /// The index of the term, from 0.
         term: usize,
+    },
+    /// Its weight stays as it was when the run began.
+    #[error(
+        "term {term} of the recipe has no weight that can be changed while it runs: those of `content`, of styles, \
+         `inversion`, `tv` and `l2` have"
+    )]
+    FixedWeight {
+        /// The index of the term, from 0.
+        term: usize,
+    },
+    /// Not a weight.
+    #[error("the weight of `{kind}` must be a number, not {weight}")]
+    NoWeight {
+        /// The term.
+        kind: String,
+        /// What was given.
+        weight: f64,
     },
     /// The image is read while an iteration is only half done.
     #[error("the run is between two iterations' ends; call `settle` before the image is read")]

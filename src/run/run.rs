@@ -435,6 +435,25 @@ impl Run {
         self.compiled.notes()
     }
 
+    /// Sets the weight of the recipe's term `term` from the next iteration on; nothing is restarted. The recipe has the
+    /// new weight afterwards. For terms that compare (`content`, the styles, `inversion`) and for `tv` and `l2`.
+    ///
+    /// # Errors
+    /// [`RunError::FixedWeight`] for other terms, [`RunError::NoWeight`] for a weight that is no number.
+    pub fn set_term_weight(&mut self, term: usize, weight: f64) -> Result<(), Error> {
+        let spec = self.compiled.recipe.terms.get(term);
+        let Some(spec) = spec.filter(|spec| spec.kind.has_dial()) else {
+            return Err(RunError::FixedWeight { term }.into());
+        };
+        if !weight.is_finite() {
+            let kind = spec.kind.name().to_string();
+            return Err(RunError::NoWeight { kind, weight }.into());
+        }
+        self.compiled.set_weight(term, weight);
+        self.executor.take_up();
+        Ok(())
+    }
+
     /// Sets the weights of each image of the batch in the recipe's term `term`, on top of the term's own, from the next
     /// iteration on: what an outer search over them does. For terms of classes.
     ///

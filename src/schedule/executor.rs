@@ -218,6 +218,14 @@ impl Executor {
         }
     }
 
+    /// Takes up what has been set on the dials of the program's numbers, from the next iteration on.
+    pub fn take_up(&mut self) {
+        let recording = &self.loaded.program.recording;
+        if let Some(program) = &mut self.loaded.gpu {
+            program.take_up(recording);
+        }
+    }
+
     /// Whether nothing is on its way and no iteration has only been begun.
     #[must_use]
     pub fn is_at_rest(&self) -> bool {

@@ -26,6 +26,11 @@ pub struct GpuProgram {
     kernels: Vec<(PipelineKey, f64)>,
     /// For each dispatch the call of the recording that it is a part of.
     calls: Vec<usize>,
+    /// For each dispatch its first workgroup.
+    origins: Vec<[u32; 3]>,
+    /// The parameters of all dispatches, and what they are to be from the next iteration on.
+    params: wgpu::Buffer,
+    next_params: Option<Vec<u8>>,
     slicer: Slicer,
     /// The next dispatch to be submitted.
     position: usize,
@@ -94,12 +99,9 @@ impl GpuProgram {
                 parts.push((i, origin, grid, ms * share));
             }
         }
-        let mut bytes = Vec::with_capacity(parts.len() * PARAMS_SLOT as usize);
-        for (call, origin, ..) in &parts {
-            let operation = &*recording.calls()[*call].operation;
-            bytes.extend_from_slice(&Gpu::params_bytes(operation, *origin));
-        }
-        let params = gpu.params_buffer(&bytes)?;
+        let calls: Vec<usize> = parts.iter().map(|(call, ..)| *call).collect();
+        let origins: Vec<[u32; 3]> = parts.iter().map(|(_, origin, ..)| *origin).collect();
+        let params = gpu.params_buffer(&params_bytes(recording, &calls, &origins))?;
         let mut dispatches = Vec::with_capacity(parts.len());
         for (slot, (call, _, grid, _)) in parts.iter().enumerate() {
             let operation = &*recording.calls()[*call].operation;
@@ -118,7 +120,10 @@ impl GpuProgram {
         Ok(Self {
             dispatches,
             kernels,
-            calls: parts.iter().map(|(call, ..)| *call).collect(),
+            calls,
+            origins,
+            params,
+            next_params: None,
             slicer,
             position: 0,
             flights: VecDeque::new(),
@@ -135,6 +140,11 @@ impl GpuProgram {
     /// Whether nothing is on its way and no iteration has only been begun.
     pub fn is_at_rest(&self) -> bool {
         self.flights.is_empty() && self.position == 0
+    }
+
+    /// Takes up what the numbers of the recording are now, from the next iteration on.
+    pub fn take_up(&mut self, recording: &Recording) {
+        self.next_params = Some(params_bytes(recording, &self.calls, &self.origins));
     }
 
     /// Iterations that end in what is on its way.
@@ -165,9 +175,17 @@ impl GpuProgram {
         }
         while self.flights.len() < IN_FLIGHT {
             let ending = self.ending();
-            let left = most.saturating_sub(ending);
+            let mut left = most.saturating_sub(ending);
             if left == 0 {
                 break;
+            }
+            if self.position == 0
+                && let Some(params) = self.next_params.take()
+            {
+                gpu.queue().write_buffer(&self.params, 0, &params);
+            }
+            if self.next_params.is_some() {
+                left = 1;
             }
             let slice = self
                 .slicer
@@ -296,6 +314,31 @@ impl GpuProgram {
         self.next_staging = (staging + 1) % (IN_FLIGHT + 1);
         self.position = (self.position + slice.count) % self.len();
     }
+}
+
+#[cfg(target_arch = "wasm32")]
+impl Drop for GpuProgram {
+    /// A browser frees memory when it has collected garbage, or when it is told to.
+    fn drop(&mut self) {
+        self.params.destroy();
+    }
+}
+
+#[cfg(target_arch = "wasm32")]
+impl Drop for Ring {
+    fn drop(&mut self) {
+        self.staging.iter().for_each(wgpu::Buffer::destroy);
+    }
+}
+
+/// The parameters of dispatches: parts of these calls, beginning at these workgroups.
+fn params_bytes(recording: &Recording, calls: &[usize], origins: &[[u32; 3]]) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(calls.len() * PARAMS_SLOT as usize);
+    for (call, origin) in calls.iter().zip(origins) {
+        let operation = &*recording.calls()[*call].operation;
+        bytes.extend_from_slice(&Gpu::params_bytes(operation, *origin));
+    }
+    bytes
 }
 
 /// Cuts a grid into at most `count` parts along its longest axis: origins and sizes in workgroups.

@@ -3,7 +3,7 @@
 use std::process::{Command, Stdio};
 use std::{env, fs};
 
-use crate::paths;
+use crate::{paths, system};
 
 /// Lavapipe, a Vulkan driver that runs on the CPU, as Debian and Ubuntu name it.
 const PACKAGE: &str = "mesa-vulkan-drivers";
@@ -21,23 +21,14 @@ pub fn ensure() -> Result<(), String> {
     if report_adapters()? {
         return Ok(());
     }
-    if !fs::read_to_string("/etc/os-release").is_ok_and(|text| is_debian(&text)) {
+    if !fs::read_to_string("/etc/os-release").is_ok_and(|text| system::is_debian(&text)) {
         return Err(format!(
             "no graphics adapter found: {}",
             advice(env::consts::OS)
         ));
     }
     eprintln!("no graphics adapter found: installing {PACKAGE}");
-    let root = output_of(Command::new("id").arg("-u")).is_ok_and(|id| id.trim() == "0");
-    // Out-of-date or partly unreachable package lists need not stop the installation: its own result decides.
-    if let Err(error) = apt_get(root, &["update"]) {
-        eprintln!("{error}");
-    }
-    apt_get(
-        root,
-        &["install", "--yes", "--no-install-recommends", PACKAGE],
-    )
-    .map_err(|error| {
+    system::install(PACKAGE).map_err(|error| {
         format!(
             "no graphics adapter found, and {error}: {}",
             advice(env::consts::OS)
@@ -65,24 +56,6 @@ fn report_adapters() -> Result<bool, String> {
         eprintln!("found: {}", backends.join(", "));
     }
     Ok(!backends.is_empty())
-}
-
-/// `apt-get` without questions, through sudo for those who are not root and have it.
-fn apt_get(root: bool, args: &[&str]) -> Result<(), String> {
-    let mut command = if root {
-        Command::new("apt-get")
-    } else {
-        // sudo passes no variables on.
-        let mut sudo = Command::new("sudo");
-        sudo.args(["env", "DEBIAN_FRONTEND=noninteractive", "apt-get"]);
-        sudo
-    };
-    command
-        .args(args)
-        .env("DEBIAN_FRONTEND", "noninteractive")
-        .stdin(Stdio::null());
-    paths::run(&mut command)
-        .map_err(|error| format!("`apt-get {}` failed ({error})", args.join(" ")))
 }
 
 /// The standard output of a command that succeeds; its errors go to ours.
@@ -114,16 +87,6 @@ fn advice(os: &str) -> &'static str {
              mesa-vulkan-drivers (Fedora), pacman -S vulkan-swrast (Arch)"
         }
     }
-}
-
-/// Whether the text of an `/etc/os-release` is that of Debian, Ubuntu or a system like them.
-fn is_debian(os_release: &str) -> bool {
-    os_release
-        .lines()
-        .filter_map(|line| line.trim().split_once('='))
-        .filter(|(key, _)| matches!(*key, "ID" | "ID_LIKE"))
-        .flat_map(|(_, value)| value.trim_matches(['"', '\'']).split_whitespace())
-        .any(|id| matches!(id, "debian" | "ubuntu"))
 }
 
 /// Every string that stands as the value of the key `key` anywhere in a JSON document, as it is written there.
@@ -164,26 +127,6 @@ fn next_string(json: &str) -> Option<(&str, &str)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn debian_and_what_is_like_it() {
-        assert!(is_debian(
-            "PRETTY_NAME=\"Debian GNU/Linux 12 (bookworm)\"\nNAME=\"Debian GNU/Linux\"\nID=debian\n"
-        ));
-        assert!(is_debian("NAME=\"Ubuntu\"\nID=ubuntu\nID_LIKE=debian\n"));
-        assert!(is_debian("ID=linuxmint\r\nID_LIKE=\"ubuntu debian\"\r\n"));
-        assert!(is_debian("ID='debian'"));
-    }
-
-    #[test]
-    fn other_systems() {
-        assert!(!is_debian(""));
-        assert!(!is_debian(
-            "ID=fedora\nNAME=\"Not debian\"\nVARIANT_ID=debian\n"
-        ));
-        assert!(!is_debian("ID=arch\nID_LIKE=\"archlinux\"\n#ID=debian\n"));
-        assert!(!is_debian("ID=debianoid\n"));
-    }
 
     #[test]
     fn backends_of_a_device_list() {

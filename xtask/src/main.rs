@@ -3,7 +3,10 @@
 mod adapter;
 mod demo;
 mod paths;
+mod serve;
+mod system;
 mod test;
+mod web;
 
 use std::process::ExitCode;
 
@@ -14,8 +17,10 @@ Usage: cargo xtask COMMAND
 
   demo [OPTION...]   Build pixgrad and stylize a sample photograph on the best device there is. The options are those
                      of `pixgrad style`, for example --device llvmpipe or --size 512.
-  test [STEP...]     Run every check, or only the steps named: fmt, clippy, wasm, adapter, test, doc. Where no
-                     graphics adapter is found, the step `adapter` installs a software Vulkan driver (Debian and Ubuntu).
+  test [STEP...]     Run every check, or only the steps named: fmt, clippy, wasm, adapter, test, doc, web. What they
+                     need and is not there is installed on Debian and Ubuntu: a software Vulkan driver for the step
+                     `adapter`, Chromium, Node and playwright-core for the step `web`.
+  web [--serve]      Build the page and the npm package into web/dist; with --serve show the page on this machine.
   docs               Generate docs/cli.md from the command line's definition.
   help               Print this text.
 ";
@@ -27,13 +32,14 @@ fn main() -> ExitCode {
     match command.as_str() {
         "demo" => demo::run(&args),
         "test" => test::run(&args),
+        "web" => web::run(&args),
         "docs" => docs(),
         "help" | "-h" | "--help" => {
             print!("{HELP}");
             ExitCode::SUCCESS
         }
         other => {
-            eprintln!("xtask: there is no command `{other}`: demo, test, docs, help");
+            eprintln!("xtask: there is no command `{other}`: demo, test, web, docs, help");
             ExitCode::from(2)
         }
     }

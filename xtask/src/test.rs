@@ -3,7 +3,7 @@
 use std::process::{Command, ExitCode, Stdio};
 use std::time::Instant;
 
-use crate::{adapter, paths};
+use crate::{adapter, paths, web};
 
 /// One check. `cargo xtask test NAME` runs it alone.
 struct Step {
@@ -12,7 +12,7 @@ struct Step {
     run: fn() -> Result<(), String>,
 }
 
-const STEPS: [Step; 6] = [
+const STEPS: [Step; 7] = [
     Step {
         name: "fmt",
         what: "cargo fmt --check",
@@ -25,7 +25,7 @@ const STEPS: [Step; 6] = [
     },
     Step {
         name: "wasm",
-        what: "the engine checked for browsers",
+        what: "cargo clippy for browsers, warnings are errors",
         run: wasm,
     },
     Step {
@@ -42,6 +42,11 @@ const STEPS: [Step; 6] = [
         name: "doc",
         what: "cargo doc, warnings are errors",
         run: doc,
+    },
+    Step {
+        name: "web",
+        what: "the page built, and tested in headless Chromium",
+        run: web::test,
     },
 ];
 
@@ -78,23 +83,14 @@ fn clippy() -> Result<(), String> {
     paths::run(&mut paths::cargo(&args))
 }
 
-/// The target of browsers, installed where it is missing.
-const WASM: &str = "wasm32-unknown-unknown";
-
 /// A browser lets nothing block: there the calls that do are left out, and nothing may need one.
 fn wasm() -> Result<(), String> {
-    paths::run(Command::new("rustup").args(["target", "add", WASM]))
-        .map_err(|error| format!("the target {WASM} is needed, and {error}"))?;
-    let args = [
-        "check",
-        "--release",
-        "--target",
-        WASM,
-        "--package",
-        "pixgrad",
-        "--no-default-features",
-    ];
-    paths::run(paths::cargo(&args).env("RUSTFLAGS", "-D warnings"))
+    web::ensure_target()?;
+    ensure("clippy", "clippy")?;
+    let packages = ["--package", "pixgrad", "--package", "pixgrad-web"];
+    let mut command = paths::cargo(&["clippy", "--release", "--target", web::TARGET]);
+    let command = command.args(packages).args(["--no-default-features", "--"]);
+    paths::run(command.args(["-D", "warnings"]))
 }
 
 /// The tests' output goes where ours goes, untouched.

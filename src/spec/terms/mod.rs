@@ -293,6 +293,13 @@ impl TermKind {
         matches!(self.comparison(), Comparison::Positions(_))
     }
 
+    /// Whether its weight can be changed while it runs.
+    #[must_use]
+    pub fn has_dial(&self) -> bool {
+        let regularizer = matches!(self, Self::Tv(_) | Self::L2(_));
+        regularizer || self.is_spatial() || self.is_style()
+    }
+
     /// Whether it reads the scores of the classes.
     #[must_use]
     pub fn is_of_classes(&self) -> bool {

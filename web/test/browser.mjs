@@ -1,0 +1,140 @@
+// Headless Chromium with SwiftShader on the page in web/dist, and the words that the tests use.
+
+import { spawnSync } from 'node:child_process';
+import fs from 'node:fs';
+import http from 'node:http';
+import os from 'node:os';
+import path from 'node:path';
+import { chromium } from 'playwright-core';
+
+export const root = path.resolve(import.meta.dirname, '../..');
+export const dist = path.join(root, 'web/dist');
+
+const TYPES = {
+  '.html': 'text/html', '.js': 'text/javascript', '.css': 'text/css', '.wasm': 'application/wasm',
+  '.svg': 'image/svg+xml', '.png': 'image/png', '.jpg': 'image/jpeg',
+};
+
+/** Serves web/dist on a free port of this machine. */
+async function serve() {
+  const server = http.createServer((request, response) => {
+    const name = new URL(request.url, 'http://localhost').pathname;
+    const file = path.join(dist, name === '/' ? 'index.html' : name);
+    if (!file.startsWith(dist) || !fs.existsSync(file)) return void response.writeHead(404).end();
+    const bytes = fs.readFileSync(file);
+    const type = TYPES[path.extname(file)] ?? 'application/octet-stream';
+    response.writeHead(200, { 'content-type': type, 'content-length': bytes.length }).end(bytes);
+  });
+  await new Promise((ready) => server.listen(0, '127.0.0.1', ready));
+  return server;
+}
+
+/** A browser with its server, and a folder for files; all of it ends with `close`. */
+export async function open({ webgpu = true } = {}) {
+  const server = await serve();
+  const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'pixgrad-web-'));
+  const flags = webgpu ? ['--enable-unsafe-webgpu', '--use-webgpu-adapter=swiftshader'] : [];
+  const browser = await chromium.launch({
+    executablePath: process.env.PIXGRAD_CHROMIUM ?? '/usr/bin/chromium',
+    args: [...flags, '--no-sandbox'],
+  });
+  const close = async () => {
+    await browser.close();
+    server.close();
+    fs.rmSync(folder, { recursive: true });
+  };
+  return { browser, folder, url: `http://127.0.0.1:${server.address().port}/`, close };
+}
+
+/** The page, opened, with what must never happen kept in `page.faults`. */
+export async function visit(session, options = {}) {
+  const context = await session.browser.newContext({ viewport: { width: 1400, height: 900 }, ...options });
+  const page = await context.newPage();
+  page.setDefaultTimeout(60_000);
+  page.faults = [];
+  page.on('pageerror', (error) => page.faults.push(`an error nobody caught: ${error.message}`));
+  page.on('console', (message) => {
+    // What the browser itself says of WebGPU is no fault of the page.
+    const text = message.text();
+    if (message.type() === 'error' && !/WebGPU|GPU|powerPreference/.test(text)) page.faults.push(`the console: ${text}`);
+  });
+  page.on('request', (request) => {
+    const url = request.url();
+    if (!url.startsWith(session.url) && !/^(blob|data):/.test(url)) page.faults.push(`it loads ${url}`);
+  });
+  await page.addInitScript(() => {
+    globalThis.longest = 0;
+    new PerformanceObserver((list) => {
+      for (const { duration } of list.getEntries()) globalThis.longest = Math.max(globalThis.longest, duration);
+    }).observe({ type: 'longtask', buffered: true });
+  });
+  await page.goto(session.url);
+  return page;
+}
+
+export const ready = (page) => page.waitForFunction(() => globalThis.pixgrad && !document.getElementById('open').disabled);
+
+/** Turns a slider. */
+export const turn = (page, label, value) =>
+  page.getByLabel(label, { exact: true }).evaluate((input, to) => {
+    input.value = to;
+    input.dispatchEvent(new Event('input', { bubbles: true }));
+  }, value);
+
+/** Sets the size, one of those that the slider has, and the iterations of each scale. */
+export async function small(page, size, iterations) {
+  const sizes = await page.evaluate(async () => (await import('./methods.js')).METHODS.attack.knobs.concat((await import('./methods.js')).METHODS.style.knobs).filter((knob) => knob.id === 'size').map((knob) => knob.values));
+  const attack = (await page.getByRole('tab', { selected: true }).textContent()) === 'Attack';
+  await turn(page, 'Size', sizes[attack ? 0 : 1].indexOf(size));
+  await turn(page, 'Iterations of each scale', iterations);
+}
+
+export const press = (page, name) => page.getByRole('button', { name, exact: true }).click();
+export const tab = (page, name) => page.getByRole('tab', { name }).click();
+export const until = (page, state) => page.waitForFunction((wanted) => document.body.dataset.run === wanted, state);
+export const message = (page) => page.locator('#message p').textContent();
+
+/** Drops a file onto the page. */
+export async function drop(page, file, type) {
+  const bytes = fs.readFileSync(file).toString('base64');
+  await page.evaluate(async ({ bytes, name, type }) => {
+    const data = await (await fetch(`data:${type};base64,${bytes}`).catch(() => null))?.blob() ?? new Blob([Uint8Array.from(atob(bytes), (c) => c.charCodeAt(0))]);
+    const transfer = new DataTransfer();
+    transfer.items.add(new File([data], name, { type }));
+    document.body.dispatchEvent(new DragEvent('drop', { dataTransfer: transfer, bubbles: true, cancelable: true }));
+  }, { bytes, name: path.basename(file), type });
+}
+
+/** Saves the picture into the folder. */
+export async function save(page, folder, name) {
+  const [download] = await Promise.all([page.waitForEvent('download'), press(page, 'Save PNG')]);
+  const file = path.join(folder, name);
+  await download.saveAs(file);
+  return file;
+}
+
+/** The command line tool, which must succeed. */
+export function pixgrad(...args) {
+  const binary = process.env.PIXGRAD_BINARY ?? path.join(root, 'target/release/pixgrad');
+  const ran = spawnSync(binary, args, { cwd: path.join(root, 'samples/images'), encoding: 'utf8' });
+  if (ran.status !== 0) throw new Error(`pixgrad ${args.join(' ')}: ${ran.stderr}`);
+  return ran.stdout;
+}
+
+/** The peak signal-to-noise ratio of two picture files, in dB. */
+export async function psnr(page, a, b) {
+  const files = [a, b].map((file) => fs.readFileSync(file).toString('base64'));
+  return page.evaluate(async (files) => {
+    const [one, other] = await Promise.all(files.map(async (file) => {
+      const bytes = Uint8Array.from(atob(file), (c) => c.charCodeAt(0));
+      const bitmap = await createImageBitmap(new Blob([bytes]));
+      const context = new OffscreenCanvas(bitmap.width, bitmap.height).getContext('2d');
+      context.drawImage(bitmap, 0, 0);
+      return context.getImageData(0, 0, bitmap.width, bitmap.height);
+    }));
+    if (one.width !== other.width || one.height !== other.height) throw new Error('two sizes');
+    let sum = 0;
+    for (let i = 0; i < one.data.length; i += 1) if (i % 4 < 3) sum += (one.data[i] - other.data[i]) ** 2;
+    return 10 * Math.log10((255 ** 2 * one.width * one.height * 3) / Math.max(sum, 1e-9));
+  }, files);
+}
