@@ -83,9 +83,12 @@ export const turn = (page, label, value) =>
 
 /** Sets the size, one of those that the slider has, and the iterations of each scale. */
 export async function small(page, size, iterations) {
-  const sizes = await page.evaluate(async () => (await import('./methods.js')).METHODS.attack.knobs.concat((await import('./methods.js')).METHODS.style.knobs).filter((knob) => knob.id === 'size').map((knob) => knob.values));
-  const attack = (await page.getByRole('tab', { selected: true }).textContent()) === 'Attack';
-  await turn(page, 'Size', sizes[attack ? 0 : 1].indexOf(size));
+  const sizes = await page.evaluate(async () => {
+    const { METHODS } = await import('./methods.js');
+    const chosen = document.querySelector('[role="tab"][aria-selected="true"]').id.slice('tab-'.length);
+    return METHODS[chosen].knobs.find(({ id }) => id === 'size').values;
+  });
+  await turn(page, 'Size', sizes.indexOf(size));
   await turn(page, 'Iterations of each scale', iterations);
 }
 
@@ -97,8 +100,8 @@ export const message = (page) => page.locator('#message p').textContent();
 /** Drops a file onto the page. */
 export async function drop(page, file, type) {
   const bytes = fs.readFileSync(file).toString('base64');
-  await page.evaluate(async ({ bytes, name, type }) => {
-    const data = await (await fetch(`data:${type};base64,${bytes}`).catch(() => null))?.blob() ?? new Blob([Uint8Array.from(atob(bytes), (c) => c.charCodeAt(0))]);
+  await page.evaluate(({ bytes, name, type }) => {
+    const data = Uint8Array.from(atob(bytes), (c) => c.charCodeAt(0));
     const transfer = new DataTransfer();
     transfer.items.add(new File([data], name, { type }));
     document.body.dispatchEvent(new DragEvent('drop', { dataTransfer: transfer, bubbles: true, cancelable: true }));
