@@ -79,9 +79,12 @@ fn root_of_two() -> f64 {
     std::f64::consts::SQRT_2
 }
 
-#[expect(
-    clippy::trivially_copy_pass_by_ref,
-    reason = "the signature serde calls"
+#[cfg_attr(
+    target_pointer_width = "64",
+    expect(
+        clippy::trivially_copy_pass_by_ref,
+        reason = "the signature serde calls"
+    )
 )]
 fn is_root_of_two(value: &f64) -> bool {
     *value == root_of_two()

@@ -28,6 +28,24 @@ async function repeated(page, session, name) {
   return psnr(page, made, again);
 }
 
+/** Of two pictures that differ by one step everywhere: 20 · log₁₀ 255. */
+export async function the_comparison_sees_a_step(session) {
+  const page = await visit(session);
+  const files = await page.evaluate(() => Promise.all([10, 11].map(async (value) => {
+    const canvas = new OffscreenCanvas(8, 8);
+    const context = canvas.getContext('2d');
+    context.fillStyle = `rgb(${value} ${value} ${value})`;
+    context.fillRect(0, 0, 8, 8);
+    return [...new Uint8Array(await (await canvas.convertToBlob()).arrayBuffer())];
+  })));
+  const [a, b] = files.map((bytes, i) => {
+    const file = path.join(session.folder, `step-${i}.png`);
+    fs.writeFileSync(file, Uint8Array.from(bytes));
+    return file;
+  });
+  assert(Math.abs((await psnr(page, a, b)) - 48.13) < 0.01);
+}
+
 export async function a_style_comes_out_as_natively(session) {
   const page = await visit(session);
   await ready(page);

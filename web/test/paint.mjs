@@ -51,7 +51,7 @@ export async function a_slider_acts_on_the_run(session) {
   const page = await visit(session);
   await ready(page);
   await listen(page);
-  await small(page, 64, 40);
+  await small(page, 64, 400);
   await press(page, 'Paint the sample');
   await page.waitForFunction(() => steps.length >= 3);
   await press(page, 'Pause');
@@ -69,7 +69,7 @@ export async function a_slider_acts_on_the_run(session) {
   await until(page, 'stopped');
   const iterations = await page.evaluate(() => steps.map((step) => step.iteration));
   assert.deepEqual(iterations, iterations.map((_, i) => i), 'each iteration once');
-  assert(iterations.length < 40);
+  assert(iterations.length < 400);
   assert.deepEqual(page.faults, []);
 }
 

@@ -82,9 +82,12 @@ pub(super) fn is_no(value: &bool) -> bool {
     !*value
 }
 
-#[expect(
-    clippy::trivially_copy_pass_by_ref,
-    reason = "the signature serde calls"
+#[cfg_attr(
+    target_pointer_width = "64",
+    expect(
+        clippy::trivially_copy_pass_by_ref,
+        reason = "the signature serde calls"
+    )
 )]
 pub(super) fn is_zero(value: &f64) -> bool {
     *value == 0.0
