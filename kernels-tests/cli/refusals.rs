@@ -182,10 +182,10 @@ fn numbers_that_make_no_sense_are_refused() {
         ("--size -64", "whole number of pixels"),
         ("-i 0", "at least 1"),
         ("-i -5", "at least 1"),
-        ("--content-weight -1", "0 or more"),
-        ("--style-weight -1", "0 or more"),
-        ("--tv-weight nan", "0 or more"),
-        ("--style-weights -1", "0 or more"),
+        ("--content-weight -1", "from 0 to 1e12"),
+        ("--style-weight -1", "from 0 to 1e12"),
+        ("--tv-weight nan", "from 0 to 1e12"),
+        ("--style-weights -1", "from 0 to 1e12"),
         ("--style-weights 1,2", "2 weights"),
         ("--style-weights 0", "all 0"),
         ("--step-size 0", "greater than 0"),
@@ -322,7 +322,15 @@ fn recipes_that_are_wrong_are_refused() {
         ),
         (
             "[image]\nsize = 9\n[[term]]\nkind = \"tv\"\nweight = 1e300",
-            &["not a finite number", "weights"],
+            &["1e300", "from -1e12 to 1e12"],
+        ),
+        (
+            "[image]\nsize = 9\n[[term]]\nkind = \"tv\"\nweight = 0",
+            &["every term has weight 0"],
+        ),
+        (
+            "[image]\nsize = 32\n[[term]]\nkind = \"energy\"\nlayers = [\"conv1:0\"]",
+            &["every term has weight 0", "layers of weight 0"],
         ),
         (
             "[[term]]\nkind = \"content\"\ntarget = \"style.png\"\ntarget_scale = 2.0",
@@ -334,4 +342,127 @@ fn recipes_that_are_wrong_are_refused() {
         desk.refused("grad bad.toml -o g.safetensors", 1, words);
     }
     desk.refused("run missing.toml -o out.png", 1, &["missing.toml"]);
+}
+
+#[test]
+fn no_file_is_written_over_another_that_is_needed() {
+    let desk = Desk::new();
+    let style = format!("style content.png style.png {SHORT}");
+    fs::write(
+        desk.path("r.toml"),
+        "[image]\nsize = 32\n[[term]]\nkind = \"content\"\ntarget = \"content.png\"",
+    )
+    .expect("written");
+    fs::copy(
+        samples().join("models/squeezenet1_1.safetensors"),
+        desk.path("n.safetensors"),
+    )
+    .expect("copied");
+    desk.picture("out-000002.png", &sample("chelsea.png", 32, 32));
+    let is_input = |file: &'static str, option: &'static str| vec![file, "is an input", option];
+    for (line, words) in [
+        (
+            format!("{style} -o out.png --trace out.png"),
+            vec!["--output and --trace", "out.png"],
+        ),
+        (
+            format!("{style} -o o.png --trace t --save-recipe ./t"),
+            vec!["--trace and --save-recipe"],
+        ),
+        (
+            format!("{style} -o o.png --trace t --checkpoint t"),
+            vec!["--trace", "--checkpoint"],
+        ),
+        (
+            format!("{style} -o o.png --checkpoint content.png"),
+            is_input("content.png", "--checkpoint"),
+        ),
+        (
+            format!("{style} -o o.png --trace style.png"),
+            is_input("style.png", "--trace"),
+        ),
+        (
+            format!("{style} -o style.png"),
+            is_input("style.png", "--output"),
+        ),
+        (
+            format!("style out-000002.png style.png {SHORT} -o out.png --save-every 2"),
+            vec!["--save-every", "out-000002.png"],
+        ),
+        (
+            "run r.toml --save-recipe r.toml -o o.png".into(),
+            is_input("r.toml", "--save-recipe"),
+        ),
+        (
+            "run r.toml --trace r.toml -o o.png".into(),
+            is_input("r.toml", "--trace"),
+        ),
+        (
+            "run r.toml --model n.safetensors -o o.png --trace n.safetensors".into(),
+            is_input("n.safetensors", "--trace"),
+        ),
+        (
+            "grad r.toml -o r.toml".into(),
+            is_input("r.toml", "--output"),
+        ),
+        (
+            "grad r.toml -o content.png".into(),
+            is_input("content.png", "--output"),
+        ),
+        (
+            "features content.png --layers conv1 -o content.png".into(),
+            is_input("content.png", "--output"),
+        ),
+        (
+            "features content.png --layers conv1 --model n.safetensors -o ./n.safetensors".into(),
+            is_input("n.safetensors", "--output"),
+        ),
+        (
+            "attack content.png -o content.png".into(),
+            is_input("content.png", "--output"),
+        ),
+        (
+            "invert content.png --layer conv1 --trace content.png".into(),
+            is_input("content.png", "--trace"),
+        ),
+    ] {
+        let words: Vec<&str> = words;
+        let needed = [
+            "content.png",
+            "style.png",
+            "r.toml",
+            "n.safetensors",
+            "out-000002.png",
+        ];
+        let bytes = || needed.map(|name| fs::read(desk.path(name)).expect("a file"));
+        let before = bytes();
+        desk.refused(&line, 2, &words);
+        assert!(bytes() == before, "{line}");
+    }
+    // A picture may take the place of the content that it is made of.
+    let before = desk.load("content.png");
+    desk.done(&format!("{style} -o content.png"));
+    assert_ne!(desk.load("content.png"), before);
+}
+
+#[test]
+fn answers_that_are_no_numbers_are_refused() {
+    let desk = Desk::new();
+    fs::create_dir(desk.path("set")).expect("a folder");
+    desk.picture("set/a.png", &sample("chelsea.png", 64, 48));
+    // The network sees pictures of values that its layers multiply beyond what single precision holds.
+    let huge = "--preprocessing mean=0.5/0.5/0.5,std=1e-37/1e-37/1e-37";
+    for line in [
+        "classify content.png",
+        "features content.png --layers conv10 -o f.safetensors",
+        "attack content.png --size 64 -o o.png",
+        "transfer set --models squeezenet1_1 --size 64",
+        "search set --layer conv10 --units 1",
+    ] {
+        desk.refused(
+            &format!("{line} {huge}"),
+            1,
+            &["not finite numbers", "single precision"],
+        );
+    }
 }

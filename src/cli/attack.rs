@@ -14,6 +14,7 @@ use pixgrad::{BallNorm, Progress};
 use pixgrad::{Device, Image, Network};
 use serde::Serialize;
 
+use super::claims::Claims;
 use super::interrupt::Interrupt;
 use super::network::OpeningArgs;
 use super::output::stem;
@@ -393,6 +394,15 @@ struct Target {
 pub fn run(args: &AttackArgs, global: &Global) -> anyhow::Result<ExitCode> {
     let numbers = args.numbers.attack()?;
     let files = files(args)?;
+    let mut claims = Claims::default();
+    args.images.iter().for_each(|path| claims.reads(path));
+    args.opening.claim(Some(&args.model), &mut claims);
+    for files in &files {
+        for path in [&files.adversarial, &files.noise, &files.panel] {
+            claims.writes("--output", path);
+        }
+    }
+    claims.check()?;
     let device = global.open()?;
     let network = load_classifier(&device, &args.model, &args.opening, global)?;
     let aim = match args.target.as_deref() {

@@ -5,9 +5,10 @@ use std::time::{Duration, Instant};
 
 use clap::parser::ValueSource;
 use clap::{ArgMatches, Args, Command};
-use pixgrad::engine::image::check_file;
+use pixgrad::engine::image::{check_file, place_of};
 use pixgrad::{Checkpoint, Recipe, Run};
 
+use super::claims::Claims;
 use super::{Usage, parse};
 
 /// Seconds between two checkpoints when nobody says.
@@ -89,6 +90,8 @@ pub enum Beginning {
         recipe: Recipe,
         /// Where the user did not give the absolute paths in it: the folders that they are told from.
         hidden: Vec<PathBuf>,
+        /// The file of the recipe, if it comes from one that the result must not replace.
+        file: Option<PathBuf>,
     },
     Checkpoint(Checkpoint),
 }
@@ -98,11 +101,35 @@ impl From<Recipe> for Beginning {
         Self::Recipe {
             recipe,
             hidden: Vec::new(),
+            file: None,
+        }
+    }
+}
+
+impl Beginning {
+    /// The file of the recipe, if there is one that the result must not replace.
+    pub fn file(&self) -> Option<PathBuf> {
+        match self {
+            Self::Recipe { file, .. } => file.clone(),
+            Self::Checkpoint(_) => None,
         }
     }
 }
 
 impl CheckpointArgs {
+    /// The checkpoints that are read and written. One may take the place of the other.
+    pub fn claim(&self, claims: &mut Claims) {
+        if let Some(path) = &self.checkpoint {
+            claims.writes("--checkpoint", path);
+        }
+        let of = |path: &Option<PathBuf>| path.as_deref().and_then(place_of);
+        if let Some(path) = &self.resume
+            && of(&self.resume) != of(&self.checkpoint)
+        {
+            claims.reads(path);
+        }
+    }
+
     /// The checkpoint to go on from, and where the image then goes by default.
     pub fn resumed(&self) -> anyhow::Result<Option<(Beginning, &Path)>> {
         let Some(path) = &self.resume else {

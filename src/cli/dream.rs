@@ -15,6 +15,7 @@ use pixgrad::{Image, Network};
 use pixgrad::{Init, MapSpec, Recipe, Run};
 
 use super::checkpoint::CheckpointArgs;
+use super::claims::Claims;
 use super::interrupt::Interrupt;
 use super::optimize::{Findings, Method, OptimizeArgs, optimize_from};
 use super::output::{default_path, numbered};
@@ -166,22 +167,29 @@ impl Method for Dream<'_> {
         Ok(())
     }
 
+    fn claim(&self, claims: &mut Claims) {
+        if self.zoom > 0 {
+            claims.writes("--zoom", &self.gif());
+        }
+    }
+
     fn findings(&mut self, run: &Run, picture: &Image) -> anyhow::Result<Findings> {
         let mut findings = Findings::default();
         if self.zoom == 0 {
             return Ok(findings);
         }
-        let frames = self.frames(run, picture)?;
-        let gif = self.output.path.with_extension("gif");
-        save_gif(&gif, &frames, 100)?;
+        let gif = self.gif();
+        let mut count = 0;
+        let frames = self.frames(run, picture)?.inspect(|_| count += 1);
+        save_gif(&gif, frames, 100)?;
         findings.lines.push(format!(
             "{}: {} frames; each is also {} and so on",
             gif.display(),
-            frames.len(),
+            count,
             numbered(&self.output.path, 1).display()
         ));
         findings.fields.insert("gif".into(), path(&gif));
-        findings.fields.insert("frames".into(), frames.len().into());
+        findings.fields.insert("frames".into(), count.into());
         findings.stopped = Interrupt::listen(self.global.quiet)?.pressed();
         Ok(findings)
     }
@@ -192,33 +200,53 @@ fn path(path: &Path) -> serde_json::Value {
 }
 
 impl Dream<'_> {
-    /// The dream and the frames of the zoom into it, each dreamt on from the one before, enlarged.
-    fn frames(&self, run: &Run, picture: &Image) -> anyhow::Result<Vec<Image>> {
+    fn gif(&self) -> PathBuf {
+        self.output.path.with_extension("gif")
+    }
+
+    /// The dream and the frames of the zoom into it, each dreamt on from the one before, enlarged. Each is made, and
+    /// written under its number, when it is asked for.
+    fn frames<'b>(
+        &'b self,
+        run: &'b Run,
+        picture: &Image,
+    ) -> anyhow::Result<impl Iterator<Item = anyhow::Result<Image>> + 'b> {
         let interrupt = Interrupt::listen(self.global.quiet)?;
         let device = run.executor().device();
         let network = run.recipe().network(device)?;
-        let mut frames = vec![picture.clone()];
-        for i in 1..=self.zoom {
+        let mut last = picture.clone();
+        let further = (1..=self.zoom)
+            .take_while(move |_| !interrupt.pressed())
+            .map(move |number| {
+                last = self.frame(run.recipe(), &last, number, &network, interrupt)?;
+                Ok(last.clone())
+            });
+        Ok(std::iter::once(Ok(picture.clone())).chain(further))
+    }
+
+    /// The frame of a number, dreamt from the one before.
+    fn frame(
+        &self,
+        recipe: &Recipe,
+        before: &Image,
+        number: u64,
+        network: &Network,
+        interrupt: Interrupt,
+    ) -> anyhow::Result<Image> {
+        let mut recipe = recipe.clone();
+        recipe.image.init = Init::Picture(zoomed(before, self.step)?.into());
+        recipe.seed = recipe.seed.wrapping_add(number);
+        let mut run = recipe.compile(network.device(), network)?;
+        let _ = run.run(|_| {
             if interrupt.pressed() {
-                break;
+                ControlFlow::Break(())
+            } else {
+                ControlFlow::Continue(())
             }
-            let mut recipe = run.recipe().clone();
-            let start = zoomed(&frames[frames.len() - 1], self.step)?;
-            recipe.image.init = Init::Picture(start.into());
-            recipe.seed = recipe.seed.wrapping_add(i);
-            let mut frame = recipe.compile(device, &network)?;
-            let _ = frame.run(|_| {
-                if interrupt.pressed() {
-                    ControlFlow::Break(())
-                } else {
-                    ControlFlow::Continue(())
-                }
-            })?;
-            let image = frame.image()?;
-            // It starts from a picture in memory, so that no recipe file makes it again.
-            self.output.numbered(i).save(&image, self.global)?;
-            frames.push(image);
-        }
-        Ok(frames)
+        })?;
+        let image = run.image()?;
+        // It starts from a picture in memory, so that no recipe file makes it again.
+        self.output.numbered(number).save(&image, self.global)?;
+        Ok(image)
     }
 }

@@ -13,6 +13,7 @@ use serde::Serialize;
 use serde_json::json;
 
 use super::attack::{Watcher, label, load_classifier};
+use super::claims::Claims;
 use super::fool::{FoolArgs, Reached};
 use super::interrupt::Interrupt;
 use super::network::USUAL_SIDE;
@@ -58,7 +59,10 @@ pub fn run(args: &FoolArgs, global: &Global) -> anyhow::Result<ExitCode> {
     evolution.population = args.population.unwrap_or(evolution.population);
     evolution.generations = args.generations.unwrap_or(evolution.generations);
     let output = args.optimize.picture.picture("fool-pixgrad.png".into())?;
-    args.optimize.check_outputs(&output, global)?;
+    let mut claims = Claims::default();
+    let options = &args.optimize;
+    options.opening.claim(options.model.as_deref(), &mut claims);
+    options.check_outputs(&output, claims, global)?;
 
     let device = global.open()?;
     let model = args.optimize.model.as_deref().unwrap_or("auto");

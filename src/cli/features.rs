@@ -10,6 +10,7 @@ use pixgrad::engine::image::{self, Filter, Image, check_file, size_for_long_side
 use pixgrad::engine::methods::{Feature, features};
 use serde_json::json;
 
+use super::claims::Claims;
 use super::network::OpeningArgs;
 use super::output::{Tensor, write_tensors};
 use super::parse::{self, LongSide};
@@ -58,6 +59,11 @@ pub fn run(args: &FeaturesArgs, global: &Global) -> anyhow::Result<ExitCode> {
             "--layers names `{twice}` twice: the file holds one tensor per name"
         )));
     }
+    let mut claims = Claims::default();
+    claims.reads(&args.image);
+    args.opening.claim(Some(&args.model), &mut claims);
+    claims.writes("--output", &args.output);
+    claims.check()?;
     check_file(&args.output)?;
     let image = resized(image::load(&args.image)?, args.size)?;
 

@@ -9,6 +9,7 @@ use pixgrad::Recipe;
 use pixgrad::engine::image::check_file;
 use serde_json::json;
 
+use super::claims::Claims;
 use super::network::OpeningArgs;
 use super::optimize::load_network;
 use super::output::{Tensor, write_tensors};
@@ -57,6 +58,10 @@ pub fn run(args: &GradArgs, global: &Global) -> anyhow::Result<ExitCode> {
     }
     args.opening.apply(&mut recipe);
     recipe.seed = args.seed.unwrap_or(recipe.seed);
+    let mut claims = Claims::of(&recipe);
+    claims.reads(&args.recipe);
+    claims.writes("--output", &args.output);
+    claims.check()?;
     check_file(&args.output)?;
 
     let device = global.open()?;

@@ -14,6 +14,7 @@ use pixgrad::{Picture, Recipe};
 use serde::Serialize;
 
 use super::checkpoint::Keeper;
+use super::claims::Claims;
 use super::interrupt::Interrupt;
 use super::optimize::{OptimizeArgs, Plain, iterate, save_recipe};
 use super::output::default_path;
@@ -98,7 +99,10 @@ pub fn run(args: &InvertArgs, global: &Global) -> anyhow::Result<ExitCode> {
         ));
     }
     let output = options.picture.picture(default_path(&args.picture))?;
-    options.check_outputs(&output, global)?;
+    let mut claims = Claims::default();
+    claims.reads_content(&args.picture);
+    options.opening.claim(options.model.as_deref(), &mut claims);
+    options.check_outputs(&output, claims, global)?;
     let original = scaled(&image::load(&args.picture)?, args.size)?;
     let device = global.open()?;
     let model = options.model.as_deref().unwrap_or("squeezenet1_1");

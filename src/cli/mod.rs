@@ -7,6 +7,7 @@ mod batch;
 mod bench;
 mod cache;
 mod checkpoint;
+mod claims;
 mod classify;
 mod devices;
 mod dream;

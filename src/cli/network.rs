@@ -1,11 +1,12 @@
 //! The network of a command, and how its file is read.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
-use pixgrad::engine::net::{NodeId, PreprocessingSource};
+use pixgrad::engine::net::{NodeId, PreprocessingSource, is_file};
 use pixgrad::{Device, Network, Opening, Preprocessing, Recipe};
 
+use super::claims::Claims;
 use super::{Global, parse};
 
 /// What `--model auto` is where a classifier may be asked for.
@@ -35,6 +36,13 @@ impl OpeningArgs {
         if self.labels.is_some() {
             recipe.labels.clone_from(&self.labels);
         }
+    }
+
+    /// The files of the network, where `model` and these options name some.
+    pub fn claim(&self, model: Option<&str>, claims: &mut Claims) {
+        let model = model.filter(|model| is_file(model)).map(Path::new);
+        let files = model.into_iter().chain(self.labels.as_deref());
+        files.for_each(|file| claims.reads(file));
     }
 
     fn opening(&self) -> Opening {

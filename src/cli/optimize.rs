@@ -14,6 +14,7 @@ use pixgrad::{
 use pixgrad::{Device, Image, Network, Precision};
 
 use super::checkpoint::{Beginning, CheckpointArgs, Keeper};
+use super::claims::Claims;
 use super::interrupt::Interrupt;
 use super::network::{OpeningArgs, tell_assumption};
 use super::output::{write_json, write_text};
@@ -170,7 +171,14 @@ impl OptimizeArgs {
     }
 
     /// Fails before the long run where it would fail after it.
-    pub fn check_outputs(&self, output: &Output, global: &Global) -> anyhow::Result<()> {
+    ///
+    /// `inputs` are the files that the command reads.
+    pub fn check_outputs(
+        &self,
+        output: &Output,
+        mut inputs: Claims,
+        global: &Global,
+    ) -> anyhow::Result<()> {
         if output.is_stdout() && self.save_every.is_some() {
             bail!(Usage(
                 "--save-every writes several files: not to standard output".into()
@@ -181,7 +189,17 @@ impl OptimizeArgs {
             self.trace.as_ref().map(check_file).transpose()?;
         }
         self.save_recipe.as_ref().map(check_file).transpose()?;
-        Ok(())
+        if let Some(every) = self.save_every {
+            inputs.check_numbered(&output.path, every)?;
+        }
+        inputs.writes_picture("--output", &output.path);
+        if let Some(trace) = &self.trace {
+            inputs.writes("--trace", trace);
+        }
+        if let Some(recipe) = &self.save_recipe {
+            inputs.writes("--save-recipe", recipe);
+        }
+        Ok(inputs.check()?)
     }
 }
 
@@ -191,6 +209,9 @@ pub trait Method {
     fn complete(&mut self, _recipe: &mut Recipe, _network: &Network) -> anyhow::Result<()> {
         Ok(())
     }
+
+    /// The files that it writes beside the picture.
+    fn claim(&self, _claims: &mut Claims) {}
 
     /// Sees the run before its first iteration.
     fn begin(&mut self, _run: &Run, _global: &Global) {}
@@ -268,8 +289,9 @@ pub fn optimize_from(
 ) -> anyhow::Result<ExitCode> {
     let start = Instant::now();
     let mut output = args.picture.picture(default_output)?;
+    let file = beginning.file();
     let (mut recipe, resumed) = match beginning {
-        Beginning::Recipe { recipe, hidden } => {
+        Beginning::Recipe { recipe, hidden, .. } => {
             output.hide(hidden);
             (recipe, None)
         }
@@ -281,7 +303,11 @@ pub fn optimize_from(
     };
     args.apply(&mut recipe);
     let mut keeper = Keeper::new(checkpoints, &recipe)?;
-    args.check_outputs(&output, global)?;
+    let mut claims = Claims::of(&recipe);
+    file.iter().for_each(|file| claims.reads(file));
+    checkpoints.claim(&mut claims);
+    method.claim(&mut claims);
+    args.check_outputs(&output, claims, global)?;
 
     let device = global.open()?;
     let (network, chosen) = load_network(&mut recipe, &device, global)?;

@@ -37,6 +37,17 @@ pub fn numbered(path: &Path, number: u64) -> PathBuf {
     path.with_file_name(name)
 }
 
+/// The number with which `path` is a [`numbered`] one of `of`.
+pub fn numbering(of: &Path, path: &Path) -> Option<u64> {
+    let own = path.file_stem()?.to_str()?;
+    let number = own
+        .strip_prefix(of.file_stem()?.to_str()?)?
+        .strip_prefix('-')?
+        .parse()
+        .ok()?;
+    (numbered(of, number) == path).then_some(number)
+}
+
 /// Writes a text file, whole or not at all.
 pub fn write_text(path: &Path, text: &str) -> anyhow::Result<()> {
     write_bytes(path, text.as_bytes())
@@ -112,6 +123,18 @@ mod tests {
             numbered(Path::new("out.x.webp"), 1_234_567),
             Path::new("out.x-1234567.webp")
         );
+        for number in [0, 123, 1_234_567] {
+            let of = Path::new("a/out.png");
+            assert_eq!(numbering(of, &numbered(of, number)), Some(number));
+        }
+        for other in [
+            "a/out-123.png",
+            "a/out-000123.jpg",
+            "out-000123.png",
+            "a/out.png",
+        ] {
+            assert_eq!(numbering(Path::new("a/out.png"), Path::new(other)), None);
+        }
     }
 
     #[test]

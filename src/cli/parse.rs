@@ -7,7 +7,7 @@ use pixgrad::engine::image::is_stdin;
 use pixgrad::engine::kernels::MAX_SIDE;
 use pixgrad::engine::methods::StyleLoss;
 use pixgrad::engine::net::{Padding, Pooling};
-use pixgrad::terms::LayerWeight;
+use pixgrad::terms::{LayerWeight, MAX_WEIGHT};
 use pixgrad::{ImageSpec, Init, OptimizerKind, PreserveColor};
 use pixgrad::{Precision, Preprocessing};
 
@@ -150,8 +150,8 @@ pub fn bytes(text: &str) -> Result<u64, String> {
 
 /// A weight that pulls, never pushes.
 pub fn weight(text: &str) -> Result<f64, String> {
-    number(text, |n| n >= 0.0)
-        .ok_or_else(|| "it must be a number, 0 or more and up to 3.4e38".to_string())
+    number(text, |n| (0.0..=MAX_WEIGHT).contains(&n))
+        .ok_or_else(|| format!("it must be a number from 0 to {MAX_WEIGHT:e}"))
 }
 
 /// A step or a factor.
@@ -336,6 +336,8 @@ mod tests {
     #[test]
     fn numbers() {
         assert_eq!(weight("0"), Ok(0.0));
+        assert_eq!(weight("1e12"), Ok(1e12));
+        assert!(weight("1.1e12").is_err());
         assert_eq!(positive("1e-2"), Ok(0.01));
         assert_eq!(decay("0"), Ok(0.0));
         assert_eq!(count("3"), Ok(3));

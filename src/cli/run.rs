@@ -65,7 +65,16 @@ pub fn run(args: &RunArgs, global: &Global) -> anyhow::Result<ExitCode> {
             if let Some(size) = args.size {
                 size.apply(&mut recipe.image);
             }
-            (Beginning::Recipe { recipe, hidden }, path.as_path())
+            // A picture may be made again where it is.
+            let file = repeat.is_none().then(|| path.clone());
+            (
+                Beginning::Recipe {
+                    recipe,
+                    hidden,
+                    file,
+                },
+                path.as_path(),
+            )
         }
         (None, None) => bail!(Usage("a recipe is needed".into())),
     };

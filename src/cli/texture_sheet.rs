@@ -14,6 +14,7 @@ use pixgrad::{Image, Network};
 use serde::Serialize;
 
 use super::checkpoint::Keeper;
+use super::claims::Claims;
 use super::interrupt::Interrupt;
 use super::optimize::{OptimizeArgs, Plain, iterate, load_network};
 use super::picture::Output;
@@ -59,7 +60,7 @@ pub fn run(
         ));
     }
     options.apply(&mut recipe);
-    options.check_outputs(output, global)?;
+    options.check_outputs(output, Claims::of(&recipe), global)?;
     let original = image::load(sample)?;
     let device = global.open()?;
     let (network, _) = load_network(&mut recipe, &device, global)?;

@@ -15,6 +15,7 @@ use serde_json::json;
 use super::attack::{
     AttackNumbers, PictureSize, Watcher, load_classifier, load_prepared, parse_size,
 };
+use super::claims::Claims;
 use super::network::OpeningArgs;
 use super::output::write_text;
 use super::{Global, parse, terminal};
@@ -49,7 +50,7 @@ pub struct TransferArgs {
     #[command(flatten)]
     numbers: AttackNumbers,
 
-    /// Root mean square of the changes in the second table, in units of the `[0,1]` image
+    /// Root mean square of the changes in the second table, in units of the `[0,1]` image, up to 1
     #[arg(
         long,
         value_name = "RMS",
@@ -111,6 +112,17 @@ pub fn run(args: &TransferArgs, global: &Global) -> anyhow::Result<ExitCode> {
     if images.is_empty() {
         bail!("'{}' holds no readable picture", args.folder.display());
     }
+    let mut claims = Claims::default();
+    used.iter().for_each(|path| claims.reads(path));
+    for model in &args.models {
+        args.opening.claim(Some(model), &mut claims);
+    }
+    if let Some(csv) = &args.csv {
+        claims.writes("--csv", csv);
+    }
+    if let Some(output) = &args.output {
+        claims.writes("--output", output);
+    }
     let mut watcher = Watcher::new(global.quiet)?;
     let method = numbers.method.name();
     let mut begin = |name: &str| {
@@ -122,6 +134,9 @@ pub fn run(args: &TransferArgs, global: &Global) -> anyhow::Result<ExitCode> {
     let keep = args.keep.as_deref();
     let kept = keep.map(|folder| kept_files(folder, &args.models, &used));
     let kept = kept.transpose()?;
+    let files = kept.iter().flatten().flatten();
+    files.for_each(|file| claims.writes("--keep", file));
+    claims.check()?;
     let Transfer { tables, made } = transfer(
         &networks,
         &images,

@@ -49,6 +49,9 @@ pub(crate) fn quads_of(images: &[Image]) -> (View, Vec<f32>) {
 }
 
 /// The activations of `nodes` for images of one size, as `[N,C,H,W]`; the shape is that of one image.
+///
+/// # Errors
+/// As [`Reader::read`].
 pub(crate) async fn activations(
     network: &Network,
     images: &[Image],
@@ -61,15 +64,21 @@ pub(crate) async fn activations(
 /// Reads layers, for batches of one shape, as often as one likes: buffers and pipelines are made once.
 #[derive(Debug)]
 pub(crate) struct Reader {
+    network: String,
     image: Tensor,
     loaded: Loaded,
-    layers: Vec<Tensor>,
+    /// Each with its name.
+    layers: Vec<(String, Tensor)>,
 }
 
 impl Reader {
     pub async fn new(network: &Network, view: View, nodes: &[NodeId]) -> Result<Self, Error> {
         let (program, image, layers) = Program::forward(network, view, nodes)?;
+        let graph = network.graph();
+        let names = nodes.iter().map(|node| graph.node(*node).name.clone());
+        let layers = names.zip(layers).collect();
         Ok(Self {
+            network: graph.name.clone(),
             image,
             loaded: Loaded::new_async(network.device(), program).await?,
             layers,
@@ -83,18 +92,32 @@ impl Reader {
     }
 
     /// For a batch in the engine's layout what [`activations`] returns.
+    ///
+    /// # Errors
+    /// [`NetError::NotFinite`] where an activation is infinite or NaN, so that nobody takes it for an answer.
     pub async fn read(&mut self, pixels: &[f32]) -> Result<Vec<(Shape, Vec<f32>)>, Error> {
         self.loaded.upload(self.image.value, pixels)?;
         self.loaded.run_once_async().await?;
         let mut layers = Vec::with_capacity(self.layers.len());
-        for tensor in &self.layers {
+        for (layer, tensor) in &self.layers {
             let View { c, h, w, .. } = tensor.view;
             let shape = Shape {
                 channels: c,
                 height: h,
                 width: w,
             };
-            layers.push((shape, self.loaded.read_async(*tensor).await?));
+            let activations = self.loaded.read_async(*tensor).await?;
+            let values = activations.iter().filter(|a| !a.is_finite()).count();
+            if values > 0 {
+                return Err(NetError::NotFinite {
+                    network: self.network.clone(),
+                    layer: layer.clone(),
+                    values,
+                    all: activations.len(),
+                }
+                .into());
+            }
+            layers.push((shape, activations));
         }
         Ok(layers)
     }

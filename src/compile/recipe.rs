@@ -94,6 +94,10 @@ impl CompiledRecipe {
             .iter()
             .map(|t| t.resolve(network))
             .collect::<Result<Vec<_>, _>>()?;
+        let mut terms = recipe.terms.iter().zip(&layers);
+        if terms.all(|(term, layers)| term.weight == 0.0 || layers.0.iter().all(|l| l.1 == 0.0)) {
+            return Err(RecipeError::NoWeight.into());
+        }
         let pictures = Pictures::load(recipe)?;
         let mut sizes = scales(recipe, &pictures)?;
         if sizes.len() > 1 && !recipe.image.parameterisation.is_empty() {

@@ -165,6 +165,30 @@ fn resolve(path: &Path) -> PathBuf {
     target
 }
 
+/// The file that is written when [`write_atomically`] writes to `path`, there or not: two paths of one file have the
+/// same place. `None` of what is no file, such as a pipe, or standard output (`-`).
+#[must_use]
+pub fn place_of(path: &Path) -> Option<PathBuf> {
+    let target = resolve(path);
+    if path.as_os_str() == "-" || is_special(&target) {
+        return None;
+    }
+    let folder = directory_of(&target);
+    let folder = folder
+        .canonicalize()
+        .or_else(|_| std::path::absolute(folder))
+        .ok()?;
+    let name = target.file_name()?;
+    let place = folder.join(name);
+    // These systems do not tell `A` from `a`.
+    let ignores_case = cfg!(any(windows, target_os = "macos"));
+    Some(if ignores_case {
+        place.to_string_lossy().to_lowercase().into()
+    } else {
+        place
+    })
+}
+
 /// Whether it is there and neither a file nor a directory.
 fn is_special(path: &Path) -> bool {
     fs::metadata(path).is_ok_and(|about| !about.is_file() && !about.is_dir())

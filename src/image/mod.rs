@@ -18,7 +18,7 @@ mod sheet;
 mod text;
 
 pub use animation::save_gif;
-pub use atomic::{remove_unfinished, write_atomically};
+pub use atomic::{place_of, remove_unfinished, write_atomically};
 pub use colour::{luma, mean_std, psnr, with_hidden_filled, with_luma};
 pub use error::ImageError;
 pub use mask::{Grid, Mask};

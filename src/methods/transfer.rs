@@ -62,6 +62,8 @@ pub fn transfer(
     }
     Rule::Positive
         .check("rms", rms)
+        // No two images of [0,1] are farther apart.
+        .and_then(|()| Rule::Within(0.0, 1.0).check("rms", rms))
         .map_err(MethodError::Transfer)?;
     let clean = networks
         .iter()

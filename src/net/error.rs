@@ -87,6 +87,18 @@ pub enum NetError {
     #[error(transparent)]
     Graph(#[from] GraphError),
     #[error(
+        "{values} of {all} activations of `{layer}` are not finite numbers: this picture, or a weight of `{network}`, \
+         is too large for single precision"
+    )]
+    NotFinite {
+        network: String,
+        layer: String,
+        /// Activations that are infinite or NaN.
+        values: usize,
+        /// Activations of the layer.
+        all: usize,
+    },
+    #[error(
         "`{network}` has no {what} layers of its own, and none that knows places: name the layers"
     )]
     NoDefaultLayers { network: String, what: &'static str },

@@ -72,6 +72,11 @@ pub enum RecipeError {
     /// There is no term.
     #[error("the recipe has no [[term]]: there is nothing to optimize")]
     NoTerm,
+    /// Nothing counts.
+    #[error(
+        "every term has weight 0, or layers of weight 0 only: there is nothing to optimize. Give one of them a weight"
+    )]
+    NoWeight,
     /// A term cannot be used.
     #[error(transparent)]
     Term(#[from] TermError),

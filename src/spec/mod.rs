@@ -190,6 +190,22 @@ impl Recipe {
         self.image.init.pictures_mut().iter_mut().chain(of_terms)
     }
 
+    /// The files that the recipe reads, each with whether it is a picture that the result is made of: the content, or
+    /// the start. The others are further pictures, and the network's weights and labels.
+    #[must_use]
+    pub fn files(&self) -> Vec<(PathBuf, bool)> {
+        let mut recipe = self.clone();
+        let file = |picture: &mut Picture| picture.file_mut().map(|path| path.clone());
+        let mut contents: Vec<_> = recipe.contents_mut().filter_map(file).collect();
+        contents.extend(recipe.image.init.pictures_mut().iter_mut().filter_map(file));
+        let all: Vec<_> = recipe.pictures_mut().filter_map(file).collect();
+        let model = net::is_file(&self.model).then(|| self.model.clone().into());
+        let others = all.into_iter().chain(model).chain(self.labels.clone());
+        others
+            .map(|path| (path.clone(), contents.contains(&path)))
+            .collect()
+    }
+
     /// The targets that are compared position by position.
     pub(crate) fn contents_mut(&mut self) -> impl Iterator<Item = &mut Picture> {
         self.terms

@@ -18,11 +18,18 @@ pub struct TermError {
 #[non_exhaustive]
 pub enum TermProblem {
     // What the term says itself.
-    /// Its weight is infinite or NaN.
-    #[error("the weight must be a finite number")]
+    /// Its weight is none: infinite, NaN, or beyond [`MAX_WEIGHT`](super::MAX_WEIGHT).
+    #[error(
+        "the weight is {weight:e}; it must be a number from -{limit:e} to {limit:e}{}. Only the ratios of the weights \
+         count: divide all of them",
+        at_layer(.layer),
+        limit = super::MAX_WEIGHT
+    )]
     Weight {
-        /// The weight.
+        /// The weight; with that of the layer, where one is named.
         weight: f64,
+        /// The layer whose weight multiplies it.
+        layer: Option<String>,
     },
     /// A number is not what it must be.
     #[error("`{}` must be {}", .0.field, number(&.0.rule))]
@@ -142,6 +149,12 @@ impl From<ValueError> for TermProblem {
     fn from(error: ValueError) -> Self {
         Self::Value(error)
     }
+}
+
+fn at_layer(layer: &Option<String>) -> String {
+    layer.as_ref().map_or(String::new(), |layer| {
+        format!(" with the weight of layer `{layer}` in it")
+    })
 }
 
 /// What a number must be, in words that say that it is one.

@@ -31,6 +31,10 @@ use serde::Serialize;
 
 use crate::spec::Picture;
 
+/// The largest weight of a term at a layer, either way. The optimizers square gradients in single precision: those of
+/// weights that are far greater would overflow, and the image would not move.
+pub const MAX_WEIGHT: f64 = 1e12;
+
 /// One term of the objective.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct TermSpec {
@@ -143,11 +147,19 @@ impl TermSpec {
     /// # Errors
     /// [`TermError`] with the term and what is wrong.
     pub fn validate(&self) -> Result<(), TermError> {
-        let weight = self.weight;
-        if !weight.is_finite() {
-            return Err(self.wrong(TermProblem::Weight { weight }));
-        }
         let fields = self.kind.fields();
+        let of_layers = match fields.reads() {
+            Reads::Layers(given, _) => given,
+            Reads::Image | Reads::Classes => &[],
+        };
+        let of_layers = of_layers
+            .iter()
+            .map(|l| (self.weight * l.weight, Some(l.layer.clone())));
+        for (weight, layer) in std::iter::once((self.weight, None)).chain(of_layers) {
+            if !(weight.abs() <= MAX_WEIGHT) {
+                return Err(self.wrong(TermProblem::Weight { weight, layer }));
+            }
+        }
         fields.validate().map_err(|problem| self.wrong(problem))
     }
 

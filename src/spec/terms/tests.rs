@@ -290,7 +290,16 @@ fn what_is_wrong_with_a_term_is_told() {
         ),
         (
             "kind = \"tv\"\nweight = inf",
-            &["term `tv`: the weight must be a finite number"],
+            &[
+                "term `tv`: the weight is inf; it must be a number from -1e12 to 1e12. Only the ratios",
+            ],
+        ),
+        (
+            "kind = \"energy\"\nlayers = [\"a\", \"b:1e7\"]\nweight = -1e6",
+            &[
+                "term `energy`: the weight is -1e13",
+                "with the weight of layer `b` in it",
+            ],
         ),
         (
             "kind = \"tv\"\nbeta = 0.5",
