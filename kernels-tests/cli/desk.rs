@@ -118,6 +118,23 @@ impl Desk {
         text(&output.stdout)
     }
 
+    /// Runs the tool in a shell that has set a limit first.
+    #[cfg(unix)]
+    pub fn limited(&self, limit: &str, line: &str) -> Output {
+        let tool = self.command(line);
+        let mut shell = Command::new("sh");
+        shell.args(["-c", &format!("{limit}; exec \"$0\" \"$@\"")]);
+        shell.arg(tool.get_program()).args(tool.get_args());
+        for (key, value) in tool.get_envs() {
+            match value {
+                Some(value) => shell.env(key, value),
+                None => shell.env_remove(key),
+            };
+        }
+        let folder = tool.get_current_dir().expect("a folder");
+        shell.current_dir(folder).output().expect("a shell")
+    }
+
     pub fn json(&self, line: &str) -> Value {
         let stdout = self.done(line);
         serde_json::from_str(&stdout).unwrap_or_else(|e| panic!("{line}: {e}: {stdout}"))

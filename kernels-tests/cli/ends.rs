@@ -84,7 +84,9 @@ fn a_run_that_diverges_keeps_its_last_finite_image() {
         );
         fs::write(desk.path("r.toml"), recipe).expect("written");
         let seen = format!("mean=0.5/0.5/0.5,std={deviation:e}/{deviation:e}/{deviation:e}");
-        desk.run(&format!("run r.toml --model squeezenet1_1 --preprocessing {seen} {options}"))
+        desk.run(&format!(
+            "run r.toml --model squeezenet1_1 --preprocessing {seen} {options}"
+        ))
     };
     run(1e-10, 30, "-o plain.png --trace t.json");
     let trace = fs::read(desk.path("t.json")).expect("a trace");

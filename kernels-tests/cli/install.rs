@@ -289,23 +289,6 @@ fn without_a_network_the_message_says_where_the_file_belongs() {
     assert_installed(&desk, &bytes);
 }
 
-/// Runs the tool in a shell that has set a limit first.
-#[cfg(unix)]
-fn limited(desk: &Desk, limit: &str, line: &str) -> Output {
-    let tool = desk.command(line);
-    let mut shell = std::process::Command::new("sh");
-    shell.args(["-c", &format!("{limit}; exec \"$0\" \"$@\"")]);
-    shell.arg(tool.get_program()).args(tool.get_args());
-    for (key, value) in tool.get_envs() {
-        match value {
-            Some(value) => shell.env(key, value),
-            None => shell.env_remove(key),
-        };
-    }
-    let folder = tool.get_current_dir().expect("a folder");
-    shell.current_dir(folder).output().expect("a shell")
-}
-
 #[cfg(unix)]
 #[test]
 fn a_full_disk_is_told_and_the_download_goes_on_later() {
@@ -314,7 +297,7 @@ fn a_full_disk_is_told_and_the_download_goes_on_later() {
     let server = Server::new(move |request| Answer::file(&file, request));
     let desk = desk(&server.url(), &bytes);
     // Blocks of 512 or of 1024 bytes.
-    let output = limited(&desk, "trap '' XFSZ; ulimit -f 1000", "models get small");
+    let output = desk.limited("trap '' XFSZ; ulimit -f 1000", "models get small");
     let stderr = text(&output.stderr);
     assert_eq!(output.status.code(), Some(1), "{stderr}");
     for word in ["the disk is full after", "same command goes on"] {
@@ -328,7 +311,7 @@ fn a_full_disk_is_told_and_the_download_goes_on_later() {
     desk.done("models remove small");
     fs::write(desk.path("file.safetensors"), &bytes).expect("written");
     let line = "models import file.safetensors --name small";
-    let output = limited(&desk, "trap '' XFSZ; ulimit -f 1000", line);
+    let output = desk.limited("trap '' XFSZ; ulimit -f 1000", line);
     let stderr = text(&output.stderr);
     assert_eq!(output.status.code(), Some(1), "{stderr}");
     assert!(stderr.contains("cannot be written"), "{stderr}");
@@ -537,7 +520,7 @@ fn a_list_reads_no_whole_files() {
     }
     fs::write(desk.path("no models/d.safetensors"), network()).expect("written");
     let begun = Instant::now();
-    let output = limited(&desk, "ulimit -v 4000000", "models list --json");
+    let output = desk.limited("ulimit -v 4000000", "models list --json");
     let stderr = text(&output.stderr);
     assert_eq!(output.status.code(), Some(0), "{stderr}");
     assert!(begun.elapsed() < Duration::from_secs(10));

@@ -12,6 +12,7 @@ mod examples;
 mod install;
 mod losses;
 mod made;
+mod memory;
 mod methods;
 mod networks;
 mod output;

@@ -12,6 +12,7 @@ mod layers;
 mod lbfgs;
 mod lbfgs_networks;
 mod limits;
+mod lost;
 mod maps;
 mod networks;
 mod onnx;

@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use anyhow::Context;
 use clap::{Args, ValueEnum};
 use pixgrad::engine::image::{self, SaveOptions, check_writable, is_stdout, side_by_side};
-use pixgrad::engine::methods::classify::{Score, Size, prepared};
+use pixgrad::engine::methods::classify::{Score, Size, read_prepared};
 use pixgrad::engine::methods::{Aim, Attack, AttackMethod, Distance, attack, top_one};
 use pixgrad::{BallNorm, Progress};
 use pixgrad::{Device, Image, Network};
@@ -233,7 +233,7 @@ pub fn load_classifier(
 
 /// A picture as the network is to see it, without alpha.
 pub fn load_prepared(path: &Path, size: Size) -> anyhow::Result<Image> {
-    let image = prepared(&image::load(path)?, size)?;
+    let image = read_prepared(path, size)?;
     Ok(Image {
         alpha: None,
         ..image

@@ -38,7 +38,7 @@ pub struct CheckpointArgs {
 }
 
 /// What may stand beside --resume: everything else belongs to the recipe, which is in the checkpoint.
-const BESIDE_RESUME: [&str; 23] = [
+const BESIDE_RESUME: [&str; 24] = [
     "resume",
     "checkpoint",
     "checkpoint_every",
@@ -57,6 +57,7 @@ const BESIDE_RESUME: [&str; 23] = [
     "device",
     "backend",
     "memory",
+    "decode_memory",
     "no_tune",
     "retune",
     "json",

@@ -4,8 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Args, ValueEnum};
-use pixgrad::engine::image;
-use pixgrad::engine::methods::classify::{self, Score, classify};
+use pixgrad::engine::methods::classify::{self, Score, classify, read_prepared};
 use serde::Serialize;
 
 use super::network::OpeningArgs;
@@ -66,10 +65,10 @@ pub fn run(args: &ClassifyArgs, global: &Global) -> anyhow::Result<ExitCode> {
     };
     let top = usize::try_from(args.top).unwrap_or(usize::MAX);
     let answers = args.images.iter().map(|path| {
-        let image = image::load(path)?;
+        let image = read_prepared(path, size)?;
         Ok(Answer {
             image: path,
-            top: classify(&network, &image, size, top)?,
+            top: classify(&network, &image, classify::Size::Native, top)?,
         })
     });
     if global.json {

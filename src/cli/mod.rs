@@ -48,6 +48,7 @@ use std::process::ExitCode;
 use clap::builder::PossibleValuesParser;
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 use pixgrad::engine::device::Tuning;
+use pixgrad::engine::image::limit_decoding;
 use pixgrad::{Device, DeviceOptions};
 
 /// Optimizes an image's pixels against a pretrained CNN, on any GPU.
@@ -86,6 +87,11 @@ struct Global {
     /// Use at most this much memory, for example 600M or 2G. An image that does not fit is processed in bands of rows
     #[arg(long, global = true, value_name = "BYTES", value_parser = parse::bytes)]
     memory: Option<u64>,
+
+    /// Take at most this much memory to decode one picture [default: that of --memory, else half of what is free, up to
+    /// 4G]
+    #[arg(long, global = true, value_name = "BYTES", value_parser = parse::bytes)]
+    decode_memory: Option<u64>,
 
     /// Print one JSON document on stdout and nothing else
     #[arg(long, global = true)]
@@ -186,6 +192,9 @@ pub fn main() -> ExitCode {
     if !global.quiet {
         warnings::print();
     }
+    if let Some(bytes) = global.decode_memory.or(global.memory) {
+        limit_decoding(bytes);
+    }
     let conflicts = checkpoint::check_conflicts(&described, &matches)
         .and_then(|()| stdin::check_once(&described, &matches));
     let result = match &command {
@@ -268,9 +277,9 @@ mod tests {
             ("style a b --size 0", "whole number of pixels"),
             ("style a b --size -5", "whole number of pixels"),
             ("style a b -i 0", "at least 1"),
-            ("style a b --content-weight -1", "0 or more"),
-            ("style a b --style-weights -1", "0 or more"),
-            ("style a b --style-weights 1,x", "0 or more"),
+            ("style a b --content-weight -1", "from 0 to 1e12"),
+            ("style a b --style-weights -1", "from 0 to 1e12"),
+            ("style a b --style-weights 1,x", "from 0 to 1e12"),
             ("style a b --step-size 0", "greater than 0"),
             ("style a b --style-scale nan", "greater than 0"),
             ("style a b --average 1", "less than 1"),

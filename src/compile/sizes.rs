@@ -29,6 +29,9 @@ pub(crate) fn batch(recipe: &Recipe) -> Result<u32, RecipeError> {
     u32::try_from(batch).map_err(|_| RecipeError::LargeBatch { batch })
 }
 
+/// More scales than these are refused. With the usual factor an image of the largest size has 33.
+const MOST_SCALES: u32 = 200;
+
 /// Width and height of every scale in pixels, coarsest first.
 pub(crate) fn scales(recipe: &Recipe, pictures: &Pictures) -> Result<Vec<(u32, u32)>, RecipeError> {
     let spec = &recipe.image;
@@ -69,6 +72,19 @@ pub(crate) fn scales(recipe: &Recipe, pictures: &Pictures) -> Result<Vec<(u32, u
         return Err(RecipeError::Octaves);
     }
     let long = last.0.max(last.1);
+    // Each one is planned, which a factor next to 1 would never come to an end with.
+    let scales_down_to = |side: f64| (f64::from(long) / side).ln() / factor.ln() + 1.0;
+    let many = match (spec.octaves, min_size) {
+        (Some(octaves), _) => scales_down_to(1.0).min(f64::from(octaves)),
+        (None, Some(min)) => scales_down_to(f64::from(min)),
+        (None, None) => 1.0,
+    };
+    if many > f64::from(MOST_SCALES) {
+        return Err(RecipeError::ManyScales {
+            most: MOST_SCALES,
+            factor,
+        });
+    }
     let mut scales = vec![last];
     for i in 1.. {
         let coarser = f64::from(long) / factor.powf(f64::from(i));
@@ -120,6 +136,31 @@ mod tests {
         assert_eq!(sizes(Some(100), Some(128), (200, 100)), [(100, 50)]);
         assert_eq!(sizes(None, None, (31, 17)), [(31, 17)]);
         assert_eq!(sizes(None, Some(1), (3, 1)), [(1, 1), (2, 1), (3, 1)]);
+    }
+
+    #[test]
+    fn scales_without_end_are_refused() {
+        let image = Image::filled(200, 100, [0.5; 3]).expect("an image");
+        let scales = |octaves, min_size, factor| {
+            let mut recipe =
+                Recipe::style(Picture::from(image.clone()), [Picture::from(image.clone())]);
+            (recipe.image.octaves, recipe.image.min_size) = (octaves, min_size);
+            recipe.image.scale_factor = factor;
+            let pictures = Pictures::load(&recipe).expect("pictures in memory");
+            super::scales(&recipe, &pictures)
+        };
+        for wrong in [
+            scales(Some(u32::MAX), None, 1.000_000_1),
+            scales(None, Some(1), 1.000_000_1),
+            scales(Some(201), None, 1.001),
+        ] {
+            assert!(
+                matches!(wrong, Err(RecipeError::ManyScales { .. })),
+                "{wrong:?}"
+            );
+        }
+        assert!(scales(Some(u32::MAX), None, 1.1).is_ok());
+        assert!(scales(Some(150), None, 1.000_000_1).is_ok());
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 /// Bytes that are free: of the machine, or of the container that the program runs in, whichever are fewer. `None` where
 /// the system does not say.
-pub(super) fn free() -> Option<u64> {
+pub(crate) fn free() -> Option<u64> {
     let mut system = sysinfo::System::new();
     system.refresh_memory();
     let machine = Some(system.available_memory()).filter(|&bytes| bytes > 0);

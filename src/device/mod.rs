@@ -14,9 +14,9 @@ mod fingerprint;
 mod given;
 mod gpu;
 #[cfg(not(target_arch = "wasm32"))]
-mod host_memory;
+pub(crate) mod host_memory;
 #[cfg(target_arch = "wasm32")]
-mod host_memory {
+pub(crate) mod host_memory {
     /// A browser does not say.
     pub fn free() -> Option<u64> {
         None

@@ -51,6 +51,19 @@ pub enum ImageError {
         height: u32,
     },
 
+    #[error(
+        "'{}' takes {} of memory to decode, and {} are allowed: --decode-memory {} allows it, in a program \
+         `limit_decoding`",
+        path.display(), mebibytes(*needed), mebibytes(*limit), option(*needed)
+    )]
+    OverBudget {
+        path: PathBuf,
+        /// Bytes that decoding takes.
+        needed: u64,
+        /// Bytes that it may take.
+        limit: u64,
+    },
+
     // Writing.
     #[error("'{}': cannot tell the image format from {extension}: the extensions known are {WRITABLE}", path.display())]
     UnknownExtension { path: PathBuf, extension: String },
@@ -112,4 +125,13 @@ pub enum ImageError {
     CropTooLarge { crop: (u32, u32), size: (u32, u32) },
     #[error("a contact sheet needs at least one image and one column")]
     EmptySheet,
+}
+
+fn mebibytes(bytes: u64) -> String {
+    format!("{} MiB", bytes.div_ceil(1 << 20))
+}
+
+/// A number of bytes as the option takes it.
+fn option(bytes: u64) -> String {
+    format!("{}M", bytes.div_ceil(1 << 20))
 }

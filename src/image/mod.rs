@@ -24,7 +24,10 @@ pub use error::ImageError;
 pub use mask::{Grid, Mask};
 pub use match_colour::{gray_like, match_colours};
 pub use profile::is_of_rgb;
-pub use read::{Loaded, decode, load, load_all, read_bytes, size_of};
+pub use read::{
+    Loaded, Reduction, decode, decoding_memory, limit_decoding, load, load_all, load_reduced,
+    read_bytes, size_of,
+};
 pub use resample::{Filter, size_for_long_side, size_for_short_side};
 pub use save::{
     BitDepth, OutputFormat, SaveOptions, SaveWarning, check_file, check_writable, is_stdout, png,

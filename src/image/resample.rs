@@ -42,7 +42,7 @@ impl Image {
         self.check()?;
         pixel_count(u64::from(width), u64::from(height))?;
         let target = (width, height);
-        let colours = |rgb: &[f32]| resample::<F32x3>(rgb, self.size(), target, filter);
+        let colours = |rgb: &[f32]| resample_rgb(rgb, self.size(), target, filter);
         let Some(alpha) = &self.alpha else {
             return Ok(Image {
                 width,
@@ -54,7 +54,7 @@ impl Image {
         // The colours of what is transparent mean nothing. Where all is, they are still those of the result.
         let seen = with_hidden_filled(self);
         let mut rgb = colours(&seen.rgb);
-        let opacity = resample::<F32>(alpha, self.size(), target, filter);
+        let opacity = resample_alpha(alpha, self.size(), target, filter);
         if alpha.iter().any(|a| *a < 1.0) {
             let weighted = seen.rgb.chunks_exact(3).zip(alpha);
             let weighted: Vec<f32> = weighted
@@ -110,6 +110,26 @@ impl Image {
             alpha: self.alpha.as_ref().map(|alpha| crop(alpha, 1)),
         })
     }
+}
+
+/// RGB pixels of a size, resampled.
+pub(super) fn resample_rgb(
+    values: &[f32],
+    size: (u32, u32),
+    target: (u32, u32),
+    filter: Filter,
+) -> Vec<f32> {
+    resample::<F32x3>(values, size, target, filter)
+}
+
+/// One value for each pixel of a size, resampled.
+pub(super) fn resample_alpha(
+    values: &[f32],
+    size: (u32, u32),
+    target: (u32, u32),
+    filter: Filter,
+) -> Vec<f32> {
+    resample::<F32>(values, size, target, filter)
 }
 
 /// `values`, pixels of `size`, resampled to `target`.

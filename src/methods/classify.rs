@@ -1,12 +1,14 @@
 //! Classification: the network's own question, "what is in this picture?".
 
+use std::path::Path;
+
 use serde::Serialize;
 
 #[cfg(not(target_arch = "wasm32"))]
 pub use super::blocking::classify;
 use crate::Error;
 use crate::compile::activations::activations;
-use crate::image::{Filter, Image, size_for_short_side};
+use crate::image::{Filter, Image, Reduction, load, load_reduced, size_for_short_side};
 use crate::net;
 use crate::plan::Network;
 
@@ -37,15 +39,15 @@ pub struct Score {
     pub logit: f32,
 }
 
-/// The middle of a picture that is longer than 16 times its short side: enlarging all of a narrow strip would take
-/// memory without end, for pixels that the crop drops.
-fn middle(image: &Image) -> Result<Image, Error> {
-    let longest = image.width.min(image.height).saturating_mul(16);
+/// Width and height of the middle of a picture that is longer than 16 times its short side: enlarging all of a narrow
+/// strip would take memory without end, for pixels that the crop drops.
+fn middle((width, height): (u32, u32)) -> (u32, u32) {
+    let longest = width.min(height).saturating_mul(16);
     let side = |side: u32| {
         // As many pixels are dropped at either end.
         side - side.saturating_sub(longest).next_multiple_of(2)
     };
-    Ok(image.center_crop(side(image.width), side(image.height))?)
+    (side(width), side(height))
 }
 
 impl Size {
@@ -64,23 +66,65 @@ impl Size {
             _ => Self::Crop224,
         }
     }
+
+    /// What is needed of a picture of a size in pixels, and the central crop of that, where there is one. `None` where
+    /// all of it is needed.
+    fn reduction(self, size: (u32, u32)) -> Option<(Reduction, Option<u32>)> {
+        let filter = Filter::Bilinear;
+        let side = match self {
+            Self::Native => return None,
+            Self::Exact(width, height) => {
+                let reduction = Reduction {
+                    crop: part_of_shape(size, (width, height)),
+                    size: (width, height),
+                    filter,
+                };
+                return Some((reduction, None));
+            }
+            Self::Crop224 => 224,
+            Self::Crop(side) => side,
+        };
+        let short = (f64::from(side) * 256.0 / 224.0).round() as u32;
+        let crop = middle(size);
+        let reduction = Reduction {
+            crop,
+            size: size_for_short_side(crop.0, crop.1, short),
+            filter,
+        };
+        Some((reduction, Some(side)))
+    }
 }
 
-/// The central part of an image of the shape `width`×`height`, brought to that size.
-fn exact(image: &Image, width: u32, height: u32) -> Result<Image, Error> {
-    if image.size() == (width, height) {
-        return Ok(image.clone());
-    }
-    let (across, down) = (u64::from(image.width), u64::from(image.height));
-    let (w, h) = (u64::from(width), u64::from(height));
-    // The largest part of that shape.
+/// The largest part of a picture that has the shape of `width`×`height`.
+fn part_of_shape((across, down): (u32, u32), (width, height): (u32, u32)) -> (u32, u32) {
+    let [across, down, w, h] = [across, down, width, height].map(u64::from);
     let (part_w, part_h) = if across * h > down * w {
         ((down * w / h).max(1), down)
     } else {
         (across, (across * h / w).max(1))
     };
-    let part = image.center_crop(part_w as u32, part_h as u32)?;
-    Ok(part.resize(width, height, Filter::Bilinear)?)
+    (part_w as u32, part_h as u32)
+}
+
+/// The picture of a file as it is brought to the network. Of a large one never more than a band is in memory in full
+/// precision.
+///
+/// # Errors
+/// [`Error::Image`] for a file that cannot be read.
+pub fn read_prepared(path: &Path, size: Size) -> Result<Image, Error> {
+    if size == Size::Native {
+        return Ok(load(path)?);
+    }
+    let mut crop = None;
+    let image = load_reduced(path, |whole| {
+        let (reduction, middle) = size.reduction(whole).expect("not the whole picture");
+        crop = middle;
+        reduction
+    })?;
+    match crop {
+        Some(side) => Ok(image.center_crop(side, side)?),
+        None => Ok(image),
+    }
 }
 
 /// An image as it is brought to the network.
@@ -88,18 +132,17 @@ fn exact(image: &Image, width: u32, height: u32) -> Result<Image, Error> {
 /// # Errors
 /// [`Error::Image`] for a size that no image has.
 pub fn prepared(image: &Image, size: Size) -> Result<Image, Error> {
-    let side = match size {
-        Size::Native => return Ok(image.clone()),
-        Size::Crop224 => 224,
-        Size::Crop(side) => side,
-        Size::Exact(width, height) => return exact(image, width, height),
+    let Some((reduction, crop)) = size.reduction(image.size()) else {
+        return Ok(image.clone());
     };
-    let short = (f64::from(side) * 256.0 / 224.0).round() as u32;
-    let image = middle(image)?;
-    let (w, h) = size_for_short_side(image.width, image.height, short);
-    Ok(image
-        .resize(w, h, Filter::Bilinear)?
-        .center_crop(side, side)?)
+    if crop.is_none() && image.size() == reduction.size {
+        return Ok(image.clone());
+    }
+    let reduced = reduction.of(image)?;
+    match crop {
+        Some(side) => Ok(reduced.center_crop(side, side)?),
+        None => Ok(reduced),
+    }
 }
 
 /// The `top` most probable classes of an image, most probable first.
@@ -160,8 +203,8 @@ mod tests {
             let rgb = row.clone().chain(row).flat_map(|v| [v, v / 2.0, 0.3]);
             Image::new(width, 2, rgb.collect()).expect("an image")
         };
-        assert_eq!(middle(&long(5001)).expect("a crop").size(), (31, 2));
-        assert_eq!(middle(&long(32)).expect("a crop"), long(32));
+        assert_eq!(middle((5001, 2)), (31, 2));
+        assert_eq!(middle((32, 2)), (32, 2));
         let network = Network::load(&crate::Device::cpu(), "squeezenet1_1").expect("embedded");
         let top = |image: &Image| {
             let scores = classify(&network, image, Size::Crop224, 3).expect("scores");

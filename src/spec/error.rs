@@ -161,6 +161,16 @@ pub enum RecipeError {
         /// `scale_factor`.
         factor: f64,
     },
+    /// There would be more scales than anybody waits for.
+    #[error(
+        "`scale_factor` is {factor}, which makes more than {most} scales: take a larger one, such as the usual 1.414"
+    )]
+    ManyScales {
+        /// The most scales there can be.
+        most: u32,
+        /// `scale_factor`.
+        factor: f64,
+    },
     /// The size is given twice.
     #[error("give either `size` or `width` and `height`, not both")]
     SizeTwice,

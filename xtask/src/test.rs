@@ -39,6 +39,11 @@ const STEPS: [Step; 7] = [
         run: test,
     },
     Step {
+        name: "robust",
+        what: "random recipes and damaged files, in 6 GB of memory",
+        run: robust,
+    },
+    Step {
         name: "doc",
         what: "cargo doc, warnings are errors",
         run: doc,
@@ -76,6 +81,9 @@ fn clippy() -> Result<(), String> {
         "--release",
         "--workspace",
         "--all-targets",
+        // The one that `--all-targets` leaves out.
+        "--test",
+        "robust",
         "--",
         "-D",
         "warnings",
@@ -96,6 +104,33 @@ fn wasm() -> Result<(), String> {
 /// The tests' output goes where ours goes, untouched.
 fn test() -> Result<(), String> {
     paths::run(&mut paths::cargo(&["test", "--release", "--workspace"]))
+}
+
+/// Builds first: a compiler needs more memory than the tests may have.
+fn robust() -> Result<(), String> {
+    let args = [
+        "test",
+        "--release",
+        "--package",
+        "pixgrad",
+        "--test",
+        "robust",
+    ];
+    paths::run(paths::cargo(&args).arg("--no-run"))?;
+    let cargo = paths::cargo(&args);
+    if !cfg!(unix) {
+        eprintln!("xtask test: robust: this system has no limit on memory that a shell could set");
+        return paths::run(&mut paths::cargo(&args));
+    }
+    let mut limited = Command::new("sh");
+    limited.args(["-c", "ulimit -v 6000000; exec \"$0\" \"$@\""]);
+    limited.arg(cargo.get_program()).args(cargo.get_args());
+    if let Some(folder) = cargo.get_current_dir() {
+        limited.current_dir(folder);
+    }
+    // Each of these reserves address space, which counts here and is not memory.
+    limited.env("MALLOC_ARENA_MAX", "2");
+    paths::run(&mut limited)
 }
 
 fn doc() -> Result<(), String> {

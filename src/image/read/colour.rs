@@ -4,8 +4,8 @@
 use std::sync::Arc;
 
 use moxcms::{
-    ColorProfile, DataColorSpace, Layout, RenderingIntent, ToneReprCurve, TransformF32Executor,
-    TransformOptions,
+    ColorProfile, DataColorSpace, Layout, RenderingIntent, ToneCurveEvaluator, ToneReprCurve,
+    TransformF32Executor, TransformOptions,
 };
 use rayon::prelude::*;
 
@@ -43,65 +43,80 @@ pub fn with_curve(mut profile: ColorProfile, gamma: f32) -> ColorProfile {
     profile
 }
 
-/// Samples as interleaved RGB values of sRGB, `[pixels][3]`.
-pub fn to_srgb(
-    samples: Vec<f32>,
-    space: Space,
-    encoding: Encoding,
-    warnings: &mut Vec<String>,
-) -> Vec<f32> {
-    let profile = match encoding {
-        Encoding::Srgb => {
-            if space == Space::Cmyk {
-                warnings.push(
-                    "is CMYK without a colour profile; its colours are a guess (1 - ink, times 1 - black)".into(),
-                );
+/// From samples to sRGB, for as many bands of a picture as there are.
+pub enum Converter {
+    /// No profile describes the samples.
+    Plain(Space),
+    /// Grey whose profile tells its lightness L*, which the library does not convert.
+    Lightness(Box<dyn ToneCurveEvaluator + Send + Sync>),
+    Profile(Conversion),
+}
+
+impl Converter {
+    /// What cannot be followed is told in `warnings`.
+    pub fn new(space: Space, encoding: Encoding, warnings: &mut Vec<String>) -> Self {
+        let profile = match encoding {
+            Encoding::Srgb => {
+                if space == Space::Cmyk {
+                    warnings.push(
+                        "is CMYK without a colour profile; its colours are a guess (1 - ink, times 1 - black)".into(),
+                    );
+                }
+                return Self::Plain(space);
             }
-            return plain(samples, space);
+            Encoding::Profile(profile) => profile,
+            Encoding::Unusable(what) => {
+                warnings.push(format!("has {what}; {}", fallback(space)));
+                return Self::Plain(space);
+            }
+        };
+        let grey_as_rgb = match (space, profile.color_space) {
+            (Space::Grey, DataColorSpace::Gray)
+            | (Space::Rgb, DataColorSpace::Rgb)
+            | (Space::Cmyk, DataColorSpace::Cmyk) => false,
+            (Space::Grey, DataColorSpace::Rgb) => true,
+            // Its numbers are colours by themselves.
+            (Space::Lab, _) => return Self::Plain(space),
+            (_, other) => {
+                let (own, other) = (name(space), format!("{other:?}").to_uppercase());
+                warnings.push(format!(
+                    "is {own}, but its ICC profile is for {other}; {}",
+                    fallback(space)
+                ));
+                return Self::Plain(space);
+            }
+        };
+        if let Some(curve) = lightness(&profile) {
+            return Self::Lightness(curve);
         }
-        Encoding::Profile(profile) => profile,
-        Encoding::Unusable(what) => {
-            warnings.push(format!("has {what}; {}", fallback(space)));
-            return plain(samples, space);
+        match Conversion::of(&profile) {
+            Some(conversion) if conversion.is_nothing() => Self::Plain(space),
+            Some(conversion) => Self::Profile(Conversion {
+                grey_as_rgb,
+                ..conversion
+            }),
+            None => {
+                warnings.push(format!(
+                    "has an ICC profile of a kind that is not supported; {}",
+                    fallback(space)
+                ));
+                Self::Plain(space)
+            }
         }
-    };
-    let samples = match (space, profile.color_space) {
-        (Space::Grey, DataColorSpace::Gray)
-        | (Space::Rgb, DataColorSpace::Rgb)
-        | (Space::Cmyk, DataColorSpace::Cmyk) => samples,
-        (Space::Grey, DataColorSpace::Rgb) => plain(samples, space),
-        // Its numbers are colours by themselves.
-        (Space::Lab, _) => return plain(samples, space),
-        (_, other) => {
-            let (own, other) = (name(space), format!("{other:?}").to_uppercase());
-            warnings.push(format!(
-                "is {own}, but its ICC profile is for {other}; {}",
-                fallback(space)
-            ));
-            return plain(samples, space);
-        }
-    };
-    if let Some(rgb) = lightness(&samples, &profile) {
-        return rgb;
     }
-    match Conversion::of(&profile) {
-        Some(conversion) if conversion.is_nothing() => match profile.color_space {
-            DataColorSpace::Gray => plain(samples, Space::Grey),
-            _ => samples,
-        },
-        Some(conversion) => conversion.apply(&samples),
-        None => {
-            warnings.push(format!(
-                "has an ICC profile of a kind that is not supported; {}",
-                fallback(space)
-            ));
-            let is_grey = profile.color_space == DataColorSpace::Gray;
-            let space = if is_grey || space == Space::Cmyk {
-                space
-            } else {
-                Space::Rgb
-            };
-            plain(samples, space)
+
+    /// Samples of whole pixels as interleaved RGB values of sRGB, `[pixels][3]`.
+    pub fn apply(&self, samples: Vec<f32>) -> Vec<f32> {
+        match self {
+            Self::Plain(space) => plain(samples, *space),
+            Self::Lightness(curve) => {
+                let grey = |v: &f32| lab_to_srgb([100.0 * curve.evaluate_value(*v), 0.0, 0.0]);
+                samples.iter().flat_map(grey).collect()
+            }
+            Self::Profile(conversion) if conversion.grey_as_rgb => {
+                conversion.apply(&plain(samples, Space::Grey))
+            }
+            Self::Profile(conversion) => conversion.apply(&samples),
         }
     }
 }
@@ -142,23 +157,23 @@ fn plain(samples: Vec<f32>, space: Space) -> Vec<f32> {
     }
 }
 
-/// Grey whose profile tells its lightness L*, which the library does not convert.
-fn lightness(samples: &[f32], profile: &ColorProfile) -> Option<Vec<f32>> {
+/// The curve from grey to lightness of a profile that tells it.
+fn lightness(profile: &ColorProfile) -> Option<Box<dyn ToneCurveEvaluator + Send + Sync>> {
     if (profile.color_space, profile.pcs) != (DataColorSpace::Gray, DataColorSpace::Lab) {
         return None;
     }
-    let curve = profile.gray_trc.as_ref()?.make_linear_evaluator().ok()?;
-    let grey = |v: &f32| lab_to_srgb([100.0 * curve.evaluate_value(*v), 0.0, 0.0]);
-    Some(samples.iter().flat_map(grey).collect())
+    profile.gray_trc.as_ref()?.make_linear_evaluator().ok()
 }
 
 /// From the colours of a profile to sRGB.
-struct Conversion {
+pub struct Conversion {
     transform: Arc<TransformF32Executor>,
     /// Samples per pixel of the profile.
     channels: usize,
     /// The luminance of the darkest colour of the profile, which becomes black. White is 1.
     black: f32,
+    /// Whether the file has one grey value where the profile is for RGB.
+    grey_as_rgb: bool,
 }
 
 impl Conversion {
@@ -182,6 +197,7 @@ impl Conversion {
             transform,
             channels,
             black: 0.0,
+            grey_as_rgb: false,
         };
         let tables = [
             &profile.lut_a_to_b_perceptual,

@@ -1,5 +1,6 @@
 //! Reading picture files.
 
+mod budget;
 mod colour;
 mod exif;
 mod format;
@@ -7,6 +8,7 @@ mod jpeg;
 mod other;
 mod png;
 mod raster;
+mod reduce;
 mod source;
 mod tiff;
 
@@ -15,15 +17,16 @@ mod tests;
 
 use std::path::Path;
 
-use super::{Image, ImageError, MAX_PIXELS};
+use super::{Image, ImageError};
 use format::{Format, Kind};
 use raster::{Fault, Header, Raster};
 
+pub use budget::limit_decoding;
+pub use reduce::Reduction;
 pub use source::read as read_bytes;
 
-/// What a decoder may allocate: room for the largest image in its widest type (16-bit RGBA), and as much again to work
-/// in.
-const MAX_DECODER_BYTES: u64 = MAX_PIXELS * 16;
+/// Pictures of more pixels are reduced while they are decoded, where they are needed small.
+const LARGE: u64 = 1 << 25;
 
 /// A picture file: its pixels, what else it holds, and what there is to say about it.
 #[derive(Debug, Clone, PartialEq)]
@@ -78,18 +81,65 @@ pub fn load_all(path: impl AsRef<Path>) -> Result<Loaded, ImageError> {
 pub fn decode(name: impl AsRef<Path>, bytes: &[u8]) -> Result<Loaded, ImageError> {
     let path = name.as_ref();
     let format = format_of(path, bytes)?;
-    let mut raster = raster(format, bytes).map_err(|fault| error(path, format, fault))?;
+    let failed = |fault| error(path, format, fault);
+    let header = header(format, bytes).map_err(failed)?;
+    budget::check(header, bytes.len(), false).map_err(failed)?;
+    let mut raster = raster(format, bytes).map_err(failed)?;
     let icc_profile = raster.icc.take();
     let exif = raster.exif.take();
     let mut warnings = Vec::new();
-    let image = raster.into_image(&mut warnings);
-    let image = image.map_err(|e| error(path, format, Fault::damaged(e)))?;
+    let image = raster.into_image(&mut warnings).map_err(failed)?;
     Ok(Loaded {
         image,
         icc_profile,
         exif: exif.map(|block| exif::bare(&block).to_vec()),
         warnings,
     })
+}
+
+/// As [`load`], of a picture that is needed small: `reduction` says for its width and height what is needed of it. A
+/// large picture is cropped and resampled while it is decoded, so that it is never in memory as a whole [`Image`].
+///
+/// # Errors
+/// As [`load`].
+pub fn load_reduced(
+    path: impl AsRef<Path>,
+    reduction: impl FnOnce((u32, u32)) -> Reduction,
+) -> Result<Image, ImageError> {
+    let path = path.as_ref();
+    let bytes = source::read(path)?;
+    let format = format_of(path, &bytes)?;
+    let failed = |fault| error(path, format, fault);
+    let header = header(format, &bytes).map_err(failed)?;
+    let reduction = reduction(header.upright_size());
+    let is_large = u64::from(header.width) * u64::from(header.height) > LARGE;
+    budget::check(header, bytes.len(), is_large).map_err(failed)?;
+    let raster = raster(format, &bytes).map_err(failed)?;
+    // A decoder has made what is needed of the file's bytes.
+    drop(bytes);
+    let mut warnings = Vec::new();
+    let image = if is_large {
+        raster
+            .into_reduced(&reduction, &mut warnings)
+            .map_err(failed)?
+    } else {
+        reduction.of(&raster.into_image(&mut warnings).map_err(failed)?)?
+    };
+    for warning in warnings {
+        log::warn!("'{}' {warning}", path.display());
+    }
+    Ok(image)
+}
+
+/// Bytes that [`load_reduced`] takes at most while it decodes, and the bytes that it may take. 0 of what cannot be read.
+pub fn decoding_memory(path: impl AsRef<Path>) -> (u64, u64) {
+    let needed = || {
+        let bytes = source::read(path.as_ref()).ok()?;
+        let header = header(format_of(path.as_ref(), &bytes).ok()?, &bytes).ok()?;
+        let pixels = u64::from(header.width) * u64::from(header.height);
+        Some(budget::needed(header, bytes.len(), pixels > LARGE))
+    };
+    (needed().unwrap_or(0), budget::limit())
 }
 
 /// Width and height in pixels that [`load`] will give the image, from the file's header alone.
@@ -144,6 +194,11 @@ fn error(path: &Path, format: Format, fault: Fault) -> ImageError {
         Fault::Variant(what) => ImageError::Unsupported {
             path,
             what: format!("a variant of {} ({what})", format.name()),
+        },
+        Fault::OverBudget { needed } => ImageError::OverBudget {
+            path,
+            needed,
+            limit: budget::limit(),
         },
         Fault::TooLarge { width, height } => ImageError::FileTooLarge {
             path,

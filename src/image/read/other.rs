@@ -13,11 +13,11 @@ use ::image::codecs::webp::WebPDecoder;
 use ::image::error::ImageError as CodecError;
 use ::image::{DynamicImage, ImageDecoder, Limits};
 
+use super::budget;
 use super::colour::Encoding;
 use super::exif;
 use super::format::Format;
-use super::png::split_alpha;
-use super::raster::{Fault, Header, Raster, Space, check_size};
+use super::raster::{Fault, Header, Raster, Samples, Space, check_size, plain_meaning};
 
 pub fn header(bytes: &[u8], format: Format) -> Result<Header, Fault> {
     Ok(open(bytes, format)?.1)
@@ -40,23 +40,36 @@ pub fn decode(bytes: &[u8], format: Format) -> Result<Raster, Fault> {
     let icc = decoder.icc_profile().ok().flatten();
     let exif = decoder.exif_metadata().ok().flatten();
     let picture = DynamicImage::from_decoder(decoder).map_err(fault)?;
-    let colour = picture.color();
-    let (space, samples, alpha) = match (colour.has_color(), colour.has_alpha()) {
-        (false, false) => (Space::Grey, grey(&picture), None),
-        (true, false) => (Space::Rgb, picture.into_rgb32f().into_raw(), None),
-        // Grey with alpha has no float type there; as RGB it is the same.
-        (_, true) => {
-            let (colours, alpha) = split_alpha(&picture.into_rgba32f().into_raw(), 3);
-            // Every GIF comes with alpha, whether it has a transparent colour or not.
-            let is_opaque = format == Format::Gif && alpha.iter().all(|a| *a >= 1.0);
-            (Space::Rgb, colours, (!is_opaque).then_some(alpha))
+    // Every GIF comes with alpha, whether it has a transparent colour or not.
+    let picture = match picture {
+        DynamicImage::ImageRgba8(rgba)
+            if format == Format::Gif && rgba.pixels().all(|p| p.0[3] == 255) =>
+        {
+            DynamicImage::ImageRgb8(DynamicImage::ImageRgba8(rgba).into_rgb8())
+        }
+        other => other,
+    };
+    let (space, has_alpha, samples) = match picture {
+        DynamicImage::ImageLuma8(p) => (Space::Grey, false, Samples::U8(p.into_raw())),
+        DynamicImage::ImageLumaA8(p) => (Space::Grey, true, Samples::U8(p.into_raw())),
+        DynamicImage::ImageRgb8(p) => (Space::Rgb, false, Samples::U8(p.into_raw())),
+        DynamicImage::ImageRgba8(p) => (Space::Rgb, true, Samples::U8(p.into_raw())),
+        DynamicImage::ImageLuma16(p) => (Space::Grey, false, Samples::U16(p.into_raw())),
+        DynamicImage::ImageLumaA16(p) => (Space::Grey, true, Samples::U16(p.into_raw())),
+        DynamicImage::ImageRgb16(p) => (Space::Rgb, false, Samples::U16(p.into_raw())),
+        DynamicImage::ImageRgba16(p) => (Space::Rgb, true, Samples::U16(p.into_raw())),
+        DynamicImage::ImageRgb32F(p) => (Space::Rgb, false, Samples::F32(p.into_raw())),
+        other => {
+            let p = other.into_rgba32f();
+            (Space::Rgb, true, Samples::F32(p.into_raw()))
         }
     };
     Ok(Raster {
         header,
         space,
         samples,
-        alpha,
+        per_pixel: space.channels() + usize::from(has_alpha),
+        meaning: plain_meaning(space, has_alpha),
         premultiplied: false,
         encoding: Encoding::of_icc(icc.as_deref()),
         icc,
@@ -137,11 +150,6 @@ fn webp_is_cut(bytes: &[u8]) -> bool {
     false
 }
 
-fn grey(picture: &DynamicImage) -> Vec<f32> {
-    let values = picture.to_luma16().into_raw();
-    values.iter().map(|v| f32::from(*v) / 65535.0).collect()
-}
-
 fn open(bytes: &[u8], format: Format) -> Result<(Box<dyn ImageDecoder + '_>, Header), Fault> {
     let file = Cursor::new(bytes);
     let decoder: Result<Box<dyn ImageDecoder + '_>, CodecError> = match format {
@@ -154,7 +162,7 @@ fn open(bytes: &[u8], format: Format) -> Result<(Box<dyn ImageDecoder + '_>, Hea
     };
     let mut decoder = decoder.map_err(fault)?;
     let mut limits = Limits::no_limits();
-    limits.max_alloc = Some(super::MAX_DECODER_BYTES);
+    limits.max_alloc = Some(budget::limit());
     decoder.set_limits(limits).map_err(fault)?;
     let (width, height) = decoder.dimensions();
     check_size(width, height)?;
@@ -163,6 +171,7 @@ fn open(bytes: &[u8], format: Format) -> Result<(Box<dyn ImageDecoder + '_>, Hea
         width,
         height,
         orientation: exif::orientation(exif.as_deref()),
+        bytes_per_pixel: u64::from(decoder.color_type().bytes_per_pixel()),
     };
     Ok((decoder, header))
 }

@@ -11,10 +11,13 @@ use png::{BitDepth, ColorType, Decoder, DecodingError, Info, Limits, Transformat
 
 use super::colour::{Encoding, with_curve};
 use super::exif;
-use super::raster::{Fault, Header, Raster, Space, check_size};
+use super::raster::{Fault, Header, Meaning, Raster, Samples, Space, check_size, plain_meaning};
 
 /// The gAMA value that files of sRGB have.
 const SRGB_GAMMA: f32 = 0.454_55;
+
+/// Bytes that chunks of other things than pixels, such as a profile, may take when they are unpacked.
+const MOST_OF_CHUNKS: usize = 64 << 20;
 
 /// The file signature and the chunk that ends a file.
 const SIGNATURE: usize = 8;
@@ -25,7 +28,20 @@ pub fn header(bytes: &[u8]) -> Result<Header, Fault> {
     let info = decoder.read_header_info().map_err(fault)?;
     check_size(info.width, info.height)?;
     let exif = chunks(bytes).find(|chunk| chunk.kind == *b"eXIf");
+    // As the decoder expands it: palettes to RGB, transparent colours to alpha.
+    let transparent = info.trns.is_some() || chunks(bytes).any(|chunk| chunk.kind == *b"tRNS");
+    let channels = match info.color_type {
+        ColorType::Indexed => 3,
+        other => other.samples() as u64,
+    } + u64::from(transparent);
+    let bytes_per_pixel = channels
+        * if info.bit_depth == BitDepth::Sixteen {
+            2
+        } else {
+            1
+        };
     Ok(Header {
+        bytes_per_pixel,
         width: info.width,
         height: info.height,
         orientation: exif::orientation(exif.map(|chunk| chunk.data)),
@@ -51,7 +67,7 @@ pub fn decode(bytes: &[u8]) -> Result<Raster, Fault> {
     };
 
     let limits = Limits {
-        bytes: super::MAX_DECODER_BYTES as usize,
+        bytes: MOST_OF_CHUNKS,
     };
     let mut decoder = Decoder::new_with_limits(Cursor::new(&whole[..]), limits);
     decoder.set_transformations(Transformations::EXPAND);
@@ -66,14 +82,24 @@ pub fn decode(bytes: &[u8]) -> Result<Raster, Fault> {
         warnings.push("has no end marker (IEND); all pixels are there".into());
     }
 
-    let (space, samples, alpha) = samples(&values, frame.color_type, frame.bit_depth);
+    let (space, has_alpha) = match frame.color_type {
+        ColorType::Grayscale => (Space::Grey, false),
+        ColorType::GrayscaleAlpha => (Space::Grey, true),
+        // The decoder expands palettes.
+        ColorType::Rgb | ColorType::Indexed => (Space::Rgb, false),
+        ColorType::Rgba => (Space::Rgb, true),
+    };
+    let samples = match frame.bit_depth {
+        BitDepth::Sixteen => Samples::U16Bytes(values),
+        _ => Samples::U8(values),
+    };
     let find = |kind: &[u8; 4]| chunks(bytes).find(|chunk| chunk.kind == *kind);
     let info = reader.info();
     let icc = info.icc_profile.as_deref().map(<[u8]>::to_vec);
     if icc.is_none() && find(b"iCCP").is_some() {
         warnings.push("has an ICC profile that cannot be unpacked".into());
     }
-    let (mut encoding, samples) = encoding(info, samples);
+    let (mut encoding, narrow) = encoding(info);
     if let Some((_, _, why)) = bad_points {
         encoding = Encoding::Unusable(why.into());
     }
@@ -81,7 +107,8 @@ pub fn decode(bytes: &[u8]) -> Result<Raster, Fault> {
         header,
         space,
         samples,
-        alpha,
+        per_pixel: space.channels() + usize::from(has_alpha),
+        meaning: meaning(space, has_alpha, narrow),
         premultiplied: false,
         encoding,
         icc,
@@ -156,49 +183,25 @@ fn bad_code_points(bytes: &[u8]) -> Option<(usize, usize, &'static str)> {
     Some((chunk.start, chunk.start + 12 + chunk.data.len(), why))
 }
 
-fn samples(
-    values: &[u8],
-    colour: ColorType,
-    depth: BitDepth,
-) -> (Space, Vec<f32>, Option<Vec<f32>>) {
-    let all: Vec<f32> = if depth == BitDepth::Sixteen {
-        let pairs = values.chunks_exact(2);
-        pairs
-            .map(|v| f32::from(u16::from_be_bytes([v[0], v[1]])) / 65535.0)
-            .collect()
-    } else {
-        values.iter().map(|v| f32::from(*v) / 255.0).collect()
-    };
-    let (space, has_alpha) = match colour {
-        ColorType::Grayscale => (Space::Grey, false),
-        ColorType::GrayscaleAlpha => (Space::Grey, true),
-        // The decoder expands palettes.
-        ColorType::Rgb | ColorType::Indexed => (Space::Rgb, false),
-        ColorType::Rgba => (Space::Rgb, true),
-    };
-    if !has_alpha {
-        return (space, all, None);
+/// What the samples mean. Colours of a narrow range, as video has them, are spread.
+fn meaning(space: Space, has_alpha: bool, narrow: bool) -> Meaning {
+    let plain = plain_meaning(space, has_alpha);
+    if !narrow {
+        return plain;
     }
-    let (colours, alpha) = split_alpha(&all, space.channels());
-    (space, colours, Some(alpha))
+    Box::new(move |all| {
+        let (mut colours, alpha) = plain(all)?;
+        let spread = |v: &mut f32| *v = (*v * 255.0 - 16.0) / 219.0;
+        colours.iter_mut().for_each(spread);
+        Ok((colours, alpha))
+    })
 }
 
-/// Colours, and the alpha that stands behind the colours of each pixel.
-pub fn split_alpha(all: &[f32], channels: usize) -> (Vec<f32>, Vec<f32>) {
-    let pixels = || all.chunks_exact(channels + 1);
-    let colours = pixels().flat_map(|p| &p[..channels]).copied().collect();
-    (colours, pixels().map(|p| p[channels]).collect())
-}
-
-/// What the chunks say of the colours, the strongest first (PNG, third edition, 4.3). Values of a narrow range, as video
-/// has them, are spread.
-fn encoding(info: &Info<'_>, mut samples: Vec<f32>) -> (Encoding, Vec<f32>) {
+/// What the chunks say of the colours, the strongest first (PNG, third edition, 4.3), and whether they are of a narrow
+/// range.
+fn encoding(info: &Info<'_>) -> (Encoding, bool) {
     if let Some(points) = &info.coding_independent_code_points {
-        if !points.is_video_full_range_image {
-            let spread = |v: &mut f32| *v = (*v * 255.0 - 16.0) / 219.0;
-            samples.iter_mut().for_each(spread);
-        }
-        return (of_code_points(points), samples);
+        return (of_code_points(points), !points.is_video_full_range_image);
     }
     let encoding = if info.icc_profile.is_some() {
         Encoding::of_icc(info.icc_profile.as_deref())
@@ -207,7 +210,7 @@ fn encoding(info: &Info<'_>, mut samples: Vec<f32>) -> (Encoding, Vec<f32>) {
     } else {
         of_gamma(info)
     };
-    (encoding, samples)
+    (encoding, false)
 }
 
 /// ITU-T H.273 code points.

@@ -17,9 +17,9 @@ use self::cache::{Entry, Key, Stamp};
 use crate::Error;
 use crate::compile::activations::{Reader, quads_of};
 use crate::compile::objective::direction;
-use crate::image::{Filter, Image, load};
+use crate::image::{Filter, Image, decoding_memory};
 use crate::methods::MethodError;
-use crate::methods::classify::{Size, prepared};
+use crate::methods::classify::{Size, read_prepared};
 use crate::net::NodeId;
 use crate::plan::Network;
 
@@ -270,7 +270,7 @@ fn alike(hits: &[Hit]) -> Option<f64> {
 /// # Errors
 /// [`Error::Image`] where the file cannot be read.
 pub fn thumbnail(path: &Path, side: u32) -> Result<Image, Error> {
-    Ok(prepared(&load(path)?, Size::Crop224)?.resize(side, side, Filter::Bilinear)?)
+    Ok(read_prepared(path, Size::Crop224)?.resize(side, side, Filter::Bilinear)?)
 }
 
 /// A folder that is looked through.
@@ -392,8 +392,26 @@ impl Folder<'_> {
 
     /// The activations of those of the files that are images.
     fn seen(&mut self, batch: &[Stamp]) -> Result<Vec<Entry>, Error> {
-        let read = |stamp: &Stamp| prepared(&load(self.folder.join(&stamp.name))?, Size::Crop224);
-        let read: Vec<Result<Image, Error>> = batch.par_iter().map(read).collect();
+        let path = |stamp: &Stamp| self.folder.join(&stamp.name);
+        let read = |stamp: &Stamp| read_prepared(&path(stamp), Size::Crop224);
+        // No more at once than may be in memory.
+        let (needed, limits): (Vec<u64>, Vec<u64>) =
+            batch.par_iter().map(|s| decoding_memory(path(s))).unzip();
+        let limit = limits.first().copied().unwrap_or(0);
+        let mut images = Vec::new();
+        let mut rest = batch;
+        while !rest.is_empty() {
+            let needed = &needed[batch.len() - rest.len()..];
+            let mut sum = 0;
+            let fit = needed.iter().take_while(|bytes| {
+                sum += **bytes;
+                sum <= limit
+            });
+            let (now, later) = rest.split_at(fit.count().max(1));
+            images.par_extend(now.par_iter().map(read));
+            rest = later;
+        }
+        let read: Vec<Result<Image, Error>> = images;
         let (mut stamps, mut images) = (Vec::new(), Vec::new());
         for (stamp, image) in batch.iter().zip(read) {
             match image {

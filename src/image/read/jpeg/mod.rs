@@ -9,8 +9,8 @@ mod segments;
 
 use super::colour::Encoding;
 use super::exif;
-use super::raster::{Fault, Header, Raster, Space, check_size};
-use segments::Segments;
+use super::raster::{Fault, Header, Meaning, Raster, Samples, Space, check_size, plain_meaning};
+use segments::{Segments, is_progressive};
 
 #[cfg(not(target_arch = "wasm32"))]
 use library as decoder;
@@ -45,6 +45,9 @@ fn header_of(segments: &Segments) -> Result<Header, Fault> {
         width: segments.width,
         height: segments.height,
         orientation: exif::orientation(segments.exif.as_deref()),
+        // All coefficients of a progressive file are kept until its last scan.
+        bytes_per_pixel: segments.components.len() as u64
+            * if is_progressive(segments.frame) { 3 } else { 1 },
     })
 }
 
@@ -70,21 +73,24 @@ pub fn decode(bytes: &[u8]) -> Result<Raster, Fault> {
         }
         None => None,
     };
-    let value = |v: &u8| f32::from(*v) / 255.0;
-    let (space, samples) = match pixels.channels {
-        1 => (Space::Grey, pixels.values.iter().map(value).collect()),
-        3 => (Space::Rgb, pixels.values.iter().map(value).collect()),
+    let (space, meaning) = match pixels.channels {
+        1 => (Space::Grey, plain_meaning(Space::Grey, false)),
+        3 => (Space::Rgb, plain_meaning(Space::Rgb, false)),
         // Adobe's programs store 255 for no ink, and all others follow them.
-        _ => (
-            Space::Cmyk,
-            pixels.values.iter().map(|v| 1.0 - value(v)).collect(),
-        ),
+        _ => {
+            let inks = |mut all: Vec<f32>| {
+                all.iter_mut().for_each(|v| *v = 1.0 - *v);
+                Ok((all, None))
+            };
+            (Space::Cmyk, Box::new(inks) as Meaning)
+        }
     };
     Ok(Raster {
         header,
         space,
-        samples,
-        alpha: None,
+        samples: Samples::U8(pixels.values),
+        per_pixel: pixels.channels,
+        meaning,
         premultiplied: false,
         encoding: Encoding::of_icc(icc.as_deref()),
         icc,

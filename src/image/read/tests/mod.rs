@@ -168,6 +168,55 @@ fn all_eight_orientations_are_honoured() {
 }
 
 #[test]
+fn a_picture_that_is_reduced_band_by_band_is_the_one_that_is_reduced_whole() {
+    let size = (67, 41);
+    let value = |i: u32| (i.wrapping_mul(2_654_435_761) >> 24) as u8;
+    let rgb: Vec<u8> = (0..3 * size.0 * size.1).map(value).collect();
+    let rgba: Vec<u8> = rgb
+        .chunks(3)
+        .flat_map(|p| [p[0], p[1], p[2], p[0] | 64])
+        .collect();
+    let mut files = Vec::new();
+    for orientation in 1..=8 {
+        let mut file = Vec::new();
+        encoded(PngEncoder::new(&mut file), exif(orientation), size, &rgb);
+        files.push(file);
+    }
+    let mut file = Vec::new();
+    PngEncoder::new(&mut file)
+        .write_image(&rgba, size.0, size.1, ExtendedColorType::Rgba8)
+        .unwrap();
+    files.push(file);
+    for (i, file) in files.iter().enumerate() {
+        let upright = raster(Format::Png, file).unwrap().header.upright_size();
+        // The whole, a part with odd margins, and one that is enlarged in one direction.
+        for (crop, size) in [
+            (upright, (20, 12)),
+            ((30, 28), (11, 9)),
+            ((20, 33), (50, 8)),
+        ] {
+            let filter = crate::image::Filter::Bilinear;
+            let reduction = Reduction { crop, size, filter };
+            let whole = raster(Format::Png, file).unwrap();
+            let whole = whole.into_image(&mut Vec::new()).unwrap();
+            let whole = reduction.of(&whole).unwrap();
+            let reduced = raster(Format::Png, file).unwrap();
+            let reduced = reduced.into_reduced(&reduction, &mut Vec::new()).unwrap();
+            assert_eq!(reduced.size(), whole.size());
+            let alpha = |image: &Image| image.alpha.clone().unwrap_or_default();
+            let (a, b) = (alpha(&reduced), alpha(&whole));
+            assert_eq!(a.len(), b.len());
+            for (found, expected) in reduced.rgb.iter().chain(&a).zip(whole.rgb.iter().chain(&b)) {
+                assert!(
+                    (found - expected).abs() < 1e-5,
+                    "file {i}, {crop:?}: {found} {expected}"
+                );
+            }
+        }
+    }
+}
+
+#[test]
 fn the_orientation_of_a_tiff_is_honoured() {
     let entry = |i: usize| 10 + 12 * i;
     let mut tiff = hex(RGB_TIFF);

@@ -215,6 +215,11 @@ impl Layout {
         if self.planar { 1 } else { self.samples }
     }
 
+    /// Whether the picture is one strip of whole pixels, with nothing to spread or to interleave.
+    pub fn is_one_strip(&self) -> bool {
+        !self.is_tiled && !self.planar && self.chunks.len() == 1 && self.subsampling == (1, 1)
+    }
+
     /// The rows of a chunk in the `row`th row of chunks: a tile is always whole.
     pub fn chunk_rows(&self, row: usize) -> usize {
         if self.is_tiled {
@@ -223,6 +228,18 @@ impl Layout {
             self.chunk.1.min(self.height - row * self.chunk.1)
         }
     }
+}
+
+/// Bytes that a pixel of the decoded picture takes; see `read`.
+pub fn bytes_per_pixel(directory: &Directory<'_>) -> Result<u64, Fault> {
+    let is_palette = photometric(directory)? == Photometric::Palette;
+    let per_sample = match (number(directory)?, bits(directory)?) {
+        (Number::Unsigned, 1 | 2 | 4 | 8) => 1,
+        (Number::Unsigned, bits) if is_palette && bits < 8 => 1,
+        (Number::Unsigned, 16) => 2,
+        _ => 4,
+    };
+    Ok(per_sample * directory.number(tag::SAMPLES, 1))
 }
 
 pub fn size(directory: &Directory<'_>) -> Result<(usize, usize), Fault> {

@@ -30,34 +30,32 @@ const WEIGHTS: [f64; 3] = [0.299, 0.587, 0.114];
 const RANGE: [f64; 6] = [0.0, 255.0, 128.0, 255.0, 128.0, 255.0];
 
 /// Y, Cb and Cr of 8 bits (as 0 to 1) to RGB, by the file's own weights, black and white.
-pub fn to_rgb(samples: Vec<f32>, directory: &Directory<'_>) -> Vec<f32> {
+pub fn to_rgb(directory: &Directory<'_>) -> impl Fn(Vec<f32>) -> Vec<f32> + Send + use<> {
     let weights = directory.fractions(tag::YCBCR_COEFFICIENTS);
-    let weights = weights.try_into().unwrap_or(WEIGHTS);
+    let mut weights: [f64; 3] = weights.try_into().unwrap_or(WEIGHTS);
     let range = directory.fractions(tag::REFERENCE_BLACK_WHITE);
-    let range = range.try_into().unwrap_or(RANGE);
+    let mut range: [f64; 6] = range.try_into().unwrap_or(RANGE);
     let makes_sense = weights.iter().all(|v| *v > 0.0 && *v < 1.0)
         && range.chunks(2).all(|ends| ends[1] > ends[0]);
-    if makes_sense {
-        to_rgb_with(samples, weights, range)
-    } else {
-        to_rgb_with(samples, WEIGHTS, RANGE)
+    if !makes_sense {
+        (weights, range) = (WEIGHTS, RANGE);
     }
-}
-
-fn to_rgb_with(mut samples: Vec<f32>, [lr, lg, lb]: [f64; 3], range: [f64; 6]) -> Vec<f32> {
+    let [lr, lg, lb] = weights;
     // A code of a component, from its black and white to its full range.
-    let spread = |v: f32, c: usize, full: f64| {
+    let spread = move |v: f32, c: usize, full: f64| {
         (f64::from(v) * 255.0 - range[2 * c]) / (range[2 * c + 1] - range[2 * c]) * full
     };
-    for pixel in samples.chunks_exact_mut(3) {
-        let y = spread(pixel[0], 0, 255.0);
-        let (cb, cr) = (spread(pixel[1], 1, 127.0), spread(pixel[2], 2, 127.0));
-        let r = cr * (2.0 - 2.0 * lr) + y;
-        let b = cb * (2.0 - 2.0 * lb) + y;
-        let g = (y - lb * b - lr * r) / lg;
-        for (to, v) in pixel.iter_mut().zip([r, g, b]) {
-            *to = (v / 255.0).clamp(0.0, 1.0) as f32;
+    move |mut samples: Vec<f32>| {
+        for pixel in samples.chunks_exact_mut(3) {
+            let y = spread(pixel[0], 0, 255.0);
+            let (cb, cr) = (spread(pixel[1], 1, 127.0), spread(pixel[2], 2, 127.0));
+            let r = cr * (2.0 - 2.0 * lr) + y;
+            let b = cb * (2.0 - 2.0 * lb) + y;
+            let g = (y - lb * b - lr * r) / lg;
+            for (to, v) in pixel.iter_mut().zip([r, g, b]) {
+                *to = (v / 255.0).clamp(0.0, 1.0) as f32;
+            }
         }
+        samples
     }
-    samples
 }

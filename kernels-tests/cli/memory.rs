@@ -1,0 +1,100 @@
+//! Memory that pictures take while they are read.
+
+use std::io::Write;
+
+use super::*;
+
+/// A PNG of one bit per pixel with some white in the middle, and further chunks before its pixels.
+fn bilevel(side: u32, chunks: &[(&[u8; 4], &[u8])]) -> Vec<u8> {
+    let mut file = Vec::new();
+    let mut encoder = png::Encoder::new(&mut file, side, side);
+    encoder.set_color(png::ColorType::Grayscale);
+    encoder.set_depth(png::BitDepth::One);
+    let mut writer = encoder.write_header().expect("a header");
+    for (kind, data) in chunks {
+        let kind = png::chunk::ChunkType(**kind);
+        writer.write_chunk(kind, data).expect("a chunk");
+    }
+    let row_bytes = side.div_ceil(8) as usize;
+    let mut row = vec![0; row_bytes];
+    row[row_bytes / 3..row_bytes / 2].fill(0xF0);
+    let mut stream = writer.stream_writer().expect("a stream");
+    for y in 0..side {
+        let filled = y > side / 4 && y < side / 2;
+        let black = vec![0; row_bytes];
+        stream
+            .write_all(if filled { &row } else { &black })
+            .expect("a row");
+    }
+    stream.finish().expect("pixels");
+    drop(writer);
+    file
+}
+
+/// The largest picture that is read has 268 million pixels. As floating-point numbers they would take 3.2 GB.
+#[cfg(target_os = "linux")]
+#[test]
+fn the_largest_picture_is_classified_in_little_memory() {
+    let desk = Desk::new();
+    fs::create_dir(desk.path("set")).expect("a folder");
+    let file = bilevel(16_384, &[]);
+    for name in ["a", "b", "c"] {
+        fs::write(desk.path(&format!("set/{name}.png")), &file).expect("written");
+    }
+    // KiB of address space, of which the C library reserves some for every thread.
+    let limit = "export MALLOC_ARENA_MAX=1; ulimit -v 1500000";
+    for line in [
+        "classify set/a.png --device cpu",
+        "search set --layer conv10 --unit 1 --decode-memory 500M --device cpu",
+    ] {
+        let output = desk.limited(limit, line);
+        let stderr = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(0), "{line}: {stderr}");
+        assert!(!stderr.contains("skipped"), "{line}: {stderr}");
+    }
+}
+
+#[test]
+fn decoding_keeps_to_its_budget() {
+    let desk = Desk::new();
+    desk.picture("photo.png", &sample("chelsea.png", 400, 300));
+    let words = [
+        "photo.png",
+        "to decode",
+        "are allowed",
+        "--decode-memory 3M",
+    ];
+    let small = "--decode-memory 1M";
+    desk.refused(&format!("classify photo.png {small}"), 1, &words);
+    desk.refused(
+        &format!("style photo.png style.png -o out.png {SHORT} {small}"),
+        1,
+        &words,
+    );
+    desk.refused(
+        &format!("style photo.png style.png -o out.png {SHORT} --memory 1M"),
+        1,
+        &words,
+    );
+    desk.done("classify photo.png --decode-memory 3M");
+}
+
+#[test]
+fn a_profile_that_unpacks_without_end_is_left_out() {
+    let desk = Desk::new();
+    let zeros = vec![0; 1 << 20];
+    let mut packed =
+        flate2::write::ZlibEncoder::new(b"p\0\0".to_vec(), flate2::Compression::fast());
+    for _ in 0..200 {
+        packed.write_all(&zeros).expect("packed");
+    }
+    let profile = packed.finish().expect("packed");
+    fs::write(desk.path("bomb.png"), bilevel(64, &[(b"iCCP", &profile)])).expect("written");
+    let output = desk.run("classify bomb.png");
+    let stderr = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(0), "{stderr}");
+    assert!(
+        stderr.contains("has an ICC profile that cannot be unpacked"),
+        "{stderr}"
+    );
+}
