@@ -1,6 +1,5 @@
 //! Networks that are downloaded, imported, found by their names and removed.
 
-use std::process::Output;
 use std::time::{Duration, Instant};
 
 use pixgrad::engine::net::sha256;

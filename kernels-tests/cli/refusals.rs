@@ -450,14 +450,14 @@ fn answers_that_are_no_numbers_are_refused() {
     let desk = Desk::new();
     fs::create_dir(desk.path("set")).expect("a folder");
     desk.picture("set/a.png", &sample("chelsea.png", 64, 48));
-    // The network sees pictures of values that its layers multiply beyond what single precision holds.
-    let huge = "--preprocessing mean=0.5/0.5/0.5,std=1.2e-38/1.2e-38/1.2e-38";
+    // The network sees pictures of values whose sums are beyond what single precision holds.
+    let huge = "--preprocessing mean=0.5/0.5/0.5,std=1e-37/1e-37/1e-37";
     for line in [
         "classify content.png",
-        "features content.png --layers conv10 -o f.safetensors",
-        "attack content.png --size 64 -o o.png",
-        "transfer set --models squeezenet1_1 --size 64",
-        "search set --layer conv10 --units 1",
+        "features content.png --size 256 --layers pool10 -o f.safetensors",
+        "attack content.png -o o.png",
+        "transfer set --models squeezenet1_1",
+        "search set --layer fire2/concat --units 1",
     ] {
         desk.refused(
             &format!("{line} {huge}"),

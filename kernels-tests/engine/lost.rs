@@ -8,7 +8,11 @@ use pixgrad::{DeviceError, Error, Image, Network, Recipe, Run};
 use crate::common::{open_gpu, sample};
 
 fn recipe() -> Recipe {
-    Recipe::style(sample("chelsea.png", 48, 32), [sample("starry_night.jpg", 32, 32)]).iterations(4)
+    Recipe::style(
+        sample("chelsea.png", 48, 32),
+        [sample("starry_night.jpg", 32, 32)],
+    )
+    .iterations(4)
 }
 
 fn step(run: &mut Run) -> Result<(), Error> {
@@ -54,9 +58,10 @@ fn a_device_that_is_too_small_is_told_and_another_takes_its_place() {
         };
         Device::new(&options).expect("the processor")
     };
-    for (bytes, words) in [(1000, "memory"), (3_000_000, "48x32")] {
+    for bytes in [1000, 3_000_000] {
         let error = painted(&open(Some(bytes))).expect_err("too little memory");
-        assert!(error.to_string().contains(words), "{bytes}: {error}");
+        let is_told = matches!(error, Error::Plan(_) | Error::TooLarge { .. });
+        assert!(is_told, "{bytes}: {error:?}");
     }
     painted(&open(None)).expect("enough memory");
 }

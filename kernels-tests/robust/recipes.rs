@@ -12,7 +12,8 @@ use crate::files::ask;
 /// Numbers that people write, and some that nobody should.
 fn number() -> impl Strategy<Value = &'static str> {
     prop_oneof![
-        8 => select(vec!["0.0", "0.01", "0.5", "1.0", "2.0", "30.0"]),
+        20 => select(vec!["0.01", "0.1", "0.5", "0.9"]),
+        4 => select(vec!["0.0", "1.0", "2.0", "30.0"]),
         1 => select(vec!["-1.0", "1e-30", "1e12", "1e30", "1e300", "nan", "inf", "-inf"]),
     ]
 }
@@ -30,7 +31,7 @@ fn perhaps<V: std::fmt::Display + std::fmt::Debug>(
     value: impl Strategy<Value = V>,
 ) -> impl Strategy<Value = String> {
     let written = value.prop_map(move |value| format!("{key} = {value}"));
-    prop_oneof![2 => Just(String::new()), 1 => written]
+    prop_oneof![5 => Just(String::new()), 1 => written]
 }
 
 /// Some of the lines, joined.
@@ -115,7 +116,7 @@ fn term() -> impl Strategy<Value = String> {
 fn maps(key: &'static str) -> BoxedStrategy<String> {
     let list = vec(select(MAPS.to_vec()), 0..3);
     let written = list.prop_map(move |maps| format!("{key} = [{}]", maps.join(", ")));
-    prop_oneof![2 => Just(String::new()), 1 => written].boxed()
+    prop_oneof![4 => Just(String::new()), 1 => written].boxed()
 }
 
 fn tables(name: &'static str, kinds: &'static [&'static str]) -> BoxedStrategy<String> {
@@ -124,7 +125,7 @@ fn tables(name: &'static str, kinds: &'static [&'static str]) -> BoxedStrategy<S
         let table = |kind: &&str| format!("[[{name}]]\n{kind}\n");
         kinds.iter().map(table).collect::<String>()
     });
-    prop_oneof![2 => Just(String::new()), 1 => written].boxed()
+    prop_oneof![4 => Just(String::new()), 1 => written].boxed()
 }
 
 fn image() -> BoxedStrategy<String> {
