@@ -108,14 +108,8 @@ fn test() -> Result<(), String> {
 
 /// Builds first: a compiler needs more memory than the tests may have.
 fn robust() -> Result<(), String> {
-    let args = [
-        "test",
-        "--release",
-        "--package",
-        "pixgrad",
-        "--test",
-        "robust",
-    ];
+    // Of the workspace, so that everything has the features that the step before has built it with.
+    let args = ["test", "--release", "--workspace", "--test", "robust"];
     paths::run(paths::cargo(&args).arg("--no-run"))?;
     let cargo = paths::cargo(&args);
     if !cfg!(unix) {
