@@ -75,7 +75,7 @@ fn pictures() -> Vec<Vec<u8>> {
 fn pictures_are_read_or_refused() {
     let files = pictures();
     files.iter().for_each(|file| doors::picture(file));
-    ask(4000, (select(files), changes()), |(file, changes)| {
+    ask(12_000, (select(files), changes()), |(file, changes)| {
         doors::picture(&changed(&file, &changes));
     });
 }
@@ -90,7 +90,7 @@ fn onnx_files_are_read_or_refused() {
         .iter()
         .map(|path| fs::read(path).expect("a model"))
         .collect();
-    ask(1500, (select(files), changes()), |(file, changes)| {
+    ask(4000, (select(files), changes()), |(file, changes)| {
         doors::network(&changed(&file, &changes), "onnx");
     });
 }
@@ -101,13 +101,13 @@ fn weights_are_read_or_refused() {
         let file = fs::read(root().join("kernels-tests/robust/corpus").join(name));
         let file = file.expect("a sample");
         doors::network(&file, "pth");
-        ask(400, changes(), |changes| {
+        ask(1000, changes(), |changes| {
             doors::network(&changed(&file, &changes), "pth")
         });
     }
     let file = fs::read(root().join("samples/models/squeezenet1_1.safetensors"));
     let file = file.expect("the weights");
-    ask(60, changes(), |changes| {
+    ask(100, changes(), |changes| {
         doors::network(&changed(&file, &changes), "safetensors")
     });
 }
@@ -133,7 +133,7 @@ fn checkpoints_are_gone_on_with_or_refused() {
         let kept = folder.path().join("kept");
         run.save_checkpoint(&kept).expect("written");
         let file = fs::read(kept).expect("a checkpoint");
-        ask(120, changes(), |changes| {
+        ask(300, changes(), |changes| {
             doors::checkpoint(&changed(&file, &changes), folder.path(), &network);
         });
     }
@@ -144,7 +144,7 @@ fn caches_of_search_are_used_or_made_anew() {
     let folder = doors::folder();
     let network = Network::load(&Device::cpu(), "squeezenet1_1").expect("embedded");
     let file = doors::search_cache(None, folder.path(), &network);
-    ask(40, changes(), |changes| {
+    ask(80, changes(), |changes| {
         doors::search_cache(Some(&changed(&file, &changes)), folder.path(), &network);
     });
 }
