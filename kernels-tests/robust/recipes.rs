@@ -256,7 +256,10 @@ fn recipes_run_or_are_refused() {
         }
     });
     // The recipes are plausible enough for both to come up.
-    assert!(done > 150 && refused > 150, "{done} done, {refused} refused");
+    assert!(
+        done > 150 && refused > 150,
+        "{done} done, {refused} refused"
+    );
 }
 
 /// Every pair of maps, filters, projections and terms, in one of the places that they may stand in.
