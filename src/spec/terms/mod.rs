@@ -156,7 +156,7 @@ impl TermSpec {
             .iter()
             .map(|l| (self.weight * l.weight, Some(l.layer.clone())));
         for (weight, layer) in std::iter::once((self.weight, None)).chain(of_layers) {
-            if !(weight.abs() <= MAX_WEIGHT) {
+            if weight.is_nan() || weight.abs() > MAX_WEIGHT {
                 return Err(self.wrong(TermProblem::Weight { weight, layer }));
             }
         }
