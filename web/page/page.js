@@ -397,7 +397,7 @@ async function ended(now) {
   if (state.work?.ms > 0) localStorage.setItem(rateKey(), state.work.gflop / (state.work.ms / 1e3));
   if (now === 'running') return;
   const words = { paused: 'Paused', stopped: 'Stopped', finished: 'Done' };
-  const took = now === 'paused' ? '' : ` · ${duration(state.work.ms / 1e3)} of painting`;
+  const took = now === 'paused' ? '' : ` · it took ${duration(state.work.ms / 1e3)}`;
   element('status').textContent = `${words[now]}${took}`;
   if (now !== 'paused' && state.seen) await attempt(judged);
 }
