@@ -387,12 +387,12 @@ fn attacks_that_cannot_be_are_refused() {
     refused(
         "content.png --method cw --epsilon 8/255",
         2,
-        &["cw takes no --epsilon"],
+        &["--epsilon: cw does not have it"],
     );
     refused(
         "content.png --method fgsm --steps 3",
         2,
-        &["fgsm takes no --steps"],
+        &["--steps: fgsm does not have it"],
     );
     refused(
         "content.png --model vgg19",

@@ -9,6 +9,8 @@ use anyhow::Context;
 use clap::{Args, ValueEnum};
 use pixgrad::engine::image::{self, SaveOptions, check_writable, is_stdout, side_by_side};
 use pixgrad::engine::methods::classify::{Score, Size, read_prepared};
+use pixgrad::engine::methods::options::AttackOptions;
+use pixgrad::engine::methods::options::parse::{self, PictureSize};
 use pixgrad::engine::methods::{Aim, Attack, AttackMethod, Distance, attack, top_one};
 use pixgrad::{BallNorm, Progress};
 use pixgrad::{Device, Image, Network};
@@ -19,7 +21,7 @@ use super::interrupt::Interrupt;
 use super::network::OpeningArgs;
 use super::output::stem;
 use super::progress::Reporter;
-use super::{Global, Usage, network, parse, terminal};
+use super::{Global, Usage, network, terminal};
 
 /// Make adversarial examples: pictures changed so that a network sees another class
 ///
@@ -41,7 +43,7 @@ pub struct AttackArgs {
 
     /// How pictures are resized: crop (short side to 256 pixels, then the central 224x224, or what the network takes),
     /// native, or the side of another central square
-    #[arg(short, long, value_name = "SIZE", default_value = "crop", value_parser = parse_size)]
+    #[arg(short, long, value_name = "SIZE", default_value = "crop", value_parser = parse::picture_size)]
     size: PictureSize,
 
     /// The network: a name from `pixgrad models`, a .safetensors, .onnx or .pth file, or auto (squeezenet1_1)
@@ -68,7 +70,7 @@ pub struct AttackNumbers {
     norm: Option<Norm>,
 
     /// fgsm, bim, mi-fgsm, pgd: the largest change, in units of the `[0,1]` image [default: 8/255; 1 in l2]
-    #[arg(long, value_name = "X|A/B", value_parser = fraction, allow_negative_numbers = true)]
+    #[arg(long, value_name = "X|A/B", value_parser = parse::fraction, allow_negative_numbers = true)]
     epsilon: Option<f32>,
 
     /// Iterations; for lbfgs and cw, per round [default: bim, mi-fgsm 10; pgd 40, in l2 50; deepfool 50; lbfgs 100; cw
@@ -78,11 +80,11 @@ pub struct AttackNumbers {
 
     /// Step size [default: bim, mi-fgsm ε/5; pgd ε/30, in l2 ε/40; cw 0.01, without --target 0.002; lbfgs, first step:
     /// 0.001]
-    #[arg(long, value_name = "X|A/B", value_parser = fraction, allow_negative_numbers = true)]
+    #[arg(long, value_name = "X|A/B", value_parser = parse::fraction, allow_negative_numbers = true)]
     step_size: Option<f32>,
 
     /// lbfgs, cw: the first weight c of the class's loss [default: lbfgs 0.1; cw 0.05, without --target 0.005]
-    #[arg(short, long, value_name = "C", value_parser = fraction, allow_negative_numbers = true)]
+    #[arg(short, long, value_name = "C", value_parser = parse::fraction, allow_negative_numbers = true)]
     c: Option<f32>,
 
     /// lbfgs, cw: how many weights c are tried [default: 6]
@@ -126,96 +128,39 @@ enum Norm {
     L2,
 }
 
-/// `8/255` or `0.03`, greater than 0.
-pub fn fraction(text: &str) -> Result<f32, String> {
-    let number = |text: &str| text.trim().parse::<f64>().ok();
-    let value = match text.split_once('/') {
-        None => number(text),
-        Some((a, b)) => number(a).and_then(|a| Some(a / number(b)?)),
-    };
-    value
-        .map(|v| v as f32)
-        .filter(|v| v.is_finite() && *v > 0.0)
-        .ok_or_else(|| "it must be a number or a fraction like 8/255, greater than 0".to_string())
-}
-
-/// How pictures are brought to a network.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum PictureSize {
-    /// As in its training.
-    Crop,
-    /// Some other way.
-    As(Size),
-}
-
-impl PictureSize {
-    /// What that means for a network.
-    pub fn of(self, network: &Network) -> Size {
-        match self {
-            Self::Crop => Size::of_network(network.graph()),
-            Self::As(size) => size,
-        }
-    }
-}
-
-/// `crop`, `native` or a side.
-pub fn parse_size(text: &str) -> Result<PictureSize, String> {
-    match text {
-        "crop" => Ok(PictureSize::Crop),
-        "native" => Ok(PictureSize::As(Size::Native)),
-        side => parse::side(side)
-            .map(|side| PictureSize::As(Size::Crop(side)))
-            .map_err(|why| format!("{why}, or crop, or native")),
-    }
-}
-
 impl AttackNumbers {
     /// The attack that was asked for.
-    pub fn attack(&self) -> Result<Attack, Usage> {
-        let method = match self.method {
-            Method::Fgsm => AttackMethod::Fgsm,
-            Method::Bim => AttackMethod::Bim,
-            Method::MiFgsm => AttackMethod::MiFgsm,
-            Method::Pgd => AttackMethod::Pgd,
-            Method::Lbfgs => AttackMethod::Lbfgs,
-            Method::Cw => AttackMethod::Cw,
-            Method::Deepfool => AttackMethod::DeepFool,
+    pub fn attack(&self) -> anyhow::Result<Attack> {
+        let options = AttackOptions {
+            method: self.method.into(),
+            norm: self.norm.map(|norm| match norm {
+                Norm::Linf => BallNorm::Linf,
+                Norm::L2 => BallNorm::L2,
+            }),
+            epsilon: self.epsilon,
+            steps: self.steps,
+            step_size: self.step_size,
+            c: self.c,
+            rounds: self.rounds,
+            confidence: self.confidence,
+            survive_8bit: self.survive_8bit,
+            seed: self.seed,
         };
-        let mut attack = Attack::new(method);
-        let (ball, search) = (method.has_ball(), method.has_search());
-        let cw = method == AttackMethod::Cw;
-        let steps = method != AttackMethod::Fgsm;
-        let lengths = steps && method != AttackMethod::DeepFool;
-        // Each option, whether it is given, and whether the method has it.
-        let options = [
-            ("epsilon", self.epsilon.is_some(), ball),
-            ("norm", self.norm.is_some(), method == AttackMethod::Pgd),
-            ("steps", self.steps.is_some(), steps),
-            ("step-size", self.step_size.is_some(), lengths),
-            ("c", self.c.is_some(), search),
-            ("rounds", self.rounds.is_some(), search),
-            ("confidence", self.confidence.is_some(), cw),
-        ];
-        if let Some((option, ..)) = options.iter().find(|(_, given, has)| *given && !has) {
-            let name = method.name();
-            return Err(Usage(format!("{name} takes no --{option}")));
+        options.attack().map_err(Usage::of)
+    }
+}
+
+impl From<Method> for AttackMethod {
+    fn from(method: Method) -> Self {
+        match method {
+            Method::Fgsm => Self::Fgsm,
+            Method::Bim => Self::Bim,
+            Method::MiFgsm => Self::MiFgsm,
+            Method::Pgd => Self::Pgd,
+            Method::Lbfgs => Self::Lbfgs,
+            Method::Cw => Self::Cw,
+            Method::Deepfool => Self::DeepFool,
         }
-        if self.norm == Some(Norm::L2) {
-            attack.norm = BallNorm::L2;
-            attack.epsilon = 1.0;
-        }
-        attack.epsilon = self.epsilon.unwrap_or(attack.epsilon);
-        attack.steps = self.steps;
-        attack.step_size = self.step_size;
-        attack.initial_c = self.c;
-        if let Some(rounds) = self.rounds {
-            attack.rounds = u32::try_from(rounds)
-                .map_err(|_| Usage("--rounds: there can be 4294967295".to_string()))?;
-        }
-        attack.confidence = self.confidence.unwrap_or(attack.confidence);
-        attack.survive_8bit = self.survive_8bit;
-        attack.seed = self.seed;
-        Ok(attack)
     }
 }
 
@@ -410,7 +355,7 @@ pub fn run(args: &AttackArgs, global: &Global) -> anyhow::Result<ExitCode> {
         Some("random") => Aim::Random,
         Some(class) => Aim::Reach(vec![network.graph().class_index(class)?; args.images.len()]),
     };
-    let size = args.size.of(&network);
+    let size = args.size.of(network.graph());
     let images = args
         .images
         .iter()
@@ -570,18 +515,4 @@ fn text(answers: &[Answer<'_>]) -> String {
         count(&|a| !a.already_seen),
         count(&|a| a.success_8bit),
     )
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn fractions() {
-        assert_eq!(fraction("8/255"), Ok(8.0 / 255.0));
-        assert_eq!(fraction("0.5"), Ok(0.5));
-        for wrong in ["", "0", "-1/255", "8/0", "8/", "nan", "1e60", "eight"] {
-            assert!(fraction(wrong).is_err(), "{wrong}");
-        }
-    }
 }

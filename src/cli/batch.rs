@@ -13,6 +13,7 @@ use anyhow::{Context, bail};
 use clap::Args;
 use pixgrad::engine::device::{DeviceError, DeviceInfo};
 use pixgrad::engine::image::{self, ImageError, OutputFormat, SaveOptions, SaveWarning};
+use pixgrad::engine::methods::options::parse;
 use pixgrad::{Error, Image, Picture};
 use pixgrad::{Outcome, Recipe, Run, Series};
 use serde::Serialize;
@@ -22,7 +23,7 @@ use super::optimize::load_network;
 use super::picture::{Output, OutputArgs};
 use super::progress::Reporter;
 use super::report::TermValue;
-use super::{Global, parse, terminal};
+use super::{Global, terminal};
 
 /// Options for the pictures of a folder.
 #[derive(Debug, Clone, Default, Args)]

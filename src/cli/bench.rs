@@ -8,10 +8,11 @@ use clap::{Args, Subcommand};
 use pixgrad::Precision;
 use pixgrad::engine::bench::{self, Options, Report, SCHEMA};
 use pixgrad::engine::image::check_file;
+use pixgrad::engine::methods::options::parse;
 use serde_json::json;
 
 use super::output::write_json;
-use super::{Global, parse, terminal};
+use super::{Global, terminal};
 
 /// Benchmark a device: its peak rates, whole iterations of style transfer, and single kernels. Every result is checked
 #[derive(Debug, Args)]

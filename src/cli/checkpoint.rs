@@ -6,10 +6,11 @@ use std::time::{Duration, Instant};
 use clap::parser::ValueSource;
 use clap::{ArgMatches, Args, Command};
 use pixgrad::engine::image::{check_file, place_of};
+use pixgrad::engine::methods::options::parse;
 use pixgrad::{Checkpoint, Recipe, Run};
 
+use super::Usage;
 use super::claims::Claims;
-use super::{Usage, parse};
 
 /// Seconds between two checkpoints when nobody says.
 const EVERY: f64 = 60.0;

@@ -5,10 +5,11 @@ use std::process::ExitCode;
 
 use clap::{Args, ValueEnum};
 use pixgrad::engine::methods::classify::{self, Score, classify, read_prepared};
+use pixgrad::engine::methods::options::parse;
 use serde::Serialize;
 
 use super::network::OpeningArgs;
-use super::{Global, network, parse, terminal};
+use super::{Global, network, terminal};
 
 /// List the most probable classes of pictures
 #[derive(Debug, Args)]

@@ -6,25 +6,21 @@ use std::process::ExitCode;
 
 use anyhow::bail;
 use clap::Args;
-use pixgrad::engine::compile::default_layers;
 use pixgrad::engine::image::{save_gif, size_of};
-use pixgrad::engine::methods::{DreamPreset, DreamSubject, zoomed};
-use pixgrad::engine::net::Purpose;
+use pixgrad::engine::methods::options::DreamOptions;
+use pixgrad::engine::methods::{DreamPreset, zoomed};
 use pixgrad::terms::LayerWeight;
 use pixgrad::{Image, Network};
-use pixgrad::{Init, MapSpec, Recipe, Run};
+use pixgrad::{Init, Recipe, Run};
 
 use super::checkpoint::CheckpointArgs;
 use super::claims::Claims;
 use super::interrupt::Interrupt;
 use super::optimize::{Findings, Method, OptimizeArgs, optimize_from};
 use super::output::{default_path, numbered};
-use super::parse::{self, LongSide};
 use super::picture::Output;
 use super::{Global, Usage};
-
-/// Long side of the result in pixels when nobody says, if the picture has as many.
-const SIZE: u32 = 512;
+use pixgrad::engine::methods::options::parse::{self, LongSide};
 
 /// DeepDream: amplify what a network sees in a picture
 #[derive(Debug, Args)]
@@ -120,35 +116,18 @@ pub fn run(args: &DreamArgs, global: &Global) -> anyhow::Result<ExitCode> {
 
 /// The recipe for a picture.
 fn recipe(args: &DreamArgs, picture: &Path) -> anyhow::Result<Recipe> {
-    let subject = match (&args.guide, args.channel) {
-        (Some(guide), _) => DreamSubject::Guide(guide.as_path().into()),
-        (None, Some(channel)) => DreamSubject::Channel(channel),
-        (None, None) => DreamSubject::Layers,
+    let options = DreamOptions {
+        size: args.size,
+        layer: args.layers.clone(),
+        channel: args.channel,
+        guide: args.guide.as_deref().map(Into::into),
+        preset: args.preset,
+        octaves: args.octaves,
+        octave_scale: args.octave_scale,
+        jitter: args.jitter,
     };
-    let mut recipe = Recipe::dream(picture, args.layers.clone(), subject, args.preset);
-    recipe.model = "squeezenet1_1".to_string();
-    if args.octaves.is_some() {
-        recipe.image.octaves = args.octaves;
-    }
-    if let Some(factor) = args.octave_scale {
-        if factor <= 1.0 {
-            bail!(Usage("--octave-scale must be greater than 1".into()));
-        }
-        recipe.image.scale_factor = factor;
-    }
-    if let Some(pixels) = args.jitter {
-        recipe.image.transformation = vec![MapSpec::Jitter { pixels }];
-        if pixels == 0 {
-            recipe.image.transformation.clear();
-        }
-    }
-    let (width, height) = size_of(picture)?;
-    recipe.image.size = match args.size {
-        Some(LongSide::Native) => None,
-        Some(LongSide::Pixels(side)) => Some(side),
-        None => Some(SIZE.min(width.max(height))),
-    };
-    Ok(recipe)
+    let recipe = options.recipe(picture.into(), size_of(picture)?);
+    recipe.map_err(Usage::of)
 }
 
 struct Dream<'a> {
@@ -160,11 +139,7 @@ struct Dream<'a> {
 
 impl Method for Dream<'_> {
     fn complete(&mut self, recipe: &mut Recipe, network: &Network) -> anyhow::Result<()> {
-        let layers = recipe.terms.iter_mut().filter_map(|t| t.kind.layers_mut());
-        for layers in layers.filter(|layers| layers.is_empty()) {
-            *layers = default_layers(network.graph(), Purpose::Dream)?;
-        }
-        Ok(())
+        Ok(DreamOptions::complete(recipe, network)?)
     }
 
     fn claim(&self, claims: &mut Claims) {

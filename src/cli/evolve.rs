@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use pixgrad::engine::device::DeviceInfo;
 use pixgrad::engine::image::sheet;
+use pixgrad::engine::methods::options::USUAL_SIDE;
 use pixgrad::engine::methods::{Evolution, Evolving, median};
 use pixgrad::{Image, Network};
 use pixgrad::{Outcome, Progress};
@@ -16,7 +17,6 @@ use super::attack::{Watcher, label, load_classifier};
 use super::claims::Claims;
 use super::fool::{FoolArgs, Reached};
 use super::interrupt::Interrupt;
-use super::network::USUAL_SIDE;
 use super::report::report_scale;
 use super::{Global, Usage, terminal};
 

@@ -13,8 +13,8 @@ use serde_json::json;
 use super::claims::Claims;
 use super::network::OpeningArgs;
 use super::output::{Tensor, write_tensors};
-use super::parse::{self, LongSide};
 use super::{Global, Usage, network, terminal};
+use pixgrad::engine::methods::options::parse::{self, LongSide};
 
 /// Write the activations of a picture at some layers
 ///

@@ -6,15 +6,16 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use clap::{Args, ValueEnum};
-use pixgrad::engine::methods::classify::{Score, Size, classify};
+use pixgrad::engine::methods::classify::Score;
+use pixgrad::engine::methods::options::parse;
+use pixgrad::engine::methods::options::{FoolOptions, Fooling};
 use pixgrad::terms::Class;
 use pixgrad::{Image, Network};
 use pixgrad::{Progress, Recipe, Run};
 use serde_json::json;
 
-use super::network::{USUAL_SIDE, fit};
 use super::optimize::{Findings, Method, OptimizeArgs, optimize};
-use super::{Global, Usage, parse};
+use super::{Global, Usage};
 
 /// The probabilities whose first iterations are reported, as Nguyen et al. do.
 const MARKS: [(&str, f64); 3] = [("majority", 0.5), ("0.99", 0.99), ("0.999", 0.999)];
@@ -104,12 +105,15 @@ pub fn run(args: &FoolArgs, global: &Global) -> anyhow::Result<ExitCode> {
             return Err(Usage(format!("--{option} is of --method evolve")).into());
         }
     }
-    let mut recipe = Recipe::fool(class.clone(), args.size.unwrap_or(USUAL_SIDE));
-    recipe.model = "squeezenet1_1".to_string();
+    let options = FoolOptions {
+        class: Some(class.clone()),
+        size: args.size,
+        confidence: args.confidence,
+    };
+    let fooling = Fooling::new(options, args.optimize.has_step_size()).map_err(Usage::of)?;
+    let recipe = fooling.recipe();
     let mut fool = Fool {
-        args,
-        class: class.clone(),
-        stop: f64::from(args.confidence),
+        fooling,
         reached: Reached::default(),
         network: None,
     };
@@ -117,49 +121,34 @@ pub fn run(args: &FoolArgs, global: &Global) -> anyhow::Result<ExitCode> {
     optimize(recipe, &args.optimize, output, global, &mut fool)
 }
 
-struct Fool<'a> {
-    args: &'a FoolArgs,
-    class: Class,
-    stop: f64,
+struct Fool {
+    fooling: Fooling,
     reached: Reached,
     network: Option<Network>,
 }
 
-impl Fool<'_> {
-    /// The class asked for, its probability, and what the network sees first, in the picture as an 8-bit file holds it.
+impl Fool {
+    /// See [`Fooling::seen`].
     fn seen(&self, picture: &Image) -> anyhow::Result<(usize, f32, Score)> {
         let network = self
             .network
             .as_ref()
             .context("the network is known when a run begins")?;
-        let class = network.graph().class_index(&self.class.to_string())?;
-        let classes = network.graph().classes().unwrap_or(1) as usize;
-        let rounded = Image::from_rgb8(picture.width, picture.height, &picture.to_rgb8())?;
-        let scores = classify(network, &rounded, Size::Native, classes)?;
-        let own = scores.iter().find(|s| s.class == class);
-        let probability = own.map_or(0.0, |s| s.probability);
-        Ok((class, probability, scores[0].clone()))
+        Ok(self.fooling.seen(network, picture)?)
     }
 }
 
-impl Method for Fool<'_> {
+impl Method for Fool {
     fn complete(&mut self, recipe: &mut Recipe, network: &Network) -> anyhow::Result<()> {
-        if self.args.size.is_none() {
-            let larger = fit(recipe, network, network.graph().logits()?);
-            if !self.args.optimize.has_step_size() {
-                recipe.optimizer.step_size *= larger;
-            }
-        }
-        network.graph().class_index(&self.class.to_string())?;
+        self.fooling.complete(recipe, network)?;
         self.network = Some(network.clone());
         Ok(())
     }
 
     fn observe(&mut self, progress: &Progress) -> ControlFlow<()> {
-        // The objective is −log of the probability.
-        let probability = f64::from(-progress.loss).exp();
+        let probability = Fooling::probability(progress);
         self.reached.see(probability, progress.iteration);
-        if probability >= self.stop {
+        if self.fooling.is_enough(probability) {
             ControlFlow::Break(())
         } else {
             ControlFlow::Continue(())
@@ -168,7 +157,7 @@ impl Method for Fool<'_> {
 
     fn is_reached(&mut self, run: &Run) -> anyhow::Result<bool> {
         let (_, probability, _) = self.seen(&run.image()?)?;
-        Ok(f64::from(probability) >= self.stop)
+        Ok(self.fooling.is_enough(f64::from(probability)))
     }
 
     fn findings(&mut self, run: &Run, picture: &Image) -> anyhow::Result<Findings> {

@@ -13,9 +13,9 @@ use super::claims::Claims;
 use super::network::OpeningArgs;
 use super::optimize::load_network;
 use super::output::{Tensor, write_tensors};
-use super::parse::{self, Size};
 use super::report::TermValue;
 use super::{Global, terminal};
+use pixgrad::engine::methods::options::parse::{self, Size};
 
 /// Write the gradient of a recipe's objective at its start image, without taking a step
 ///

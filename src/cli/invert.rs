@@ -7,10 +7,10 @@ use std::time::Instant;
 use anyhow::bail;
 use clap::Args;
 use pixgrad::engine::device::DeviceInfo;
-use pixgrad::engine::image::{self, Filter, psnr, sheet, size_for_long_side};
-use pixgrad::engine::methods::{features, inversion_tv};
+use pixgrad::engine::image::{self, Filter, psnr, sheet};
+use pixgrad::engine::methods::features;
+use pixgrad::engine::methods::options::InvertOptions;
 use pixgrad::{Image, Network};
-use pixgrad::{Picture, Recipe};
 use serde::Serialize;
 
 use super::checkpoint::Keeper;
@@ -18,13 +18,10 @@ use super::claims::Claims;
 use super::interrupt::Interrupt;
 use super::optimize::{OptimizeArgs, Plain, iterate, save_recipe};
 use super::output::default_path;
-use super::parse::{self, LongSide};
 use super::picture::Output;
 use super::report::report_recipes;
 use super::{Global, Usage, network, terminal};
-
-/// Long side of the result in pixels when nobody says, if the picture has as many.
-const SIZE: u32 = 160;
+use pixgrad::engine::methods::options::parse::{self, LongSide};
 
 /// Reconstruct a picture from a layer's activations
 #[derive(Debug, Args)]
@@ -103,15 +100,20 @@ pub fn run(args: &InvertArgs, global: &Global) -> anyhow::Result<ExitCode> {
     claims.reads_content(&args.picture);
     options.opening.claim(options.model.as_deref(), &mut claims);
     options.check_outputs(&output, claims, global)?;
-    let original = scaled(&image::load(&args.picture)?, args.size)?;
+    let picture = image::load(&args.picture)?;
+    let size = of_layer(args, &args.layers[0]).size_of(picture.size());
+    let original = scaled(picture, size)?;
     let device = global.open()?;
     let model = options.model.as_deref().unwrap_or("squeezenet1_1");
     let network = network::load(&device, model, &options.opening, global)?;
     let recipes = args
         .layers
         .iter()
-        .map(|layer| recipe(args, &network, &original, layer))
-        .collect::<anyhow::Result<Vec<_>>>()?;
+        .map(|layer| {
+            let picture = args.picture.as_path().into();
+            of_layer(args, layer).complete(picture, size, &network)
+        })
+        .collect::<Result<Vec<_>, _>>()?;
     if let [recipe] = &recipes[..] {
         global.beside(save_recipe(recipe, options));
     }
@@ -209,44 +211,24 @@ fn print(report: &Report<'_>, output: &Output, global: &Global) -> anyhow::Resul
     Ok(())
 }
 
-fn recipe(
-    args: &InvertArgs,
-    network: &Network,
-    original: &Image,
-    layer: &str,
-) -> anyhow::Result<Recipe> {
-    let tv = match args.tv_weight {
-        Some(weight) => weight,
-        None => inversion_tv(network.graph(), layer)?,
-    };
-    let pixels = u64::from(original.width) * u64::from(original.height);
-    let mut recipe = Recipe::invert(
-        Picture::File(args.picture.clone()),
-        layer,
-        pixels,
-        tv,
-        args.beta,
-        args.alpha,
-    );
-    recipe.model.clone_from(&network.graph().name);
-    recipe.image.size = Some(original.width.max(original.height));
-    args.optimize.apply(&mut recipe);
-    Ok(recipe)
+/// What is asked for one layer.
+fn of_layer(args: &InvertArgs, layer: &str) -> InvertOptions {
+    InvertOptions {
+        layer: layer.to_string(),
+        size: args.size,
+        tv_weight: args.tv_weight,
+        beta: args.beta,
+        alpha: args.alpha,
+        optimize: args.optimize.options(),
+    }
 }
 
-/// The picture at the size of the result.
-fn scaled(picture: &Image, size: Option<LongSide>) -> anyhow::Result<Image> {
-    let (width, height) = picture.size();
-    let long = match size {
-        Some(LongSide::Native) => width.max(height),
-        Some(LongSide::Pixels(side)) => side,
-        None => SIZE.min(width.max(height)),
-    };
-    let (w, h) = size_for_long_side(width, height, long);
-    if (w, h) == (width, height) {
-        return Ok(picture.clone());
+/// The picture at a size.
+fn scaled(picture: Image, (width, height): (u32, u32)) -> anyhow::Result<Image> {
+    if picture.size() == (width, height) {
+        return Ok(picture);
     }
-    Ok(picture.resize(w, h, Filter::Bicubic)?.clamp())
+    Ok(picture.resize(width, height, Filter::Bicubic)?.clamp())
 }
 
 /// ‖Φ−Φ₀‖²/‖Φ₀‖² of a layer.

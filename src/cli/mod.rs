@@ -5,7 +5,6 @@ mod attack;
 mod batch;
 #[cfg(feature = "bench")]
 mod bench;
-mod cache;
 mod checkpoint;
 mod claims;
 mod classify;
@@ -23,7 +22,6 @@ mod models;
 mod network;
 mod optimize;
 mod output;
-mod parse;
 mod picture;
 mod plan;
 mod progress;
@@ -47,8 +45,9 @@ use std::process::ExitCode;
 
 use clap::builder::PossibleValuesParser;
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
-use pixgrad::engine::device::Tuning;
+use pixgrad::engine::device::{Tuning, cache_folder};
 use pixgrad::engine::image::limit_decoding;
+use pixgrad::engine::methods::options::parse;
 use pixgrad::{Device, DeviceOptions};
 
 /// Optimizes an image's pixels against a pretrained CNN, on any GPU.
@@ -130,7 +129,7 @@ impl Global {
                 (_, true) => Tuning::Again,
                 _ => Tuning::Auto,
             },
-            tuning_folder: cache::folder().map(|folder| folder.join("kernels")),
+            tuning_folder: cache_folder().map(|folder| folder.join("kernels")),
             ..DeviceOptions::default()
         };
         let device = Device::new(&options)?;
@@ -181,6 +180,18 @@ enum Command {
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 struct Usage(String);
+
+impl Usage {
+    /// An error of the library: of an option, wrong usage; of anything else, a failure.
+    fn of(error: pixgrad::MethodError) -> anyhow::Error {
+        match error {
+            pixgrad::MethodError::Option { option, problem } => {
+                Self(format!("--{}: {problem}", option.replace('_', "-"))).into()
+            }
+            other => pixgrad::Error::from(other).into(),
+        }
+    }
+}
 
 /// Runs the command line of this process.
 pub fn main() -> ExitCode {

@@ -3,14 +3,12 @@
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use pixgrad::engine::net::{NodeId, PreprocessingSource, is_file};
+use pixgrad::engine::methods::options::{CLASSIFIER, parse};
+use pixgrad::engine::net::{PreprocessingSource, is_file};
 use pixgrad::{Device, Network, Opening, Preprocessing, Recipe};
 
+use super::Global;
 use super::claims::Claims;
-use super::{Global, parse};
-
-/// What `--model auto` is where a classifier may be asked for.
-pub const CLASSIFIER: &str = "squeezenet1_1";
 
 /// How the file of `--model` is to be read.
 #[derive(Debug, Clone, Default, Args)]
@@ -19,12 +17,12 @@ pub struct OpeningArgs {
     /// minus-one-one, or numbers, as in mean=0.5/0.5/0.5,std=0.225/0.225/0.225,scale=255,order=bgr [default: what its
     /// file says, else torchvision]
     #[arg(long, value_name = "NAME|NUMBERS", value_parser = parse::preprocessing)]
-    preprocessing: Option<Preprocessing>,
+    pub preprocessing: Option<Preprocessing>,
 
     /// The names of the network's classes: a text file with a line for each, or JSON [default: ImageNet's for 1000
     /// classes]
     #[arg(long, value_name = "FILE")]
-    labels: Option<PathBuf>,
+    pub labels: Option<PathBuf>,
 }
 
 impl OpeningArgs {
@@ -64,20 +62,6 @@ pub fn load(
     let network = Network::load_with(device, model, &opening.opening())?;
     tell_assumption(&network, global);
     Ok(network)
-}
-
-/// Side of the pictures that are made where nobody says it: what the classifiers were trained at.
-pub const USUAL_SIDE: u32 = 224;
-
-/// Makes the picture of a recipe of [`USUAL_SIDE`] as large as a layer needs it, if it needs a size. Returns by how
-/// much a norm of the picture grows.
-pub fn fit(recipe: &mut Recipe, network: &Network, layer: NodeId) -> f32 {
-    let Some([height, width]) = network.graph().graph().required_size(layer) else {
-        return 1.0;
-    };
-    (recipe.image.width, recipe.image.height) = (Some(width), Some(height));
-    recipe.image.size = None;
-    ((height * width) as f32).sqrt() / USUAL_SIDE as f32
 }
 
 /// A line where nobody says what the network was trained to see.

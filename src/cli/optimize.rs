@@ -8,6 +8,7 @@ use std::time::Instant;
 use anyhow::{anyhow, bail};
 use clap::Args;
 use pixgrad::engine::image::check_file;
+use pixgrad::engine::methods::options::{OptimizeOptions, parse};
 use pixgrad::{
     Checkpoint, Finish, Init, OptimizerKind, Outcome, Progress, Recipe, Run, ScaleReport,
 };
@@ -22,7 +23,7 @@ use super::picture::{Output, OutputArgs};
 use super::progress::Reporter;
 use super::report::{Report, TermValue, report_recipes};
 use super::trace::{Iteration, Trace};
-use super::{Global, Usage, parse, terminal};
+use super::{Global, Usage, terminal};
 
 /// Options of every command that optimizes a picture.
 #[derive(Debug, Args)]
@@ -108,47 +109,28 @@ impl OptimizeArgs {
         self.step_size.is_some()
     }
 
+    /// What was asked for.
+    pub fn options(&self) -> OptimizeOptions {
+        OptimizeOptions {
+            min_size: self.min_size,
+            iterations: self.iterations,
+            initial_iterations: self.initial_iterations,
+            init: self.init.clone(),
+            seed: self.seed,
+            model: self.model.clone(),
+            preprocessing: self.opening.preprocessing,
+            labels: self.opening.labels.clone(),
+            optimizer: self.optimizer,
+            history: self.history,
+            step_size: self.step_size,
+            average: self.average,
+            precision: self.precision,
+        }
+    }
+
     /// Puts what was asked for into the recipe.
     pub fn apply(&self, recipe: &mut Recipe) {
-        if let Some(iterations) = self.iterations {
-            recipe.optimizer.iterations = iterations;
-            recipe.optimizer.initial_iterations = None;
-        }
-        if self.initial_iterations.is_some() {
-            recipe.optimizer.initial_iterations = self.initial_iterations;
-        }
-        if self.min_size.is_some() {
-            recipe.image.min_size = self.min_size;
-        }
-        if let Some(init) = &self.init {
-            recipe.image.init = init.clone();
-        }
-        if let Some(seed) = self.seed {
-            recipe.seed = seed;
-        }
-        if let Some(model) = &self.model {
-            recipe.model.clone_from(model);
-        }
-        self.opening.apply(recipe);
-        if let Some(precision) = self.precision {
-            recipe.precision = precision;
-        }
-        if let Some(kind) = self.optimizer {
-            recipe.optimizer.kind = kind;
-            if kind == OptimizerKind::Lbfgs {
-                // Its result is its best point, not an average of its trials.
-                recipe.optimizer.average = 0.0;
-            }
-        }
-        if let Some(history) = self.history {
-            recipe.optimizer.history = history;
-        }
-        if let Some(step_size) = self.step_size {
-            recipe.optimizer.step_size = step_size as f32;
-        }
-        if let Some(average) = self.average {
-            recipe.optimizer.average = average;
-        }
+        self.options().apply(recipe);
     }
 
     /// The first option given that says how an image is stepped: for methods that take no steps.

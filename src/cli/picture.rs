@@ -9,10 +9,11 @@ use pixgrad::engine::image::{
     self, BitDepth, OutputFormat, SaveOptions, SaveWarning, check_file, check_writable, is_of_rgb,
     is_stdout,
 };
+use pixgrad::engine::methods::options::parse;
 use pixgrad::{Embedded, Finish, Image, ImageError, Recipe, Run};
 
 use super::output::numbered;
-use super::{Global, Usage, parse, terminal};
+use super::{Global, Usage, terminal};
 
 /// Options of every command that writes one picture.
 #[derive(Debug, Clone, Args)]

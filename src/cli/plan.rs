@@ -5,13 +5,14 @@ use std::process::ExitCode;
 
 use clap::Args;
 use pixgrad::ScaleForecast;
+use pixgrad::engine::methods::options::parse;
 use pixgrad::{Error, Image, Precision, Recipe};
 use serde_json::json;
 
 use super::network::OpeningArgs;
 use super::optimize::load_network;
 use super::progress::duration;
-use super::{Global, parse, terminal};
+use super::{Global, terminal};
 
 /// Print which sizes fit the device, how much memory they need and how long they take. Nothing is painted
 #[derive(Debug, Args)]

@@ -12,8 +12,8 @@ use pixgrad::{Finish, Image, Made, Provenance, Recipe, Run};
 use super::checkpoint::{Beginning, CheckpointArgs};
 use super::optimize::{Method, OptimizeArgs, Plain, optimize_from};
 use super::output::default_path;
-use super::parse::{self, Size};
 use super::{Global, Usage};
+use pixgrad::engine::methods::options::parse::{self, Size};
 
 /// Run a recipe file, or make a picture again from the recipe that it carries
 #[derive(Debug, Args)]

@@ -8,11 +8,12 @@ use std::time::{Duration, Instant};
 use clap::{ArgGroup, Args, ValueEnum};
 use pixgrad::Image;
 use pixgrad::engine::image::{self, SaveOptions, check_writable, sheet};
+use pixgrad::engine::methods::options::parse;
 use pixgrad::engine::methods::search::{Event, Findings, Pool, Query, Ranking, search, thumbnail};
 use serde_json::json;
 
 use super::network::OpeningArgs;
-use super::{Global, network, parse, terminal};
+use super::{Global, network, terminal};
 
 /// Find the images of a folder that activate a unit or a random direction most
 ///

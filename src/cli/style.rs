@@ -7,19 +7,20 @@ use anyhow::bail;
 use clap::Args;
 use pixgrad::engine::image::{is_stdout, size_of};
 use pixgrad::engine::methods::StyleLoss;
+use pixgrad::engine::methods::options::{PaintOptions, StyleOptions};
 use pixgrad::engine::net::{Padding, Pooling};
 use pixgrad::terms::{LayerWeight, StyleKind, StyleName};
-use pixgrad::{Picture, PreserveColor, Recipe, TermKind};
+use pixgrad::{Picture, PreserveColor, Recipe};
 
 use super::batch::{self, BatchArgs};
 use super::checkpoint::CheckpointArgs;
 use super::optimize::{OptimizeArgs, Plain, optimize_from};
 use super::output::default_path;
-use super::parse::{self, LongSide};
 use super::{Global, Usage};
+use pixgrad::engine::methods::options::parse::{self, LongSide};
 
 /// Long side of the result in pixels when nobody says, if the content has as many.
-const SIZE: u32 = 512;
+const SIZE: u32 = StyleOptions::SIZE;
 
 /// Paint a picture in the style of one or several others
 #[derive(Debug, Args)]
@@ -143,77 +144,26 @@ fn help_of_style_loss() -> String {
 }
 
 impl PaintArgs {
-    /// Puts what was asked for into a recipe for that many styles.
-    pub fn apply(&self, recipe: &mut Recipe, styles: usize) -> Result<(), Usage> {
-        let weights = &self.style_weights;
-        for (option, given, noun, one_for_all) in [
-            ("--style-weights", weights.len(), "weight", false),
-            ("--style-scale", self.style_scale.len(), "number", true),
-            ("--style-mask", self.style_mask.len(), "picture", false),
-            (
-                "--style-source-mask",
-                self.style_source_mask.len(),
-                "picture",
-                false,
-            ),
-        ] {
-            if given == 0 || given == styles || (one_for_all && given == 1) {
-                continue;
-            }
-            return Err(Usage(format!(
-                "{option} gives {}, but there {}: give one {noun} for each",
-                plural(given, noun),
-                if styles == 1 {
-                    "is 1 style".to_string()
-                } else {
-                    format!("are {styles} styles")
-                },
-            )));
+    /// What was asked for.
+    pub fn options(&self) -> PaintOptions {
+        PaintOptions {
+            style_weight: self.style_weight,
+            tv_weight: self.tv_weight,
+            style_weights: self.style_weights.clone(),
+            style_scale: self.style_scale.clone(),
+            style_mask: pictures(&self.style_mask),
+            style_source_mask: pictures(&self.style_source_mask),
+            padding: self.padding,
+            tileable: self.tileable,
+            pooling: self.pooling,
+            style_layers: self.style_layers.clone(),
+            style_loss: self.style_loss.clone(),
         }
-        if !weights.is_empty() && weights.iter().all(|w| *w == 0.0) {
-            return Err(Usage(
-                "--style-weights are all 0: at least one must be greater".to_string(),
-            ));
-        }
-        if let Some(term) = recipe.term_mut(TermKind::is_style)
-            && let Some(style) = term.kind.style_mut()
-        {
-            style.target_weights.clone_from(weights);
-            style.target_scale.clone_from(&self.style_scale);
-            style.target_mask = pictures(&self.style_source_mask);
-            style.layers.clone_from(&self.style_layers);
-            term.weight = self.style_weight.unwrap_or(term.weight);
-        }
-        if self.style_loss.iter().all(|loss| loss.weight == 0.0) {
-            return Err(Usage(
-                "--style-loss: the weights are all 0: at least one must be greater".to_string(),
-            ));
-        }
-        *recipe = std::mem::take(recipe).style_losses(&self.style_loss);
-        if let Some(tv) = recipe.term_mut(is_tv) {
-            tv.weight = self.tv_weight.unwrap_or(tv.weight);
-        }
-        recipe.apply_masks(pictures(&self.style_mask));
-        recipe.padding = match self.padding {
-            Some(padding) => padding,
-            None if self.tileable => Padding::Wrap,
-            None => recipe.padding,
-        };
-        recipe.pooling = self.pooling.unwrap_or(recipe.pooling);
-        Ok(())
     }
 }
 
-fn is_tv(kind: &TermKind) -> bool {
-    matches!(kind, TermKind::Tv(_))
-}
-
-fn pictures(paths: &[PathBuf]) -> Vec<Picture> {
+pub fn pictures(paths: &[PathBuf]) -> Vec<Picture> {
     paths.iter().map(|path| path.as_path().into()).collect()
-}
-
-fn plural(count: usize, noun: &str) -> String {
-    format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
 }
 
 pub fn run(args: &StyleArgs, global: &Global) -> anyhow::Result<ExitCode> {
@@ -257,7 +207,7 @@ fn paint_folder(
     }
     let mut recipe = recipe(args, folder.into(), (SIZE, SIZE), &styles)?;
     args.optimize.apply(&mut recipe);
-    let size = |content| long_side(args.size, content);
+    let size = |content| LongSide::of(args.size, content, SIZE);
     batch::run(
         recipe,
         size,
@@ -269,15 +219,6 @@ fn paint_folder(
     )
 }
 
-/// The long side of the result in pixels for a content of a size; none: the content's own.
-fn long_side(asked: Option<LongSide>, (width, height): (u32, u32)) -> Option<u32> {
-    match asked {
-        Some(LongSide::Native) => None,
-        Some(LongSide::Pixels(side)) => Some(side),
-        None => Some(SIZE.min(width.max(height))),
-    }
-}
-
 /// The recipe for a content picture of a size in pixels.
 fn recipe(
     args: &StyleArgs,
@@ -285,23 +226,21 @@ fn recipe(
     size: (u32, u32),
     styles: &[PathBuf],
 ) -> anyhow::Result<Recipe> {
-    let mut recipe = Recipe::style(content, styles.iter().map(PathBuf::as_path));
-    args.paint.apply(&mut recipe, styles.len())?;
-    recipe.image.preserve_color = args.preserve_color;
-    if let Some(term) = recipe.term_mut(TermKind::is_spatial) {
-        term.weight = args.content_weight;
-        if let Some(layers) = term.kind.layers_mut() {
-            layers.clone_from(&args.content_layers);
-        }
-    }
-    recipe.image.size = long_side(args.size, size);
-    Ok(recipe)
+    let options = StyleOptions {
+        size: args.size,
+        content_weight: args.content_weight,
+        content_layers: args.content_layers.clone(),
+        preserve_color: args.preserve_color,
+        paint: args.paint.options(),
+    };
+    let recipe = options.recipe(content, size, pictures(styles));
+    recipe.map_err(Usage::of)
 }
 
 #[cfg(test)]
 mod tests {
     use clap::CommandFactory;
-    use pixgrad::terms::MmdKernel;
+    use pixgrad::TermKind;
 
     use super::*;
 
@@ -327,7 +266,13 @@ mod tests {
                 "style_weight",
                 format!("[default: {}]", weight(TermKind::is_style)),
             ),
-            ("tv_weight", format!("[default: {}]", weight(is_tv))),
+            (
+                "tv_weight",
+                format!(
+                    "[default: {}]",
+                    weight(|kind| matches!(kind, TermKind::Tv(_)))
+                ),
+            ),
             ("size", format!("[default: {SIZE},")),
         ] {
             let command = Only::command();
@@ -339,71 +284,5 @@ mod tests {
             assert!(help.contains(&expected), "{help}");
         }
         assert_eq!(parsed("a b").content_weight, weight(TermKind::is_spatial));
-    }
-
-    #[test]
-    fn weights_must_be_as_many_as_styles_and_not_all_zero() {
-        let apply = |line: &str| {
-            let args = parsed(line);
-            args.paint
-                .apply(&mut Recipe::style("a", ["b"]), args.styles.len())
-                .map_err(|e| e.to_string())
-        };
-        assert_eq!(apply("a b c --style-weights 1,0"), Ok(()));
-        let message = apply("a b c --style-weights 1,2,3").expect_err("three for two");
-        assert!(
-            message.contains("3 weights") && message.contains("2 styles"),
-            "{message}"
-        );
-        assert!(apply("a b c --style-weights 0,0").is_err());
-    }
-
-    #[test]
-    fn options_reach_the_terms() {
-        let args = parsed(
-            "a b --style-weight 5 --tv-weight 0 --style-scale 2 --style-layers relu1_1:0.5,relu2_1",
-        );
-        let mut recipe = Recipe::style("a", ["b"]);
-        args.paint.apply(&mut recipe, 1).expect("valid");
-        assert_eq!(recipe.term_mut(is_tv).map(|t| t.weight), Some(0.0));
-        let term = recipe.term_mut(TermKind::is_style).expect("a style term");
-        let (style, _) = term.kind.style().expect("a style");
-        assert_eq!((term.weight, &style.target_scale[..]), (5.0, &[2.0][..]));
-        assert_eq!(style.layers.len(), 2);
-        assert_eq!(style.layers[0].weight, 0.5);
-    }
-
-    #[test]
-    fn every_loss_is_a_term_of_its_own_with_its_share_of_the_weight() {
-        let args = parsed(
-            "a b --style-weight 4 --style-loss gram:1,mmd-gaussian:0.5,bn --style-layers relu1_1",
-        );
-        let mut recipe = Recipe::style("a", ["b"]);
-        args.paint.apply(&mut recipe, 1).expect("valid");
-        let terms: Vec<_> = recipe
-            .terms
-            .iter()
-            .map(|t| (t.kind.name(), t.weight))
-            .collect();
-        assert_eq!(
-            terms,
-            [
-                ("content", 1.0),
-                ("gram", 4.0),
-                ("mmd", 2.0),
-                ("bn", 4.0),
-                ("tv", 4.0)
-            ]
-        );
-        let (style, kind) = recipe.terms[2].kind.style().expect("a style");
-        assert_eq!(kind, StyleKind::Mmd(MmdKernel::Gaussian { sigma: None }));
-        assert!(style.relative && style.layers.len() == 1 && style.target.len() == 1);
-        let nothing = parsed("a b --style-loss gram:0,bn:0");
-        assert!(
-            nothing
-                .paint
-                .apply(&mut Recipe::style("a", ["b"]), 1)
-                .is_err()
-        );
     }
 }

@@ -3,16 +3,15 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::bail;
 use clap::Args;
-use pixgrad::{Init, Recipe};
+use pixgrad::engine::methods::options::TextureOptions;
 
 use super::checkpoint::{Beginning, CheckpointArgs};
 use super::optimize::{OptimizeArgs, Plain, optimize_from};
 use super::output::default_path;
-use super::parse::{self, Size};
-use super::style::PaintArgs;
+use super::style::{PaintArgs, pictures};
 use super::{Global, Usage, texture_sheet};
+use pixgrad::engine::methods::options::parse::{self, Size};
 
 /// Make a new texture like one or several samples
 #[derive(Debug, Args)]
@@ -51,18 +50,12 @@ pub fn run(args: &TextureArgs, global: &Global) -> anyhow::Result<ExitCode> {
     if let Some((beginning, path)) = args.checkpoints.resumed()? {
         return paint(args, beginning, path, global);
     }
-    let (width, height) = match args.size {
-        Size::Long(side) => (side, side),
-        Size::Exact(width, height) => (width, height),
+    let options = TextureOptions {
+        size: args.size,
+        paint: args.paint.options(),
     };
-    if matches!(args.optimize.init, Some(Init::Content)) {
-        bail!(Usage(
-            "a texture has no content to start from: --init takes noise, gray, stats or a path"
-                .into(),
-        ));
-    }
-    let mut recipe = Recipe::texture(args.styles.iter().map(PathBuf::as_path), width, height);
-    args.paint.apply(&mut recipe, args.styles.len())?;
+    let recipe = options.recipe(pictures(&args.styles), args.optimize.init.as_ref());
+    let recipe = recipe.map_err(Usage::of)?;
     if args.sheet {
         let layers = &args.paint.style_layers;
         let default = default_path(&args.styles[0]);

@@ -8,17 +8,16 @@ use std::process::ExitCode;
 use anyhow::{Context, bail};
 use clap::Args;
 use pixgrad::engine::image::{self, SaveOptions, check_file, check_writable, sheet, side_by_side};
+use pixgrad::engine::methods::options::parse::{self, PictureSize};
 use pixgrad::engine::methods::{Transfer, TransferTable, transfer};
 use pixgrad::{Image, Network};
 use serde_json::json;
 
-use super::attack::{
-    AttackNumbers, PictureSize, Watcher, load_classifier, load_prepared, parse_size,
-};
+use super::attack::{AttackNumbers, Watcher, load_classifier, load_prepared};
 use super::claims::Claims;
 use super::network::OpeningArgs;
 use super::output::write_text;
-use super::{Global, parse, terminal};
+use super::{Global, terminal};
 
 /// Side of a cell of the heat map in pixels.
 const CELL: u32 = 48;
@@ -62,7 +61,7 @@ pub struct TransferArgs {
 
     /// How pictures are resized: crop (short side to 256 pixels, then the central 224x224, or what the first network
     /// takes), native, or the side of another central square
-    #[arg(short, long, value_name = "SIZE", default_value = "crop", value_parser = parse_size)]
+    #[arg(short, long, value_name = "SIZE", default_value = "crop", value_parser = parse::picture_size)]
     size: PictureSize,
 
     /// Write the tables as comma-separated values
@@ -95,7 +94,7 @@ pub fn run(args: &TransferArgs, global: &Global) -> anyhow::Result<ExitCode> {
         })
         .collect::<anyhow::Result<Vec<(String, Network)>>>()?;
 
-    let size = args.size.of(&networks[0].1);
+    let size = args.size.of(networks[0].1.graph());
     let (mut used, mut skipped, mut images) = (Vec::new(), Vec::new(), Vec::new());
     for path in pictures(args)? {
         match load_prepared(&path, size) {

@@ -4,20 +4,17 @@ use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 use clap::{ArgGroup, Args};
 use pixgrad::engine::methods::classify::{Size, classify};
-use pixgrad::engine::methods::{
-    Canvas, Subject, VisualizePreset, activations_of, joined, stretched,
-};
-use pixgrad::terms::{Class, Position};
-use pixgrad::{Finish, Image, Network};
-use pixgrad::{Progress, ProjectionSpec, Recipe, Run, TermKind};
+use pixgrad::engine::methods::options::{Unit, Visualization, VisualizeOptions, parse};
+use pixgrad::engine::methods::{VisualizePreset, activations_of, joined, stretched};
+use pixgrad::terms::Class;
+use pixgrad::{Error, Finish, Image, Network};
+use pixgrad::{Progress, Recipe, Run};
 use serde_json::json;
 
-use super::network::{USUAL_SIDE, fit};
 use super::optimize::{Findings, Method, OptimizeArgs, optimize};
-use super::parse;
 use super::{Global, Usage};
 
 /// Find the picture that maximizes a class score, a channel, a unit or a direction
@@ -30,7 +27,7 @@ pub struct VisualizeArgs {
 
     /// A channel of a layer, or one unit of it: fire8/concat:37, fire8/concat:37:center or fire8/concat:37:5,7 (row and
     /// column). A layer alone means all its channels
-    #[arg(long, value_name = "LAYER[:CHANNEL[:UNIT]]", group = "subject", value_parser = unit)]
+    #[arg(long, value_name = "LAYER[:CHANNEL[:UNIT]]", group = "subject", value_parser = parse::unit)]
     unit: Option<Unit>,
 
     /// A random direction in the space of a layer's channels, given by a seed, or several: 1,2,3. Needs --layer
@@ -68,76 +65,26 @@ pub struct VisualizeArgs {
     optimize: OptimizeArgs,
 }
 
-/// `LAYER`, `LAYER:CHANNEL` or `LAYER:CHANNEL:POSITION`.
-#[derive(Debug, Clone)]
-struct Unit {
-    layer: String,
-    channels: Vec<u32>,
-    position: Option<Position>,
-}
-
-fn unit(text: &str) -> Result<Unit, String> {
-    let wrong = || {
-        "write LAYER, LAYER:CHANNEL, LAYER:CHANNEL:ROW,COLUMN or LAYER:CHANNEL:center".to_string()
-    };
-    let mut parts = text.split(':');
-    let layer = parse::layer_name(parts.next().unwrap_or_default())?;
-    let channels = match parts.next() {
-        None => Vec::new(),
-        Some(list) => list
-            .split(',')
-            .map(|c| c.trim().parse().map_err(|_| wrong()))
-            .collect::<Result<_, _>>()?,
-    };
-    let position = parts
-        .next()
-        .map(|p| p.parse().map_err(|_| wrong()))
-        .transpose()?;
-    if parts.next().is_some() {
-        return Err(wrong());
-    }
-    Ok(Unit {
-        layer,
-        channels,
-        position,
-    })
-}
-
 pub fn run(args: &VisualizeArgs, global: &Global) -> anyhow::Result<ExitCode> {
-    let subject = match (&args.unit, &args.layer) {
-        (Some(unit), _) => Subject::Channels {
-            layer: unit.layer.clone(),
-            channels: unit.channels.clone(),
-            unit: unit.position,
-        },
-        (None, Some(layer)) => Subject::Directions {
-            layer: layer.clone(),
-            seeds: args.direction.clone(),
-        },
-        (None, None) => Subject::Classes(args.class.clone()),
+    let options = VisualizeOptions {
+        class: args.class.clone(),
+        unit: args.unit.clone(),
+        direction: args.direction.clone(),
+        layer: args.layer.clone(),
+        preset: args.preset,
+        size: args.size,
+        canvas: args.canvas.is_some(),
+        restarts: args.restarts,
     };
-    if args.canvas.is_some() && args.unit.is_none() {
-        bail!(Usage("--canvas receptive-field is for --unit".into()));
-    }
-    let subjects = args
-        .class
-        .len()
-        .max(args.direction.len())
-        .max(args.unit.as_ref().map_or(1, |u| u.channels.len()));
-    if subjects > 1 && args.restarts.is_some() {
-        bail!(Usage(
-            "--restarts makes several pictures of one subject: name one".into()
-        ));
-    }
-    let mut recipe = Recipe::visualize(subject, args.preset, args.size.unwrap_or(USUAL_SIDE));
-    recipe.model = "squeezenet1_1".to_string();
-    recipe.image.batch = args.restarts;
+    let visualization = Visualization::new(options, args.optimize.has_step_size());
+    let visualization = visualization.map_err(Usage::of)?;
+    let recipe = visualization.recipe();
     let mut visualize = Visualize {
         args,
         most: Vec::new(),
         pictures: Vec::new(),
         network: None,
-        crop: None,
+        visualization,
         mean: [0.5; 3],
         contrast: Vec::new(),
     };
@@ -152,7 +99,7 @@ struct Visualize<'a> {
     /// The pictures as they are saved, before they are cropped and joined.
     pictures: Vec<Image>,
     network: Option<Network>,
-    crop: Option<Canvas>,
+    visualization: Visualization,
     /// The networks' mean colour.
     mean: [f32; 3],
     /// By how much the contrast of each picture was enlarged.
@@ -163,49 +110,10 @@ impl Method for Visualize<'_> {
     fn complete(&mut self, recipe: &mut Recipe, network: &Network) -> anyhow::Result<()> {
         self.mean = network.graph().preprocessing.mean.map(|v| v as f32);
         self.network = Some(network.clone());
-        if self.args.size.is_none() {
-            let graph = network.graph();
-            let layer = match (&self.args.unit, &self.args.layer) {
-                (Some(unit), _) => graph.find(&unit.layer)?,
-                (None, Some(layer)) => graph.find(layer)?,
-                (None, None) => graph.logits()?,
-            };
-            let larger = fit(recipe, network, layer);
-            // One preset keeps the norm of the picture, and steps by a part of it.
-            for projection in &mut recipe.projections {
-                if let ProjectionSpec::Norm { radius, .. } = projection {
-                    *radius *= larger;
-                    if !self.args.optimize.has_step_size() {
-                        recipe.optimizer.step_size *= larger;
-                    }
-                }
-            }
+        match self.visualization.complete(recipe, network) {
+            Err(Error::Method(error)) => Err(Usage::of(error)),
+            completed => Ok(completed?),
         }
-        let (Some(_), Some(unit)) = (&self.args.canvas, &self.args.unit) else {
-            return Ok(());
-        };
-        let graph = network.graph();
-        let Some([rows, columns]) = graph.receptive_field(graph.find(&unit.layer)?) else {
-            bail!(Usage(format!(
-                "`{}` sees the whole picture: its receptive field has no size",
-                unit.layer
-            )));
-        };
-        if rows != columns {
-            bail!(Usage(format!(
-                "`{}` does not see a square: its receptive field has no canvas",
-                unit.layer
-            )));
-        }
-        let canvas = Canvas::of(rows);
-        recipe.image.size = Some(canvas.side);
-        for term in &mut recipe.terms {
-            if let TermKind::Activation(activation) = &mut term.kind {
-                activation.unit = Some(Position::At(canvas.unit, canvas.unit));
-            }
-        }
-        self.crop = Some(canvas);
-        Ok(())
     }
 
     fn observe(&mut self, progress: &Progress) -> ControlFlow<()> {
@@ -230,14 +138,11 @@ impl Method for Visualize<'_> {
             .iter()
             .map(|image| Image::from_rgb8(image.width, image.height, &image.to_rgb8()))
             .collect::<Result<_, _>>()?;
-        Ok(joined(images, self.crop.map(|canvas| canvas.size))?)
+        Ok(joined(images, self.visualization.finish().crop)?)
     }
 
     fn finish(&self) -> Option<Finish> {
-        Some(Finish {
-            stretch: self.args.preset.is_faint(),
-            crop: self.crop.map(|canvas| canvas.size),
-        })
+        Some(self.visualization.finish())
     }
 
     fn findings(&mut self, run: &Run, _: &Image) -> anyhow::Result<Findings> {

@@ -8,6 +8,7 @@ mod adapters;
 #[cfg(not(target_arch = "wasm32"))]
 mod blocking;
 mod buffer;
+mod cache;
 mod cpu;
 mod error;
 mod fingerprint;
@@ -46,6 +47,7 @@ pub use adapters::{DeviceInfo, DeviceKind, DeviceOptions, list_async};
 #[cfg(not(target_arch = "wasm32"))]
 pub use blocking::list;
 pub use buffer::{ALIGNMENT, Buffer, Kind};
+pub use cache::cache_folder;
 pub use cpu::{Arithmetic, Cpu};
 pub use error::DeviceError;
 pub use fingerprint::fingerprint;

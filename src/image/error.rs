@@ -119,6 +119,14 @@ pub enum ImageError {
         "the image holds a value that is not a finite number ({what} of pixel column {x}, row {y})"
     )]
     NotFinite { what: &'static str, x: u32, y: u32 },
+    #[error(
+        "a pixel cannot have {channels} values: it is RGB or RGB and alpha, or gray where it is read"
+    )]
+    Channels { channels: usize },
+    #[error("a row has {found} bytes, its pixels need {needed}")]
+    RowTooShort { needed: usize, found: usize },
+    #[error("the picture has {found} bytes, its size needs {needed}")]
+    TooFewBytes { needed: usize, found: usize },
     #[error("the images differ in size: {}x{} and {}x{} pixels", a.0, a.1, b.0, b.1)]
     SizesDiffer { a: (u32, u32), b: (u32, u32) },
     #[error("cannot crop {}x{} pixels out of an image of {}x{}", crop.0, crop.1, size.0, size.1)]

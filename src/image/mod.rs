@@ -10,6 +10,7 @@ mod error;
 mod exif;
 mod mask;
 mod match_colour;
+mod pixels;
 mod profile;
 mod read;
 mod resample;
@@ -23,6 +24,7 @@ pub use colour::{luma, mean_std, psnr, with_hidden_filled, with_luma};
 pub use error::ImageError;
 pub use mask::{Grid, Mask};
 pub use match_colour::{gray_like, match_colours};
+pub use pixels::{PixelDepth, PixelLayout};
 pub use profile::is_of_rgb;
 pub use read::{
     Loaded, Reduction, decode, decoding_memory, limit_decoding, load, load_all, load_reduced,
@@ -104,6 +106,14 @@ impl Image {
         options: SaveOptions,
     ) -> Result<Vec<SaveWarning>, ImageError> {
         save(path, self, options)
+    }
+
+    /// The bytes of a PNG file with 8 bits per channel.
+    ///
+    /// # Errors
+    /// [`ImageError::Encode`] where a field is wrong.
+    pub fn to_png(&self) -> Result<Vec<u8>, ImageError> {
+        save::png(self, None)
     }
 
     /// An opaque image from interleaved 8-bit RGB values `[height][width][3]`; 255 becomes 1.0.

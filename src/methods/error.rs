@@ -28,6 +28,42 @@ pub enum MethodError {
         /// Its name.
         name: String,
     },
+    // Options.
+    /// A method that there is not.
+    #[error("there is no method `{method}`; it must be {}", one_of(.methods))]
+    UnknownMethod {
+        /// What was given.
+        method: String,
+        /// The names of all.
+        methods: &'static [&'static str],
+    },
+    /// An option that the method does not have.
+    #[error("{method} has no option `{option}`; it has {options}")]
+    UnknownOption {
+        /// The method.
+        method: &'static str,
+        /// What was given.
+        option: String,
+        /// The names of all.
+        options: String,
+    },
+    /// An option that the method cannot do without.
+    #[error("{method} needs the option `{option}`")]
+    MissingOption {
+        /// The method.
+        method: &'static str,
+        /// The option.
+        option: String,
+    },
+    /// An option is not what it must be, or does not go with another.
+    #[error("{option}: {problem}")]
+    Option {
+        /// Its name, with `_` between words.
+        option: String,
+        /// What is wrong, and what would be right.
+        problem: String,
+    },
+
     // Attacks.
     /// A number that no attack has.
     #[error("attack: {0}")]

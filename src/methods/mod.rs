@@ -19,6 +19,7 @@ mod transfer;
 mod visualize;
 
 pub mod classify;
+pub mod options;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod search;
 

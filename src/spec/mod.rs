@@ -22,13 +22,15 @@ pub use picture::{Embedded, Picture};
 pub use projection::{BallNorm, ProjectionSpec};
 pub use terms::{Class, LayerWeight, MmdKernel, Position, StyleKind, TermKind, TermSpec};
 
+use std::collections::HashMap;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
 use crate::Error;
-use crate::image::{ImageError, read_bytes};
+use crate::image::{Image, ImageError, read_bytes};
 use crate::net::{self, Opening, Padding, Pooling, Preprocessing};
 use crate::plan::Precision;
 
@@ -204,6 +206,18 @@ impl Recipe {
         others
             .map(|path| (path.clone(), contents.contains(&path)))
             .collect()
+    }
+
+    /// Puts pictures in memory in the places of those that the recipe has by these names: for a host program whose
+    /// recipe comes from a text.
+    pub fn put_pictures(&mut self, pictures: &HashMap<String, Arc<Image>>) {
+        for picture in self.pictures_mut() {
+            if let Picture::File(path) = picture
+                && let Some(image) = path.to_str().and_then(|name| pictures.get(name))
+            {
+                *picture = Arc::clone(image).into();
+            }
+        }
     }
 
     /// The targets that are compared position by position.

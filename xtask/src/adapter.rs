@@ -15,7 +15,10 @@ pub fn ensure() -> Result<(), String> {
     paths::run(&mut paths::cargo(&[
         "test",
         "--release",
-        "--workspace",
+        "--package",
+        "pixgrad",
+        "--package",
+        "xtask",
         "--no-run",
     ]))?;
     if report_adapters()? {

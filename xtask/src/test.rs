@@ -3,7 +3,7 @@
 use std::process::{Command, ExitCode, Stdio};
 use std::time::Instant;
 
-use crate::{adapter, paths, web};
+use crate::{adapter, bindings, paths, web};
 
 /// One check. `cargo xtask test NAME` runs it alone.
 struct Step {
@@ -12,7 +12,7 @@ struct Step {
     run: fn() -> Result<(), String>,
 }
 
-const STEPS: [Step; 8] = [
+const STEPS: [Step; 9] = [
     Step {
         name: "fmt",
         what: "cargo fmt --check",
@@ -53,10 +53,15 @@ const STEPS: [Step; 8] = [
         what: "the page built, and tested in headless Chromium",
         run: web::test,
     },
+    Step {
+        name: "bindings",
+        what: "pixgrad in Python, C and GIMP",
+        run: bindings::test,
+    },
 ];
 
 /// Makes sure of a part of Rust that a minimal installation leaves out, such as that of Rust's own container images.
-fn ensure(subcommand: &str, component: &str) -> Result<(), String> {
+pub fn ensure(subcommand: &str, component: &str) -> Result<(), String> {
     let found = paths::cargo(&[subcommand, "--version"])
         .stdout(Stdio::null())
         .stderr(Stdio::null())
@@ -79,7 +84,10 @@ fn clippy() -> Result<(), String> {
     let args = [
         "clippy",
         "--release",
-        "--workspace",
+        "--package",
+        "pixgrad",
+        "--package",
+        "xtask",
         "--all-targets",
         // The one that `--all-targets` leaves out.
         "--test",
@@ -103,7 +111,14 @@ fn wasm() -> Result<(), String> {
 
 /// The tests' output goes where ours goes, untouched.
 fn test() -> Result<(), String> {
-    paths::run(&mut paths::cargo(&["test", "--release", "--workspace"]))
+    paths::run(&mut paths::cargo(&[
+        "test",
+        "--release",
+        "--package",
+        "pixgrad",
+        "--package",
+        "xtask",
+    ]))
 }
 
 /// Builds first: a compiler needs more memory than the tests may have.

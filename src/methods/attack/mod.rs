@@ -48,6 +48,17 @@ pub enum AttackMethod {
 }
 
 impl AttackMethod {
+    /// All of them.
+    pub const ALL: [Self; 7] = [
+        Self::Fgsm,
+        Self::Bim,
+        Self::MiFgsm,
+        Self::Pgd,
+        Self::Lbfgs,
+        Self::Cw,
+        Self::DeepFool,
+    ];
+
     /// The name in reports and options.
     #[must_use]
     pub fn name(self) -> &'static str {
@@ -214,6 +225,8 @@ impl Attack {
 pub enum Aim {
     /// Anything but what it sees.
     Leave,
+    /// Anything but a class, for each picture.
+    LeaveClasses(Vec<usize>),
     /// A class, for each picture.
     Reach(Vec<usize>),
     /// A class that it does not see, drawn for each picture.
@@ -250,7 +263,7 @@ pub struct Adversarial {
     pub adversarial: Score,
     /// The class that was to be reached.
     pub target: Option<usize>,
-    /// Whether the network saw the target before the attack. Then the picture is left as it is, which is no success.
+    /// Whether the network saw the target before the attack, or something other than the class to leave. Then the picture is left as it is, which is no success.
     pub already_seen: bool,
     /// Whether the network sees the target and did not before, or without a target something other than before.
     pub success: bool,
@@ -315,7 +328,7 @@ pub async fn attack_async(
     if goal.targeted && attack.method == AttackMethod::DeepFool {
         return Err(MethodError::NoTarget.into());
     }
-    let already_seen = |i: usize| goal.targeted && clean[i].class == goal.classes[i];
+    let already_seen = |i: usize| (clean[i].class == goal.classes[i]) == goal.targeted;
     let mut found: Vec<Option<Found>> = images
         .iter()
         .enumerate()
@@ -341,7 +354,7 @@ pub async fn attack_async(
         .zip(&goal.classes)
         .map(|(((before, clean), (found, adversarial)), class)| {
             let mut result = Adversarial {
-                already_seen: goal.targeted && clean.class == *class,
+                already_seen: (clean.class == *class) == goal.targeted,
                 distance: Distance::between(before, &found.image),
                 image: found.image,
                 clean,
@@ -363,18 +376,18 @@ fn goal(network: &Network, aim: &Aim, seed: u64, clean: &[Score]) -> Result<Goal
     let classes = network.graph().classes().unwrap_or(1) as usize;
     let (classes, targeted) = match aim {
         Aim::Leave => (own().collect(), false),
-        Aim::Reach(targets) => {
-            if targets.len() != clean.len() {
+        Aim::LeaveClasses(classes) | Aim::Reach(classes) => {
+            if classes.len() != clean.len() {
                 return Err(MethodError::Targets {
-                    targets: targets.len(),
+                    targets: classes.len(),
                     pictures: clean.len(),
                 }
                 .into());
             }
-            for target in targets {
-                network.graph().class_index(&target.to_string())?;
+            for class in classes {
+                network.graph().class_index(&class.to_string())?;
             }
-            (targets.clone(), true)
+            (classes.clone(), matches!(aim, Aim::Reach(_)))
         }
         Aim::Random => {
             let mut rng = ChaCha8Rng::seed_from_u64(seed ^ 0x7a26e7);

@@ -1,15 +1,18 @@
-//! Values of options: each function reads one, or says what would be right.
+//! Values of options, as the command line and the bindings of other languages write them: each function reads one, or
+//! says what would be right.
 
 use std::fmt;
 use std::path::Path;
 
-use pixgrad::engine::image::is_stdin;
-use pixgrad::engine::kernels::MAX_SIDE;
-use pixgrad::engine::methods::StyleLoss;
-use pixgrad::engine::net::{Padding, Pooling};
-use pixgrad::terms::{LayerWeight, MAX_WEIGHT};
-use pixgrad::{ImageSpec, Init, OptimizerKind, PreserveColor};
-use pixgrad::{Precision, Preprocessing};
+use super::Unit;
+use crate::image::is_stdin;
+use crate::kernels::MAX_SIDE;
+use crate::methods::classify;
+use crate::methods::{AttackMethod, StyleLoss};
+use crate::net::{self, Padding, Pooling, Preprocessing};
+use crate::plan::Precision;
+use crate::spec::terms::MAX_WEIGHT;
+use crate::spec::{BallNorm, Class, ImageSpec, Init, LayerWeight, OptimizerKind, PreserveColor};
 
 /// The size of a picture that has a shape already.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,6 +21,40 @@ pub enum LongSide {
     Native,
     /// Its long side in pixels.
     Pixels(u32),
+}
+
+impl LongSide {
+    /// The long side in pixels of a result made of a picture of a size; none: the picture's own. Where nobody asked, it
+    /// is `usual`, or the picture's own if that is smaller.
+    #[must_use]
+    pub fn of(asked: Option<Self>, (width, height): (u32, u32), usual: u32) -> Option<u32> {
+        match asked {
+            Some(Self::Native) => None,
+            Some(Self::Pixels(side)) => Some(side),
+            None => Some(usual.min(width.max(height))),
+        }
+    }
+}
+
+/// How pictures are brought to a network.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum PictureSize {
+    /// As in its training.
+    #[default]
+    Crop,
+    /// Some other way.
+    As(classify::Size),
+}
+
+impl PictureSize {
+    /// What that means for a network.
+    #[must_use]
+    pub fn of(self, network: &net::Network) -> classify::Size {
+        match self {
+            Self::Crop => classify::Size::of_network(network),
+            Self::As(size) => size,
+        }
+    }
 }
 
 /// The size of a picture.
@@ -82,6 +119,17 @@ pub fn size(text: &str) -> Result<Size, String> {
     })
 }
 
+/// `crop`, `native` or a side.
+pub fn picture_size(text: &str) -> Result<PictureSize, String> {
+    match text {
+        "crop" => Ok(PictureSize::Crop),
+        "native" => Ok(PictureSize::As(classify::Size::Native)),
+        text => side(text)
+            .map(|side| PictureSize::As(classify::Size::Crop(side)))
+            .map_err(|why| format!("{why}, or crop, or native")),
+    }
+}
+
 /// `2/4`: the second of four shares.
 pub fn shard(text: &str) -> Result<(usize, usize), String> {
     let number = |text: &str| text.trim().parse::<usize>().ok();
@@ -94,7 +142,7 @@ pub fn shard(text: &str) -> Result<(usize, usize), String> {
 /// `NAME` or `NAME:WEIGHT`, a way to compare styles.
 pub fn style_loss(text: &str) -> Result<StyleLoss, String> {
     text.parse()
-        .map_err(|e: pixgrad::MethodError| e.to_string())
+        .map_err(|e: crate::methods::MethodError| e.to_string())
 }
 
 /// A colour of sRGB: `white`, `black`, `#rrggbb`, or `r,g,b` from 0 to 255.
@@ -148,6 +196,47 @@ pub fn bytes(text: &str) -> Result<u64, String> {
         .ok_or_else(|| "it must be a number of bytes such as 600M or 2G".to_string())
 }
 
+/// Any text.
+pub fn text(text: &str) -> Result<String, String> {
+    Ok(text.to_string())
+}
+
+/// The seed of random numbers.
+pub fn seed(text: &str) -> Result<u64, String> {
+    let seed = text.parse();
+    seed.map_err(|_| format!("it must be a whole number from 0 to {}", u64::MAX))
+}
+
+/// The number of a channel or a class, from 0.
+pub fn index(text: &str) -> Result<u32, String> {
+    let index = text.trim().parse();
+    index.map_err(|_| format!("it must be a whole number from 0 to {}", u32::MAX))
+}
+
+/// A distance in pixels, 0 or more.
+pub fn pixels(text: &str) -> Result<u32, String> {
+    let pixels = text.parse();
+    pixels.map_err(|_| "it must be a whole number of pixels, 0 or more".to_string())
+}
+
+/// A whole number in a range.
+fn whole(text: &str, least: u32, most: u32) -> Result<u32, String> {
+    let number = text.parse().ok();
+    number
+        .filter(|number| (least..=most).contains(number))
+        .ok_or_else(|| format!("it must be a whole number from {least} to {most}"))
+}
+
+/// A number of scales.
+pub fn octaves(text: &str) -> Result<u32, String> {
+    whole(text, 1, 64)
+}
+
+/// A number of start images, each optimized by itself.
+pub fn restarts(text: &str) -> Result<u32, String> {
+    whole(text, 1, 1024)
+}
+
 /// A weight that pulls, never pushes.
 pub fn weight(text: &str) -> Result<f64, String> {
     number(text, |n| (0.0..=MAX_WEIGHT).contains(&n))
@@ -181,7 +270,7 @@ fn number(text: &str, fits: fn(f64) -> bool) -> Option<f64> {
 pub fn layer(text: &str) -> Result<LayerWeight, String> {
     text.trim()
         .parse()
-        .map_err(|error: pixgrad::RecipeError| error.to_string())
+        .map_err(|error: crate::spec::RecipeError| error.to_string())
 }
 
 /// The name of a layer.
@@ -189,6 +278,77 @@ pub fn layer_name(text: &str) -> Result<String, String> {
     match text.trim() {
         "" => Err("a layer's name is missing; write LAYER or LAYER,LAYER".to_string()),
         name => Ok(name.to_string()),
+    }
+}
+
+/// `LAYER`, `LAYER:CHANNEL` or `LAYER:CHANNEL:POSITION`.
+pub fn unit(text: &str) -> Result<Unit, String> {
+    let wrong = || {
+        "write LAYER, LAYER:CHANNEL, LAYER:CHANNEL:ROW,COLUMN or LAYER:CHANNEL:center".to_string()
+    };
+    let mut parts = text.split(':');
+    let layer = layer_name(parts.next().unwrap_or_default())?;
+    let channels = match parts.next() {
+        None => Vec::new(),
+        Some(list) => list
+            .split(',')
+            .map(|c| c.trim().parse().map_err(|_| wrong()))
+            .collect::<Result<_, _>>()?,
+    };
+    let position = parts
+        .next()
+        .map(|p| p.parse().map_err(|_| wrong()))
+        .transpose()?;
+    if parts.next().is_some() {
+        return Err(wrong());
+    }
+    Ok(Unit {
+        layer,
+        channels,
+        position,
+    })
+}
+
+/// A class, by number or name.
+pub fn class(text: &str) -> Result<Class, String> {
+    let Ok(class) = text.parse();
+    Ok(class)
+}
+
+/// `8/255` or `0.03`, greater than 0.
+pub fn fraction(text: &str) -> Result<f32, String> {
+    let number = |text: &str| text.trim().parse::<f64>().ok();
+    let value = match text.split_once('/') {
+        None => number(text),
+        Some((a, b)) => number(a).and_then(|a| Some(a / number(b)?)),
+    };
+    value
+        .map(|v| v as f32)
+        .filter(|v| v.is_finite() && *v > 0.0)
+        .ok_or_else(|| "it must be a number or a fraction like 8/255, greater than 0".to_string())
+}
+
+/// The canvas of a visualization: `receptive-field` is the only one.
+pub fn canvas(text: &str) -> Result<(), String> {
+    match text {
+        "receptive-field" => Ok(()),
+        _ => Err("it must be receptive-field".to_string()),
+    }
+}
+
+/// How a change of a picture is looked for.
+pub fn attack_method(text: &str) -> Result<AttackMethod, String> {
+    let methods = AttackMethod::ALL;
+    let known = methods.into_iter().find(|method| method.name() == text);
+    known.ok_or_else(|| format!("it must be {}", methods.map(AttackMethod::name).join(", ")))
+}
+
+/// How a change of a picture is measured.
+pub fn norm(text: &str) -> Result<BallNorm, String> {
+    match text {
+        "linf" => Ok(BallNorm::Linf),
+        "l2" => Ok(BallNorm::L2),
+        _ => Err("it must be linf or l2".to_string()),
     }
 }
 
@@ -204,7 +364,7 @@ pub fn init(text: &str) -> Result<Init, String> {
 /// What the network sees beyond the edges.
 pub fn preprocessing(text: &str) -> Result<Preprocessing, String> {
     text.parse()
-        .map_err(|error: pixgrad::PreprocessingError| error.to_string())
+        .map_err(|error: crate::net::PreprocessingError| error.to_string())
 }
 
 pub fn padding(text: &str) -> Result<Padding, String> {
@@ -348,6 +508,15 @@ mod tests {
         }
         for wrong in ["1", "0.99999999", "-0.1", "nan"] {
             assert!(decay(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn fractions() {
+        assert_eq!(fraction("8/255"), Ok(8.0 / 255.0));
+        assert_eq!(fraction("0.5"), Ok(0.5));
+        for wrong in ["", "0", "-1/255", "8/0", "8/", "nan", "1e60", "eight"] {
+            assert!(fraction(wrong).is_err(), "{wrong}");
         }
     }
 

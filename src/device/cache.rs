@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 /// `PIXGRAD_CACHE` or, without it, `pixgrad` in the platform's directory for caches. It need not exist.
-pub fn folder() -> Option<PathBuf> {
+pub fn cache_folder() -> Option<PathBuf> {
     let given = std::env::var_os("PIXGRAD_CACHE").filter(|folder| !folder.is_empty());
     given
         .map(PathBuf::from)
