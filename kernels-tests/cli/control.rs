@@ -298,13 +298,13 @@ fn controls_that_make_no_sense_are_refused() {
         (
             "--style-scale 1,2",
             2,
-            &["--style-scale gives 2 numbers", "1 style"],
+            &["--style-scale: 2 numbers for 1 style"],
         ),
         ("--style-scale 0", 2, &["greater than 0"]),
         (
             "--style-mask left.png --style-mask left.png",
             2,
-            &["--style-mask gives 2 pictures"],
+            &["--style-mask: 2 pictures for 1 style"],
         ),
         (
             "--style-source-mask a.png --style-source-mask b.png",
