@@ -55,7 +55,7 @@ pub struct Loaded {
 ///
 /// # Errors
 /// Always names the file: missing, a directory, empty, unreadable, not an image, a format or a variant not read,
-/// truncated or damaged, or more than [`MAX_PIXELS`] pixels.
+/// truncated or damaged, or more than [`MAX_PIXELS`](crate::image::MAX_PIXELS) pixels.
 pub fn load(path: impl AsRef<Path>) -> Result<Image, ImageError> {
     let path = path.as_ref();
     let loaded = load_all(path)?;
