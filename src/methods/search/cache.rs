@@ -1,5 +1,5 @@
 //! The activations of a layer for the images of a folder, kept in the folder: a safetensors file with the tensors
-//! `mean` and `max`, `[images, C]`, and one JSON text as metadata that says what they belong to.
+//! `mean` and `max`, `[images, C]`, and as metadata a JSON text that says what they belong to, and a checksum.
 
 use std::collections::HashMap;
 use std::fs;
@@ -10,17 +10,20 @@ use std::time::UNIX_EPOCH;
 use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors};
 use serde::{Deserialize, Serialize};
-use xxhash_rust::xxh3::xxh3_64;
+use xxhash_rust::xxh3::{Xxh3, xxh3_64};
 
 use crate::image::write_atomically;
 use crate::net;
 use crate::run::fingerprint::Fingerprint;
 
 /// Counts the changes of the file's contents.
-const FORMAT: u32 = 3;
+const FORMAT: u32 = 4;
 
-/// The metadata's one key.
+/// The metadata's key for the JSON text.
 const KEY: &str = "pixgrad";
+
+/// The metadata's key for the checksum.
+const CHECKSUM: &str = "checksum";
 
 /// An image file, as far as it can be told without reading all of it. A file with the same stamp is taken for the same.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -173,21 +176,29 @@ impl Key {
         if let Some(what) = self.differs(&header.key) {
             return Err(Useless::Other(what));
         }
-        let known = |row: &Row| row.class.is_none_or(|class| class < classes);
+        // A network with classes has one for every image.
+        let known = |row: &Row| match row.class {
+            Some(class) => class < classes,
+            None => classes == 0,
+        };
         if !header.images.iter().all(known) {
             return Err(damaged());
         }
         let tensors = SafeTensors::deserialize(&bytes).map_err(|_| damaged())?;
-        let values = |name: &str| -> Option<Vec<f32>> {
-            let tensor = tensors.tensor(name).ok()?;
+        let tensor = |name: &str| tensors.tensor(name).map_err(|_| damaged());
+        let (mean, max) = (tensor("mean")?, tensor("max")?);
+        let sum = metadata.metadata().as_ref().and_then(|m| m.get(CHECKSUM));
+        if sum != Some(&checksum(text, mean.data(), max.data())) {
+            return Err(damaged());
+        }
+        let values = |tensor: TensorView| -> Option<Vec<f32>> {
             let expected = tensor.dtype() == Dtype::F32
                 && tensor.shape() == [header.images.len(), channels].as_slice();
             let (values, _) = tensor.data().as_chunks::<4>();
             let values: Vec<f32> = values.iter().map(|b| f32::from_le_bytes(*b)).collect();
             (expected && values.iter().all(|v| v.is_finite())).then_some(values)
         };
-        let mean = values("mean").ok_or_else(damaged)?;
-        let max = values("max").ok_or_else(damaged)?;
+        let (mean, max) = values(mean).zip(values(max)).ok_or_else(damaged)?;
         let rows = mean.chunks_exact(channels).zip(max.chunks_exact(channels));
         let entry = |(row, (mean, max)): (Row, (&[f32], &[f32]))| Entry {
             stamp: row.stamp,
@@ -222,10 +233,21 @@ impl Key {
         let view =
             |data| TensorView::new(Dtype::F32, shape.clone(), data).map_err(io::Error::other);
         let tensors = [("mean", view(&mean)?), ("max", view(&max)?)];
-        let metadata = HashMap::from([(KEY.to_string(), serde_json::to_string(&header)?)]);
+        let text = serde_json::to_string(&header)?;
+        let sum = checksum(&text, &mean, &max);
+        let metadata = HashMap::from([(KEY.to_string(), text), (CHECKSUM.to_string(), sum)]);
         let bytes = safetensors::serialize(tensors, Some(metadata)).map_err(io::Error::other)?;
         write_atomically(path, |file| file.write_all(&bytes))
     }
+}
+
+/// Of all that is read from the file: XXH3 of 128 bits, in hexadecimal digits.
+fn checksum(text: &str, mean: &[u8], max: &[u8]) -> String {
+    let mut hash = Xxh3::new();
+    for part in [text.as_bytes(), mean, max] {
+        hash.update(part);
+    }
+    format!("{:032x}", hash.digest128())
 }
 
 #[cfg(test)]
