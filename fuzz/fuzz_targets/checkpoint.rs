@@ -2,20 +2,9 @@
 
 #![no_main]
 
-#[allow(dead_code)]
-#[path = "../../kernels-tests/robust/doors.rs"]
-mod doors;
+#[path = "../place.rs"]
+mod place;
 
-struct Place {
-    folder: tempfile::TempDir,
-    network: pixgrad::Network,
-}
+use place::{FOLDER, NETWORK, doors};
 
-static PLACE: std::sync::LazyLock<Place> = std::sync::LazyLock::new(|| Place {
-    folder: doors::folder(),
-    network: pixgrad::Network::load(&pixgrad::Device::cpu(), "squeezenet1_1").expect("embedded"),
-});
-
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
-    doors::checkpoint(bytes, PLACE.folder.path(), &PLACE.network);
-});
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| doors::checkpoint(bytes, FOLDER.path(), &NETWORK));

@@ -2,20 +2,11 @@
 
 #![no_main]
 
-#[allow(dead_code)]
-#[path = "../../kernels-tests/robust/doors.rs"]
-mod doors;
+#[path = "../place.rs"]
+mod place;
 
-struct Place {
-    folder: tempfile::TempDir,
-    network: pixgrad::Network,
-}
-
-static PLACE: std::sync::LazyLock<Place> = std::sync::LazyLock::new(|| Place {
-    folder: doors::folder(),
-    network: pixgrad::Network::load(&pixgrad::Device::cpu(), "squeezenet1_1").expect("embedded"),
-});
+use place::{FOLDER, NETWORK, doors};
 
 libfuzzer_sys::fuzz_target!(|text: &str| {
-    let _ = doors::short_recipe(text, PLACE.folder.path(), &PLACE.network);
+    let _ = doors::short_recipe(text, FOLDER.path(), &NETWORK);
 });

@@ -18,6 +18,7 @@ mod networks;
 mod output;
 mod pipes;
 mod precision;
+mod publish;
 mod refusals;
 mod search;
 mod server;

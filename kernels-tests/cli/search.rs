@@ -2,6 +2,8 @@
 
 use pixgrad::engine::image::{Filter, SaveOptions};
 
+use xxhash_rust::xxh3::Xxh3;
+
 use super::*;
 
 const CACHE: &str = "album/.pixgrad-squeezenet1_1-fire8-concat.safetensors";
@@ -150,10 +152,14 @@ fn a_search_finds_what_features_say_and_keeps_it() {
     let mut nan = whole.clone();
     let end = nan.len();
     nan[end - 4..].copy_from_slice(&f32::NAN.to_le_bytes());
+    let mut bit = whole.clone();
+    bit[end - 4] ^= 1;
     for (bytes, word) in [
         (&whole[..whole.len() - 9], "damaged"),
         (&nan, "damaged"),
-        (&with_class(&whole, 1000), "damaged"),
+        (&bit, "damaged"),
+        (&with_class(&whole, 1000.into()), "damaged"),
+        (&with_class(&whole, Value::Null), "damaged"),
         (&other, "not a file of"),
         (&[], "damaged"),
     ] {
@@ -171,15 +177,24 @@ fn a_search_finds_what_features_say_and_keeps_it() {
     }
 }
 
-/// A file of answers in which the first image is of another class.
-fn with_class(bytes: &[u8], class: usize) -> Vec<u8> {
+/// A file of answers in which the first image is of another class, with a checksum that is right.
+fn with_class(bytes: &[u8], class: Value) -> Vec<u8> {
     let (length, rest) = bytes.split_first_chunk::<8>().expect("a length");
     let (header, data) = rest.split_at(u64::from_le_bytes(*length) as usize);
     let mut header: Value = serde_json::from_slice(header).expect("a header");
     let text = header["__metadata__"]["pixgrad"].as_str().expect("a text");
     let mut told: Value = serde_json::from_str(text).expect("JSON");
-    told["images"][0]["class"] = class.into();
-    header["__metadata__"]["pixgrad"] = told.to_string().into();
+    told["images"][0]["class"] = class;
+    let text = told.to_string();
+    let mut hash = Xxh3::new();
+    hash.update(text.as_bytes());
+    for name in ["mean", "max"] {
+        let offsets = &header[name]["data_offsets"];
+        let offset = |i: usize| offsets[i].as_u64().expect("an offset") as usize;
+        hash.update(&data[offset(0)..offset(1)]);
+    }
+    header["__metadata__"]["pixgrad"] = text.into();
+    header["__metadata__"]["checksum"] = format!("{:032x}", hash.digest128()).into();
     let mut header = header.to_string();
     while !header.len().is_multiple_of(8) {
         header.push(' ');

@@ -99,3 +99,48 @@ fn a_weight_changes_while_it_runs() {
         assert!(run.set_term_weight(0, f64::NAN).is_err());
     }
 }
+
+/// A host program that encodes the iterations itself sees a new weight, too, and cannot begin in the middle of one.
+#[test]
+fn a_weight_changes_in_a_hosts_command_encoder() {
+    let gpu = open_gpu();
+    let single = || {
+        let mut recipe = recipe();
+        recipe.image.min_size = None;
+        let network = Network::load(&gpu, "squeezenet1_1").expect("the embedded network");
+        recipe.compile(&gpu, &network).expect("a valid recipe")
+    };
+    let host = gpu.gpu().expect("a GPU");
+    let encoded = |run: &mut Run, iterations: u64| {
+        let mut encoder = host.device().create_command_encoder(&Default::default());
+        run.encode(&mut encoder, iterations).expect("encoded");
+        host.queue().submit([encoder.finish()]);
+    };
+    let painted = |weight: f64, by_host: bool| {
+        let mut run = single();
+        for iterations in [2, 1] {
+            if by_host {
+                encoded(&mut run, iterations);
+            } else {
+                let _ = run
+                    .run_for(iterations, |_| ControlFlow::Continue(()))
+                    .expect("a run");
+            }
+            run.set_term_weight(0, weight).expect("content has a dial");
+        }
+        run.image().expect("a picture")
+    };
+    let changed = painted(1000.0, false);
+    assert_ne!(changed, painted(1.0, false), "the weight matters");
+    assert_eq!(painted(1000.0, true), changed);
+
+    let mut run = single();
+    while run.executor().is_at_rest() && !run.is_finished() {
+        let _ = pollster::block_on(run.advance()).expect("a slice");
+    }
+    if !run.executor().is_at_rest() {
+        let mut encoder = host.device().create_command_encoder(&Default::default());
+        let refused = run.encode(&mut encoder, 1).expect_err("half an iteration");
+        assert!(matches!(refused, pixgrad::Error::Run(RunError::InMotion)));
+    }
+}

@@ -6,8 +6,7 @@ use std::time::Instant;
 
 use pixgrad::engine::device::DeviceInfo;
 use pixgrad::engine::image::sheet;
-use pixgrad::engine::methods::options::USUAL_SIDE;
-use pixgrad::engine::methods::{Evolution, Evolving, median};
+use pixgrad::engine::methods::{Evolution, Evolving, median, surest};
 use pixgrad::{Image, Network};
 use pixgrad::{Outcome, Progress};
 use serde::Serialize;
@@ -54,10 +53,6 @@ pub fn run(args: &FoolArgs, global: &Global) -> anyhow::Result<ExitCode> {
         };
         return Err(Usage(format!("--method evolve takes no --{option}{more}")).into());
     }
-    let mut evolution = Evolution::new(args.size.unwrap_or(USUAL_SIDE));
-    evolution.seed = args.optimize.seed.unwrap_or(evolution.seed);
-    evolution.population = args.population.unwrap_or(evolution.population);
-    evolution.generations = args.generations.unwrap_or(evolution.generations);
     let output = args.optimize.picture.picture("fool-pixgrad.png".into())?;
     let mut claims = Claims::default();
     let options = &args.optimize;
@@ -67,11 +62,10 @@ pub fn run(args: &FoolArgs, global: &Global) -> anyhow::Result<ExitCode> {
     let device = global.open()?;
     let model = args.optimize.model.as_deref().unwrap_or("auto");
     let network = load_classifier(&device, model, &args.optimize.opening, global)?;
-    let graph = network.graph();
-    let required = graph.graph().required_size(graph.logits()?);
-    if let (None, Some([height, width])) = (args.size, required) {
-        (evolution.width, evolution.height) = (width, height);
-    }
+    let mut evolution = Evolution::of_network(&network, args.size);
+    evolution.seed = args.optimize.seed.unwrap_or(evolution.seed);
+    evolution.population = args.population.unwrap_or(evolution.population);
+    evolution.generations = args.generations.unwrap_or(evolution.generations);
     let class = match &args.class {
         Some(class) => Some(network.graph().class_index(&class.to_string())?),
         None => None,
@@ -198,9 +192,7 @@ fn one(
 /// A sheet of the classes that the network is surest of, surest first.
 fn several(evolving: &Evolving, network: &Network) -> anyhow::Result<Found> {
     let best = evolving.best();
-    let mut order: Vec<usize> = (0..best.len()).collect();
-    order.sort_by(|a, b| best[*b].total_cmp(&best[*a]));
-    order.truncate(SHEET);
+    let order = surest(best, SHEET);
     let images = evolving.images(&order)?;
     let columns = (images.len() as f64).sqrt().ceil() as usize;
     let picture = sheet(&images, columns, 4, [1.0; 3])?;

@@ -71,7 +71,7 @@ pub struct FoolArgs {
     pub generations: Option<u64>,
 
     /// evolve: images per generation [default: 200]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=65_535))]
+    #[arg(long, value_name = "N", value_parser = parse::population, allow_negative_numbers = true)]
     pub population: Option<u32>,
 
     #[command(flatten)]

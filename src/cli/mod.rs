@@ -8,6 +8,7 @@ mod bench;
 mod checkpoint;
 mod claims;
 mod classify;
+mod completions;
 mod devices;
 mod dream;
 mod evolve;
@@ -174,6 +175,8 @@ enum Command {
     Bench(bench::BenchArgs),
     Devices(devices::DevicesArgs),
     Models(models::ModelsArgs),
+    Completions(completions::CompletionsArgs),
+    Man(completions::ManArgs),
 }
 
 /// Wrong usage that only shows when several arguments are looked at together: exit code 2.
@@ -230,6 +233,8 @@ pub fn main() -> ExitCode {
         Command::Bench(args) => bench::run(args, &global),
         Command::Devices(args) => devices::run(args, &global),
         Command::Models(args) => models::run(args, &global),
+        Command::Completions(args) => completions::completions(args),
+        Command::Man(args) => completions::man(args, &global),
     };
     for warning in global
         .opened

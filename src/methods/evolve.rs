@@ -8,6 +8,7 @@
 use std::ops::ControlFlow;
 
 use super::MethodError;
+use super::options::USUAL_SIDE;
 use crate::Error;
 use crate::compile::ScaleReport;
 use crate::compile::recipe::with_largest;
@@ -50,6 +51,20 @@ impl Evolution {
             seed: 0,
             operators: Evolve::default(),
         }
+    }
+
+    /// Images of a side; where it is absent, of the size that the network needs, else of the usual one.
+    #[must_use]
+    pub fn of_network(network: &Network, side: Option<u32>) -> Self {
+        let mut evolution = Self::new(side.unwrap_or(USUAL_SIDE));
+        let graph = network.graph();
+        let required = graph
+            .logits()
+            .map(|logits| graph.graph().required_size(logits));
+        if let (None, Ok(Some([height, width]))) = (side, required) {
+            (evolution.width, evolution.height) = (width, height);
+        }
+        evolution
     }
 
     fn check(&self) -> Result<(), MethodError> {
@@ -235,6 +250,15 @@ impl Evolving {
         };
         classes.iter().map(image).collect()
     }
+}
+
+/// The classes with the highest probabilities, at most `most` of them, highest first.
+#[must_use]
+pub fn surest(best: &[f32], most: usize) -> Vec<usize> {
+    let mut order: Vec<usize> = (0..best.len()).collect();
+    order.sort_by(|a, b| best[*b].total_cmp(&best[*a]));
+    order.truncate(most);
+    order
 }
 
 /// The median; of an even number of values the mean of the middle two.

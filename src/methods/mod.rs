@@ -31,7 +31,7 @@ pub use blocking::{activations_of, attack, features, finished, top_one};
 pub use dream::{DreamPreset, DreamSubject, zoomed};
 pub use error::MethodError;
 #[cfg(not(target_arch = "wasm32"))]
-pub use evolve::{Evolution, Evolving, median};
+pub use evolve::{Evolution, Evolving, median, surest};
 pub use features::{Feature, features_async};
 pub use gradient::GradientReport;
 pub use invert::inversion_tv;

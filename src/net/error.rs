@@ -499,4 +499,8 @@ pub enum PreprocessingProblem {
     Order { found: String },
     #[error("has a scale that is not positive")]
     Scale,
+    #[error(
+        "multiplies or shifts pixels by more than 1e6 or less than 1e-6; usual networks take values up to 255"
+    )]
+    Range,
 }

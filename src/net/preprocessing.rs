@@ -14,6 +14,9 @@ use crate::layer::{Conv, Normalize, Window};
 /// The preprocessing of torchvision's ImageNet networks, which holds where a file says nothing.
 pub const DEFAULT: &str = "RGB/255 - mean(0.485,0.456,0.406), / std(0.229,0.224,0.225)";
 
+/// Pixels are multiplied by at most so much and at least its inverse, and shifted by at most so much.
+const LARGEST: f32 = 1e6;
+
 /// The channels' order that a network was trained with.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum ChannelOrder {
@@ -119,10 +122,7 @@ impl Preprocessing {
                 found: rest.to_owned(),
             });
         }
-        if read.std.iter().any(|&std| std <= 0.0) {
-            return Err(PreprocessingProblem::Deviation);
-        }
-        Ok(read)
+        read.checked()
     }
 
     /// `mean=a/b/c,std=a/b/c,scale=x,order=bgr`, each part at most once. One number stands for three equal ones.
@@ -172,10 +172,20 @@ impl Preprocessing {
             read.mean.reverse();
             read.std.reverse();
         }
-        if read.std.iter().any(|&std| std <= 0.0) {
+        read.checked()
+    }
+
+    /// Refuses numbers with which the network's first values overflow or vanish: behind a ReLU nothing would tell.
+    fn checked(self) -> Result<Preprocessing, PreprocessingProblem> {
+        if self.std.iter().any(|&std| std <= 0.0) {
             return Err(PreprocessingProblem::Deviation);
         }
-        Ok(read)
+        let (scale, bias) = self.scale_and_bias();
+        let usual = |scale: &f32| (1.0 / LARGEST..=LARGEST).contains(scale);
+        if !scale.iter().all(usual) || bias.iter().any(|bias| bias.abs() > LARGEST) {
+            return Err(PreprocessingProblem::Range);
+        }
+        Ok(self)
     }
 
     /// What the first layer of a graph that normalizes does; without one the image stays as it is.
@@ -517,6 +527,9 @@ mod tests {
             ("scale=0", "scale that is not positive"),
             ("scale=inf", "`inf`"),
             ("std=0/1/1", "not positive"),
+            ("std=3e-38", "more than 1e6"),
+            ("std=1e9", "less than 1e-6"),
+            ("mean=1e7", "more than 1e6"),
             ("mean=0.5,gamma=2", "`gamma=2`"),
             ("mean=0.5,", "``"),
         ] {

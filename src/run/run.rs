@@ -396,14 +396,23 @@ impl Run {
         Ok(image.with_alpha(alpha)?)
     }
 
+    /// Fails where an iteration is under way. On a device that has failed none will ever end, which is told instead.
+    pub(super) fn expect_rest(&self) -> Result<(), Error> {
+        if self.executor.is_at_rest() {
+            return Ok(());
+        }
+        if let Some(gpu) = self.executor.device().gpu() {
+            gpu.check()?;
+        }
+        Err(RunError::InMotion.into())
+    }
+
     /// All images of the batch as they are now.
     ///
     /// # Errors
     /// As [`Run::image_async`].
     pub async fn images_async(&self) -> Result<Vec<Image>, Error> {
-        if !self.executor.is_at_rest() {
-            return Err(RunError::InMotion.into());
-        }
+        self.expect_rest()?;
         let (buffer, view) = result(&self.executor).await?;
         let values = self.executor.device().download_async(&buffer).await?;
         let planes = from_quads(view, &values);
@@ -495,15 +504,17 @@ impl Run {
         self.executor.set_parameter(&start)
     }
 
-    /// Appends iterations of the scale at work to the host program's command encoder (GPU only).
+    /// Appends iterations of the scale at work to the host program's command encoder (GPU only). A weight that is set
+    /// holds from the next submission on.
     ///
     /// # Errors
-    /// [`Error::Plan`] on the `cpu` device.
+    /// [`Error::Plan`] on the `cpu` device, [`RunError::InMotion`] between [`Run::advance`] and [`Run::settle`].
     pub fn encode(
         &mut self,
         encoder: &mut wgpu::CommandEncoder,
         iterations: u64,
     ) -> Result<(), Error> {
+        self.expect_rest()?;
         self.executor.encode(encoder, iterations)
     }
 

@@ -302,9 +302,11 @@ impl Executor {
         encoder: &mut wgpu::CommandEncoder,
         iterations: u64,
     ) -> Result<(), Error> {
-        let Some(program) = &self.loaded.gpu else {
+        let device = self.loaded.device.clone();
+        let (Some(program), Some(gpu)) = (&mut self.loaded.gpu, device.gpu()) else {
             return Err(PlanError::NoEncoder.into());
         };
+        program.write_params(gpu);
         for _ in 0..iterations {
             program.encode(encoder, 0..program.len());
         }

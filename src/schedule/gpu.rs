@@ -147,6 +147,13 @@ impl GpuProgram {
         self.next_params = Some(params_bytes(recording, &self.calls, &self.origins));
     }
 
+    /// Writes what was taken up; it holds for whatever is submitted from now on.
+    pub fn write_params(&mut self, gpu: &Gpu) {
+        if let Some(params) = self.next_params.take() {
+            gpu.queue().write_buffer(&self.params, 0, &params);
+        }
+    }
+
     /// Iterations that end in what is on its way.
     fn ending(&self) -> u64 {
         self.flights.iter().map(|flight| flight.slice.ends).sum()
@@ -179,10 +186,8 @@ impl GpuProgram {
             if left == 0 {
                 break;
             }
-            if self.position == 0
-                && let Some(params) = self.next_params.take()
-            {
-                gpu.queue().write_buffer(&self.params, 0, &params);
+            if self.position == 0 {
+                self.write_params(gpu);
             }
             if self.next_params.is_some() {
                 left = 1;

@@ -3,7 +3,7 @@
 use std::process::{Command, Stdio};
 use std::{env, fs};
 
-use crate::{paths, system};
+use crate::{paths, system, test};
 
 /// Lavapipe, a Vulkan driver that runs on the CPU, as Debian and Ubuntu name it.
 const PACKAGE: &str = "mesa-vulkan-drivers";
@@ -12,15 +12,7 @@ const PACKAGE: &str = "mesa-vulkan-drivers";
 pub fn ensure() -> Result<(), String> {
     // Together with the tests, which come next: they have a few more features of the libraries, and would build all of
     // it again.
-    paths::run(&mut paths::cargo(&[
-        "test",
-        "--release",
-        "--package",
-        "pixgrad",
-        "--package",
-        "xtask",
-        "--no-run",
-    ]))?;
+    paths::run(test::tested("test").arg("--no-run"))?;
     if report_adapters()? {
         return Ok(());
     }

@@ -54,9 +54,15 @@ fn environment(scratch: &Path) -> Result<PathBuf, String> {
     let folder = scratch.join("python");
     let python = folder.join("bin").join("python");
     if !python.exists() {
-        paths::run(Command::new("python3").args(["-m", "venv"]).arg(&folder)).map_err(|error| {
-            format!("a Python environment is needed, and {error}: Debian calls it python3-venv")
-        })?;
+        let system = system::ensure(&["python3"], "python3")?;
+        // Debian packs it apart from Python.
+        let pip = Command::new(&system)
+            .args(["-c", "import ensurepip"])
+            .output();
+        if !pip.is_ok_and(|output| output.status.success()) {
+            system::install("python3-venv")?;
+        }
+        paths::run(Command::new(system).args(["-m", "venv"]).arg(&folder))?;
     }
     let needed = [
         "maturin>=1.9.4,<2",

@@ -82,24 +82,25 @@ fn fmt() -> Result<(), String> {
     paths::run(&mut paths::cargo(&["fmt", "--all", "--check"]))
 }
 
-fn clippy() -> Result<(), String> {
-    ensure("clippy", "clippy")?;
-    let args = [
-        "clippy",
+/// `cargo COMMAND` for the packages that these steps are about. All name the same ones: other packages beside them may
+/// ask for other features of the libraries, and all of it would be built again.
+pub fn tested(command: &str) -> Command {
+    paths::cargo(&[
+        command,
         "--release",
         "--package",
         "pixgrad",
         "--package",
         "xtask",
-        "--all-targets",
-        // The one that `--all-targets` leaves out.
-        "--test",
-        "robust",
-        "--",
-        "-D",
-        "warnings",
-    ];
-    paths::run(&mut paths::cargo(&args))
+    ])
+}
+
+fn clippy() -> Result<(), String> {
+    ensure("clippy", "clippy")?;
+    let mut clippy = tested("clippy");
+    // `--all-targets` leaves the test `robust` out.
+    clippy.args(["--all-targets", "--test", "robust"]);
+    paths::run(clippy.args(["--", "-D", "warnings"]))
 }
 
 /// A browser lets nothing block: there the calls that do are left out, and nothing may need one.
@@ -114,25 +115,17 @@ fn wasm() -> Result<(), String> {
 
 /// The tests' output goes where ours goes, untouched.
 fn test() -> Result<(), String> {
-    paths::run(&mut paths::cargo(&[
-        "test",
-        "--release",
-        "--package",
-        "pixgrad",
-        "--package",
-        "xtask",
-    ]))
+    paths::run(&mut tested("test"))
 }
 
 /// Builds first: a compiler needs more memory than the tests may have.
 fn robust() -> Result<(), String> {
-    // Of the workspace, so that everything has the features that the step before has built it with.
-    let args = ["test", "--release", "--workspace", "--test", "robust"];
-    paths::run(paths::cargo(&args).arg("--no-run"))?;
-    let cargo = paths::cargo(&args);
+    paths::run(tested("test").args(["--test", "robust", "--no-run"]))?;
+    let mut cargo = tested("test");
+    cargo.args(["--test", "robust"]);
     if !cfg!(unix) {
         eprintln!("xtask test: robust: this system has no limit on memory that a shell could set");
-        return paths::run(&mut paths::cargo(&args));
+        return paths::run(&mut cargo);
     }
     let mut limited = Command::new("sh");
     limited.args(["-c", "ulimit -v 6000000; exec \"$0\" \"$@\""]);

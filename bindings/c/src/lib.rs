@@ -8,6 +8,8 @@
 #![allow(non_camel_case_types)]
 
 mod device;
+#[cfg(test)]
+mod lost;
 mod picture;
 mod recipe;
 mod run;

@@ -8,7 +8,7 @@ use pixgrad::engine::methods::classify::{self, prepared};
 use pixgrad::engine::methods::options::parse::{self, LongSide};
 use pixgrad::engine::methods::options::{AttackOptions, CLASSIFIER, Given, Pictures};
 use pixgrad::engine::methods::search::{self, Event, Pool, Query};
-use pixgrad::engine::methods::{self, Aim, Attack};
+use pixgrad::engine::methods::{self, Aim, Attack, Evolution, median, surest};
 use pixgrad::{Error, Image, Init, Opening};
 use pyo3::prelude::*;
 use pyo3::types::PyByteArray;
@@ -242,6 +242,74 @@ impl Network {
                 Ok((found.image.into(), told.to_string()))
             })
             .collect()
+    }
+
+    /// Pictures of nothing by evolution: of a class, or of the classes that the network is surest of. For each the class,
+    /// its probability and the picture.
+    #[pyo3(signature = (class, options, progress=None))]
+    fn evolve(
+        &self,
+        py: Python<'_>,
+        class: Option<&str>,
+        options: &str,
+        progress: Option<Py<PyAny>>,
+    ) -> PyResult<Vec<(usize, f32, Picture)>> {
+        let graph = self.network.graph();
+        let none = Pictures::new();
+        let mut given = Given::new("fool", table(options)?, &none);
+        let mut read = || -> Result<_, pixgrad::MethodError> {
+            let size = given.value("size", parse::side)?;
+            let mut evolution = Evolution::of_network(&self.network, size);
+            evolution.population = given
+                .value("population", parse::population)?
+                .unwrap_or(evolution.population);
+            evolution.generations = given
+                .value("generations", parse::count)?
+                .unwrap_or(evolution.generations);
+            evolution.seed = given.value("seed", parse::seed)?.unwrap_or(evolution.seed);
+            let confidence = given.value("confidence", parse::decay)?;
+            let top = given.value("top", parse::count)?.unwrap_or(16);
+            Ok((evolution, confidence.unwrap_or(0.999), top))
+        };
+        let (evolution, confidence, top) = read().map_err(raise)?;
+        given.finish().map_err(raise)?;
+        let class = class.map(|name| graph.class_index(name).map_err(raise));
+        let class = class.transpose()?;
+        let mut interrupt = Interrupt::default();
+        let found = py.detach(|| {
+            let mut evolving = evolution.compile(&self.network)?;
+            let _ = evolving.run(&mut |seen, best| {
+                let watched = class.map_or_else(|| median(best), |class| best[class]);
+                if interrupt.check().is_break() || class.is_some() && watched >= confidence {
+                    return ControlFlow::Break(());
+                }
+                let told = progress.as_ref().map_or(Ok(true), |progress| {
+                    Python::attach(|py| {
+                        let answer = progress.call1(py, (seen.iteration, watched))?;
+                        Ok(answer.is_none(py) || answer.is_truthy(py)?)
+                    })
+                });
+                match told {
+                    Ok(true) => ControlFlow::Continue(()),
+                    Ok(false) => ControlFlow::Break(()),
+                    Err(error) => {
+                        interrupt.0 = Some(error);
+                        ControlFlow::Break(())
+                    }
+                }
+            })?;
+            let best = evolving.best();
+            let classes = match class {
+                Some(class) => vec![class],
+                None => surest(best, usize::try_from(top).unwrap_or(usize::MAX)),
+            };
+            let pictures = evolving.images(&classes)?.into_iter();
+            let found = classes.iter().zip(pictures);
+            let found = found.map(|(class, image)| (*class, best[*class], image.into()));
+            Ok(found.collect())
+        });
+        self.device.get().tell();
+        interrupt.finish(found)
     }
 
     /// The images of a folder that activate channels or directions most, as JSON.

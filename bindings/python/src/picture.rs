@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use pixgrad::Image;
 use pixgrad::engine::image::{PixelDepth, PixelLayout};
+use pixgrad::engine::methods::zoomed;
 use pyo3::prelude::*;
 use pyo3::types::{PyByteArray, PyBytes};
 
@@ -65,6 +66,12 @@ impl Picture {
     fn png<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyBytes>> {
         let bytes = py.detach(|| self.0.to_png()).map_err(raise)?;
         Ok(PyBytes::new(py, &bytes))
+    }
+
+    /// The middle, enlarged to the size of all; `step` is the part of each side that is cut off.
+    fn zoomed(&self, py: Python<'_>, step: f64) -> PyResult<Self> {
+        let image = py.detach(|| zoomed(&self.0, step)).map_err(raise)?;
+        Ok(image.into())
     }
 
     /// [height, width, channels].

@@ -1,13 +1,15 @@
 //! Recipes: of a method and its options, of a table, or of a text.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
+use pixgrad::Init;
 use pixgrad::engine::methods::options::Asked;
 use pyo3::prelude::*;
 use serde_json::{Map, Value};
 
 use crate::error::{raise, wrong};
-use crate::picture::{Named, named};
+use crate::picture::{Named, Picture, named};
 
 /// A recipe; what it lacks of a method is completed once the network is known.
 #[pyclass(frozen, module = "pixgrad._pixgrad")]
@@ -52,6 +54,14 @@ impl Recipe {
     fn read(py: Python<'_>, path: PathBuf) -> PyResult<Self> {
         let recipe = py.detach(|| pixgrad::Recipe::read(&path)).map_err(raise)?;
         Ok(Self(recipe.into()))
+    }
+
+    /// The same from another start image, with the seed of the frame of that number.
+    fn begun_at(&self, picture: &Picture, number: u64) -> Self {
+        let mut recipe = self.0.recipe.clone();
+        recipe.image.init = Init::Picture(Arc::clone(&picture.0).into());
+        recipe.seed = recipe.seed.wrapping_add(number);
+        Self(recipe.into())
     }
 
     /// The text of a recipe file.

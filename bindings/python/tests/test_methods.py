@@ -50,6 +50,17 @@ def test_a_method_equals_the_command_line(cli, cpu, tmp_path, content, painting,
         assert len(steps) == report["iterations"]
 
 
+def test_the_frames_of_a_zoom_equal_the_command_lines(cli, cpu, tmp_path, content):
+    options = {**SHORT, "octaves": 2}
+    cli("dream", content, *arguments(options), "--zoom", 2, "--zoom-step", 0.1, "-o", tmp_path / "dream.png")
+    steps = []
+    frames = list(pixgrad.zoom(content, 2, zoom_step=0.1, device=cpu, progress=steps.append, **options))
+    files = ["dream.png", "dream-000001.png", "dream-000002.png"]
+    assert len(frames) == len(files) and len(steps) == 3 * 3 * 2
+    for frame, name in zip(frames, files):
+        assert np.array_equal(frame, pixels(tmp_path / name)), name
+
+
 def test_pictures_in_memory_are_as_good_as_files(cpu, content, painting):
     from PIL import Image
 

@@ -153,3 +153,25 @@ def test_names_and_layers(network):
     assert network.name == "squeezenet1_1"
     assert "fire2/concat" in network.layers
     assert network.class_names[1] == "goldfish"
+
+
+def test_an_evolution_equals_the_command_lines(cli, cpu, tmp_path):
+    options = {"size": 32, "population": 8, "generations": 6, "seed": 5}
+    given = [text for name, value in options.items() for text in (f"--{name}", value)]
+    output = tmp_path / "fool.png"
+    report = cli("fool", "--class", "goldfish", "--method", "evolve", *given, "-o", output)
+    network = pixgrad.Network("squeezenet1_1", cpu)
+    seen = []
+    [goldfish] = network.evolve("goldfish", progress=lambda number, _: seen.append(number), **options)
+    assert seen == list(range(6))
+    assert (goldfish.index, goldfish.label) == (1, "goldfish")
+    assert goldfish.probability == pytest.approx(report["probability"])
+    assert np.array_equal(goldfish.image(), pixels(output))
+    # Of all classes, and ended by the caller.
+    found = network.evolve(top=3, progress=lambda number, _: number < 2, **options)
+    probabilities = [one.probability for one in found]
+    assert len(found) == 3 and probabilities == sorted(probabilities, reverse=True)
+    with pytest.raises(pixgrad.Error, match="population"):
+        network.evolve(population=0)
+    with pytest.raises(pixgrad.Error, match="no_such"):
+        network.evolve(no_such=1)

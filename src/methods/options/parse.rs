@@ -237,6 +237,11 @@ pub fn restarts(text: &str) -> Result<u32, String> {
     whole(text, 1, 1024)
 }
 
+/// A number of images that evolve together.
+pub fn population(text: &str) -> Result<u32, String> {
+    whole(text, 1, 65_535)
+}
+
 /// A weight that pulls, never pushes.
 pub fn weight(text: &str) -> Result<f64, String> {
     number(text, |n| (0.0..=MAX_WEIGHT).contains(&n))

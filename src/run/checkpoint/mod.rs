@@ -13,8 +13,8 @@ use serde::{Deserialize, Serialize};
 
 pub use self::error::{CheckpointError, CheckpointProblem};
 use self::file::{Source, Stored, VERSION_KEY};
+use super::Run;
 use super::fingerprint::Fingerprint;
-use super::{Run, RunError};
 use crate::Error;
 use crate::compile::recipe::CompiledRecipe;
 use crate::device::Device;
@@ -144,9 +144,7 @@ impl Run {
     /// # Errors
     /// As [`Run::checkpoint_async`].
     pub(super) fn metadata(&self) -> Result<BTreeMap<&'static str, String>, Error> {
-        if !self.executor().is_at_rest() {
-            return Err(RunError::InMotion.into());
-        }
+        self.expect_rest()?;
         let network = &self.compiled.network;
         let json = |value: serde_json::Result<String>| {
             value.map_err(|error| unwritable(Path::new("checkpoint"), error.into()))

@@ -10,8 +10,8 @@ Options have the names of the command line's, with `_` between words, and mean t
 
 from ._engine import Device, Recipe, Run, Scale, Step, devices, run
 from ._errors import DeviceError, Error, NetworkError, PictureError, RecipeError, TooLargeError
-from ._methods import dream, fool, invert, style, texture, visualize
-from ._network import Adversarial, Gradient, Network, Score, transfer
+from ._methods import dream, fool, invert, style, texture, visualize, zoom
+from ._network import Adversarial, Fooling, Gradient, Network, Score, transfer
 from ._pictures import Picture
 from ._pixgrad import __version__
 
@@ -20,6 +20,7 @@ __all__ = [
     "Device",
     "DeviceError",
     "Error",
+    "Fooling",
     "Gradient",
     "Network",
     "NetworkError",
@@ -42,4 +43,5 @@ __all__ = [
     "texture",
     "transfer",
     "visualize",
+    "zoom",
 ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ._engine import DeviceLike, Recipe, Run, Step
@@ -15,7 +15,7 @@ from ._options import (
     TextureOptions,
     VisualizeOptions,
 )
-from ._pictures import DType, Picture
+from ._pictures import DType, Picture, picture_of
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -103,6 +103,29 @@ def dream(
 ) -> Picture:
     """A picture in which a network finds what it looks for (DeepDream), as `pixgrad dream` makes it."""
     return _made("dream", {"image": image, **options}, device, progress, dtype)
+
+
+@_with_options(DreamOptions)
+def zoom(
+    image: PictureLike,
+    frames: int,
+    *,
+    zoom_step: float = 0.05,
+    device: DeviceLike = None,
+    progress: Progress | None = None,
+    dtype: DType = "uint8",
+    **options: Unpack[DreamOptions],
+) -> Iterator[Picture]:
+    """The dream of a picture, and further frames, each dreamt on from the middle of the one before, as
+    `pixgrad dream --zoom` makes them. `zoom_step` is the part of each side that is cut off from frame to frame. Each
+    frame is made when it is asked for."""
+    run = Run(Recipe.method("dream", {"image": image, **options}), device).finish(progress)
+    first, picture = run.recipe._native, run._native.picture()
+    yield picture_of(picture, dtype)
+    for number in range(1, frames + 1):
+        recipe = Recipe._of(first.begun_at(picture.zoomed(zoom_step), number))
+        picture = Run(recipe, device).finish(progress)._native.picture()
+        yield picture_of(picture, dtype)
 
 
 @_with_options(VisualizeOptions)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, Union
 
@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from . import _pixgrad
 from ._engine import DeviceLike, device_of
-from ._options import AttackOptions, SearchOptions
+from ._options import AttackOptions, EvolveOptions, SearchOptions
 from ._pictures import DType, Named, Picture, batch_of, native, picture_of
 
 if TYPE_CHECKING:
@@ -81,6 +81,24 @@ class Adversarial:
 
     def _repr_png_(self) -> bytes | None:
         return self.image("uint8")._repr_png_()
+
+
+@dataclass(frozen=True)
+class Fooling:
+    """A picture of nothing that a network is sure about."""
+
+    #: The number of the class.
+    index: int
+    label: str
+    #: What the network gives the class for the picture.
+    probability: float
+    _picture: _pixgrad.Picture
+
+    def image(self, dtype: DType = "uint8") -> Picture:
+        return picture_of(self._picture, dtype)
+
+    def _repr_png_(self) -> bytes | None:
+        return self.image()._repr_png_()
 
 
 class Network:
@@ -168,6 +186,24 @@ class Network:
             clean, adversarial = (Score._of(fields.pop(name)) for name in ("clean", "adversarial"))
             results.append(Adversarial(picture, clean, adversarial, **fields))
         return results
+
+    def evolve(
+        self,
+        class_: int | str | None = None,
+        *,
+        progress: Callable[[int, float], bool | None] | None = None,
+        **options: Unpack[EvolveOptions],
+    ) -> list[Fooling]:
+        """Pictures of nothing by evolution (Nguyen, Yosinski and Clune 2015), as `pixgrad fool --method evolve` makes
+        them: of a class, which ends once its probability is `confidence`, else of the `top` classes that the network is
+        surest of, surest first. `progress` sees the number of each generation and the probability of the class, or the
+        median over all classes; the evolution ends where it returns False."""
+        wanted = None if class_ is None else str(class_)
+        names = self.class_names
+        return [
+            Fooling(index, names[index] if names else f"class {index}", probability, picture)
+            for index, probability, picture in self._native.evolve(wanted, _json(options), progress)
+        ]
 
     def search(
         self, folder: str | os.PathLike[str], layer: str, **options: Unpack[SearchOptions]

@@ -107,6 +107,17 @@ class FoolOptions(OptimizeOptions, total=False):
     confidence: float | None
 
 
+class EvolveOptions(TypedDict, total=False):
+    """Options of `Network.evolve`."""
+
+    size: int | None
+    population: int | None
+    generations: int | None
+    seed: int | None
+    confidence: float | None
+    top: int | None
+
+
 class AttackOptions(TypedDict, total=False):
     """Options of `attack` and `transfer`."""
 
