@@ -6,17 +6,19 @@ use std::process::Command;
 use crate::{paths, system, test};
 
 /// What the tests need, as Debian and Ubuntu name it, and a command or a file that shows that it is there.
-const NEEDED: [(&str, &str); 6] = [
+const NEEDED: [(&str, &str); 8] = [
     ("gcc", "cc"),
     ("g++", "c++"),
     ("pkg-config", "pkg-config"),
     ("valgrind", "valgrind"),
     ("gimp", "gimp-console"),
     ("libgimp2.0-dev", "/usr/include/gimp-2.0/libgimp/gimp.h"),
+    ("xvfb", "Xvfb"),
+    ("libxkbcommon-x11-0", "/usr/share/doc/libxkbcommon-x11-0"),
 ];
 
-/// The packages of the workspace that are bindings.
-const PACKAGES: [&str; 2] = ["pixgrad-python", "pixgrad-c"];
+/// The packages of the workspace in which pixgrad is a part of something else.
+const PACKAGES: [&str; 3] = ["pixgrad-python", "pixgrad-c", "canvas"];
 
 pub fn test() -> Result<(), String> {
     install()?;
@@ -33,7 +35,8 @@ pub fn test() -> Result<(), String> {
     python_package(&python)?;
     c_library()?;
     gimp(&python, &scratch)?;
-    jobs(&python)
+    clusters(&python)?;
+    canvas()
 }
 
 /// Installs what is missing.
@@ -73,6 +76,7 @@ fn environment(scratch: &Path) -> Result<PathBuf, String> {
         "safetensors",
         "tqdm",
         "typing_extensions",
+        "ray[data]",
     ];
     let mut install = Command::new(&python);
     install
@@ -124,11 +128,21 @@ fn gimp(python: &Path, scratch: &Path) -> Result<(), String> {
     paths::run(tests.env("PIXGRAD_GIMP_PLUGINS", &plugins))
 }
 
-/// The scripts for clusters, with what they divide.
-fn jobs(python: &Path) -> Result<(), String> {
+/// The scripts for clusters, and a folder on a cluster of this machine.
+fn clusters(python: &Path) -> Result<(), String> {
     let mut tests = Command::new(python);
     tests
-        .args(["-m", "pytest", "-q", "slurm"])
+        .args(["-m", "pytest", "-q", "slurm", "ray"])
         .current_dir(paths::root().join("examples"));
     paths::run(tests.env("PIXGRAD_BIN", paths::pixgrad()?))
+}
+
+/// The window, on a virtual display.
+fn canvas() -> Result<(), String> {
+    paths::run(&mut paths::cargo(&[
+        "test",
+        "--release",
+        "--package",
+        "canvas",
+    ]))
 }

@@ -244,6 +244,41 @@ fn compressed_files_are_read() {
     }
 }
 
+/// 40x12 black and white pixels, written by libtiff 4.5 as fax machines send them, and the same with the other number
+/// for black.
+#[test]
+fn faxes_are_read() {
+    let is_white = |x: u32, y: u32| match y {
+        3 => true,
+        4 => false,
+        5..9 if (10..30).contains(&x) => true,
+        _ => (x * x + 3 * y * y) % 7 < 3,
+    };
+    let whites: Vec<bool> = (0..12)
+        .flat_map(|y| (0..40).map(move |x| is_white(x, y)))
+        .collect();
+    for file in [
+        &include_bytes!("samples/group3.tif")[..],
+        include_bytes!("samples/group4.tif"),
+    ] {
+        // The tag, of one short: 0 is white, or 1.
+        let tag = file.windows(8).position(|w| w == [6, 1, 3, 0, 1, 0, 0, 0]);
+        let value = tag.expect("PhotometricInterpretation") + 8;
+        for zero_is_black in [true, false] {
+            let is_as_written = u8::from(zero_is_black) == file[value];
+            let mut file = file.to_vec();
+            file[value] = u8::from(zero_is_black);
+            let image = load_bytes(&file).expect("a fax");
+            assert_eq!(image.size(), (40, 12));
+            let expected = whites.iter().map(|white| *white == is_as_written);
+            let expected: Vec<u8> = expected
+                .flat_map(|white| [255 * u8::from(white); 3])
+                .collect();
+            assert_eq!(image.to_rgb8(), expected);
+        }
+    }
+}
+
 #[test]
 fn predictors_planes_and_tiles_are_read() {
     let deflate = |bytes: &[u8]| {
