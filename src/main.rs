@@ -1,6 +1,8 @@
 //! The command line tool.
 
 mod cli;
+#[cfg(feature = "serve")]
+mod serve;
 
 use std::env;
 

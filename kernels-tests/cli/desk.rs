@@ -186,12 +186,29 @@ pub struct Running {
 impl Running {
     /// Waits for a line on stderr that begins with this.
     pub fn until_stderr_begins(&mut self, start: &str) {
+        self.stderr_line_that_begins(start);
+    }
+
+    /// Waits for a line on stderr that begins with this; the line.
+    pub fn stderr_line_that_begins(&mut self, start: &str) -> String {
         let mut line = String::new();
         while !line.starts_with(start) {
             line.clear();
             let read = self.stderr.read_line(&mut line).expect("text");
             assert!(read > 0, "it ended without a line that begins with {start}");
         }
+        line
+    }
+
+    /// Waits for the next line on stdout.
+    pub fn stdout_line(&mut self) -> String {
+        let stdout = self.stdout.as_mut().expect("a pipe");
+        let mut line = Vec::new();
+        let mut byte = [0];
+        while stdout.read_exact(&mut byte).is_ok() && byte != *b"\n" {
+            line.push(byte[0]);
+        }
+        text(&line)
     }
 
     /// Whether it has ended by itself.

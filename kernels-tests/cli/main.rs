@@ -21,6 +21,8 @@ mod precision;
 mod publish;
 mod refusals;
 mod search;
+#[cfg(feature = "serve")]
+mod serve;
 mod server;
 
 use std::fs;

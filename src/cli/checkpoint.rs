@@ -39,7 +39,7 @@ pub struct CheckpointArgs {
 }
 
 /// What may stand beside --resume: everything else belongs to the recipe, which is in the checkpoint.
-const BESIDE_RESUME: [&str; 24] = [
+const BESIDE_RESUME: [&str; 25] = [
     "resume",
     "checkpoint",
     "checkpoint_every",
@@ -53,6 +53,7 @@ const BESIDE_RESUME: [&str; 24] = [
     "trace",
     "save_recipe",
     "dry_run",
+    "serve",
     "zoom",
     "zoom_step",
     "device",

@@ -31,6 +31,8 @@ mod reference;
 mod report;
 mod run;
 mod search;
+#[cfg(feature = "serve")]
+mod serve;
 mod show;
 mod stdin;
 mod style;
@@ -41,6 +43,7 @@ mod trace;
 mod transfer;
 mod visualize;
 mod warnings;
+mod watch;
 
 use std::process::ExitCode;
 
@@ -119,9 +122,9 @@ struct Global {
 }
 
 impl Global {
-    /// Opens the device that was asked for.
-    fn open(&self) -> anyhow::Result<Device> {
-        let options = DeviceOptions {
+    /// How a device is to be opened.
+    fn options(&self) -> DeviceOptions {
+        DeviceOptions {
             device: self.device.clone(),
             backend: self.backend.clone(),
             memory: self.memory,
@@ -132,8 +135,12 @@ impl Global {
             },
             tuning_folder: cache_folder().map(|folder| folder.join("kernels")),
             ..DeviceOptions::default()
-        };
-        let device = Device::new(&options)?;
+        }
+    }
+
+    /// Opens the device that was asked for.
+    fn open(&self) -> anyhow::Result<Device> {
+        let device = Device::new(&self.options())?;
         Ok(self.opened.get_or_init(|| device).clone())
     }
 
@@ -171,6 +178,8 @@ enum Command {
     Run(run::RunArgs),
     Show(show::ShowArgs),
     Plan(plan::PlanArgs),
+    #[cfg(feature = "serve")]
+    Serve(serve::ServeArgs),
     #[cfg(feature = "bench")]
     Bench(bench::BenchArgs),
     Devices(devices::DevicesArgs),
@@ -229,6 +238,8 @@ pub fn main() -> ExitCode {
         Command::Run(args) => run::run(args, &global),
         Command::Show(args) => show::run(args, &global),
         Command::Plan(args) => plan::run(args, &global),
+        #[cfg(feature = "serve")]
+        Command::Serve(args) => serve::run(args, &global),
         #[cfg(feature = "bench")]
         Command::Bench(args) => bench::run(args, &global),
         Command::Devices(args) => devices::run(args, &global),

@@ -23,6 +23,7 @@ use super::picture::{Output, OutputArgs};
 use super::progress::Reporter;
 use super::report::{Report, TermValue, report_recipes};
 use super::trace::{Iteration, Trace};
+use super::watch::WatchArgs;
 use super::{Global, Usage, terminal};
 
 /// Options of every command that optimizes a picture.
@@ -101,6 +102,9 @@ pub struct OptimizeArgs {
     /// Run nothing: print memory, GFLOP, dispatches and time of every scale. The time is estimated from a small size
     #[arg(long)]
     pub dry_run: bool,
+
+    #[command(flatten)]
+    pub watch: WatchArgs,
 }
 
 impl OptimizeArgs {
@@ -147,6 +151,7 @@ impl OptimizeArgs {
             ("save-every", self.save_every.is_some()),
             ("trace", self.trace.is_some()),
             ("save-recipe", self.save_recipe.is_some()),
+            ("serve", self.watch.is_given()),
         ];
         let given = options.into_iter().find(|(_, given)| *given);
         given.map(|(option, _)| option)
@@ -290,6 +295,9 @@ pub fn optimize_from(
     checkpoints.claim(&mut claims);
     method.claim(&mut claims);
     args.check_outputs(&output, claims, global)?;
+    if !args.dry_run {
+        args.watch.begin(global)?;
+    }
 
     let device = global.open()?;
     let (network, chosen) = load_network(&mut recipe, &device, global)?;
@@ -451,6 +459,7 @@ pub fn iterate(
         loss: f32::NAN,
         ..Journal::default()
     };
+    let watch = args.watch.watch(run, &output.path, global)?;
     let (mut enough, mut diverged) = (false, None);
     loop {
         let mut due = false;
@@ -461,6 +470,7 @@ pub fn iterate(
         let most = to_save.into_iter().chain(to_end).min().unwrap_or(u64::MAX);
         let outcome = match run.run_for(most, |progress| {
             reporter.update(progress);
+            watch.step(progress);
             (journal.loss, journal.terms) = (progress.loss, progress.terms.clone());
             if args.trace.is_some() {
                 journal.trace.push(progress.into());
@@ -470,7 +480,8 @@ pub fn iterate(
             }
             enough |= method.observe(progress).is_break();
             due = keeper.is_due();
-            if diverged.is_some() || enough || interrupt.pressed() || due {
+            let wanted = due || watch.is_wanted();
+            if diverged.is_some() || enough || interrupt.pressed() || wanted {
                 ControlFlow::Break(())
             } else {
                 ControlFlow::Continue(())
@@ -484,7 +495,12 @@ pub fn iterate(
             break;
         }
         enough = enough && method.is_reached(run)?;
-        if diverged.is_some() || enough || interrupt.pressed() {
+        let goes_on = diverged.is_some()
+            || match watch.attend(run, || interrupt.pressed()) {
+                Ok(goes_on) => goes_on,
+                Err(error) => return Err(rescue(run, output, error, global)),
+            };
+        if diverged.is_some() || enough || interrupt.pressed() || !goes_on {
             journal.stopped = !enough && run.done() < run.iterations();
             break;
         }
@@ -504,6 +520,7 @@ pub fn iterate(
         return Err(last_finite(run, iteration, output, global));
     }
     global.beside(keeper.write(run));
+    watch.end(run, journal.stopped)?;
     Ok(journal)
 }
 

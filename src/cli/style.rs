@@ -168,6 +168,11 @@ pub fn pictures(paths: &[PathBuf]) -> Vec<Picture> {
 
 pub fn run(args: &StyleArgs, global: &Global) -> anyhow::Result<ExitCode> {
     if let (Some(folder), Some(output)) = (&args.batch.content_dir, &args.optimize.picture.output) {
+        if args.optimize.watch.is_given() {
+            bail!(Usage(
+                "--serve shows the run of one picture: not with --content-dir".into()
+            ));
+        }
         if is_stdout(output) {
             bail!(Usage(
                 "--content-dir writes several files: --output is their folder".into()

@@ -75,6 +75,9 @@ export const METHODS = {
   },
 };
 
+/** Those that there are, where not all are. */
+const THERE = document.documentElement.dataset.samples?.split(' ');
+
 /** Samples that are there for one click, with the method's picture that they serve as. */
 export const SAMPLES = [
   { name: 'chelsea.png', as: 'content', label: 'Cat' },
@@ -85,7 +88,7 @@ export const SAMPLES = [
   { name: 'brick.png', as: 'styles', label: 'Bricks' },
   { name: 'gravel.png', as: 'styles', label: 'Gravel' },
   { name: 'grass.png', as: 'styles', label: 'Grass' },
-];
+].filter(({ name }) => !THERE || THERE.includes(name));
 
 export const MODELS = [
   { name: 'squeezenet1_1', label: 'SqueezeNet, 2.5 MB, quick' },

@@ -5,6 +5,7 @@ import { Easel, magnified } from './easel.js';
 import { openEngine, engines } from './engine.js';
 import { Knobs } from './knobs.js';
 import { METHODS, SAMPLES } from './methods.js';
+import { Runs } from './runs.js';
 
 const element = (id) => document.getElementById(id);
 const easel = new Easel();
@@ -26,6 +27,7 @@ const state = {
   seen: null,
 };
 
+const runs = new Runs(element('runs'), element('list'), (number) => attempt(() => attach(number)));
 const knobs = new Knobs(element('knobs'), { changed: () => later(plan), turned });
 
 // ---- messages
@@ -76,19 +78,35 @@ async function open() {
     state.engine = await openEngine(element('device').value);
   } catch (error) {
     state.engine = null;
+    if ('served' in document.documentElement.dataset) {
+      tell(error.message);
+      element('dot').className = 'dot off';
+      return enable();
+    }
     const reason = navigator.gpu ? `WebGPU does not work here (${error.message})` : 'This browser has no WebGPU';
     noWebGpu(reason);
     enable();
     return;
   }
   globalThis.pixgrad = state.engine;
+  state.engine.onruns = (list) => runs.tell(list);
+  state.engine.onlost = lost;
   element('dot').className = 'dot on';
   const { name, backend } = state.engine.info;
   const option = element('device').selectedOptions[0];
-  option.textContent = name || (backend === 'webgpu' ? 'WebGPU' : backend);
+  if (option && !state.engine.queues) option.textContent = name || (backend === 'webgpu' ? 'WebGPU' : backend);
   // What was given before a device was lost.
   for (const [name, { blob }] of state.pictures) await state.engine.picture(name, blob);
   enable();
+}
+
+/** The server of the page answers no more, or again. */
+function lost(isLost) {
+  if (isLost === (document.body.dataset.lost === 'yes')) return;
+  document.body.dataset.lost = isLost ? 'yes' : 'no';
+  element('dot').className = isLost ? 'dot off' : 'dot on';
+  if (isLost) tell('The server does not answer. A run goes on without this page, which tries again by itself.', 'note');
+  else quiet();
 }
 
 async function network(model) {
@@ -114,8 +132,11 @@ async function network(model) {
 
 // ---- pictures
 
+/** The name of a file as recipes may have it: no place on any disk. */
+const plain = (name) => name.replace(/[\\/:\p{Cc}]/gu, '_').replace(/^(\.*|-)$/, 'picture').slice(0, 200);
+
 /** Takes a file as the photo or as a painting. */
-async function take(file, as, name = file.name) {
+async function take(file, as, name = plain(file.name)) {
   if (!state.engine) return;
   const { bitmap, width, height, full } = await state.engine.picture(name, file);
   if (full && (full.width !== width || full.height !== height)) {
@@ -275,7 +296,7 @@ function asked() {
 }
 
 function isComplete() {
-  if (!state.engine) return false;
+  if (!state.engine || state.engine.watchOnly) return false;
   if (state.opened) return true;
   const { slots: wanted } = METHODS[state.method];
   return !(wanted.includes('content') && !state.content) && !(wanted.includes('styles') && state.styles.length === 0);
@@ -329,7 +350,10 @@ async function ready(wanted) {
 
 // ---- running
 
-const busy = () => ['preparing', 'running', 'paused'].includes(state.runState);
+const busy = () => ['queued', 'preparing', 'running', 'paused'].includes(state.runState);
+
+/** Whether another run may be asked for. */
+const canStart = () => !state.asking && (state.engine?.queues || !['preparing', 'running'].includes(state.runState));
 
 function setRunState(now) {
   state.runState = now;
@@ -339,8 +363,9 @@ function setRunState(now) {
 
 async function start() {
   if (!isComplete()) return;
-  if (state.runState === 'preparing' || state.runState === 'running') return;
+  if (!canStart()) return;
   quiet();
+  state.asking = true;
   setRunState('preparing');
   element('status').textContent = 'Getting ready';
   element('progress').removeAttribute('value');
@@ -357,21 +382,86 @@ async function start() {
       easel.setBefore(before ? state.pictures.get(before).bitmap : null);
     }
     found(null);
-    const ticket = {};
-    state.ticket = ticket;
-    const own = (action) => (value) => state.ticket === ticket && action(value);
-    state.run = await state.engine.run(wanted, model, {
-      on: { steps: own(steps), image: own((image) => shown(image)), state: own(ended), failed: own(failed) },
-    });
+    state.run = await state.engine.run(wanted, model, { on: heard(whole) });
     state.model = model;
     state.work = { ms: 0, gflop: 0 };
     state.scales = await state.engine.plan(wanted, model);
     fits(state.scales);
     chart.begin(state.run.terms);
+    if (state.engine.queues) runs.shown = state.run.id;
     await state.run.go();
   } catch (error) {
     failed(String(error.message ?? error));
+  } finally {
+    state.asking = false;
+    enable();
   }
+}
+
+/** What is told of a run, for as long as the page shows no other. */
+function heard(everything) {
+  const ticket = {};
+  state.ticket = ticket;
+  const own = (action) => (...values) => (state.ticket === ticket ? action(...values) : undefined);
+  return { whole: own(everything), steps: own(steps), image: own(shown), state: own(ended), failed: own(failed) };
+}
+
+// ---- the runs of a server
+
+/** Shows a run that this page did not begin, or began before. */
+async function attach(number) {
+  quiet();
+  found(null);
+  state.seen = null;
+  state.opened = null;
+  setRunState('preparing');
+  easel.setBefore(null);
+  easel.clear();
+  element('empty').hidden = true;
+  runs.shown = number;
+  let isNew = true;
+  state.run = state.engine.watch(number, {
+    on: heard(async (run) => {
+      if (isNew) await adopt(run);
+      isNew = false;
+      whole(run);
+    }),
+  });
+}
+
+/** Takes over what a run was asked for. */
+async function adopt({ label, model, asked, pictures, recipe }) {
+  state.model = model;
+  if (label in METHODS && label !== state.method) show(label);
+  for (const [name, id] of Object.entries(pictures ?? {})) {
+    try {
+      state.pictures.set(name, await state.engine.adopt(name, id));
+    } catch (error) {
+      // The run has it; the server keeps it for others only for a while.
+      if (error.status !== 410) throw error;
+    }
+  }
+  const has = (name) => state.pictures.has(name);
+  const { content, styles } = asked ?? {};
+  easel.setBefore(state.pictures.get(content)?.bitmap ?? null);
+  // An attack's picture is a square of the one that was given.
+  if (has(content) && label !== 'attack') state.content = content;
+  if (styles?.length > 0 && styles.every(has)) state.styles = styles;
+  if (recipe) knobs.showRecipe(recipe);
+  slots();
+}
+
+/** Everything that a run has told so far. */
+function whole(run) {
+  state.scales = run.scales;
+  state.work = { ms: 0, gflop: 0 };
+  element('progress').removeAttribute('value');
+  chart.begin(run.terms);
+  if (run.steps.length === 0) return;
+  steps(run.steps);
+  // Of a long run not every step is told.
+  const part = state.work.ms / run.ms;
+  state.work = { ms: run.ms, gflop: state.work.gflop / part };
 }
 
 function shown(image) {
@@ -392,14 +482,17 @@ function steps(all) {
   element('status').textContent = `${last.iteration + 1} of ${last.iterations} · ${last.width} × ${last.height}${left}`;
 }
 
-async function ended(now) {
+async function ended(now, { scales, file } = {}) {
+  if (scales?.length > 0) state.scales = scales;
   setRunState(now);
   if (state.work?.ms > 0) localStorage.setItem(rateKey(), state.work.gflop / (state.work.ms / 1e3));
   if (now === 'running') return;
-  const words = { paused: 'Paused', stopped: 'Stopped', finished: 'Done' };
-  const took = now === 'paused' ? '' : ` · it took ${duration(state.work.ms / 1e3)}`;
-  element('status').textContent = `${words[now]}${took}`;
-  if (now !== 'paused' && state.seen) await attempt(judged);
+  const words = { queued: 'Waiting for its turn', preparing: 'Getting ready', paused: 'Paused', stopped: 'Stopped', finished: 'Done' };
+  const isOver = now === 'stopped' || now === 'finished';
+  const took = isOver && state.work?.ms > 0 ? ` · it took ${duration(state.work.ms / 1e3)}` : '';
+  const written = isOver && file ? ` · ${file}` : '';
+  element('status').textContent = `${words[now]}${took}${written}`;
+  if (isOver && state.seen) await attempt(judged);
 }
 
 /** What the network sees after an attack, and the change magnified. */
@@ -482,9 +575,9 @@ function enable() {
     if (label) element(id).querySelector('span').textContent = label;
   };
   const at = state.runState;
-  set('start', isComplete() && at !== 'running' && at !== 'preparing', at === 'finished' || at === 'stopped' ? `${verb} again` : verb);
+  set('start', isComplete() && canStart(), at === 'finished' || at === 'stopped' ? `${verb} again` : verb);
   set('pause', at === 'running' || at === 'paused', at === 'paused' ? 'Go on' : 'Pause');
-  set('stop', at === 'running' || at === 'paused');
+  set('stop', at === 'running' || at === 'paused' || (state.engine?.queues && busy() && !state.asking));
   set('save', ['running', 'paused', 'stopped', 'finished'].includes(at) && state.run);
   set('open', Boolean(state.engine));
   element('sample').disabled = element('choose').disabled = !state.engine;
@@ -526,7 +619,8 @@ async function firstClick() {
   const { slots: wanted } = METHODS[state.method];
   if (wanted.includes('content') && !state.content) await takeSample(SAMPLES[0]);
   if (wanted.includes('styles') && state.styles.length === 0) {
-    await takeSample(SAMPLES.find(({ name }) => name === (state.method === 'texture' ? 'brick.png' : 'starry_night.jpg')));
+    const usual = state.method === 'texture' ? 'brick.png' : 'starry_night.jpg';
+    await takeSample(SAMPLES.find(({ name }) => name === usual) ?? SAMPLES.find(({ as }) => as === 'styles'));
   }
   await start();
 }
@@ -588,6 +682,11 @@ function build() {
   document.body.ondrop = (event) => drop(event);
   document.onkeydown = keyboard;
   element('device').onchange = () => {
+    if (state.engine?.choose) {
+      state.engine.choose(element('device').value);
+      if (!busy()) later(plan);
+      return;
+    }
     state.engine?.close();
     attempt(open);
   };
@@ -621,6 +720,30 @@ setTheme(localStorage.getItem('theme') ?? (dark.matches ? 'dark' : 'light'));
 dark.onchange = () => localStorage.getItem('theme') ?? setTheme(dark.matches ? 'dark' : 'light');
 build();
 show('style');
-element('device').replaceChildren(...(await engines()).map(({ value, label }) => new Option(label, value)));
+const choices = (await attempt(engines)) ?? [];
+element('device').replaceChildren(...choices.map(({ value, label }) => new Option(label, value)));
 await open();
 show(state.method);
+await attempt(resume);
+
+/** A page that is opened while a run is at work shows it. */
+async function resume() {
+  if (!state.engine?.queues) return;
+  if (state.engine.watchOnly) {
+    document.body.dataset.watch = 'only';
+    element('invitation').textContent = 'A run of the command line';
+    element('explanation').textContent = 'It is shown here as soon as it begins.';
+    state.engine.onruns = (list) => {
+      runs.tell(list);
+      // A command may have several runs, of which the last one is at work.
+      const [latest] = list;
+      if (latest && latest.number !== state.run?.id) attempt(() => attach(latest.number));
+    };
+  }
+  const list = await state.engine.runs();
+  runs.tell(list);
+  const order = ['running', 'paused', 'preparing', 'queued'];
+  const current = order.map((now) => list.findLast(({ state: own }) => own === now)).find(Boolean);
+  const wanted = current ?? (state.engine.watchOnly ? list[0] : undefined);
+  if (wanted && wanted.number !== state.run?.id) await attach(wanted.number);
+}

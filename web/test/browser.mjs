@@ -69,7 +69,7 @@ export async function visit(session, options = {}) {
       for (const { duration } of list.getEntries()) globalThis.longest = Math.max(globalThis.longest, duration);
     }).observe({ type: 'longtask', buffered: true });
   });
-  await page.goto(session.url);
+  await page.goto(session.start ?? session.url);
   return page;
 }
 

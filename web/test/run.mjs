@@ -4,8 +4,9 @@ import { open } from './browser.mjs';
 import * as paint from './paint.mjs';
 import * as native from './native.mjs';
 import * as faults from './faults.mjs';
+import * as serve from './serve.mjs';
 
-const tests = Object.entries({ ...paint, ...native, ...faults });
+const tests = Object.entries({ ...paint, ...native, ...faults, ...serve });
 const wanted = process.argv[2] ?? '';
 const chosen = tests.filter(([name]) => name.includes(wanted));
 if (chosen.length === 0) {
