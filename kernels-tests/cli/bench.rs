@@ -226,3 +226,65 @@ fn a_dry_run_plans_and_writes_nothing() {
     );
     assert_eq!(desk.files(), before);
 }
+
+#[test]
+fn a_report_is_prepared_for_the_table_and_doubts_are_told() {
+    let desk = Desk::new();
+    let mut one = report(&desk, "report.json");
+    let row = desk.done("bench submit report.json");
+    assert!(row.contains("| cpu | cpu, ") && row.contains("a software adapter"));
+    let written = fs::read_to_string(desk.path("cpu-cpu-f32.json")).expect("under its own name");
+    assert_eq!(
+        serde_json::from_str::<Value>(&written).expect("JSON"),
+        one,
+        "nothing is lost"
+    );
+    // What tells the kernels and the weights apart, and nothing that tells who measured.
+    for hash in [&one["kernels"][0]["text"], &one["iterations"][0]["weights"]] {
+        assert_eq!(hash.as_str().expect("a text").len(), 32);
+    }
+    let host = std::fs::read_to_string("/etc/hostname").unwrap_or_default();
+    assert!(host.trim().len() < 4 || !written.contains(host.trim()));
+    assert!(!written.contains(desk.path("").to_str().expect("UTF-8")));
+
+    // A folder's table; a report of what cannot be stays in it.
+    fs::create_dir(desk.path("all")).expect("a folder");
+    one["device"]["name"] = json!("Card | of <b>somebody</b>");
+    one["device"]["type"] = json!("discrete");
+    one["software"] = json!(false);
+    one["iterations"][0]["gflops"] = json!(1e9);
+    one["iterations"][0]["percent"] = json!(1e6);
+    one["kernels"][0]["right"] = json!(false);
+    fs::write(desk.path("other.json"), one.to_string()).expect("written");
+    let row = desk.done("bench submit other.json --output all");
+    for expected in [
+        "Card   of  b somebody /b ",
+        "WRONG RESULTS",
+        "no clock of the GPU",
+        "its rate is not that of its time",
+        "faster than the ceiling",
+    ] {
+        assert!(row.contains(expected), "{expected}: {row}");
+    }
+    desk.done("bench submit report.json --output all");
+    let table = desk.done("bench table all");
+    let lines: Vec<&str> = table.lines().collect();
+    assert_eq!(lines.len(), 4, "{table}");
+    let columns = |line: &&str| line.matches('|').count();
+    assert!(lines.iter().all(|line| columns(line) == 10), "{table}");
+
+    fs::write(desk.path("all/card.json"), one.to_string()).expect("written");
+    desk.refused("bench table all", 1, &["card.json must have the name"]);
+    fs::write(desk.path("all/card.json"), "{}").expect("written");
+    desk.refused("bench table all", 1, &["card.json is no report"]);
+}
+
+/// `cargo xtask results` has been run since a report came.
+#[test]
+fn the_projects_own_table_is_up_to_date() {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/results");
+    let desk = Desk::new();
+    let table = desk.done(&format!("bench table {folder}"));
+    let page = fs::read_to_string(format!("{folder}/README.md")).expect("the page");
+    assert!(page.contains(table.trim_end()), "run `cargo xtask results`");
+}

@@ -8,7 +8,7 @@ use super::{RUNS, least_and_median};
 use crate::Error;
 use crate::device::{Buffer, COOP_TILES, Device, Kernel, Kind, Operation};
 use crate::kernels::{Conv, CopyRows, MultiplyAdd, MultiplyAddCoop, View};
-use crate::schedule::is_allowed;
+use crate::schedule::is_allowed_async;
 
 /// The rates that everything else is a percentage of.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -33,22 +33,26 @@ pub struct Ceilings {
 /// Long enough to be measured, short enough for every driver.
 const LONG: Duration = Duration::from_millis(15);
 
-pub fn measure(device: &Device) -> Result<Ceilings, Error> {
+pub async fn measure(device: &Device) -> Result<Ceilings, Error> {
     let (fp32_gflops, exact) = if device.gpu().is_some() {
-        chains(device, false)?
+        chains(device, false).await?
     } else {
-        product(device)?
+        product(device).await?
     };
     let half = device.info().features.iter().any(|f| f == "shader-f16");
-    let fp16 = half.then(|| chains(device, true)).transpose()?;
-    let coop = matrices(device)?;
-    let (copy_gbps, same) = copy(device)?;
+    let fp16 = if half {
+        Some(chains(device, true).await?)
+    } else {
+        None
+    };
+    let coop = matrices(device).await?;
+    let (copy_gbps, same) = copy(device).await?;
     Ok(Ceilings {
         fp32_gflops,
         fp16_gflops: fp16.map(|(rate, _)| rate),
         coop_gflops: coop.map(|(rate, _)| rate),
         copy_gbps,
-        dispatch_us: dispatch(device)?,
+        dispatch_us: dispatch(device).await?,
         right: exact
             && same
             && fp16.is_none_or(|(_, exact)| exact)
@@ -62,7 +66,7 @@ fn rate(amount: u64, times: &[Duration]) -> f64 {
 }
 
 /// Rate of multiply-adds, and whether their result was right.
-fn chains(device: &Device, half: bool) -> Result<(f64, bool), Error> {
+async fn chains(device: &Device, half: bool) -> Result<(f64, bool), Error> {
     let len = 1 << 18;
     // Multiples of 1/64 below 1 are exact in f16, and so is every step below.
     let start: Vec<f32> = (0..len * 4).map(|i| (i % 64) as f32 / 64.0).collect();
@@ -76,7 +80,7 @@ fn chains(device: &Device, half: bool) -> Result<(f64, bool), Error> {
         half,
     };
     loop {
-        let time = device.time(&kernel, &[&y], 1)?[0];
+        let time = device.time_async(&kernel, &[&y], 1).await?[0];
         if time >= LONG || kernel.rounds >= 1 << 16 {
             break;
         }
@@ -84,8 +88,8 @@ fn chains(device: &Device, half: bool) -> Result<(f64, bool), Error> {
         let more = LONG.as_secs_f64() / time.as_secs_f64().max(1e-9);
         kernel.rounds = (f64::from(kernel.rounds) * more.clamp(2.0, 8.0)).ceil() as u32;
     }
-    let times = device.time(&kernel, &[&y], RUNS)?;
-    let unchanged = device.download(&y)? == start;
+    let times = device.time_async(&kernel, &[&y], RUNS).await?;
+    let unchanged = device.download_async(&y).await? == start;
     // And one that ends elsewhere: x ← x/2 + 1 goes to 2.
     let converging = MultiplyAdd {
         a: 0.5,
@@ -94,7 +98,11 @@ fn chains(device: &Device, half: bool) -> Result<(f64, bool), Error> {
         ..kernel
     };
     device.run(&converging, &[&y])?;
-    let converged = device.download(&y)?.iter().all(|v| (v - 8.0).abs() < 0.01);
+    let converged = device
+        .download_async(&y)
+        .await?
+        .iter()
+        .all(|v| (v - 8.0).abs() < 0.01);
     Ok((
         rate(Operation::work(&kernel).flop, &times),
         unchanged && converged,
@@ -102,7 +110,7 @@ fn chains(device: &Device, half: bool) -> Result<(f64, bool), Error> {
 }
 
 /// Rate of products of cooperative matrices, and whether their result was right; `None` where there are none.
-fn matrices(device: &Device) -> Result<Option<(f64, bool)>, Error> {
+async fn matrices(device: &Device) -> Result<Option<(f64, bool)>, Error> {
     let Some(gpu) = device.gpu() else {
         return Ok(None);
     };
@@ -115,12 +123,12 @@ fn matrices(device: &Device) -> Result<Option<(f64, bool)>, Error> {
             a: 0.031_25,
             b: 0.031_25,
         };
-        if !is_allowed(gpu, Kernel::shader(&kernel))? {
+        if !is_allowed_async(gpu, Kernel::shader(&kernel)).await? {
             continue;
         }
         let y = device.buffer("matrices", Kind::Real, kernel.len())?;
         loop {
-            let time = device.time(&kernel, &[&y], 1)?[0];
+            let time = device.time_async(&kernel, &[&y], 1).await?[0];
             // Beyond so many rounds the sums would be rounded.
             if time >= LONG || kernel.rounds >= 1 << 12 {
                 break;
@@ -129,13 +137,13 @@ fn matrices(device: &Device) -> Result<Option<(f64, bool)>, Error> {
             let more = f64::from(kernel.rounds) * more.clamp(2.0, 8.0);
             kernel.rounds = (more.ceil() as u32).min(1 << 12);
         }
-        let times = device.time(&kernel, &[&y], RUNS)?;
+        let times = device.time_async(&kernel, &[&y], RUNS).await?;
         device.upload(&y, &vec![0.0; kernel.len()])?;
         device.run(&kernel, &[&y])?;
         let reference = Device::cpu();
         let expected = reference.buffer("matrices", Kind::Real, kernel.len())?;
         reference.run(&kernel, &[&expected])?;
-        let right = device.download(&y)? == reference.download(&expected)?;
+        let right = device.download_async(&y).await? == reference.download_async(&expected).await?;
         let rate = rate(Operation::work(&kernel).flop, &times);
         if best.is_none_or(|(most, _)| rate > most) {
             best = Some((rate, right));
@@ -145,7 +153,7 @@ fn matrices(device: &Device) -> Result<Option<(f64, bool)>, Error> {
 }
 
 /// Rate of a product of matrices, [4096, 256]·[256, 256]: as a convolution of 1×1.
-fn product(device: &Device) -> Result<(f64, bool), Error> {
+async fn product(device: &Device) -> Result<(f64, bool), Error> {
     let view = View::new(1, 64, 64, 256);
     let values: Vec<f32> = (0..view.len()).map(|i| (i % 251) as f32 / 251.0).collect();
     let identity: Vec<f32> = (0..256 * 256)
@@ -158,15 +166,16 @@ fn product(device: &Device) -> Result<(f64, bool), Error> {
         device.buffer("y", Kind::Real, view.len())?,
     ];
     let bound: Vec<&Buffer> = buffers.iter().collect();
-    let times = device.time(&kernel, &bound, RUNS)?;
-    let right = device.download(&buffers[2])? == values;
+    let times = device.time_async(&kernel, &bound, RUNS).await?;
+    let right = device.download_async(&buffers[2]).await? == values;
     Ok((rate(Operation::work(&kernel).flop, &times), right))
 }
 
 /// Rate of copying, counting what is read and what is written, and whether the copy is one.
-fn copy(device: &Device) -> Result<(f64, bool), Error> {
-    // Beyond the caches of the processor; those of a GPU with its own memory may be larger.
-    let most = if device.info().is_software() { 64 } else { 256 } << 20;
+async fn copy(device: &Device) -> Result<(f64, bool), Error> {
+    // Beyond the caches of the processor; those of a GPU with its own memory may be larger. A page has little memory.
+    let is_little = device.info().is_software() || cfg!(target_arch = "wasm32");
+    let most = if is_little { 64 } else { 256 } << 20;
     let row = 1024 * 64 * 4;
     let rows = (device.info().max_binding_bytes.min(most) / row) as u32;
     let view = View::new(1, rows, 1024, 64);
@@ -190,13 +199,13 @@ fn copy(device: &Device) -> Result<(f64, bool), Error> {
         rows,
         accumulate: false,
     };
-    let times = device.time(&kernel, &[&x, &y], RUNS)?;
-    let right = device.download(&y)? == values;
+    let times = device.time_async(&kernel, &[&x, &y], RUNS).await?;
+    let right = device.download_async(&y).await? == values;
     Ok((rate(Operation::work(&kernel).bytes, &times), right))
 }
 
 /// Microseconds of a dispatch that does next to nothing.
-fn dispatch(device: &Device) -> Result<f64, Error> {
+async fn dispatch(device: &Device) -> Result<f64, Error> {
     let y = device.buffer("little", Kind::Real, 4)?;
     let kernel = MultiplyAdd {
         len: 1,
@@ -205,6 +214,6 @@ fn dispatch(device: &Device) -> Result<f64, Error> {
         b: 0.5,
         half: false,
     };
-    let times = device.time(&kernel, &[&y], RUNS)?;
+    let times = device.time_async(&kernel, &[&y], RUNS).await?;
     Ok(least_and_median(&times).0 * 1e3)
 }

@@ -1,16 +1,18 @@
 //! Whole iterations of style transfer.
 
 use std::ops::ControlFlow;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use web_time::Instant;
 
 use super::subject::{Subject, reference};
 use super::{Ceilings, Options, RUNS, SIZES, SMALLER, least_and_median};
 use crate::Error;
 use crate::device::Gpu;
 use crate::plan::Precision;
-use crate::run::Run;
+use crate::run::fingerprint::Fingerprint;
+use crate::run::{Progress, Run};
 
 /// Iterations before the first that counts: caches are filled and the lengths of submissions found.
 const WARM_UP: usize = 2;
@@ -29,6 +31,9 @@ const PACKED_LOSS_TOLERANCE: f64 = 1e-3;
 pub struct IterationReport {
     /// The network.
     pub model: String,
+    /// A number that tells its layers and weights from others, in hexadecimal digits.
+    #[serde(default)]
+    pub weights: String,
     /// Pixels of both sides.
     pub size: u32,
     /// Milliseconds that the device works on an iteration: the least of the measured.
@@ -65,17 +70,17 @@ pub struct IterationReport {
 }
 
 /// Measures one network at every size that there is time for.
-pub fn measure(
+pub async fn measure(
     subject: &mut Subject<'_>,
     options: &Options,
     ceilings: &Ceilings,
     notes: &mut Vec<String>,
     stage: &mut impl FnMut(&str),
 ) -> Result<Vec<IterationReport>, Error> {
-    let model = subject.model.clone();
+    let model = subject.model().to_string();
     stage(&format!("{model}: its gradient against the reference's"));
-    let deviations = subject.deviations(&reference(subject.device))?;
-    let mut pace = trial(subject)?;
+    let deviations = subject.deviations(&reference(subject.device)).await?;
+    let mut pace = trial(subject).await?;
     let count = (WARM_UP + RUNS) as f64;
     let fits =
         |size: u32, pace: f64| count * pace * f64::from(size * size) <= options.budget() * 1e3;
@@ -96,7 +101,7 @@ pub fn measure(
             continue;
         }
         stage(&format!("{model}: iterations at {size} px"));
-        match one(subject, size, ceilings, deviations) {
+        match one(subject, size, ceilings, deviations).await {
             Ok(report) => {
                 pace = report.wall_ms / f64::from(size * size);
                 reports.push(report);
@@ -120,45 +125,48 @@ fn left_out(model: &str, size: u32, pace: f64) -> String {
 }
 
 /// Milliseconds per pixel of an iteration at a small size.
-fn trial(subject: &Subject<'_>) -> Result<f64, Error> {
+async fn trial(subject: &Subject<'_>) -> Result<f64, Error> {
     const SIZE: u32 = 64;
-    let mut run = subject.run(SIZE)?;
-    let times = walls(&mut run, 3)?;
+    let mut run = subject.run(SIZE).await?;
+    let times = walls(&mut run, 3).await?;
     Ok(least_and_median(&times).0 / f64::from(SIZE * SIZE))
 }
 
 /// Times of iterations as a run sees them.
-fn walls(run: &mut Run, count: usize) -> Result<Vec<Duration>, Error> {
+async fn walls(run: &mut Run, count: usize) -> Result<Vec<Duration>, Error> {
     let mut times = Vec::with_capacity(count);
-    let _ = run.run_for(count as u64, |progress| {
+    let seen = |progress: &Progress| {
         times.push(progress.elapsed);
         ControlFlow::Continue(())
-    })?;
+    };
+    let _ = run.run_for_async(count as u64, seen).await?;
     Ok(times)
 }
 
-fn one(
+async fn one(
     subject: &Subject<'_>,
     size: u32,
     ceilings: &Ceilings,
     (deviation, loss_deviation): (f64, f64),
 ) -> Result<IterationReport, Error> {
-    let mut run = subject.run(size)?;
+    let mut run = subject.run(size).await?;
     let allocated_bytes = subject.allocated();
     let cost = run.plan()[0].cost;
-    walls(&mut run, WARM_UP)?;
+    walls(&mut run, WARM_UP).await?;
     let usage = || subject.device.gpu().map(Gpu::usage).unwrap_or_default();
     let before = usage();
-    let wall = walls(&mut run, RUNS)?;
+    let wall = walls(&mut run, RUNS).await?;
     let used = usage() - before;
     // A software adapter's clock is the wall's.
     let times = if subject.device.info().is_software() {
         wall.clone()
     } else {
         let executor = run.executor_mut();
-        (0..RUNS)
-            .map(|_| executor.time_iteration())
-            .collect::<Result<_, _>>()?
+        let mut times = Vec::with_capacity(RUNS);
+        for _ in 0..RUNS {
+            times.push(executor.time_iteration_async().await?);
+        }
+        times
     };
     let loss_tolerance = match subject.precision {
         Precision::F32 => LOSS_TOLERANCE,
@@ -167,7 +175,8 @@ fn one(
     let (min_ms, median_ms) = least_and_median(&times);
     let gflops = cost.gflop / (min_ms / 1e3);
     Ok(IterationReport {
-        model: subject.model.clone(),
+        model: subject.model().to_string(),
+        weights: Fingerprint::of_network(subject.network.graph()).to_string(),
         size,
         min_ms,
         median_ms,

@@ -29,6 +29,9 @@ pub struct KernelReport {
     pub size: u32,
     /// The kernel: WGSL file and definitions.
     pub kernel: String,
+    /// A number that tells its text from others, in hexadecimal digits.
+    #[serde(default)]
+    pub text: String,
     /// What the first of the calls is for.
     pub call: String,
     /// How many there are.
@@ -63,13 +66,19 @@ pub fn size(iterations: &[IterationReport], options: &Options) -> Option<u32> {
     fitting.map(|i| i.size).max().or(least)
 }
 
-/// Times every call of an iteration and holds one of each kind against the reference.
-pub fn measure(
+/// Times every call of an iteration and holds one of each kind against the reference; at `check_size`, where it is
+/// given, those of the same names are.
+pub async fn measure(
     subject: &Subject<'_>,
     size: u32,
+    check_size: Option<u32>,
     ceilings: &Ceilings,
 ) -> Result<Vec<KernelReport>, Error> {
-    let mut run = subject.run(size)?;
+    let elsewhere = match check_size {
+        Some(check_size) => Some(checked(subject, check_size).await?),
+        None => None,
+    };
+    let mut run = subject.run(size).await?;
     let executor = run.executor_mut();
     let kinds: Vec<(Shader, Work)> = executor
         .program()
@@ -82,12 +91,24 @@ pub fn measure(
     for (i, kind) in kinds.iter().enumerate() {
         first.entry(*kind).or_insert(i);
     }
-    let reference = reference(subject.device);
-    let deviations = executor.check_calls(&reference, |i| first[&kinds[i]] == i)?;
-    executor.time_calls()?;
-    let rounds = (0..RUNS)
-        .map(|_| executor.time_calls())
-        .collect::<Result<Vec<_>, _>>()?;
+    let deviations = match &elsewhere {
+        None => {
+            let is_first = |i| first[&kinds[i]] == i;
+            let reference = reference(subject.device);
+            executor.check_calls_async(&reference, is_first).await?
+        }
+        Some(elsewhere) => {
+            let calls = executor.program().recording.calls().iter();
+            calls
+                .map(|call| elsewhere.get(&call.label).copied())
+                .collect()
+        }
+    };
+    executor.time_calls_async().await?;
+    let mut rounds = Vec::with_capacity(RUNS);
+    for _ in 0..RUNS {
+        rounds.push(executor.time_calls_async().await?);
+    }
     let mut times: HashMap<(Shader, Work), Vec<Duration>> = HashMap::new();
     for round in &rounds {
         for (kind, time) in kinds.iter().zip(round) {
@@ -106,11 +127,16 @@ pub fn measure(
             let (min_ms, median_ms) = least_and_median(times);
             let seconds = min_ms / 1e3;
             let per_second = |amount: u64| amount as f64 / 1e9 / seconds.max(1e-12);
-            let Deviation { reals, bits } = deviations[first[kind]].unwrap_or_default();
+            let unknown = Deviation {
+                reals: f64::INFINITY,
+                bits: 1.0,
+            };
+            let Deviation { reals, bits } = deviations[first[kind]].unwrap_or(unknown);
             KernelReport {
-                model: subject.model.clone(),
+                model: subject.model().to_string(),
                 size,
                 kernel: shader.label(),
+                text: format!("{:032x}", shader.fingerprint()),
                 call: calls[first[kind]].label.clone(),
                 calls: times.len() / RUNS,
                 min_ms,
@@ -133,4 +159,21 @@ pub fn measure(
     }
     reports.sort_by(|a, b| b.share.total_cmp(&a.share));
     Ok(reports)
+}
+
+/// The deviations of all calls of an iteration by their names, of those of one name the largest.
+async fn checked(subject: &Subject<'_>, size: u32) -> Result<HashMap<String, Deviation>, Error> {
+    let mut run = subject.run(size).await?;
+    let executor = run.executor_mut();
+    let reference = reference(subject.device);
+    let deviations = executor.check_calls_async(&reference, |_| true).await?;
+    let mut found: HashMap<String, Deviation> = HashMap::new();
+    let calls = executor.program().recording.calls().iter();
+    for (call, deviation) in calls.zip(deviations) {
+        let deviation = deviation.unwrap_or_default();
+        let most = found.entry(call.label.clone()).or_default();
+        most.reals = most.reals.max(deviation.reals);
+        most.bits = most.bits.max(deviation.bits);
+    }
+    Ok(found)
 }

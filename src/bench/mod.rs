@@ -3,24 +3,30 @@
 //! Every figure is of a result that was checked in the same run. Times are the GPU's own where it has a clock; on the
 //! `cpu` device and on software adapters they are the wall's, and say nothing of any GPU.
 
+#[cfg(not(target_arch = "wasm32"))]
+mod blocking;
 mod ceilings;
 mod compare;
 mod iterations;
 mod kernels;
 mod picture;
 mod subject;
-
-use std::time::Instant;
+mod submission;
 
 use serde::{Deserialize, Serialize};
+use web_time::Instant;
 
 use crate::Error;
 use crate::device::{Device, DeviceInfo, Gpu};
+use crate::net;
 use crate::plan::Precision;
+#[cfg(not(target_arch = "wasm32"))]
+pub use blocking::run;
 pub use ceilings::Ceilings;
 pub use compare::{Figure, compare};
 pub use iterations::IterationReport;
 pub use kernels::KernelReport;
+pub use submission::{read, table};
 
 /// The number of [`Report`]'s format; it changes when a field changes its meaning.
 pub const SCHEMA: u32 = 1;
@@ -32,33 +38,25 @@ pub(crate) const RUNS: usize = 10;
 const SIZES: &[u32] = &[256, 512, 1024];
 /// Where an iteration at the least of [`SIZES`] takes too long: the largest of these that does not.
 const SMALLER: &[u32] = &[192, 128, 96, 64, 48, 32];
-/// Networks that are in every copy of this program.
-const MODELS: &[&str] = &["squeezenet1_1", "vgg19"];
 
 /// What to measure.
 #[derive(Debug, Clone, Default)]
 pub struct Options {
     /// Half a minute instead of up to three.
     pub quick: bool,
-    /// Networks by name or file; none: those that are embedded.
-    pub models: Vec<String>,
     /// Long sides in pixels, measured however long that takes; none: 256, 512 and 1024 as far as the time reaches.
     pub sizes: Vec<u32>,
     /// How layers, gradients and weights are stored.
     pub precision: Precision,
+    /// Long side at which kernels are held against the reference; none: that at which they are timed. A browser's
+    /// reference has one core.
+    pub check_size: Option<u32>,
 }
 
 impl Options {
     /// Seconds that the measurements of one network at one size may take.
     fn budget(&self) -> f64 {
         if self.quick { 2.5 } else { 18.0 }
-    }
-
-    fn models(&self) -> Vec<String> {
-        match self.models.as_slice() {
-            [] => MODELS.iter().map(|m| (*m).to_string()).collect(),
-            given => given.to_vec(),
-        }
     }
 }
 
@@ -69,13 +67,16 @@ pub struct Report {
     pub schema: u32,
     /// Of this program.
     pub version: String,
+    /// The commit that it was built from, where the build was told it by the variable `PIXGRAD_COMMIT`.
+    #[serde(default)]
+    pub commit: Option<String>,
     /// The device with its driver and limits.
     pub device: DeviceInfo,
     /// Whether the times are of a software adapter or the processor, not of a GPU.
     pub software: bool,
     /// `gpu`: times are the GPU's own; `wall`: they are the wall's.
     pub clock: String,
-    /// The processor, its number of threads, and the operating system.
+    /// The processor, its number of threads, and the operating system; in a browser what it says of itself.
     pub host: String,
     /// How layers, gradients and weights were stored.
     #[serde(default)]
@@ -102,25 +103,28 @@ impl Report {
     }
 }
 
-/// Measures `device`; `stage` is told what comes next.
+/// Measures `device` with networks; `host` is what the device is in, and `stage` is told what comes next.
 ///
 /// # Errors
-/// [`Error::Device`] when the device fails, [`Error::Net`] for a network that cannot be loaded.
-pub fn run(
+/// [`Error::Device`] when the device fails.
+pub async fn run_async(
     device: &Device,
+    networks: Vec<net::Network>,
+    host: String,
     options: &Options,
     mut stage: impl FnMut(&str),
 ) -> Result<Report, Error> {
     let start = Instant::now();
     stage("ceilings of the device");
-    let ceilings = ceilings::measure(device)?;
+    let ceilings = ceilings::measure(device).await?;
     let (mut iterations, mut kernels, mut notes) = (Vec::new(), Vec::new(), Vec::new());
-    for model in options.models() {
-        let mut subject = subject::Subject::new(device, &model, options.precision)?;
-        let found = iterations::measure(&mut subject, options, &ceilings, &mut notes, &mut stage)?;
+    for graph in networks {
+        let mut subject = subject::Subject::new(device, graph, options.precision);
+        let found =
+            iterations::measure(&mut subject, options, &ceilings, &mut notes, &mut stage).await?;
         if let Some(best) = kernels::size(&found, options) {
-            stage(&format!("kernels of {model} at {best} px"));
-            kernels.extend(kernels::measure(&subject, best, &ceilings)?);
+            stage(&format!("kernels of {} at {best} px", subject.model()));
+            kernels.extend(kernels::measure(&subject, best, options.check_size, &ceilings).await?);
         }
         iterations.extend(found);
     }
@@ -128,10 +132,11 @@ pub fn run(
     Ok(Report {
         schema: SCHEMA,
         version: env!("CARGO_PKG_VERSION").to_string(),
+        commit: option_env!("PIXGRAD_COMMIT").map(str::to_string),
         device: device.info().clone(),
         software: device.info().is_software(),
         clock: if gpu_clock { "gpu" } else { "wall" }.to_string(),
-        host: host(),
+        host,
         precision: options.precision,
         ceilings,
         iterations,
@@ -139,22 +144,6 @@ pub fn run(
         notes,
         seconds: start.elapsed().as_secs_f64(),
     })
-}
-
-/// The processor, its threads and the operating system.
-fn host() -> String {
-    let mut system = sysinfo::System::new();
-    system.refresh_cpu_all();
-    let name = system
-        .cpus()
-        .first()
-        .map_or("unknown processor", |c| c.brand().trim());
-    format!(
-        "{name}, {} threads, {} {}",
-        system.cpus().len(),
-        std::env::consts::OS,
-        std::env::consts::ARCH
-    )
 }
 
 /// Least and median in milliseconds.

@@ -1,7 +1,7 @@
 //! What is measured: style transfer by one network on one device.
 
 use super::picture::picture;
-use crate::methods::GradientReport;
+use crate::net;
 use crate::run::Run;
 use crate::{Device, Error, Network, Precision, Recipe};
 
@@ -12,23 +12,25 @@ const LARGEST: u32 = 1024;
 pub struct Subject<'a> {
     pub device: &'a Device,
     pub network: Network,
-    /// As it was asked for.
-    pub model: String,
     pub precision: Precision,
     /// Bytes on the device before the network was loaded.
     before: u64,
 }
 
 impl<'a> Subject<'a> {
-    pub fn new(device: &'a Device, model: &str, precision: Precision) -> Result<Self, Error> {
+    pub fn new(device: &'a Device, graph: net::Network, precision: Precision) -> Self {
         let before = device.allocated().0;
-        Ok(Self {
+        Self {
             device,
-            network: Network::load(device, model)?,
-            model: model.to_string(),
+            network: Network::new(device, graph),
             precision,
             before,
-        })
+        }
+    }
+
+    /// The network's name. A path could tell who somebody is.
+    pub fn model(&self) -> &str {
+        &self.network.graph().name
     }
 
     /// Style transfer at `size` pixels as `style` does it by default, at one scale.
@@ -43,8 +45,9 @@ impl<'a> Subject<'a> {
     }
 
     /// A run that does not end by itself.
-    pub fn run(&self, size: u32) -> Result<Run, Error> {
-        self.recipe(size).compile(self.device, &self.network)
+    pub async fn run(&self, size: u32) -> Result<Run, Error> {
+        let recipe = self.recipe(size);
+        recipe.compile_async(self.device, &self.network).await
     }
 
     /// Bytes that the network and what has been compiled for it take now.
@@ -53,13 +56,12 @@ impl<'a> Subject<'a> {
     }
 
     /// ‖g − g'‖/‖g'‖ of the gradients and |l − l'|/l' of the objectives at a small size, here and on another device.
-    pub fn deviations(&self, reference: &Device) -> Result<(f64, f64), Error> {
+    pub async fn deviations(&self, reference: &Device) -> Result<(f64, f64), Error> {
         const SIZE: u32 = 64;
-        let gradient = |network: &Network| -> Result<GradientReport, Error> {
-            self.recipe(SIZE).gradient(network)
-        };
-        let ours = gradient(&self.network)?;
-        let theirs = gradient(&Network::load(reference, &self.model)?)?;
+        let recipe = self.recipe(SIZE);
+        let ours = recipe.gradient_async(&self.network).await?;
+        let there = Network::new(reference, self.network.graph().clone());
+        let theirs = recipe.gradient_async(&there).await?;
         let (mut error, mut norm) = (0.0, 0.0);
         for (a, b) in ours.gradient.iter().zip(&theirs.gradient) {
             error += f64::from(a - b).powi(2);

@@ -1,12 +1,12 @@
 //! `pixgrad bench`: what a device can do, and what this program makes of it.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::Context;
+use anyhow::{Context, anyhow};
 use clap::{Args, Subcommand};
 use pixgrad::Precision;
-use pixgrad::engine::bench::{self, Options, Report, SCHEMA};
+use pixgrad::engine::bench::{self, Options, Report};
 use pixgrad::engine::image::check_file;
 use pixgrad::engine::methods::options::parse;
 use serde_json::json;
@@ -51,22 +51,41 @@ enum What {
         #[arg(required = true, value_name = "FILE.json")]
         reports: Vec<PathBuf>,
     },
+    /// Prepare a report for the project's table: benches/results/README.md says how to send it
+    Submit {
+        /// A report written by `bench --output`
+        #[arg(value_name = "FILE.json")]
+        report: PathBuf,
+
+        /// The folder to write it to, under a name made of the adapter's
+        #[arg(short, long, value_name = "DIR", default_value = ".")]
+        output: PathBuf,
+    },
+    /// Check the reports of a folder and print their table in Markdown
+    Table {
+        /// The folder, for example benches/results
+        #[arg(value_name = "DIR")]
+        folder: PathBuf,
+    },
 }
 
 pub fn run(args: &BenchArgs, global: &Global) -> anyhow::Result<ExitCode> {
-    if let Some(What::Compare { reports }) = &args.what {
-        return compare(reports, global);
+    match &args.what {
+        Some(What::Compare { reports }) => return compare(reports, global),
+        Some(What::Submit { report, output }) => return submit(report, output, global),
+        Some(What::Table { folder }) => return table(folder),
+        None => {}
     }
     args.output.as_ref().map(check_file).transpose()?;
     let device = global.open()?;
     let options = Options {
         quick: args.quick,
-        models: args.model.clone(),
         sizes: args.sizes.clone(),
         precision: args.precision,
+        check_size: None,
     };
     global.note(device.info());
-    let report = bench::run(&device, &options, |stage| {
+    let report = bench::run(&device, &args.model, &options, |stage| {
         global.note(format_args!("  {stage}"));
     })?;
     if let Some(path) = &args.output {
@@ -220,28 +239,60 @@ fn kernels(report: &Report) -> Vec<Vec<String>> {
     rows
 }
 
+/// Reads a report from a file.
+fn read(path: &Path) -> anyhow::Result<Report> {
+    let text = std::fs::read_to_string(path)
+        .with_context(|| format!("{} cannot be read", path.display()))?;
+    bench::read(&text).map_err(|what| anyhow!("{} {what}", path.display()))
+}
+
+/// Writes a report under its own name, and prints its row of the table.
+fn submit(report: &Path, folder: &Path, global: &Global) -> anyhow::Result<ExitCode> {
+    let report = read(report)?;
+    let path = folder.join(report.file_name());
+    write_json(&path, &report)?;
+    if global.json {
+        let row = report.row();
+        terminal::print_json(&json!({ "output": path, "row": row, "doubts": report.doubts() }))?;
+    } else {
+        terminal::print(report.row())?;
+        global.note(format_args!(
+            "{}: to be sent as a pull request, see benches/results/README.md",
+            path.display()
+        ));
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The table of all reports of a folder. A file that is none is an error; a doubt is told in the row.
+fn table(folder: &Path) -> anyhow::Result<ExitCode> {
+    let cannot = || format!("{} cannot be read", folder.display());
+    let mut paths = Vec::new();
+    for entry in std::fs::read_dir(folder).with_context(cannot)? {
+        let path = entry.with_context(cannot)?.path();
+        if path.extension().is_some_and(|e| e == "json") {
+            paths.push(path);
+        }
+    }
+    paths.sort();
+    let reports = paths.iter().map(|path| {
+        let report = read(path)?;
+        let name = report.file_name();
+        anyhow::ensure!(
+            path.ends_with(&name),
+            "{} must have the name {name}: `pixgrad bench submit` gives it",
+            path.display()
+        );
+        Ok(report)
+    });
+    let reports = reports.collect::<anyhow::Result<Vec<_>>>()?;
+    terminal::print(bench::table(&reports))?;
+    Ok(ExitCode::SUCCESS)
+}
+
 fn compare(paths: &[PathBuf], global: &Global) -> anyhow::Result<ExitCode> {
-    let reports = paths
-        .iter()
-        .map(|path| {
-            let what = || {
-                format!(
-                    "{} is no report of `pixgrad bench --output`",
-                    path.display()
-                )
-            };
-            let text = std::fs::read_to_string(path)
-                .with_context(|| format!("{} cannot be read", path.display()))?;
-            let value: serde_json::Value = serde_json::from_str(&text).with_context(what)?;
-            if let Some(other) = value["schema"].as_u64().filter(|s| *s != u64::from(SCHEMA)) {
-                anyhow::bail!(
-                    "{} is of format {other}; this pixgrad reads format {SCHEMA}",
-                    path.display()
-                );
-            }
-            serde_json::from_value::<Report>(value).with_context(what)
-        })
-        .collect::<anyhow::Result<Vec<_>>>()?;
+    let reports = paths.iter().map(|path| read(path));
+    let reports = reports.collect::<anyhow::Result<Vec<_>>>()?;
     let figures = bench::compare(&reports);
     if global.json {
         let names: Vec<_> = reports.iter().map(|r| &r.device).collect();

@@ -310,6 +310,12 @@ impl Gpu {
             .fetch_add(u64::from(long), Ordering::Relaxed);
     }
 
+    /// Keeps what has made the device unusable, for every later call to tell; the first counts.
+    pub(super) fn fail(&self, message: &str) -> DeviceError {
+        let mut failure = self.failure.lock();
+        DeviceError::Lost(failure.get_or_insert_with(|| message.to_string()).clone())
+    }
+
     /// The first error that the driver has reported outside an error scope, if any.
     ///
     /// # Errors
@@ -414,7 +420,7 @@ impl Gpu {
         self.check()?;
         let view = staging
             .get_mapped_range(..bytes)
-            .map_err(|e| DeviceError::Lost(e.to_string()))?;
+            .map_err(|error| self.fail(&error.to_string()))?;
         let copy = view.to_vec();
         drop(view);
         staging.unmap();

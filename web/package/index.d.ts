@@ -45,6 +45,17 @@ export interface Scale {
   bands: number;
 }
 
+/** A report of `pixgrad bench --output`, see docs/bench.md. */
+export interface Benchmark {
+  report: { [field: string]: unknown };
+  /** Its name as a file. */
+  file: string;
+  /** Its row of the project's table, in Markdown. */
+  row: string;
+  /** What in it cannot be. */
+  doubts: string[];
+}
+
 /** A completed iteration; `ms` is its time, `remaining` the seconds that are left. */
 export interface Step {
   iteration: number;
@@ -102,6 +113,8 @@ export class Pixgrad {
   gradient(asked: Request | Recipe, model: string): Promise<Float32Array>;
   read(file: File): Promise<{ recipe: Recipe; model: string; pictures: string[] }>;
   run(asked: Request | Recipe, model: string, options?: { on?: On; checkpoint?: ArrayBuffer }): Promise<Run>;
+  /** Measures the GPU with networks that are loaded; `stage` sees what comes next. */
+  bench(models?: string[], options?: { host?: string; stage?: (text: string) => void }): Promise<Benchmark>;
   allocated(): Promise<[now: number, most: number]>;
   close(): void;
 }

@@ -37,6 +37,8 @@ export class Pixgrad {
   #hear(data) {
     if (data.event === 'fetching') {
       this.#calls.get(data.call)?.tell?.(data.done, data.total);
+    } else if (data.event === 'stage') {
+      this.#calls.get(data.call)?.tell?.(data.stage);
     } else if (data.event) {
       this.#runs.get(data.run)?.hear(data);
     } else {
@@ -105,6 +107,11 @@ export class Pixgrad {
     const run = new Run(this, id, on, made);
     this.#runs.set(id, run);
     return run;
+  }
+
+  /** Measures the GPU with networks that are loaded; `stage` sees what comes next. */
+  bench(models = ['squeezenet1_1', 'vgg19'], { host = navigator.userAgent, stage } = {}) {
+    return this.call('bench', { models, host }, { tell: stage });
   }
 
   /** Bytes of all buffers on the GPU, now and at most. */

@@ -309,6 +309,19 @@ const calls = {
     if (current?.id === run) await end();
   },
 
+  /** Runs a kernel call of the tests. */
+  async replay({ bytes }) {
+    const answer = await device.replay(new Uint8Array(bytes));
+    return { value: answer.buffer, transfer: [answer.buffer] };
+  },
+
+  /** Measures the device with networks that are loaded. */
+  async bench({ models, host, id }) {
+    await end();
+    const tell = (stage) => send({ event: 'stage', call: id, stage });
+    return JSON.parse(await device.bench(models.map((name) => network(name).share()), host, tell));
+  },
+
   allocated() {
     return [...device.allocated()];
   },

@@ -1,13 +1,17 @@
 //! The GPU of the browser, and networks on it.
 
+use pixgrad::engine::bench::{self, Options};
 use pixgrad::engine::methods::classify;
 use pixgrad::engine::net;
 use pixgrad::{DeviceOptions, Tuning};
-use wasm_bindgen::JsError;
 use wasm_bindgen::prelude::wasm_bindgen;
+use wasm_bindgen::{JsError, JsValue};
 
 use crate::picture::Pictures;
 use crate::{json, told};
+
+/// Kernels are compared with the processor's at this size: a page has one core for that.
+const CHECK_SIZE: u32 = 48;
 
 /// An open GPU.
 #[wasm_bindgen]
@@ -49,6 +53,38 @@ impl Device {
         vec![now as f64, peak as f64]
     }
 
+    /// Measures the device with networks: the report of `pixgrad bench --output` as JSON, its name as a file, its row of
+    /// the project's table, and what in it is doubtful. `host` is what the browser says of itself; `stage` is called
+    /// with what comes next.
+    ///
+    /// # Errors
+    /// The device was lost.
+    pub async fn bench(
+        &self,
+        networks: Vec<Network>,
+        host: String,
+        stage: js_sys::Function,
+    ) -> Result<String, JsError> {
+        let graphs = networks.iter().map(|network| network.0.graph().clone());
+        let options = Options {
+            quick: true,
+            check_size: Some(CHECK_SIZE),
+            ..Options::default()
+        };
+        let tell = |what: &str| {
+            // Whether the page listens does not matter here.
+            let _ = stage.call1(&JsValue::NULL, &what.into());
+        };
+        let report = bench::run_async(&self.0, graphs.collect(), host, &options, tell).await;
+        let report = report.map_err(told)?;
+        json(&serde_json::json!({
+            "file": report.file_name(),
+            "row": report.row(),
+            "doubts": report.doubts(),
+            "report": report,
+        }))
+    }
+
     /// Destroys the GPU's device at once, with all that is on it: what runs on it fails.
     pub fn destroy(&self) {
         if let Some(gpu) = self.0.gpu() {
@@ -72,6 +108,12 @@ pub struct Network(pub(crate) pixgrad::Network);
 
 #[wasm_bindgen]
 impl Network {
+    /// The same network once more, for a call that takes it away.
+    #[must_use]
+    pub fn share(&self) -> Network {
+        Network(self.0.clone())
+    }
+
     /// The names of its classes, one a line; empty where it has none.
     #[must_use]
     pub fn classes(&self) -> String {

@@ -7,6 +7,7 @@
 mod device;
 mod picture;
 mod recipe;
+mod replay;
 mod run;
 
 use wasm_bindgen::JsError;

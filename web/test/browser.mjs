@@ -16,12 +16,22 @@ const TYPES = {
   '.svg': 'image/svg+xml', '.png': 'image/png', '.jpg': 'image/jpeg',
 };
 
-/** Serves web/dist on a free port of this machine. */
+/** The folder of the kernel calls that the tests ask, where they ask any. */
+export const calls = process.env.PIXGRAD_CALLS;
+
+/** Serves web/dist on a free port of this machine; under /calls/ the kernel calls, and takes the answers to them. */
 async function serve() {
   const server = http.createServer((request, response) => {
     const name = new URL(request.url, 'http://localhost').pathname;
-    const file = path.join(dist, name === '/' ? 'index.html' : name);
-    if (!file.startsWith(dist) || !fs.existsSync(file)) return void response.writeHead(404).end();
+    if (calls && request.method === 'PUT' && /^\/calls\/[0-9a-f]{32}\.answer$/.test(name)) {
+      const file = fs.createWriteStream(path.join(calls, path.basename(name)));
+      request.pipe(file).on('finish', () => response.writeHead(204).end());
+      return;
+    }
+    const file = name.startsWith('/calls/') && calls
+      ? path.join(calls, path.basename(name))
+      : path.join(dist, name === '/' ? 'index.html' : name);
+    if (!(file.startsWith(dist) || calls && file.startsWith(calls)) || !fs.existsSync(file)) return void response.writeHead(404).end();
     const bytes = fs.readFileSync(file);
     const type = TYPES[path.extname(file)] ?? 'application/octet-stream';
     response.writeHead(200, { 'content-type': type, 'content-length': bytes.length }).end(bytes);

@@ -5,8 +5,10 @@ import * as paint from './paint.mjs';
 import * as native from './native.mjs';
 import * as faults from './faults.mjs';
 import * as serve from './serve.mjs';
+import * as bench from './bench.mjs';
+import * as kernels from './kernels.mjs';
 
-const tests = Object.entries({ ...paint, ...native, ...faults, ...serve });
+const tests = Object.entries({ ...paint, ...native, ...faults, ...serve, ...bench, ...kernels });
 const wanted = process.argv[2] ?? '';
 const chosen = tests.filter(([name]) => name.includes(wanted));
 if (chosen.length === 0) {

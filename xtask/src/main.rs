@@ -4,6 +4,7 @@ mod adapter;
 mod bindings;
 mod demo;
 mod paths;
+mod results;
 mod serve;
 mod system;
 mod test;
@@ -22,8 +23,10 @@ Usage: cargo xtask COMMAND
                      robust, doc, web, bindings. What they need and is not there is installed on Debian and Ubuntu: a
                      software Vulkan driver for the step `adapter`, Chromium, Node and playwright-core for `web`, GIMP
                      and valgrind for `bindings`.
-  web [--serve]      Build the page and the npm package into web/dist; with --serve show the page on this machine.
+  web [--serve]      Build the page and the npm package into web/dist; with --serve show the page on this machine, with
+                     --test test it in headless Chromium, also the kernels.
   docs               Generate docs/cli.md from the command line's definition.
+  results            Check the benchmarks in benches/results and write their table into its README.md.
   help               Print this text.
 ";
 
@@ -36,12 +39,13 @@ fn main() -> ExitCode {
         "test" => test::run(&args),
         "web" => web::run(&args),
         "docs" => docs(),
+        "results" => results::run(),
         "help" | "-h" | "--help" => {
             print!("{HELP}");
             ExitCode::SUCCESS
         }
         other => {
-            eprintln!("xtask: there is no command `{other}`: demo, test, web, docs, help");
+            eprintln!("xtask: there is no command `{other}`: demo, test, web, docs, results, help");
             ExitCode::from(2)
         }
     }

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 use std::process::{Command, ExitCode};
 
-use crate::{paths, serve, system};
+use crate::{paths, serve, system, test};
 
 /// The target of browsers.
 pub const TARGET: &str = "wasm32-unknown-unknown";
@@ -33,8 +33,9 @@ pub fn run(args: &[String]) -> ExitCode {
             let dist = paths::root().join("web/dist");
             serve::serve(&dist, ADDRESS)
         }),
+        [option] if option == "--test" => test(),
         _ => {
-            eprintln!("xtask web: it takes --serve or nothing");
+            eprintln!("xtask web: it takes --serve, --test or nothing");
             return ExitCode::from(2);
         }
     };
@@ -117,11 +118,31 @@ pub fn test() -> Result<(), String> {
                 .current_dir(&folder),
         )?;
     }
+    let calls = paths::root().join("target").join("web").join("calls");
+    if calls.exists() {
+        fs::remove_dir_all(&calls).map_err(|error| format!("{}: {error}", calls.display()))?;
+    }
+    fs::create_dir_all(&calls).map_err(|error| format!("{}: {error}", calls.display()))?;
+    eprintln!(
+        "the kernels' tests write their calls into {}",
+        calls.display()
+    );
+    kernels("PIXGRAD_ASK", &calls)?;
     let mut tests = Command::new(node);
     tests
         .arg("run.mjs")
         .current_dir(&folder)
         .env("PIXGRAD_CHROMIUM", chromium)
+        .env("PIXGRAD_CALLS", &calls)
         .env("PIXGRAD_BINARY", paths::pixgrad()?);
-    paths::run(&mut tests)
+    paths::run(&mut tests)?;
+    eprintln!("the kernels' tests again, with the browser's answers");
+    kernels("PIXGRAD_ANSWERS", &calls)
+}
+
+/// The tests of the kernels, told of the folder of their calls, see `kernels-tests/common/elsewhere.rs`.
+fn kernels(variable: &str, calls: &Path) -> Result<(), String> {
+    let mut tests = test::tested("test");
+    tests.args(["--test", "kernels", "--", "--quiet"]);
+    paths::run(tests.env(variable, calls))
 }

@@ -29,7 +29,7 @@ impl Gpu {
                 submission_index: submission,
                 timeout: None,
             })
-            .map_err(|e| DeviceError::Lost(e.to_string()))?;
+            .map_err(|error| self.fail(&error.to_string()))?;
         self.check()?;
         Ok(Instant::now())
     }
