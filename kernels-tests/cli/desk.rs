@@ -5,10 +5,13 @@ use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStderr, ChildStdout, Command, Output, Stdio};
 
+use half::f16;
 #[cfg(unix)]
 use nix::sys::signal::{self, Signal};
 use pixgrad::Image;
 use pixgrad::engine::image::{self, Filter, SaveOptions};
+use safetensors::tensor::TensorView;
+use safetensors::{Dtype, SafeTensors};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -52,6 +55,36 @@ impl Desk {
 
     pub fn load(&self, name: &str) -> Image {
         image::load(self.path(name)).expect("a valid picture")
+    }
+
+    /// `huge.safetensors`: SqueezeNet with the weights of its first layer, and so all that it computes but for later
+    /// biases, multiplied by a factor.
+    pub fn huge_network(&self, factor: f32) {
+        let file = fs::read(samples().join("models/squeezenet1_1.safetensors")).expect("weights");
+        let tensors = SafeTensors::deserialize(&file).expect("safetensors");
+        let (_, about) = SafeTensors::read_metadata(&file).expect("safetensors");
+        let scaled: Vec<(String, Vec<usize>, Vec<u8>)> = ["features.0.weight", "features.0.bias"]
+            .iter()
+            .map(|name| {
+                let tensor = tensors.tensor(name).expect("the first layer");
+                let (halves, _) = tensor.data().as_chunks::<2>();
+                let numbers = halves
+                    .iter()
+                    .map(|b| f16::from_le_bytes(*b).to_f32() * factor);
+                let bytes = numbers.flat_map(f32::to_le_bytes).collect();
+                ((*name).to_string(), tensor.shape().to_vec(), bytes)
+            })
+            .collect();
+        let others = tensors
+            .iter()
+            .filter(|(name, _)| !name.starts_with("features.0."));
+        let others = others.map(|(name, tensor)| (name.to_string(), tensor));
+        let all = scaled.iter().map(|(name, shape, bytes)| {
+            let tensor = TensorView::new(Dtype::F32, shape.clone(), bytes);
+            (name.clone(), tensor.expect("as many bytes"))
+        });
+        let bytes = safetensors::serialize(others.chain(all), about.metadata().clone());
+        fs::write(self.path("huge.safetensors"), bytes.expect("a file")).expect("written");
     }
 
     /// Every file here, hidden ones too.

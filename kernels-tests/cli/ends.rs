@@ -75,7 +75,7 @@ fn a_file_beside_the_result_that_fails_ends_no_run() {
 fn a_run_that_diverges_keeps_its_last_finite_image() {
     let desk = Desk::new();
     // A dream of a network whose activations are so large that after some iterations f32 does not hold their energy.
-    let run = |deviation: f64, iterations: u64, options: &str| {
+    let run = |factor: f64, iterations: u64, options: &str| {
         let recipe = format!(
             "image = {{ init = \"content.png\" }}\n\
              optimizer = {{ kind = \"gradient\", step_size = 0.01, iterations = {iterations} }}\n\
@@ -83,19 +83,17 @@ fn a_run_that_diverges_keeps_its_last_finite_image() {
              [[term]]\nkind = \"energy\"\nlayers = [\"fire6/concat\"]\nweight = -1\n"
         );
         fs::write(desk.path("r.toml"), recipe).expect("written");
-        let seen = format!("mean=0.5/0.5/0.5,std={deviation:e}/{deviation:e}/{deviation:e}");
-        desk.run(&format!(
-            "run r.toml --model squeezenet1_1 --preprocessing {seen} {options}"
-        ))
+        desk.huge_network(factor as f32);
+        desk.run(&format!("run r.toml --model huge.safetensors {options}"))
     };
-    run(1e-10, 30, "-o plain.png --trace t.json");
+    run(1e10, 30, "-o plain.png --trace t.json");
     let trace = fs::read(desk.path("t.json")).expect("a trace");
     let trace: serde_json::Value = serde_json::from_slice(&trace).expect("JSON");
     let loss = trace["iterations"][20]["loss"].as_f64().expect("a number");
-    // The energy grows with the square of what the network sees.
-    let deviation = 1e-10 * (loss.abs() / f64::from(f32::MAX)).sqrt();
+    // The energy grows with the square of the factor.
+    let factor = 1e10 / (loss.abs() / f64::from(f32::MAX)).sqrt();
 
-    let output = run(deviation, 30, "-o out.png");
+    let output = run(factor, 30, "-o out.png");
     let said = text(&output.stderr);
     assert_eq!(output.status.code(), Some(1), "{said}");
     assert!(said.contains("is not a finite number"), "{said}");
@@ -105,7 +103,7 @@ fn a_run_that_diverges_keeps_its_last_finite_image() {
     let done = told.split(' ').next().and_then(|n| n.parse().ok());
     let done: u64 = done.expect("a number of iterations");
     assert!((1..=20).contains(&done), "{said}");
-    run(deviation, done, "-o again.png");
+    run(factor, done, "-o again.png");
     assert_eq!(desk.load("out.png"), desk.load("again.png"));
 }
 

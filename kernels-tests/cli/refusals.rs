@@ -450,19 +450,21 @@ fn answers_that_are_no_numbers_are_refused() {
     let desk = Desk::new();
     fs::create_dir(desk.path("set")).expect("a folder");
     desk.picture("set/a.png", &sample("chelsea.png", 64, 48));
-    // The network sees pictures of values whose sums are beyond what single precision holds.
-    let huge = "--preprocessing mean=0.5/0.5/0.5,std=1e-37/1e-37/1e-37";
+    // Sums of its first layer are beyond what single precision holds.
+    desk.huge_network(1e38);
     for line in [
-        "classify content.png",
-        "features content.png --size 256 --layers pool10 -o f.safetensors",
-        "attack content.png -o o.png",
-        "transfer set --models squeezenet1_1",
-        "search set --layer fire2/concat --units 1",
+        "classify content.png --model huge.safetensors",
+        "features content.png --model huge.safetensors --size 256 --layers pool10 -o f.safetensors",
+        "attack content.png --model huge.safetensors -o o.png",
+        "transfer set --models huge.safetensors",
+        "search set --model huge.safetensors --layer fire2/concat --units 1",
     ] {
-        desk.refused(
-            &format!("{line} {huge}"),
-            1,
-            &["not finite numbers", "single precision"],
-        );
+        desk.refused(line, 1, &["not finite numbers", "single precision"]);
     }
+    // What a preprocessing makes too large is refused before anything is computed.
+    desk.refused(
+        "classify content.png --preprocessing mean=0.5/0.5/0.5,std=1e-37/1e-37/1e-37",
+        2,
+        &["more than 1e6"],
+    );
 }
