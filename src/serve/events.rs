@@ -14,7 +14,7 @@ use super::job::{Job, Seen, Watcher};
 use super::studio::Studio;
 
 /// Events of one stream come at most this often.
-const PAUSE: Duration = Duration::from_millis(100);
+const PAUSE: Duration = Duration::from_millis(200);
 
 /// The list of runs comes at most this often.
 const LIST_PAUSE: Duration = Duration::from_secs(1);

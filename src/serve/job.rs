@@ -155,6 +155,8 @@ struct Told {
     serial: u64,
     shown: Option<Instant>,
     cost: Duration,
+    /// Whether the run has the processor, which then makes no file of a picture beside it.
+    is_processor: bool,
     /// The picture on disk.
     file: Option<PathBuf>,
 }
@@ -203,6 +205,7 @@ impl Job {
                 serial: 0,
                 shown: None,
                 cost: Duration::ZERO,
+                is_processor: false,
                 file: None,
             }),
             wishes: Mutex::default(),
@@ -277,6 +280,7 @@ impl Job {
             told.scales = run.plan().iter().map(Scale::from).collect();
             let kinds = run.recipe().terms.iter();
             told.terms = kinds.map(|term| term.kind.name().to_string()).collect();
+            told.is_processor = run.executor().device().info().is_software();
             told.phase = Phase::Running;
         });
     }
@@ -308,7 +312,14 @@ impl Job {
             return false;
         }
         let told = self.told.lock();
-        let pause = PREVIEW_EVERY.max(told.cost * PREVIEW_SHARE);
+        let mut cost = told.cost;
+        if told.is_processor {
+            cost += told
+                .preview
+                .as_ref()
+                .map_or(Duration::ZERO, |last| last.took());
+        }
+        let pause = PREVIEW_EVERY.max(cost * PREVIEW_SHARE);
         told.last.is_some() && told.shown.is_none_or(|shown| shown.elapsed() >= pause)
     }
 

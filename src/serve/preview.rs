@@ -2,6 +2,7 @@
 
 use std::io::Cursor;
 use std::sync::OnceLock;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use image::codecs::jpeg::JpegEncoder;
@@ -20,6 +21,8 @@ pub struct Preview {
     /// Whether it is shown as it is: the run rests.
     is_exact: bool,
     file: OnceLock<Option<(&'static str, Bytes)>>,
+    /// The time that it took to make the file.
+    took: OnceLock<Duration>,
 }
 
 impl Preview {
@@ -28,12 +31,24 @@ impl Preview {
             image,
             is_exact,
             file: OnceLock::new(),
+            took: OnceLock::new(),
         }
     }
 
     /// The media type and the bytes of its file.
     pub fn file(&self) -> Option<(&'static str, Bytes)> {
-        self.file.get_or_init(|| self.encoded()).clone()
+        let make = || {
+            let begun = Instant::now();
+            let file = self.encoded();
+            self.took.get_or_init(|| begun.elapsed());
+            file
+        };
+        self.file.get_or_init(make).clone()
+    }
+
+    /// The time that was spent on the file.
+    pub fn took(&self) -> Duration {
+        self.took.get().copied().unwrap_or_default()
     }
 
     fn encoded(&self) -> Option<(&'static str, Bytes)> {

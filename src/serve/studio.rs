@@ -281,6 +281,8 @@ impl Studio {
     /// What is wrong with it; too many that wait.
     pub fn queue(self: &Arc<Self>, asked: &Asked) -> Result<Arc<Job>, Refusal> {
         let answer = asked.answer(self)?;
+        // What is wrong with its layers or its size is told at once, and not when its turn has come.
+        answer.recipe.dry_run(&answer.network)?;
         {
             let jobs = self.jobs.lock();
             let waiting = jobs

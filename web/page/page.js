@@ -105,7 +105,10 @@ function lost(isLost) {
   if (isLost === (document.body.dataset.lost === 'yes')) return;
   document.body.dataset.lost = isLost ? 'yes' : 'no';
   element('dot').className = isLost ? 'dot off' : 'dot on';
-  if (isLost) tell('The server does not answer. A run goes on without this page, which tries again by itself.', 'note');
+  const words = state.engine?.watchOnly
+    ? 'The command has ended, or does not answer.'
+    : 'The server does not answer. A run goes on without this page, which tries again by itself.';
+  if (isLost) tell(words, 'note');
   else quiet();
 }
 

@@ -53,6 +53,14 @@ const open = (session, server) => visit({ ...session, url: server.url.replace(/\
 const pictures = (page) =>
   page.waitForFunction(() => performance.getEntriesByType('resource').filter(({ name }) => /\/image\?n=/.test(name)).length >= 3);
 
+/** A size, and more iterations than any test waits for. */
+async function endless(page, size) {
+  await page.getByLabel('Iterations of each scale').evaluate((input) => {
+    input.max = 1e6;
+  });
+  await small(page, size, 1e6);
+}
+
 /** Waits until the server says something. */
 async function eventually(question) {
   for (const end = Date.now() + 60_000; Date.now() < end; ) {
@@ -66,7 +74,7 @@ export const two_tabs_watch_a_run_of_the_server_turn_and_stop_it = (session) =>
   served(session, async (server) => {
     const first = await open(session, server);
     await ready(first);
-    await small(first, 64, 400);
+    await endless(first, 64);
     await press(first, 'Paint the sample');
     await until(first, 'running');
     const second = await open(session, server);
@@ -93,7 +101,7 @@ export const a_run_goes_on_without_a_page_and_another_waits = (session) =>
     const page = await open(session, server);
     await ready(page);
     await tab(page, 'Texture');
-    await small(page, 48, 400);
+    await endless(page, 48);
     await press(page, 'Weave the sample');
     await until(page, 'running');
     // Another one, which waits.
@@ -125,7 +133,7 @@ export const a_pause_and_an_attack_on_the_server = (session) =>
     const [before, after] = await page.locator('#found table').evaluateAll((all) => all.map((table) => table.rows[0].cells[0].textContent));
     assert.notEqual(before, after);
     await tab(page, 'Dream');
-    await small(page, 96, 100);
+    await endless(page, 96);
     await press(page, 'Dream');
     await until(page, 'running');
     await press(page, 'Pause');
