@@ -29,17 +29,23 @@ pub fn root() -> PathBuf {
     here.map_or_else(|| env!("CARGO_MANIFEST_DIR").into(), PathBuf::from)
 }
 
-/// The adapter the tests run on: `PIXGRAD_TEST_DEVICE`, else the best one, software included. There must be one.
+/// The adapter the tests run on: `PIXGRAD_TEST_DEVICE`, else the best one, software included, of the graphics API
+/// `PIXGRAD_TEST_BACKEND`. There must be one.
 pub static GPU: LazyLock<Device> = LazyLock::new(open_gpu);
 
 /// Another handle on the test adapter, with counters of its own.
 pub fn open_gpu() -> Device {
     let named = std::env::var("PIXGRAD_TEST_DEVICE").ok();
+    let backend = std::env::var("PIXGRAD_TEST_BACKEND").ok();
+    let is_wanted = |found: &str| match &backend {
+        Some(backend) => found == backend,
+        None => found != "cpu",
+    };
     let device = named
         .or_else(|| {
             list()
                 .iter()
-                .find(|d| d.backend != "cpu")
+                .find(|d| is_wanted(&d.backend))
                 .map(|d| d.index.to_string())
         })
         .expect(

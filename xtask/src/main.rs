@@ -1,6 +1,7 @@
 //! The project's own commands, run as `cargo xtask COMMAND`. Standard library only, so that it builds in a second.
 
 mod adapter;
+mod adapters;
 mod bindings;
 mod demo;
 mod paths;

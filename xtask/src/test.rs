@@ -3,7 +3,7 @@
 use std::process::{Command, ExitCode, Stdio};
 use std::time::Instant;
 
-use crate::{adapter, bindings, paths, web};
+use crate::{adapter, adapters, bindings, paths, web};
 
 /// One check. `cargo xtask test NAME` runs it alone.
 struct Step {
@@ -12,7 +12,7 @@ struct Step {
     run: fn() -> Result<(), String>,
 }
 
-const STEPS: [Step; 9] = [
+const STEPS: [Step; 10] = [
     Step {
         name: "fmt",
         what: "cargo fmt --check",
@@ -52,6 +52,11 @@ const STEPS: [Step; 9] = [
         name: "web",
         what: "the page built, and tested in headless Chromium",
         run: web::test,
+    },
+    Step {
+        name: "adapters",
+        what: "the kernels' tests on SwiftShader and through OpenGL ES",
+        run: adapters::test,
     },
     Step {
         name: "bindings",
