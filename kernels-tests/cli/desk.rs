@@ -57,27 +57,27 @@ impl Desk {
         image::load(self.path(name)).expect("a valid picture")
     }
 
-    /// `huge.safetensors`: SqueezeNet with the weights of its first layer, and so all that it computes but for later
-    /// biases, multiplied by a factor.
-    pub fn huge_network(&self, factor: f32) {
+    /// `huge.safetensors`: SqueezeNet with the weights of its first and of its last layer multiplied by a factor each.
+    pub fn huge_network(&self, first: f32, last: f32) {
         let file = fs::read(samples().join("models/squeezenet1_1.safetensors")).expect("weights");
         let tensors = SafeTensors::deserialize(&file).expect("safetensors");
         let (_, about) = SafeTensors::read_metadata(&file).expect("safetensors");
-        let scaled: Vec<(String, Vec<usize>, Vec<u8>)> = ["features.0.weight", "features.0.bias"]
-            .iter()
-            .map(|name| {
-                let tensor = tensors.tensor(name).expect("the first layer");
-                let (halves, _) = tensor.data().as_chunks::<2>();
-                let numbers = halves
-                    .iter()
-                    .map(|b| f16::from_le_bytes(*b).to_f32() * factor);
-                let bytes = numbers.flat_map(f32::to_le_bytes).collect();
-                ((*name).to_string(), tensor.shape().to_vec(), bytes)
-            })
-            .collect();
-        let others = tensors
-            .iter()
-            .filter(|(name, _)| !name.starts_with("features.0."));
+        let scaled = |name: &str, factor: f32| {
+            let tensor = tensors.tensor(name).expect("a layer");
+            let (halves, _) = tensor.data().as_chunks::<2>();
+            let numbers = halves
+                .iter()
+                .map(|b| f16::from_le_bytes(*b).to_f32() * factor);
+            let bytes: Vec<u8> = numbers.flat_map(f32::to_le_bytes).collect();
+            (name.to_string(), tensor.shape().to_vec(), bytes)
+        };
+        let scaled = [
+            scaled("features.0.weight", first),
+            scaled("features.0.bias", first),
+            scaled("classifier.1.weight", last),
+        ];
+        let is_scaled = |name: &str| scaled.iter().any(|(other, ..)| other == name);
+        let others = tensors.iter().filter(|(name, _)| !is_scaled(name));
         let others = others.map(|(name, tensor)| (name.to_string(), tensor));
         let all = scaled.iter().map(|(name, shape, bytes)| {
             let tensor = TensorView::new(Dtype::F32, shape.clone(), bytes);

@@ -450,17 +450,24 @@ fn answers_that_are_no_numbers_are_refused() {
     let desk = Desk::new();
     fs::create_dir(desk.path("set")).expect("a folder");
     desk.picture("set/a.png", &sample("chelsea.png", 64, 48));
-    // Sums of its first layer are beyond what single precision holds.
-    desk.huge_network(1e38);
+    // Sums of its last layer are beyond what single precision holds.
+    desk.huge_network(1e25, 1e20);
     for line in [
         "classify content.png --model huge.safetensors",
         "features content.png --model huge.safetensors --size 256 --layers pool10 -o f.safetensors",
         "attack content.png --model huge.safetensors -o o.png",
         "transfer set --models huge.safetensors",
-        "search set --model huge.safetensors --layer fire2/concat --units 1",
+        "search set --model huge.safetensors --layer pool10 --units 1",
     ] {
         desk.refused(line, 1, &["not finite numbers", "single precision"]);
     }
+    // Nor may a weight be one with which no layer can compute.
+    desk.huge_network(1e37, 1.0);
+    desk.refused(
+        "classify content.png --model huge.safetensors",
+        1,
+        &["features.0.", "at most 1e30"],
+    );
     // What a preprocessing makes too large is refused before anything is computed.
     desk.refused(
         "classify content.png --preprocessing mean=0.5/0.5/0.5,std=1e-37/1e-37/1e-37",

@@ -1,5 +1,6 @@
 //! `pixgrad bench`: what a device can do, and what this program makes of it.
 
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -7,7 +8,7 @@ use anyhow::{Context, anyhow};
 use clap::{Args, Subcommand};
 use pixgrad::Precision;
 use pixgrad::engine::bench::{self, Options, Report};
-use pixgrad::engine::image::check_file;
+use pixgrad::engine::image::{check_file, write_atomically};
 use pixgrad::engine::methods::options::parse;
 use serde_json::json;
 
@@ -239,18 +240,21 @@ fn kernels(report: &Report) -> Vec<Vec<String>> {
     rows
 }
 
-/// Reads a report from a file.
-fn read(path: &Path) -> anyhow::Result<Report> {
+/// Reads a report from a file, and the text that it was read of.
+fn read(path: &Path) -> anyhow::Result<(Report, String)> {
     let text = std::fs::read_to_string(path)
         .with_context(|| format!("{} cannot be read", path.display()))?;
-    bench::read(&text).map_err(|what| anyhow!("{} {what}", path.display()))
+    let report = bench::read(&text).map_err(|what| anyhow!("{} {what}", path.display()))?;
+    Ok((report, text))
 }
 
 /// Writes a report under its own name, and prints its row of the table.
 fn submit(report: &Path, folder: &Path, global: &Global) -> anyhow::Result<ExitCode> {
-    let report = read(report)?;
+    let (report, text) = read(report)?;
     let path = folder.join(report.file_name());
-    write_json(&path, &report)?;
+    // To the last digit as it is: to print a number that was read may change that.
+    write_atomically(&path, |file| file.write_all(text.as_bytes()))
+        .with_context(|| format!("'{}' cannot be written", path.display()))?;
     if global.json {
         let row = report.row();
         terminal::print_json(&json!({ "output": path, "row": row, "doubts": report.doubts() }))?;
@@ -276,7 +280,7 @@ fn table(folder: &Path) -> anyhow::Result<ExitCode> {
     }
     paths.sort();
     let reports = paths.iter().map(|path| {
-        let report = read(path)?;
+        let (report, _) = read(path)?;
         let name = report.file_name();
         anyhow::ensure!(
             path.ends_with(&name),
@@ -291,7 +295,7 @@ fn table(folder: &Path) -> anyhow::Result<ExitCode> {
 }
 
 fn compare(paths: &[PathBuf], global: &Global) -> anyhow::Result<ExitCode> {
-    let reports = paths.iter().map(|path| read(path));
+    let reports = paths.iter().map(|path| Ok(read(path)?.0));
     let reports = reports.collect::<anyhow::Result<Vec<_>>>()?;
     let figures = bench::compare(&reports);
     if global.json {

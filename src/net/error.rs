@@ -429,6 +429,15 @@ pub enum WeightsProblem {
         /// As text, because a NaN equals nothing.
         value: String,
     },
+    #[error(
+        "has a value that is too large for single precision to compute with: element {index} of the tensor `{tensor}` is \
+         {value:e}; at most 1e30 is taken"
+    )]
+    TooLarge {
+        tensor: String,
+        index: usize,
+        value: f32,
+    },
     #[error("has the {key} `{found}` in its metadata: `{weight}` is no weight")]
     DefaultWeight {
         key: &'static str,

@@ -123,14 +123,28 @@ impl Stored<'_> {
     }
 }
 
-/// Refuses values that are not finite.
+/// The largest weight there may be. With larger ones sums overflow within a layer; where a ReLU makes 0 of what is no
+/// number, the answer would be wrong, and nothing would tell.
+const LARGEST: f32 = 1e30;
+
+/// Refuses values that are not finite, or too large to compute with.
 pub(super) fn check_finite(tensor: &str, values: &[f32]) -> Result<(), WeightsProblem> {
-    match values.iter().position(|value| !value.is_finite()) {
-        None => Ok(()),
-        Some(index) => Err(WeightsProblem::NotFinite {
-            tensor: tensor.to_owned(),
+    let is_usable = |value: &f32| value.is_finite() && value.abs() <= LARGEST;
+    let Some(index) = values.iter().position(|value| !is_usable(value)) else {
+        return Ok(());
+    };
+    let (tensor, value) = (tensor.to_owned(), values[index]);
+    Err(if value.is_finite() {
+        WeightsProblem::TooLarge {
+            tensor,
             index,
-            value: values[index].to_string(),
-        }),
-    }
+            value,
+        }
+    } else {
+        WeightsProblem::NotFinite {
+            tensor,
+            index,
+            value: value.to_string(),
+        }
+    })
 }
