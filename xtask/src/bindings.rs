@@ -89,8 +89,14 @@ fn environment(scratch: &Path) -> Result<PathBuf, String> {
 /// `pip install bindings/python`, into the environment of the tests.
 fn python_package(python: &Path) -> Result<(), String> {
     let folder = paths::root().join("bindings").join("python");
+    // Without isolation pip looks for maturin where programs are.
+    let mut path = vec![python.parent().unwrap_or(python).to_path_buf()];
+    path.extend(std::env::split_paths(
+        &std::env::var_os("PATH").unwrap_or_default(),
+    ));
+    let path = std::env::join_paths(path).map_err(|error| format!("PATH: {error}"))?;
     let mut build = Command::new(python);
-    build.args([
+    build.env("PATH", path).args([
         "-m",
         "pip",
         "install",
