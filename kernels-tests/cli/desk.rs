@@ -119,7 +119,11 @@ impl Desk {
 
     /// Starts the tool and comes back at once.
     pub fn start(&self, line: &str) -> Running {
-        let mut command = self.command(line);
+        self.spawn(self.command(line))
+    }
+
+    /// As [`Desk::start`], of a command that was changed.
+    pub fn spawn(&self, mut command: Command) -> Running {
         #[cfg(unix)]
         hears_hangups(&mut command);
         let mut child = command

@@ -57,7 +57,10 @@ fn exchange(address: &str, parts: &[&[u8]]) -> Answer {
 
 impl Served {
     fn new(desk: &Desk, line: &str) -> Self {
-        let mut tool = desk.start(line);
+        Self::of(desk.start(line))
+    }
+
+    fn of(mut tool: Running) -> Self {
         let url = tool.stdout_line();
         let address = url.trim_start_matches("http://");
         let address = address.split('/').next().expect("an address").to_string();
@@ -624,4 +627,29 @@ fn a_command_is_watched_twice_and_stopped() {
     assert_eq!(output.status.code(), Some(130), "{}", text(&output.stderr));
     assert!(text(&output.stdout).contains("stopped"));
     assert_eq!(desk.load("o.png").size(), (48, 36));
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn open_hands_the_address_to_the_browser() {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    let desk = Desk::new();
+    let browser = desk.path("xdg-open");
+    fs::write(&browser, "#!/bin/sh\necho \"$1\" > \"$0.told\"\n").expect("written");
+    fs::set_permissions(&browser, fs::Permissions::from_mode(0o755)).expect("executable");
+    let path = std::env::join_paths(
+        [desk.path(".")]
+            .into_iter()
+            .chain(["/usr/bin", "/bin"].map(Into::into)),
+    );
+    let mut command = desk.command("serve --port 0 --open -q");
+    command.env("PATH", path.expect("a path"));
+    let served = Served::of(desk.spawn(command));
+    let end = Instant::now() + Duration::from_secs(30);
+    let told = || fs::read_to_string(desk.path("xdg-open.told")).unwrap_or_default();
+    while told().trim() != served.url {
+        assert!(Instant::now() < end, "{}", told());
+        std::thread::sleep(Duration::from_millis(20));
+    }
 }

@@ -109,7 +109,7 @@ function lost(isLost) {
     ? 'The command has ended, or does not answer.'
     : 'The server does not answer. A run goes on without this page, which tries again by itself.';
   if (isLost) tell(words, 'note');
-  else quiet();
+  else if (element('message').textContent.includes(words)) quiet();
 }
 
 async function network(model) {

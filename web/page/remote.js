@@ -205,10 +205,16 @@ export class Remote {
     hear('runs', (list) => this.onruns?.(list));
     for (const name of ['run', 'steps', 'image', 'state']) hear(name, (data) => run?.hear(name, data));
     stream.onopen = () => this.onlost?.(false);
-    stream.onerror = () => {
+    stream.onerror = async () => {
       this.onlost?.(true);
       // The browser tries again by itself, but not after an answer that says no.
-      if (stream.readyState === EventSource.CLOSED && this.#stream === stream) setTimeout(this.#listen, 2000);
+      if (stream.readyState !== EventSource.CLOSED || this.#stream !== stream) return;
+      const isGone = run && (await get(`runs/${run.id}`).then(() => false, ({ status }) => status === 404));
+      if (isGone && this.#watched === run) {
+        this.#watched = null;
+        run.hear('state', { state: 'failed', error: 'The server was started anew. Pictures of before are in its folder.' });
+      }
+      setTimeout(() => this.#stream === stream && this.#listen(), isGone ? 0 : 2000);
     };
   };
 }

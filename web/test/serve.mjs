@@ -39,7 +39,7 @@ async function started(args, cwd, action) {
 function served(session, action, ...args) {
   const cwd = fs.mkdtempSync(path.join(session.folder, 'serve-'));
   const outputs = path.join(cwd, 'out');
-  return started(['serve', '--port', '0', '--device', 'cpu', '-o', outputs, ...args], cwd, (server) =>
+  return started(['serve', '--device', 'cpu', '-o', outputs, ...(args.includes('--port') ? [] : ['--port', '0']), ...args], cwd, (server) =>
     action({
       ...server,
       outputs: () => (fs.existsSync(outputs) ? fs.readdirSync(outputs).map((name) => path.join(outputs, name)) : []),
@@ -102,7 +102,9 @@ export const a_run_goes_on_without_a_page_and_another_waits = (session) =>
     await ready(page);
     await tab(page, 'Texture');
     await endless(page, 48);
-    await press(page, 'Weave the sample');
+    await drop(page, path.join(samples, 'brick.png'), 'image/png');
+    await page.getByText('brick.png').waitFor();
+    await press(page, 'Weave');
     await until(page, 'running');
     // Another one, which waits.
     await small(page, 48, 3);
@@ -153,6 +155,31 @@ export const a_pause_and_an_attack_on_the_server = (session) =>
     // The refusal is the only thing that the console tells.
     assert(page.faults.every((fault) => /400/.test(fault)), `${page.faults}`);
   });
+
+export const a_server_that_is_started_anew_is_found_again = (session) => {
+  const begin = (port, action) => served(session, action, '--port', String(port));
+  return begin(0, async (first) => {
+    const page = await open(session, first);
+    await ready(page);
+    await endless(page, 48);
+    await press(page, 'Paint the sample');
+    await until(page, 'running');
+    first.child.kill('SIGKILL');
+    await first.ended;
+    await page.waitForFunction(() => document.body.dataset.lost === 'yes');
+    assert.match(await message(page), /does not answer/);
+    await begin(new URL(first.url).port, async (second) => {
+      await until(page, 'failed');
+      assert.match(await message(page), /started anew/);
+      await page.waitForFunction(() => document.body.dataset.lost === 'no');
+      // The pictures are given again.
+      await small(page, 48, 3);
+      await press(page, 'Paint');
+      await until(page, 'finished');
+      assert.equal(second.outputs().length, 1);
+    });
+  });
+};
 
 export const a_page_at_any_address_needs_the_token_once = (session) =>
   served(session, async (server) => {
