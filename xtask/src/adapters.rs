@@ -6,9 +6,9 @@
 
 use std::io::{BufRead as _, BufReader};
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 
-use crate::{paths, system, test};
+use crate::{system, test};
 
 /// An adapter, and what it takes to run the tests on it.
 struct Adapter {
