@@ -187,6 +187,20 @@ fn tuning_is_asked_for_or_not() {
     assert!(!cache.exists(), "nothing was tuned");
 }
 
+/// The distance of covariances takes products of 1000×1000 matrices there, whatever the size of the picture.
+#[test]
+fn a_plan_tells_that_wasserstein_of_a_thousand_channels_takes_long() {
+    let desk = Desk::new();
+    let milliseconds = |loss: &str| {
+        let plan = desk.json(&format!(
+            "style content.png style.png --style-layers conv10 --style-loss {loss} --size 64 --dry-run --json"
+        ));
+        number(&plan["scales"][0]["iteration_ms"])
+    };
+    let (gram, wasserstein) = (milliseconds("gram"), milliseconds("wasserstein"));
+    assert!(wasserstein > 10.0 * gram, "{wasserstein} and {gram} ms");
+}
+
 #[test]
 fn a_dry_run_plans_and_writes_nothing() {
     let desk = Desk::new();
