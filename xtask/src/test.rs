@@ -65,8 +65,8 @@ const STEPS: [Step; 10] = [
     },
 ];
 
-/// Steps that run only when they are named: they have not yet run as a whole on a machine without anything.
-const BY_NAME: [&str; 2] = ["web", "bindings"];
+/// Steps that run only when they are named, since they take long.
+const BY_NAME: [&str; 1] = ["adapters"];
 
 /// Makes sure of a part of Rust that a minimal installation leaves out, such as that of Rust's own container images.
 pub fn ensure(subcommand: &str, component: &str) -> Result<(), String> {
