@@ -264,7 +264,7 @@ fn a_report_is_prepared_for_the_table_and_doubts_are_told() {
     // A folder's table; a report of what cannot be stays in it.
     fs::create_dir(desk.path("all")).expect("a folder");
     one["device"]["name"] = json!("Card | of <b>somebody</b>");
-    one["device"]["type"] = json!("discrete");
+    one["device"]["type"] = json!("discrete-gpu");
     one["software"] = json!(false);
     one["iterations"][0]["gflops"] = json!(1e9);
     one["iterations"][0]["percent"] = json!(1e6);
