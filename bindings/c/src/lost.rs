@@ -24,7 +24,7 @@ fn a_device_that_is_lost_is_told_and_another_takes_its_place() {
     let recipe_text = c"
         model = 'squeezenet1_1'
         image = { init = 'noise', width = 48, height = 48 }
-        term = [{ kind = 'content', layers = ['fire2/concat'], target = 'cat', weight = 1 }]
+        term = [{ kind = 'gram', layers = ['fire2/concat'], target = 'cat', weight = 1 }]
         optimizer = { kind = 'adam', iterations = 3 }";
     let pixels = [90_u8; 48 * 48 * 4];
     // SAFETY: each pointer is a handle of this library that is not freed yet, a text that ends with 0, or can be
@@ -63,7 +63,7 @@ fn a_device_that_is_lost_is_told_and_another_takes_its_place() {
             .destroy();
         for _ in 0..2 {
             assert_eq!(advance(run), pixgrad_status::PIXGRAD_DEVICE_LOST);
-            assert!(last_error().contains("lost"), "{}", last_error());
+            assert!(last_error().contains("device failed"), "{}", last_error());
         }
         let mut result = null_mut();
         let status = pixgrad_run_picture(run, &mut result);
