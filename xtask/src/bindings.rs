@@ -106,7 +106,8 @@ fn python_package(python: &Path) -> Result<(), String> {
         "--force-reinstall",
     ]);
     paths::run(build.arg(&folder))?;
-    paths::build_pixgrad()?;
+    // As the tests have it: for another set of features all of it would be built once more.
+    test::build()?;
     let mut tests = Command::new(python);
     tests.args(["-m", "pytest", "-q"]).current_dir(&folder);
     paths::run(tests.env("PIXGRAD_BIN", paths::pixgrad()?))

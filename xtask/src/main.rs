@@ -20,10 +20,10 @@ Usage: cargo xtask COMMAND
 
   demo [OPTION...]   Build pixgrad and stylize a sample photograph on the best device there is. The options are those
                      of `pixgrad style`, for example --device llvmpipe or --size 512.
-  test [STEP...]     Run every check but adapters, or only the steps named: fmt, clippy, wasm, adapter, test, robust,
-                     doc, web, bindings, adapters. What they need and is not there is installed on Debian and Ubuntu: a
-                     software Vulkan driver for the step `adapter`, Chromium, Node and playwright-core for `web`, GIMP,
-                     valgrind, Xvfb and Ray for `bindings`.
+  test [STEP...]     Run every check but bindings and adapters, or only the steps named: fmt, clippy, wasm, adapter,
+                     test, robust, doc, web, bindings, adapters. What they need and is not there is installed on Debian
+                     and Ubuntu: a software Vulkan driver for the step `adapter`, Chromium, Node and playwright-core for
+                     `web`, GIMP, valgrind, Xvfb and Ray for `bindings`.
   web [--serve]      Build the page and the npm package into web/dist; with --serve show the page on this machine, with
                      --test test it in headless Chromium, also the kernels.
   docs               Generate docs/cli.md from the command line's definition.

@@ -65,8 +65,8 @@ const STEPS: [Step; 10] = [
     },
 ];
 
-/// Steps that run only when they are named, since they take long.
-const BY_NAME: [&str; 1] = ["adapters"];
+/// Steps that run only when they are named: with them all checks would take an hour on two cores.
+const BY_NAME: [&str; 2] = ["bindings", "adapters"];
 
 /// Makes sure of a part of Rust that a minimal installation leaves out, such as that of Rust's own container images.
 pub fn ensure(subcommand: &str, component: &str) -> Result<(), String> {
@@ -98,6 +98,11 @@ pub fn tested(command: &str) -> Command {
         "--package",
         "xtask",
     ])
+}
+
+/// Builds the tests, and with them the program.
+pub fn build() -> Result<(), String> {
+    paths::run(tested("test").arg("--no-run"))
 }
 
 fn clippy() -> Result<(), String> {

@@ -100,7 +100,7 @@ fn copy(from: &Path, to: &Path) -> Result<(), String> {
 
 /// Builds the page, and tests it in headless Chromium with a software adapter; installs what that needs.
 pub fn test() -> Result<(), String> {
-    paths::build_pixgrad()?;
+    test::build()?;
     build()?;
     let chromium = system::ensure(
         &["chromium", "chromium-browser", "google-chrome"],
