@@ -25,7 +25,7 @@ Usage: cargo xtask COMMAND
                      and Ubuntu: a software Vulkan driver for the step `adapter`, Chromium, Node and playwright-core for
                      `web`, GIMP, valgrind, Xvfb and Ray for `bindings`.
   web [--serve]      Build the page and the npm package into web/dist; with --serve show the page on this machine, with
-                     --test test it in headless Chromium, also the kernels.
+                     --test test it in headless Chromium, and also the kernels.
   docs               Generate docs/cli.md from the command line's definition.
   results            Check the benchmarks in benches/results and write their table into its README.md.
   help               Print this text.

@@ -33,7 +33,7 @@ pub fn run(args: &[String]) -> ExitCode {
             let dist = paths::root().join("web/dist");
             serve::serve(&dist, ADDRESS)
         }),
-        [option] if option == "--test" => test(),
+        [option] if option == "--test" => test_with_kernels(),
         _ => {
             eprintln!("xtask web: it takes --serve, --test or nothing");
             return ExitCode::from(2);
@@ -102,6 +102,31 @@ fn copy(from: &Path, to: &Path) -> Result<(), String> {
 pub fn test() -> Result<(), String> {
     test::build()?;
     build()?;
+    browser(None)
+}
+
+/// The same, and the tests of the kernels with the browser as their device, which takes half an hour.
+fn test_with_kernels() -> Result<(), String> {
+    test::build()?;
+    build()?;
+    let calls = paths::root().join("target").join("web").join("calls");
+    let told = |error: std::io::Error| format!("{}: {error}", calls.display());
+    if calls.exists() {
+        fs::remove_dir_all(&calls).map_err(told)?;
+    }
+    fs::create_dir_all(&calls).map_err(told)?;
+    eprintln!(
+        "the kernels' tests write their calls into {}",
+        calls.display()
+    );
+    kernels("PIXGRAD_ASK", &calls)?;
+    browser(Some(&calls))?;
+    eprintln!("the kernels' tests again, with the browser's answers");
+    kernels("PIXGRAD_ANSWERS", &calls)
+}
+
+/// Runs the tests in the browser, with the kernel calls of a folder where there is one.
+fn browser(calls: Option<&Path>) -> Result<(), String> {
     let chromium = system::ensure(
         &["chromium", "chromium-browser", "google-chrome"],
         "chromium",
@@ -118,26 +143,16 @@ pub fn test() -> Result<(), String> {
                 .current_dir(&folder),
         )?;
     }
-    let calls = paths::root().join("target").join("web").join("calls");
-    if calls.exists() {
-        fs::remove_dir_all(&calls).map_err(|error| format!("{}: {error}", calls.display()))?;
-    }
-    fs::create_dir_all(&calls).map_err(|error| format!("{}: {error}", calls.display()))?;
-    eprintln!(
-        "the kernels' tests write their calls into {}",
-        calls.display()
-    );
-    kernels("PIXGRAD_ASK", &calls)?;
     let mut tests = Command::new(node);
     tests
         .arg("run.mjs")
         .current_dir(&folder)
         .env("PIXGRAD_CHROMIUM", chromium)
-        .env("PIXGRAD_CALLS", &calls)
         .env("PIXGRAD_BINARY", paths::pixgrad()?);
-    paths::run(&mut tests)?;
-    eprintln!("the kernels' tests again, with the browser's answers");
-    kernels("PIXGRAD_ANSWERS", &calls)
+    if let Some(calls) = calls {
+        tests.env("PIXGRAD_CALLS", calls);
+    }
+    paths::run(&mut tests)
 }
 
 /// The tests of the kernels, told of the folder of their calls, see `kernels-tests/common/elsewhere.rs`.
