@@ -129,7 +129,7 @@ impl Run {
     ///
     /// # Errors
     /// [`Error::Recipe`] where the recipe cannot be written as TOML; [`Error::Checkpoint`] where the device has failed;
-    /// [`RunError::InMotion`] before [`Run::settle`].
+    /// [`RunError::InMotion`](crate::RunError::InMotion) before [`Run::settle`].
     pub async fn checkpoint_async(&self) -> Result<Vec<u8>, Error> {
         let mut bytes = Vec::new();
         let metadata = self.metadata()?;
