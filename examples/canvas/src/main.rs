@@ -27,8 +27,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     let style = arguments.next();
     let style = style.unwrap_or_else(|| format!("{samples}/starry_night.jpg"));
 
-    // The window's own device. What pixgrad asks of it are its limits: those of the adapter. With subgroups some kernels
-    // are several times faster.
+    // The window's own device. What pixgrad asks of it are its limits: those of the adapter. Where it has
+    // subgroups, some kernels have faster variants.
     let setup = WgpuSetupCreateNew {
         instance_descriptor: wgpu::InstanceDescriptor {
             backends: wgpu::Backends::PRIMARY,
