@@ -31,7 +31,8 @@ function rows(table, all) {
 
 function show({ report, doubts }) {
   const { device, ceilings, iterations, kernels, notes } = report;
-  element('device').textContent = [device.name, device.driver].filter(Boolean).join(', ');
+  // Most browsers keep the adapter's name to themselves.
+  element('device').textContent = [device.name, device.driver].filter(Boolean).join(', ') || 'An adapter that the browser does not name';
   rows('ceilings', [
     ['f32', `${number(ceilings.fp32_gflops)} GFLOP/s`],
     ['f16', ceilings.fp16_gflops === null ? 'none' : `${number(ceilings.fp16_gflops)} GFLOP/s`],
