@@ -106,7 +106,8 @@ struct Params {
     scores: View,
 }
 
-const MAX: f32 = 0x1.fffffep+127f;
+// −2^127. Not the lowest f32: naga writes that one rounded, and browsers refuse it.
+const LOWEST: f32 = -0x1p+127f;
 
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var<storage, read> scores: array<f32>;
@@ -118,7 +119,7 @@ const MAX: f32 = 0x1.fffffep+127f;
 fn main(@builtin(workgroup_id) id: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
     let niche = (id.x + p.origin.x) * 256u + lane;
     if niche >= p.scores.c { return; }
-    var most = select(best[niche], -MAX, step[0] == 0u);
+    var most = select(best[niche], LOWEST, step[0] == 0u);
     var first = p.scores.n;
     for (var i = 0u; i < p.scores.n; i++) {
         let score = scores[4u * place(p.scores, i, 0u) + niche];

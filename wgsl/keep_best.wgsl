@@ -1,6 +1,6 @@
 // Keeps of each image the version that is nearest to another, among those whose loss is within a threshold.
 //
-// DECIDE: with d = distances[i], and b = best[i], which counts as MAX, the largest f32, in iteration 0,
+// DECIDE: with d = distances[i], and b = best[i], which counts as FARTHEST in iteration 0,
 //     better = losses[i·slots + slot] ≤ threshold and d < b
 //     best[i] = better ? d : b          keep[i] = better or iteration 0
 // A NaN is never better. One invocation per image. Grid (⌈n/256⌉).
@@ -19,7 +19,8 @@ struct Params {
     threshold: f32,
 }
 
-const MAX: f32 = 0x1.fffffep+127f;
+// 2^127. Not the largest f32: naga writes that one rounded up, and browsers refuse it.
+const FARTHEST: f32 = 0x1p+127f;
 
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var<storage, read> losses: array<f32>;
@@ -33,7 +34,7 @@ fn main(@builtin(workgroup_id) id: vec3<u32>, @builtin(local_invocation_index) l
     let i = (id.x + p.origin.x) * 256u + lane;
     if i >= p.n { return; }
     let first = step[0] == 0u;
-    let b = select(best[i], MAX, first);
+    let b = select(best[i], FARTHEST, first);
     let d = distances[i];
     let loss = losses[i * p.slots + p.slot];
     // A shader's compiler may take for granted that no float is NaN, so NaNs are told by their bits. Those of numbers

@@ -237,7 +237,7 @@ fn the_best_answer_wins_each_niche() {
     let (best, winner) = judged(0, [9.0; 4]);
     assert_eq!(winner, [1, 0, 1, 3]);
     assert_eq!(best[0], f64::from(0.3f32));
-    assert_eq!(best[1..], [0.5, -1.0, f64::from(-f32::MAX)]);
+    assert_eq!(best[1..], [0.5, -1.0, f64::from(Judge::LOWEST)]);
     let (best, winner) = judged(5, [0.3, 0.25, -1.5, 0.0]);
     assert_eq!(winner, [3, 0, 1, 3], "an equal score does not replace");
     assert_eq!(best, [f64::from(0.3f32), 0.5, -1.0, 0.0]);

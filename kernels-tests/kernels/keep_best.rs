@@ -9,7 +9,7 @@ use crate::common::oracle::wide;
 use crate::common::recorded::{Recorded, assert_images, devices, images, site};
 use crate::common::{Data, check, random, tensor};
 
-const MAX: f64 = f32::MAX as f64;
+const MAX: f64 = DecideBest::FARTHEST as f64;
 
 /// The decision on every device: best distances and flags.
 fn decide(

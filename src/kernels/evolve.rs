@@ -204,6 +204,11 @@ impl Kernel for Breed {
     }
 }
 
+impl Judge {
+    /// −2¹²⁷: what must be exceeded in iteration 0.
+    pub const LOWEST: f32 = -f32::from_bits(254 << 23);
+}
+
 impl Kernel for Judge {
     type Params = View;
 
@@ -230,7 +235,7 @@ impl Kernel for Judge {
         let (best, winner) = (b.output(), b.words_mut());
         for niche in 0..self.scores.c as usize {
             if step[0] == 0 {
-                best[niche] = T::from_f32(-f32::MAX);
+                best[niche] = T::from_f32(Self::LOWEST);
             }
             winner[niche] = self.scores.n;
             for i in 0..self.scores.n {

@@ -11,7 +11,7 @@ pub const SOURCE: Source = Source {
 };
 
 /// Which images are to be kept: those with `losses[i, slot] ≤ threshold` and a distance below the one in `best`, which
-/// it then replaces. In iteration 0 the best distances count as `f32::MAX`, whatever they are, and all images are kept.
+/// it then replaces. In iteration 0 the best distances count as [`DecideBest::FARTHEST`], whatever they are, and all images are kept.
 /// A NaN is never better.
 ///
 /// Bindings: `losses` (reals, [n, slots]); `distances` (reals, \[n\], not negative); `step`, one word, the number of
@@ -59,6 +59,11 @@ pub struct Params {
     items: u32,
 }
 
+impl DecideBest {
+    /// 2¹²⁷: the best distance until there is a success. A farther image is not kept.
+    pub const FARTHEST: f32 = f32::from_bits(254 << 23);
+}
+
 impl Kernel for DecideBest {
     type Params = DecideParams;
 
@@ -97,7 +102,7 @@ impl Kernel for DecideBest {
         let first = step[0] == 0;
         for i in 0..self.n as usize {
             let before = if first {
-                T::from_f32(f32::MAX)
+                T::from_f32(Self::FARTHEST)
             } else {
                 best[i]
             };

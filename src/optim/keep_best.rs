@@ -8,7 +8,7 @@ use crate::kernels::{DecideBest, KeepBest, SquaredDifference, Sum, Tensor, View}
 pub struct Kept {
     /// The best iterate of each image, in a buffer of its own; until one is a success, the one of iteration 0.
     pub image: Tensor,
-    /// ‖x − x₀‖₂² of each, reals, \[n\]; `f32::MAX` until one is a success.
+    /// ‖x − x₀‖₂² of each, reals, \[n\]; [`DecideBest::FARTHEST`] until one is a success.
     pub distance: ValueId,
 }
 

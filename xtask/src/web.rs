@@ -105,7 +105,7 @@ pub fn test() -> Result<(), String> {
     browser(None)
 }
 
-/// The same, and the tests of the kernels with the browser as their device, which takes half an hour.
+/// The same, and the tests of the kernels with the browser as their device: ten minutes more.
 fn test_with_kernels() -> Result<(), String> {
     test::build()?;
     build()?;
