@@ -11,6 +11,7 @@
 // One invocation per vec4 of y or dx; CHANNELS: sixteen per position, each every 16th vec4. Grid: shared/flat.wgsl.
 // POSITIONS: a workgroup has 16 vec4s of channels and 16 invocations for each, which take every 16th position; then a
 // tree adds their sums: grid (⌈quads/16⌉, splits, n). Padding channels are set to 0, since 0/0 is no number.
+#import pixgrad::nan::unless_nan
 #import pixgrad::tensor::{View, padded}
 #import pixgrad::flat::{group_index, place}
 
@@ -170,10 +171,10 @@ fn main(@builtin(workgroup_id) id: vec3<u32>, @builtin(local_invocation_index) l
     let value = first / second;
 #endif
 #ifdef MIN
-    let value = min(first, second);
+    let value = unless_nan(first, unless_nan(second, min(first, second)));
 #endif
 #ifdef MAX
-    let value = max(first, second);
+    let value = unless_nan(first, unless_nan(second, max(first, second)));
 #endif
     out[at] = padded(p.out, quad, value);
 #endif

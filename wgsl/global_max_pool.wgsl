@@ -1,10 +1,11 @@
-// y[n,0,0,c] = max of x[n,·,·,c]; whence[n, c] = the first position, row by row, that has it.
+// y[n,0,0,c] = max of x[n,·,·,c], NaN where there is one; whence[n, c] = the first position, row by row, that has it.
 // BACKWARD: dx[n,y,x,c] (+)= dy[n,0,0,c] at that position, else 0. ACCUMULATE adds to dx.
 //
 // Bindings: x; whence ([n, C⁺] words); y. BACKWARD: dy; whence; dx.
 // One workgroup per image and four vec4s of channels: 64 of its 256 invocations for each, neighbours reading
 // neighbouring vec4s; each sees every 64th position, and a tree finds the greatest. Grid (⌈quads/4⌉, 1, n).
 // BACKWARD: one invocation per pixel and vec4 of channels: grid (⌈w·quads/64⌉, h, n).
+#import pixgrad::nan::exceeds
 #import pixgrad::tensor::{View, index}
 
 struct Params {
@@ -60,7 +61,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         best = x[at];
         for (var i = lane / 4u; i < count; i += 64u) {
             let value = x[at + i * p.large.stride];
-            let more = value > best;
+            let more = exceeds(value, best);
             best = select(best, value, more);
             first = select(first, vec4<u32>(i), more);
         }
@@ -72,7 +73,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         if lane < reach {
             let value = greatest[lane + reach];
             let place = places[lane + reach];
-            let ahead = (value > best) | ((value == best) & (place < first));
+            let ahead = exceeds(value, best) | ((value == best) & (place < first));
             best = select(best, value, ahead);
             first = select(first, place, ahead);
             greatest[lane] = best;

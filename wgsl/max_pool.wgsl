@@ -1,5 +1,5 @@
 // y[n,oy,ox,c] = max over ky, kx of x[n, oy·stride − pad + ky·dilation, ox·stride − pad + kx·dilation, c], inside the
-// image only. A window without a pixel has a maximum of 0.
+// image only. A window without a pixel has a maximum of 0, one with a NaN is NaN.
 //
 // The argmax ky·width + kx (the first maximum in that order) goes to max_pool_backward.wgsl in 2 bits per element
 // for windows of at most 4 positions, in 4 bits for those of at most 16, in 8 for those of at most 256 (`bits`). A word
@@ -10,6 +10,7 @@
 // Bindings: x; y; the argmax.
 // One invocation per word, that is per group of pixels and vec4 of channels: grid (⌈groups·quads/64⌉, h, n) of y.
 #import pixgrad::divide::divide
+#import pixgrad::nan::exceeds
 #import pixgrad::tensor::{View, index}
 
 struct Params {
@@ -51,7 +52,7 @@ fn window(n: u32, oy: u32, ox: u32, quad: u32) -> Best {
     for (var ky = first_y; ky < end_y; ky++) {
         for (var kx = first_x; kx < end_x; kx++) {
             let value = x[index(p.x, n, top + ky * d.x - p.pad.x, left + kx * d.y - p.pad.y, quad)];
-            let better = value > best.value;
+            let better = exceeds(value, best.value);
             best.value = select(best.value, value, better);
             best.tap = select(best.tap, vec4<u32>(ky * p.kernel.y + kx), better);
         }

@@ -1,11 +1,12 @@
 // y = f(x) for every number by itself; the gradient with BACKWARD:
 //     dx (+)= dy·f′(x)                                                   ACCUMULATE adds to dx.
-// The definition says which function f is; `numbers` are its own, in the order of src/kernels/pointwise.rs, which has
-// the formulas. No exponent is above 0 but that of EXP itself, so nothing overflows.
+// f(NaN) is NaN. The definition says which function f is; `numbers` are its own, in the order of
+// src/kernels/pointwise.rs, which has the formulas. No exponent is above 0 but that of EXP itself, so nothing overflows.
 //
 // Bindings: x; y. BACKWARD: x; dy; dx. All of one shape.
 // One invocation per pixel and vec4 of channels: grid (⌈w·quads/64⌉, h, n). f(0) may be anything: padding channels are
 // set to 0.
+#import pixgrad::nan::unless_nan
 #import pixgrad::tensor::{View, index, padded}
 #import pixgrad::power::power
 
@@ -290,6 +291,6 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     out[at] = gradient;
 #endif
 #else
-    out[at] = padded(p.out, quad, value_at(value));
+    out[at] = padded(p.out, quad, unless_nan(value, value_at(value)));
 #endif
 }

@@ -1,9 +1,10 @@
-// y = max(x, 0), and a bit for every element that is positive (shared/tensor.wgsl), for relu_backward.wgsl.
+// y = max(x, 0), NaN where x is, and a bit for every element that is positive (shared/tensor.wgsl), for relu_backward.wgsl.
 //
 // Bindings: x; y, of the same shape; the mask over y's shape.
 // One invocation per strip (8 pixels of a row, so that whole words are written) and vec4 of channels:
 // grid (⌈strips·quads/64⌉, h, n).
-#import pixgrad::tensor::{View, index, mask_index, masked, positive}
+#import pixgrad::nan::rectified
+#import pixgrad::tensor::{View, index, mask_index, positive}
 
 struct Params {
     origin: vec4<u32>,
@@ -28,7 +29,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     for (var xx = strip * 8u; xx < end; xx++) {
         let value = x[index(p.x, id.z, id.y, xx, quad)];
         let on = positive(value);
-        y[index(p.y, id.z, id.y, xx, quad)] = masked(value, on);
+        y[index(p.y, id.z, id.y, xx, quad)] = rectified(value);
         bits |= on << ((xx % 8u) * 4u);
     }
     mask[mask_index(p.y, id.z, id.y, strip, quad)] = bits;

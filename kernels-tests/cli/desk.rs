@@ -57,8 +57,8 @@ impl Desk {
         image::load(self.path(name)).expect("a valid picture")
     }
 
-    /// `huge.safetensors`: SqueezeNet with the weights of its first and of its last layer multiplied by a factor each.
-    pub fn huge_network(&self, first: f32, last: f32) {
+    /// `huge.safetensors`: SqueezeNet with weights and biases of some layers multiplied by a factor each.
+    pub fn huge_network(&self, factors: &[(&str, f32)]) {
         let file = fs::read(samples().join("models/squeezenet1_1.safetensors")).expect("weights");
         let tensors = SafeTensors::deserialize(&file).expect("safetensors");
         let (_, about) = SafeTensors::read_metadata(&file).expect("safetensors");
@@ -71,11 +71,10 @@ impl Desk {
             let bytes: Vec<u8> = numbers.flat_map(f32::to_le_bytes).collect();
             (name.to_string(), tensor.shape().to_vec(), bytes)
         };
-        let scaled = [
-            scaled("features.0.weight", first),
-            scaled("features.0.bias", first),
-            scaled("classifier.1.weight", last),
-        ];
+        let parts = factors.iter().flat_map(|(layer, factor)| {
+            ["weight", "bias"].map(|part| scaled(&format!("{layer}.{part}"), *factor))
+        });
+        let scaled: Vec<_> = parts.collect();
         let is_scaled = |name: &str| scaled.iter().any(|(other, ..)| other == name);
         let others = tensors.iter().filter(|(name, _)| !is_scaled(name));
         let others = others.map(|(name, tensor)| (name.to_string(), tensor));

@@ -83,7 +83,7 @@ fn a_run_that_diverges_keeps_its_last_finite_image() {
              [[term]]\nkind = \"energy\"\nlayers = [\"fire6/concat\"]\nweight = -1\n"
         );
         fs::write(desk.path("r.toml"), recipe).expect("written");
-        desk.huge_network(factor as f32, 1.0);
+        desk.huge_network(&[("features.0", factor as f32)]);
         desk.run(&format!("run r.toml --model huge.safetensors {options}"))
     };
     run(1e10, 30, "-o plain.png --trace t.json");

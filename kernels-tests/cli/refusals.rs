@@ -451,7 +451,7 @@ fn answers_that_are_no_numbers_are_refused() {
     fs::create_dir(desk.path("set")).expect("a folder");
     desk.picture("set/a.png", &sample("chelsea.png", 64, 48));
     // Sums of its last layer are beyond what single precision holds.
-    desk.huge_network(1e25, 1e20);
+    desk.huge_network(&[("features.0", 1e25), ("classifier.1", 1e20)]);
     for line in [
         "classify content.png --model huge.safetensors",
         "features content.png --model huge.safetensors --size 256 --layers pool10 -o f.safetensors",
@@ -461,8 +461,17 @@ fn answers_that_are_no_numbers_are_refused() {
     ] {
         desk.refused(line, 1, &["not finite numbers", "single precision"]);
     }
+    // Those of a layer in its middle: the next has infinity less infinity before its ReLU, and so have all behind it.
+    desk.huge_network(&[("features.0", 1e25), ("features.3.squeeze", 1e20)]);
+    for device in ["cpu", "0"] {
+        desk.refused(
+            &format!("classify content.png --model huge.safetensors --device {device}"),
+            1,
+            &["not finite numbers", "single precision"],
+        );
+    }
     // Nor may a weight be one with which no layer can compute.
-    desk.huge_network(1e37, 1.0);
+    desk.huge_network(&[("features.0", 1e37)]);
     desk.refused(
         "classify content.png --model huge.safetensors",
         1,

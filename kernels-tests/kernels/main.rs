@@ -43,6 +43,7 @@ mod max_pool;
 mod moments;
 mod multiply_add;
 mod multiply_add_coop;
+mod nan;
 mod packed;
 mod pad;
 mod pair_kernel;

@@ -26,8 +26,8 @@ fn shapes() -> Vec<(View, View)> {
 fn the_reference_is_the_definition() {
     let view = View::new(1, 1, 9, 5);
     let mut x = vec![-1.0f32; view.elements()];
-    // Channel 4 of pixel 2 and channel 1 of pixel 8; +0, −0 and NaN are not positive.
-    (x[4 * 9 + 2], x[9 + 8], x[0], x[1], x[2]) = (3.0, 0.5, 0.0, -0.0, f32::NAN);
+    // Channel 4 of pixel 2 and channel 1 of pixel 8; +0, −0 and −∞ are not positive.
+    (x[4 * 9 + 2], x[9 + 8], x[0], x[1], x[2]) = (3.0, 0.5, 0.0, -0.0, f32::NEG_INFINITY);
     let data = [
         Data::Reals(to_quads(view, &x)),
         Data::Poisoned(view),

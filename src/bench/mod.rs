@@ -94,6 +94,14 @@ pub struct Report {
 }
 
 impl Report {
+    /// Says what a browser tells of its adapter: the parts of `GPUAdapterInfo` that say something, such as "apple" and
+    /// "metal-3", and whether it is a fallback adapter. Where the name is none so far, it is made of the parts; a
+    /// software adapter is one by its name, too.
+    pub fn tell_adapter(&mut self, parts: &[String], is_fallback: bool) {
+        self.device.name = adapter_name(&self.device.name, parts);
+        self.software |= is_fallback || is_software_name(&self.device.name);
+    }
+
     /// Whether every result was what it should be.
     #[must_use]
     pub fn is_right(&self) -> bool {
@@ -146,6 +154,27 @@ pub async fn run_async(
     })
 }
 
+/// A name with those of the parts that it does not hold yet.
+fn adapter_name(name: &str, parts: &[String]) -> String {
+    let mut name = name.to_string();
+    for part in parts.iter().filter(|part| !part.is_empty()) {
+        if name.is_empty() {
+            name.clone_from(part);
+        } else if !name.to_lowercase().contains(&part.to_lowercase()) {
+            name = format!("{name} {part}");
+        }
+    }
+    name
+}
+
+/// Whether an adapter of this name computes on the processor.
+fn is_software_name(name: &str) -> bool {
+    let name = name.to_lowercase();
+    ["swiftshader", "llvmpipe", "lavapipe"]
+        .iter()
+        .any(|word| name.contains(word))
+}
+
 /// Least and median in milliseconds.
 fn least_and_median(times: &[std::time::Duration]) -> (f64, f64) {
     let mut ms: Vec<f64> = times.iter().map(|t| t.as_secs_f64() * 1e3).collect();
@@ -153,5 +182,22 @@ fn least_and_median(times: &[std::time::Duration]) -> (f64, f64) {
     match ms.as_slice() {
         [] => (0.0, 0.0),
         [first, ..] => (*first, ms[ms.len() / 2]),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_browsers_adapter_is_named_by_its_parts() {
+        let named = |name: &str, parts: [&str; 4]| adapter_name(name, &parts.map(String::from));
+        assert_eq!(named("", ["apple", "metal-3", "", ""]), "apple metal-3");
+        assert_eq!(named("", ["", "", "", ""]), "");
+        assert_eq!(
+            named("NVIDIA H200", ["nvidia", "hopper", "", "NVIDIA H200"]),
+            "NVIDIA H200 hopper"
+        );
+        assert!(is_software_name("google SwiftShader") && !is_software_name("apple metal-3"));
     }
 }

@@ -63,11 +63,17 @@ pub trait Real:
     fn from_usize(value: usize) -> Self {
         Self::of(value as f64)
     }
-    /// The larger of two; neither may be NaN.
+    /// Whether it is not a number.
+    fn is_nan(self) -> bool;
+    /// Whether it is greater than `other`; NaN is the greatest of all.
+    fn exceeds(self, other: Self) -> bool {
+        (self > other || self.is_nan()) && !other.is_nan()
+    }
+    /// The larger of two; `self` where that is NaN. `other` may not be.
     fn max(self, other: Self) -> Self {
         if self < other { other } else { self }
     }
-    /// The smaller of two; neither may be NaN.
+    /// The smaller of two; `self` where that is NaN. `other` may not be.
     fn min(self, other: Self) -> Self {
         if other < self { other } else { self }
     }
@@ -132,6 +138,9 @@ macro_rules! real {
             }
             fn wide(self) -> f64 {
                 f64::from(self)
+            }
+            fn is_nan(self) -> bool {
+                self.is_nan()
             }
             fn sqrt(self) -> Self {
                 self.sqrt()

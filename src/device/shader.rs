@@ -98,6 +98,7 @@ macro_rules! shared {
 }
 const SHARED: &[File] = shared![
     "tensor",
+    "nan",
     "window",
     "divide",
     "strip",

@@ -176,8 +176,20 @@ impl Operation {
             Self::Sub => a - b,
             Self::Mul => a * b,
             Self::Div => a / b,
-            Self::Min => a.min(b),
-            Self::Max => a.max(b),
+            Self::Min => {
+                if b.is_nan() {
+                    b
+                } else {
+                    a.min(b)
+                }
+            }
+            Self::Max => {
+                if b.is_nan() {
+                    b
+                } else {
+                    a.max(b)
+                }
+            }
         }
     }
 }

@@ -99,7 +99,7 @@ impl Conv3x3Pool {
                             maxima.iter_mut().zip(&mut bits).zip(values)
                         {
                             let value = *value + *bias;
-                            let better = value > *best;
+                            let better = value.exceeds(*best);
                             *best = if better { value } else { *best };
                             *bit = if better { 1 << at } else { *bit };
                         }

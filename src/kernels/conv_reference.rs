@@ -436,7 +436,7 @@ impl Conv {
                         for (i, value) in four.iter_mut().enumerate() {
                             let on = *value > T::ZERO;
                             *word |= u32::from(on) << ((xx % 8) * 4 + i);
-                            *value = if on { *value } else { T::ZERO };
+                            *value = if *value <= T::ZERO { T::ZERO } else { *value };
                         }
                     }
                 }

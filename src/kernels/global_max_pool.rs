@@ -84,7 +84,7 @@ impl Kernel for GlobalMaxPool {
             for place in 1..h * w {
                 let values = &x[pixel(self.x, n, place / w, place % w)];
                 for ((best, first), &value) in best.iter_mut().zip(&mut *whence).zip(values) {
-                    if value > *best {
+                    if value.exceeds(*best) {
                         (*best, *first) = (value, place as u32);
                     }
                 }

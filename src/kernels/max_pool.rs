@@ -26,7 +26,7 @@ pub const BACKWARD: Source = Source {
 /// The maximum over windows, clipped to the image (padding never wins), and which element it was: the
 /// first in row-major order.
 ///
-/// A window without a pixel of the image, which only a dilated one can be, has a maximum of 0.
+/// A window without a pixel of the image, which only a dilated one can be, has a maximum of 0; one with a NaN is NaN.
 ///
 /// Bindings: `x`, `y`, the argmax written ([`MaxPool::argmax_len`] words, laid out as the WGSL file says).
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -198,7 +198,7 @@ impl Kernel for MaxPool {
                                 continue;
                             }
                             for ((best, at), &value) in best.iter_mut().zip(&mut taps).zip(values) {
-                                let better = value > *best;
+                                let better = value.exceeds(*best);
                                 *best = if better { value } else { *best };
                                 *at = if better { tap } else { *at };
                             }

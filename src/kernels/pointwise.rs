@@ -577,7 +577,7 @@ impl Kernel for Pointwise {
                 let (low, high) = (T::from_f32(low), T::from_f32(high));
                 self.map(b, |x| x.max(low).min(high));
             }
-            function => self.map(b, |x| function.value(x)),
+            function => self.map(b, |x| if x.is_nan() { x } else { function.value(x) }),
         }
     }
 }

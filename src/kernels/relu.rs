@@ -23,7 +23,7 @@ pub const BACKWARD: Source = Source {
     variants: &[&[], &["ACCUMULATE"]],
 };
 
-/// `y = max(x, 0)`, and the mask of the positive elements.
+/// `y = max(x, 0)`, NaN where x is, and the mask of the positive elements.
 ///
 /// Bindings: `x`, `y`, the mask written ([`View::mask_len`] words over y).
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -90,7 +90,7 @@ impl Kernel for Relu {
                         for i in 0..4 {
                             let on = from[i] > T::ZERO;
                             *word |= u32::from(on) << (xx % 8 * 4 + i);
-                            to[i] = if on { from[i] } else { T::ZERO };
+                            to[i] = if from[i] <= T::ZERO { T::ZERO } else { from[i] };
                         }
                     }
                 }

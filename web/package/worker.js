@@ -319,7 +319,11 @@ const calls = {
   async bench({ models, host, id }) {
     await end();
     const tell = (stage) => send({ event: 'stage', call: id, stage });
-    return JSON.parse(await device.bench(models.map((name) => network(name).share()), host, tell));
+    // `wgpu` tells only the description, which most browsers leave empty.
+    const info = (await navigator.gpu.requestAdapter())?.info ?? {};
+    const adapter = ['vendor', 'architecture', 'device', 'description'].map((part) => info[part] ?? '');
+    const shares = models.map((name) => network(name).share());
+    return JSON.parse(await device.bench(shares, host, adapter, info.isFallbackAdapter ?? false, tell));
   },
 
   allocated() {

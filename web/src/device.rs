@@ -54,8 +54,9 @@ impl Device {
     }
 
     /// Measures the device with networks: the report of `pixgrad bench --output` as JSON, its name as a file, its row of
-    /// the project's table, and what in it is doubtful. `host` is what the browser says of itself; `stage` is called
-    /// with what comes next.
+    /// the project's table, and what in it is doubtful. `host` is what the browser says of itself; `adapter` are the
+    /// parts of what it says of its adapter, and `is_fallback` whether that is its fallback; `stage` is called with what
+    /// comes next.
     ///
     /// # Errors
     /// The device was lost.
@@ -63,6 +64,8 @@ impl Device {
         &self,
         networks: Vec<Network>,
         host: String,
+        adapter: Vec<String>,
+        is_fallback: bool,
         stage: js_sys::Function,
     ) -> Result<String, JsError> {
         let graphs = networks.iter().map(|network| network.0.graph().clone());
@@ -76,7 +79,8 @@ impl Device {
             let _ = stage.call1(&JsValue::NULL, &what.into());
         };
         let report = bench::run_async(&self.0, graphs.collect(), host, &options, tell).await;
-        let report = report.map_err(told)?;
+        let mut report = report.map_err(told)?;
+        report.tell_adapter(&adapter, is_fallback);
         json(&serde_json::json!({
             "file": report.file_name(),
             "row": report.row(),

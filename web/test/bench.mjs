@@ -21,11 +21,16 @@ export async function the_benchmark_measures_and_gives_a_report_that_the_tool_re
   const report = JSON.parse(fs.readFileSync(file));
   assert.equal(report.schema, 1);
   assert.match(report.host, /Chrom/);
+  // Chromium names its software adapter by vendor and architecture.
+  assert.match(report.device.name, /swiftshader/i);
+  assert.equal(report.software, true);
+  assert.match(download.suggestedFilename(), /swiftshader/);
   assert.ok(report.iterations.length >= 2 && report.kernels.length > 10);
   // The tool names the file as the page does, and the row is one of its table.
   const row = pixgrad('bench', 'submit', file, '--output', session.folder);
   assert.ok(fs.existsSync(path.join(session.folder, download.suggestedFilename())), download.suggestedFilename());
   assert.match(row, /webgpu/);
+  assert.match(row, /a software adapter/);
   assert.doesNotMatch(row, /WRONG/);
   assert.deepEqual(page.faults, []);
 }

@@ -1,4 +1,5 @@
 #define_import_path pixgrad::strip
+#import pixgrad::nan::rectified
 
 // A strip is eight neighbouring pixels of a row, four channels each, in named registers: an indexed local array
 // would be spilled to memory by the compilers behind naga, which cannot unroll its loops.
@@ -42,8 +43,8 @@ fn scale_strip(s: Strip, k: f32) -> Strip {
 }
 
 fn relu_strip(s: Strip) -> Strip {
-    let z = vec4<f32>(0.0);
     return Strip(
-        max(s.a, z), max(s.b, z), max(s.c, z), max(s.d, z), max(s.e, z), max(s.f, z), max(s.g, z), max(s.h, z),
+        rectified(s.a), rectified(s.b), rectified(s.c), rectified(s.d),
+        rectified(s.e), rectified(s.f), rectified(s.g), rectified(s.h),
     );
 }

@@ -9,7 +9,7 @@
 mod painter;
 
 use std::error::Error;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use eframe::egui_wgpu::{WgpuConfiguration, WgpuSetup, WgpuSetupCreateNew};
@@ -62,6 +62,8 @@ fn main() -> Result<(), Box<dyn Error>> {
                 dials: dials(),
                 frames: Frames::default(),
                 screenshot,
+                waits: false,
+                saved: Arc::default(),
             }))
         }),
     )?;
@@ -74,6 +76,9 @@ struct Canvas {
     frames: Frames,
     /// Where the picture of the window goes.
     screenshot: Option<String>,
+    /// Whether the picture was asked for, and what became of it.
+    waits: bool,
+    saved: Arc<OnceLock<Result<(), String>>>,
 }
 
 /// What frames took of the processor.
@@ -151,6 +156,17 @@ impl Canvas {
             eprintln!("canvas: {error}");
             std::process::exit(1);
         }
+        if self.waits {
+            match self.saved.get() {
+                Some(Ok(())) => ctx.send_viewport_cmd(egui::ViewportCommand::Close),
+                Some(Err(error)) => {
+                    eprintln!("canvas: {error}");
+                    std::process::exit(1);
+                }
+                None => ctx.request_repaint(),
+            }
+            return;
+        }
         if self.painter.is_busy() || done < all || all == 0 {
             return;
         }
@@ -162,20 +178,21 @@ impl Canvas {
             self.frames.count,
             self.frames.longest.as_secs_f64() * 1e3
         );
+        // It is called between two frames, once the GPU has copied what the window shows: so frames must go on.
+        let saved = Arc::clone(&self.saved);
+        self.waits = true;
         let callback = egui::ScreenshotCallback::new(move |shot| {
             let [width, height] = shot.size;
             let bytes: Vec<u8> = shot.pixels.iter().flat_map(|p| p.to_array()).collect();
-            let saved = image::save_buffer(
+            let result = image::save_buffer(
                 &path,
                 &bytes,
                 width as u32,
                 height as u32,
                 image::ColorType::Rgba8,
             );
-            if let Err(error) = &saved {
-                eprintln!("canvas: '{path}' cannot be written: {error}");
-            }
-            std::process::exit(i32::from(saved.is_err()));
+            let result = result.map_err(|error| format!("'{path}' cannot be written: {error}"));
+            let _ = saved.set(result);
         });
         ctx.send_viewport_cmd(egui::ViewportCommand::Screenshot(callback));
         ctx.request_repaint();

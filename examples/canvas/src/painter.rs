@@ -162,7 +162,8 @@ impl Painter {
             mip_level_count: 1,
             sample_count: 1,
             dimension: wgpu::TextureDimension::D2,
-            format: wgpu::TextureFormat::Rgba8UnormSrgb,
+            // egui takes what it samples as sRGB values, which is what pixgrad writes.
+            format: wgpu::TextureFormat::Rgba8Unorm,
             usage: wgpu::TextureUsages::COPY_DST | wgpu::TextureUsages::TEXTURE_BINDING,
             view_formats: &[],
         });
@@ -282,9 +283,10 @@ fn compile(
     iterations: u64,
 ) -> Result<Run, pixgrad::Error> {
     let network = Network::load(device, "squeezenet1_1")?;
-    let mut recipe = Recipe::style(content, [style]).size(SIZE);
+    let mut recipe = Recipe::style(content, [style])
+        .size(SIZE)
+        .iterations(iterations);
     recipe.image.min_size = None;
-    recipe.optimizer.iterations = iterations;
     // What is shown is the last image, not an average of all.
     recipe.optimizer.average = 0.0;
     recipe.compile(device, &network)
