@@ -220,3 +220,63 @@ fn what_somebody_else_wrote_is_checked_as_a_recipe_file_is() {
     write(format!("{recipe}# {}", "x".repeat(image::MAX_TEXT)));
     desk.refused("run b.png -o out.png", 1, &["b.png", "holds no recipe"]);
 }
+
+/// What no recipe makes carries the command line.
+#[test]
+fn pictures_of_commands_carry_the_command() {
+    let desk = Desk::new();
+    fs::create_dir(desk.path("set")).expect("a folder");
+    desk.picture("set/a.png", &sample("chelsea.png", 64, 48));
+    for (line, made) in [
+        (
+            "attack content.png --method fgsm --epsilon 4/255 --size 64 -o adv.png",
+            &["adv.png", "adv-noise.png", "adv-panel.png"][..],
+        ),
+        (
+            "transfer set --models squeezenet1_1 --method fgsm --size 64 --keep kept -o map.png",
+            &["kept/squeezenet1_1/a.png", "map.png"],
+        ),
+        (
+            "search set --layer pool10 --unit 3 -o found.png",
+            &["found.png"],
+        ),
+        (
+            "fool --method evolve --size 32 --population 8 --generations 2 -o evolved.png",
+            &["evolved.png"],
+        ),
+        (
+            "texture style.png --sheet --size 32 --style-layers conv1,fire2/concat -i 2 -o sheet.png",
+            &["sheet.png"],
+        ),
+        (
+            "invert content.png --layer conv1 --layer pool1 --size 32 -i 2 -o inverted.png",
+            &["inverted.png"],
+        ),
+        (
+            "dream content.png --octaves 1 -i 1 --zoom 2 -o zoomed.png",
+            &["zoomed-000001.png", "zoomed-000002.png"],
+        ),
+    ] {
+        desk.done(line);
+        let bare = format!("{line} --no-metadata");
+        for name in made {
+            let shown = desk.done(&format!("show {name}"));
+            let last = shown.trim_end().lines().last().expect("a line");
+            assert_eq!(last, format!("pixgrad {line}"), "{name}");
+            assert!(shown.contains("# network: squeezenet1_1, hash "), "{shown}");
+            let json = desk.json(&format!("show {name} --json"));
+            assert_eq!(json["command"][0], line.split(' ').next().expect("a word"));
+            desk.refused(&format!("run {name}"), 1, &["no recipe", line]);
+        }
+        let before: Vec<_> = made.iter().map(|name| desk.load(name)).collect();
+        desk.done(&bare);
+        for (name, before) in made.iter().zip(before) {
+            assert_eq!(desk.load(name), before, "{name}");
+            desk.refused(&format!("show {name}"), 1, &["holds no recipe"]);
+        }
+    }
+    // Pictures are named with their hashes where the command was given them one by one.
+    desk.done("attack content.png --method fgsm --size 64 -o adv.png");
+    let shown = desk.done("show adv.png");
+    assert!(shown.contains("# picture: content.png, hash "), "{shown}");
+}

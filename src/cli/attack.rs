@@ -13,13 +13,14 @@ use pixgrad::engine::methods::options::AttackOptions;
 use pixgrad::engine::methods::options::parse::{self, PictureSize};
 use pixgrad::engine::methods::{Aim, Attack, AttackMethod, Distance, attack, top_one};
 use pixgrad::{BallNorm, Progress};
-use pixgrad::{Device, Image, Network};
+use pixgrad::{Device, Image, MadeOf, Network};
 use serde::Serialize;
 
 use super::claims::Claims;
 use super::interrupt::Interrupt;
 use super::network::OpeningArgs;
 use super::output::stem;
+use super::picture::MetadataArgs;
 use super::progress::Reporter;
 use super::{Global, Usage, network, terminal};
 
@@ -56,6 +57,9 @@ pub struct AttackArgs {
     /// The folder to write to, or, for a single picture, the .png file of the result [default: the current folder]
     #[arg(short, long, value_name = "DIR|FILE")]
     output: Option<PathBuf>,
+
+    #[command(flatten)]
+    metadata: MetadataArgs,
 }
 
 /// Options of `attack` and `transfer`.
@@ -394,7 +398,9 @@ pub fn run(args: &AttackArgs, global: &Global) -> anyhow::Result<ExitCode> {
         .zip(&files)
         .zip(images.iter().zip(&results))
     {
-        let noise_factor = write(files, before, &result.image)?;
+        let of = vec![MadeOf::new(path, before)];
+        let options = args.metadata.options(&[&network], of);
+        let noise_factor = write(files, before, &result.image, &options)?;
         let again = image::load(&files.adversarial)?;
         let distance_8bit = Distance::between(before, &again);
         let adversarial_8bit = top_one(&network, &[again])?.swap_remove(0);
@@ -443,7 +449,12 @@ pub fn label(network: &Network, class: usize) -> String {
 }
 
 /// Writes the pictures of one result; what its change is magnified by.
-fn write(files: &Files, before: &Image, after: &Image) -> anyhow::Result<f64> {
+fn write(
+    files: &Files,
+    before: &Image,
+    after: &Image,
+    options: &SaveOptions,
+) -> anyhow::Result<f64> {
     let largest = Distance::between(before, after).linf;
     // The largest change reaches white or black.
     let factor = if largest > 0.0 { 0.5 / largest } else { 1.0 };
@@ -458,7 +469,7 @@ fn write(files: &Files, before: &Image, after: &Image) -> anyhow::Result<f64> {
         (&files.panel, &panel),
     ];
     for (path, picture) in pictures {
-        let _ = image::save(path, picture, SaveOptions::default())?;
+        let _ = image::save(path, picture, options.clone())?;
     }
     Ok(factor)
 }

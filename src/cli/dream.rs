@@ -10,7 +10,7 @@ use pixgrad::engine::image::{save_gif, size_of};
 use pixgrad::engine::methods::options::DreamOptions;
 use pixgrad::engine::methods::{DreamPreset, zoomed};
 use pixgrad::terms::LayerWeight;
-use pixgrad::{Image, Network};
+use pixgrad::{Image, MadeOf, Network};
 use pixgrad::{Init, Recipe, Run};
 
 use super::checkpoint::CheckpointArgs;
@@ -99,6 +99,7 @@ pub fn run(args: &DreamArgs, global: &Global) -> anyhow::Result<ExitCode> {
         ));
     }
     let mut dream = Dream {
+        of: Vec::new(),
         zoom: args.zoom.unwrap_or(0),
         step: f64::from(args.zoom_step),
         output,
@@ -131,6 +132,8 @@ fn recipe(args: &DreamArgs, picture: &Path) -> anyhow::Result<Recipe> {
 }
 
 struct Dream<'a> {
+    /// The picture of the recipe.
+    of: Vec<MadeOf>,
     zoom: u64,
     step: f64,
     output: Output,
@@ -153,6 +156,7 @@ impl Method for Dream<'_> {
         if self.zoom == 0 {
             return Ok(findings);
         }
+        self.of = run.made(run.recipe(), None).provenance.pictures;
         let gif = self.gif();
         let mut count = 0;
         let frames = self.frames(run, picture)?.inspect(|_| count += 1);
@@ -221,7 +225,8 @@ impl Dream<'_> {
         })?;
         let image = run.image()?;
         // It starts from a picture in memory, so that no recipe file makes it again.
-        self.output.numbered(number).save(&image, self.global)?;
+        let frame = self.output.numbered(number);
+        frame.save(&image, network, self.of.clone(), self.global)?;
         Ok(image)
     }
 }

@@ -111,7 +111,7 @@ pub fn run(args: &FoolArgs, global: &Global) -> anyhow::Result<ExitCode> {
         Some(class) => one(&evolving, &network, class, &reached)?,
         None => several(&evolving, &network)?,
     };
-    output.save(&picture, global)?;
+    output.save(&picture, &network, Vec::new(), global)?;
     let best = evolving.best();
     let sure = |p: f32| best.iter().filter(|b| **b >= p).count();
     let report = Report {

@@ -10,7 +10,7 @@ use pixgrad::engine::device::DeviceInfo;
 use pixgrad::engine::image::{self, Filter, psnr, sheet};
 use pixgrad::engine::methods::features;
 use pixgrad::engine::methods::options::InvertOptions;
-use pixgrad::{Image, Network};
+use pixgrad::{Image, MadeOf, Network};
 use serde::Serialize;
 
 use super::checkpoint::Keeper;
@@ -165,7 +165,10 @@ pub fn run(args: &InvertArgs, global: &Global) -> anyhow::Result<ExitCode> {
     };
     match &only {
         Some((run, recipe)) => output.save_run(&result, run, recipe, None, global)?,
-        None => output.save(&result, global)?,
+        None => {
+            let of = vec![MadeOf::new(&args.picture, &original)];
+            output.save(&result, &network, of, global)?;
+        }
     }
     let report = Report {
         output: &output.path,

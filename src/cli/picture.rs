@@ -10,7 +10,8 @@ use pixgrad::engine::image::{
     is_stdout,
 };
 use pixgrad::engine::methods::options::parse;
-use pixgrad::{Embedded, Finish, Image, ImageError, Recipe, Run};
+use pixgrad::engine::run::MadeByCommand;
+use pixgrad::{Embedded, Finish, Image, ImageError, MadeOf, Network, Recipe, Run};
 
 use super::output::numbered;
 use super::{Global, Usage, terminal};
@@ -44,6 +45,32 @@ pub struct OutputArgs {
     /// Write neither the recipe nor the content's EXIF data into the image
     #[arg(long)]
     no_metadata: bool,
+}
+
+/// The option of commands whose pictures no recipe makes.
+#[derive(Debug, Clone, Args)]
+pub struct MetadataArgs {
+    /// Do not write into the images what made them: the command line, the networks and hashes
+    #[arg(long)]
+    no_metadata: bool,
+}
+
+impl MetadataArgs {
+    /// How the command's pictures are saved.
+    pub fn options(&self, networks: &[&Network], pictures: Vec<MadeOf>) -> SaveOptions {
+        let with = || command_text(networks, pictures);
+        SaveOptions {
+            text: (!self.no_metadata).then(with).flatten(),
+            ..SaveOptions::default()
+        }
+    }
+}
+
+/// What a picture carries that this command line has made: the command as it was typed.
+fn command_text(networks: &[&Network], pictures: Vec<MadeOf>) -> Option<String> {
+    let arguments = std::env::args_os().skip(1);
+    let arguments = arguments.map(|argument| argument.to_string_lossy().into_owned());
+    MadeByCommand::new(arguments.collect(), networks, pictures).to_text()
 }
 
 /// A format by its name.
@@ -215,9 +242,20 @@ impl Output {
         }
     }
 
-    /// Writes a picture that no single recipe makes, such as a sheet.
-    pub fn save(&self, picture: &Image, global: &Global) -> anyhow::Result<()> {
-        self.save_with(picture, self.options.clone(), global)
+    /// Writes a picture that no single recipe makes, such as a sheet. It carries the command line, the network and
+    /// hashes of the pictures that it was made of.
+    pub fn save(
+        &self,
+        picture: &Image,
+        network: &Network,
+        of: Vec<MadeOf>,
+        global: &Global,
+    ) -> anyhow::Result<()> {
+        let mut options = self.options.clone();
+        if self.metadata {
+            options.text = command_text(&[network], of);
+        }
+        self.save_with(picture, options, global)
     }
 
     /// Writes a picture that a run made. `recipe` is that of the run, with the paths that are told.

@@ -7,12 +7,13 @@ use std::time::{Duration, Instant};
 
 use clap::{ArgGroup, Args, ValueEnum};
 use pixgrad::Image;
-use pixgrad::engine::image::{self, SaveOptions, check_writable, sheet};
+use pixgrad::engine::image::{self, check_writable, sheet};
 use pixgrad::engine::methods::options::parse;
 use pixgrad::engine::methods::search::{Event, Findings, Pool, Query, Ranking, search, thumbnail};
 use serde_json::json;
 
 use super::network::OpeningArgs;
+use super::picture::MetadataArgs;
 use super::{Global, network, terminal};
 
 /// Find the images of a folder that activate a unit or a random direction most
@@ -75,6 +76,9 @@ pub struct SearchArgs {
     /// The sheet to write
     #[arg(short, long, value_name = "FILE", default_value = "search-pixgrad.png")]
     output: PathBuf,
+
+    #[command(flatten)]
+    metadata: MetadataArgs,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -135,7 +139,11 @@ pub fn run(args: &SearchArgs, global: &Global) -> anyhow::Result<ExitCode> {
         },
     )?;
     let sheet = pictures(args, &findings)?;
-    image::save(&args.output, &sheet, SaveOptions::default())?;
+    image::save(
+        &args.output,
+        &sheet,
+        args.metadata.options(&[&network], Vec::new()),
+    )?;
 
     let means = [
         (

@@ -10,7 +10,7 @@ use pixgrad::engine::device::DeviceInfo;
 use pixgrad::engine::image::{self, Filter, sheet, size_for_long_side};
 use pixgrad::engine::methods::texture_sheet_layers;
 use pixgrad::terms::LayerWeight;
-use pixgrad::{Image, Network};
+use pixgrad::{Image, MadeOf, Network};
 use serde::Serialize;
 
 use super::checkpoint::Keeper;
@@ -96,7 +96,8 @@ pub fn run(
     let mut all = vec![fitted(&original, first)?];
     all.extend(pictures);
     let result = sheet(&all, all.len(), 8, [1.0; 3])?;
-    output.save(&result, global)?;
+    let of = vec![MadeOf::new(sample, &original)];
+    output.save(&result, &network, of, global)?;
     let stopped = made.iter().any(|t| t.stopped) || made.len() < layers.len();
     let report = Report {
         output: &output.path,

@@ -7,16 +7,17 @@ use std::process::ExitCode;
 
 use anyhow::{Context, bail};
 use clap::Args;
-use pixgrad::engine::image::{self, SaveOptions, check_file, check_writable, sheet, side_by_side};
+use pixgrad::engine::image::{self, check_file, check_writable, sheet, side_by_side};
 use pixgrad::engine::methods::options::parse::{self, PictureSize};
 use pixgrad::engine::methods::{Transfer, TransferTable, transfer};
-use pixgrad::{Image, Network};
+use pixgrad::{Image, MadeOf, Network};
 use serde_json::json;
 
 use super::attack::{AttackNumbers, Watcher, load_classifier, load_prepared};
 use super::claims::Claims;
 use super::network::OpeningArgs;
 use super::output::write_text;
+use super::picture::MetadataArgs;
 use super::{Global, terminal};
 
 /// Side of a cell of the heat map in pixels.
@@ -76,6 +77,9 @@ pub struct TransferArgs {
     /// otherwise of the pictures before they are rounded to 8 bits
     #[arg(long, value_name = "DIR")]
     keep: Option<PathBuf>,
+
+    #[command(flatten)]
+    metadata: MetadataArgs,
 }
 
 pub fn run(args: &TransferArgs, global: &Global) -> anyhow::Result<ExitCode> {
@@ -145,10 +149,14 @@ pub fn run(args: &TransferArgs, global: &Global) -> anyhow::Result<ExitCode> {
         &mut |p| watcher.see(p),
     )?;
     let code = watcher.finish();
+    let shown = networks.iter().map(|(_, network)| network);
+    let of = used.iter().zip(&images);
+    let of = of.map(|(path, image)| MadeOf::new(path, image)).collect();
+    let options = args.metadata.options(&shown.collect::<Vec<_>>(), of);
     if let Some(kept) = &kept {
         for (paths, (_, pictures)) in kept.iter().zip(&made) {
             for (path, picture) in paths.iter().zip(pictures) {
-                let _ = image::save(path, picture, SaveOptions::default())?;
+                let _ = image::save(path, picture, options.clone())?;
             }
         }
     }
@@ -161,11 +169,7 @@ pub fn run(args: &TransferArgs, global: &Global) -> anyhow::Result<ExitCode> {
             .iter()
             .map(heat_map)
             .collect::<anyhow::Result<Vec<_>>>()?;
-        let _ = image::save(
-            path,
-            &side_by_side(&maps, 16, [0.5; 3])?,
-            SaveOptions::default(),
-        )?;
+        let _ = image::save(path, &side_by_side(&maps, 16, [0.5; 3])?, options)?;
     }
     if global.json {
         terminal::print_json(&json!({

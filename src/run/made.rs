@@ -5,10 +5,10 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::Run;
 use super::fingerprint::Fingerprint;
+use super::{Origin, Run};
 use crate::Error;
-use crate::image::{self, is_stdin};
+use crate::image::is_stdin;
 use crate::net;
 use crate::spec::{Embedded, Picture, Recipe, RecipeError};
 
@@ -82,6 +82,14 @@ pub enum MadeError {
         /// What is wrong.
         source: toml::de::Error,
     },
+    /// A command made the picture that is no recipe.
+    #[error("'{}' was made by a command that is no recipe: {line}", .path.display())]
+    Command {
+        /// The picture.
+        path: PathBuf,
+        /// The command, as a shell reads it.
+        line: String,
+    },
     /// A picture that the recipe names is not there.
     #[error(
         "'{}' was made of '{}', which is neither there nor beside it: put it back or change to its folder",
@@ -101,17 +109,19 @@ impl Made {
     /// it is run.
     ///
     /// # Errors
-    /// [`MadeError::Nothing`], or [`MadeError::Damaged`].
+    /// [`MadeError::Nothing`], [`MadeError::Damaged`], or [`MadeError::Command`].
     pub fn of(path: &Path, file: &[u8]) -> Result<Self, MadeError> {
-        let text = image::text_of(file).ok_or_else(|| MadeError::Nothing(path.to_path_buf()))?;
-        Self::parse(&text).map_err(|source| MadeError::Damaged {
-            path: path.to_path_buf(),
-            source,
-        })
+        match Origin::of(path, file)? {
+            Origin::Recipe(made) => Ok(*made),
+            Origin::Command(made) => Err(MadeError::Command {
+                path: path.to_path_buf(),
+                line: made.line(),
+            }),
+        }
     }
 
-    fn parse(text: &str) -> Result<Self, toml::de::Error> {
-        let mut recipe: toml::Table = toml::from_str(text)?;
+    /// Of a recipe file's table with one more, `made`.
+    pub(super) fn parse(mut recipe: toml::Table) -> Result<Self, toml::de::Error> {
         let mut made = toml::Table::new();
         made.extend(recipe.remove_entry("made"));
         let section: Section = made.try_into()?;
@@ -269,6 +279,10 @@ impl Run {
 mod tests {
     use super::*;
 
+    fn parse(text: &str) -> Result<Made, toml::de::Error> {
+        Made::parse(toml::from_str(text)?)
+    }
+
     fn made() -> Made {
         Made {
             recipe: Recipe::style("/home/me/a.png", ["b/ä.png"]).size(64),
@@ -294,18 +308,18 @@ mod tests {
     fn the_text_says_it_all() {
         let made = made();
         let text = made.to_text().expect("a text");
-        assert_eq!(Made::parse(&text), Ok(made));
+        assert_eq!(parse(&text), Ok(made));
     }
 
     #[test]
     fn a_text_is_checked_as_a_recipe_file_is() {
         let text = made().to_text().expect("a text");
         assert!(
-            Made::parse(&text.replace("seed", "sead")).is_err(),
+            parse(&text.replace("seed", "sead")).is_err(),
             "an unknown key"
         );
-        assert!(Made::parse(&text.replace("[made]", "[mode]")).is_err());
-        assert!(Made::parse(&text[..text.len() - 20]).is_err());
+        assert!(parse(&text.replace("[made]", "[mode]")).is_err());
+        assert!(parse(&text[..text.len() - 20]).is_err());
     }
 
     #[test]

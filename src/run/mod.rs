@@ -3,6 +3,7 @@
 #[cfg(not(target_arch = "wasm32"))]
 mod blocking;
 mod checkpoint;
+mod command;
 mod error;
 mod estimate;
 pub(crate) mod fingerprint;
@@ -15,6 +16,7 @@ mod series;
 mod texture;
 
 pub use checkpoint::{Checkpoint, CheckpointError, CheckpointProblem};
+pub use command::{CommandProvenance, MadeByCommand, MadeWith, Origin};
 pub use error::{RunError, TextureError};
 pub use forecast::{Pace, ScaleForecast};
 pub use made::{Finish, Made, MadeError, MadeOf, Provenance};
