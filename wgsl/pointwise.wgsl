@@ -1,7 +1,8 @@
 // y = f(x) for every number by itself; the gradient with BACKWARD:
 //     dx (+)= dy·f′(x)                                                   ACCUMULATE adds to dx.
 // f(NaN) is NaN. The definition says which function f is; `numbers` are its own, in the order of
-// src/kernels/pointwise.rs, which has the formulas. No exponent is above 0 but that of EXP itself, so nothing overflows.
+// src/kernels/pointwise.rs, which has the formulas. No exponent is above 0 but that of EXP itself, so nothing
+// overflows.
 //
 // Bindings: x; y. BACKWARD: x; dy; dx. All of one shape.
 // One invocation per pixel and vec4 of channels: grid (⌈w·quads/64⌉, h, n). f(0) may be anything: padding channels are

@@ -1,4 +1,5 @@
-// y = max(x, 0), NaN where x is, and a bit for every element that is positive (shared/tensor.wgsl), for relu_backward.wgsl.
+// y = max(x, 0), NaN where x is, and a bit for every element that is positive (shared/tensor.wgsl), for
+// relu_backward.wgsl.
 //
 // Bindings: x; y, of the same shape; the mask over y's shape.
 // One invocation per strip (8 pixels of a row, so that whole words are written) and vec4 of channels:

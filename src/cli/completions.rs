@@ -1,4 +1,5 @@
-//! `pixgrad completions` and `pixgrad man`: what a shell and a manual know of the command line, made from its definition.
+//! `pixgrad completions` and `pixgrad man`: what a shell and a manual know of the command line, made from its
+//! definition.
 
 use std::path::PathBuf;
 use std::process::ExitCode;

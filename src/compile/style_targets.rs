@@ -260,8 +260,8 @@ impl Scale<'_> {
     }
 }
 
-/// Whether a style needs means and variances of each target picture: of sets of vectors only for the width of a gaussian
-/// kernel that the recipe does not give.
+/// Whether a style needs means and variances of each target picture: of sets of vectors only for the width of a
+/// gaussian kernel that the recipe does not give.
 fn needs_moments(kind: StyleKind) -> bool {
     let no_width = matches!(kind.kernel(), Some(MmdKernel::Gaussian { sigma: None }));
     match kind.wanted() {

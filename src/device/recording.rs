@@ -79,8 +79,8 @@ impl Recording {
         self.add(label, kind, len, Home::Persistent)
     }
 
-    /// Persistent words that kernels index by: word i is always below `below[i % below.len()]`. Whoever fills them from a
-    /// file checks that.
+    /// Persistent words that kernels index by: word i is always below `below[i % below.len()]`. Whoever fills them from
+    /// a file checks that.
     pub fn persistent_indices(
         &mut self,
         label: impl Into<String>,

@@ -8,12 +8,12 @@ use image::{Delay, Frame, RgbaImage};
 
 use super::{Image, ImageError, write_atomically};
 
-/// Writes frames as an animated GIF that repeats for ever, `delay` milliseconds each; whole or not at all. Each frame is
-/// encoded as it comes, so that no more than one is in memory.
+/// Writes frames as an animated GIF that repeats for ever, `delay` milliseconds each; whole or not at all. Each frame
+/// is encoded as it comes, so that no more than one is in memory.
 ///
 /// # Errors
-/// That of the first frame that is one, or [`ImageError::Write`] when the file cannot be written or a frame is too large
-/// for the format (65535 pixels a side).
+/// That of the first frame that is one, or [`ImageError::Write`] when the file cannot be written or a frame is too
+/// large for the format (65535 pixels a side).
 pub fn save_gif<E: From<ImageError>>(
     path: impl AsRef<Path>,
     frames: impl Iterator<Item = Result<Image, E>>,

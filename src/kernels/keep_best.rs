@@ -11,8 +11,8 @@ pub const SOURCE: Source = Source {
 };
 
 /// Which images are to be kept: those with `losses[i, slot] ≤ threshold` and a distance below the one in `best`, which
-/// it then replaces. In iteration 0 the best distances count as [`DecideBest::FARTHEST`], whatever they are, and all images are kept.
-/// A NaN is never better.
+/// it then replaces. In iteration 0 the best distances count as [`DecideBest::FARTHEST`], whatever they are, and all
+/// images are kept. A NaN is never better.
 ///
 /// Bindings: `losses` (reals, [n, slots]); `distances` (reals, \[n\], not negative); `step`, one word, the number of
 /// iterations completed; `best` (reals, \[n\]); `keep` (words, \[n\]: 1 or 0).

@@ -312,8 +312,8 @@ impl Graph {
         self.fields_up_to(self.nodes.len(), None)
     }
 
-    /// Where the units of every node lie: its receptive field as if the gates that it is multiplied with, which are made
-    /// of all positions, were constants. None where a node knows no places.
+    /// Where the units of every node lie: its receptive field as if the gates that it is multiplied with, which are
+    /// made of all positions, were constants. None where a node knows no places.
     #[must_use]
     pub fn places(&self) -> Vec<Option<[ReceptiveField; 2]>> {
         let flat = self.flat_up_to(self.nodes.len());

@@ -64,7 +64,8 @@ impl Labels {
     /// Sets all weights, for the iterations to come.
     ///
     /// # Errors
-    /// [`Error::Objective`] where their number is not that of the images, or one is no finite number; [`Error::Device`].
+    /// [`Error::Objective`] where their number is not that of the images, or one is no finite number;
+    /// [`Error::Device`].
     pub fn set_weights(&self, device: &Device, weights: &[f32]) -> Result<(), Error> {
         self.one_for_each("weights", weights.len())?;
         if let Some(&weight) = weights.iter().find(|weight| !weight.is_finite()) {

@@ -130,8 +130,8 @@ pub fn conclude_moments(
 }
 
 /// Records means and variances of a mixture of pictures, each with its share; the shares sum to 1. Raw moments are
-/// averaged, so that the spread between the pictures' means counts as well: σ² = Σₚ shareₚ·(σₚ² + (μₚ − μ)²). All are of
-/// one image.
+/// averaged, so that the spread between the pictures' means counts as well: σ² = Σₚ shareₚ·(σₚ² + (μₚ − μ)²). All are
+/// of one image.
 pub fn record_mixture(
     recording: &mut Recording,
     channels: u32,

@@ -6,9 +6,9 @@
 //! of Σ's, and f32 does not hold the small ones. Instead, let L and K be any matrices with L·Lᵀ = Σ and K·Kᵀ = Σ', and
 //! Q the polar factor of Kᵀ·L, whose singular values are the roots of A's eigenvalues. K·Q has the covariance Σ', too,
 //! and of all such matrices it is the one nearest to L (orthogonal Procrustes problem; Higham 2008, "Functions of
-//! Matrices", section 8.1). With the displacement E = L − K·Q the trace is ‖E‖², a sum of squares in which nothing cancels. And E
-//! is (I − T)·L, T being the linear map that transports the one distribution to the other, so that
-//! dL/dF = 2·(μ − μ')/(C·N) + 2/(C·N)·(I − T)·(F − μ).
+//! Matrices", section 8.1). With the displacement E = L − K·Q the trace is ‖E‖², a sum of squares in which nothing
+//! cancels. And E is (I − T)·L, T being the linear map that transports the one distribution to the other, so that dL/dF
+//! = 2·(μ − μ')/(C·N) + 2/(C·N)·(I − T)·(F − μ).
 //!
 //! - Small layers (see [`super::normal`]): L = [D/√N, √ε·I], D being the deviations F − μ. The first N columns of √N·E
 //!   are (I − T)·D: the gradient, without Σ, without T, without an inverse.

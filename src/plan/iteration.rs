@@ -198,7 +198,8 @@ impl Iteration {
     /// transformations.
     ///
     /// # Errors
-    /// [`Error::Net`] where the image is too small for a layer; [`PlanError::NoGradient`] where no term depends on the image.
+    /// [`Error::Net`] where the image is too small for a layer; [`PlanError::NoGradient`] where no term depends on the
+    /// image.
     pub fn new(problem: &Problem<'_>) -> Result<Self, Error> {
         let mut recording = Recording::new();
         let n = problem.image.n;

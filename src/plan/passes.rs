@@ -36,8 +36,8 @@ impl<'a> Forward<'a> {
     /// Tensors of `keep` get memory of their own, so that they can be read back after the pass.
     ///
     /// # Errors
-    /// [`Error::Net`] where the image is too small for a wanted layer; [`PlanError::ImageTooLong`] where it is longer than
-    /// [`MAX_SIDE`].
+    /// [`Error::Net`] where the image is too small for a wanted layer; [`PlanError::ImageTooLong`] where it is longer
+    /// than [`MAX_SIDE`].
     pub fn record(
         recording: &mut Recording,
         network: &'a Network,

@@ -201,8 +201,8 @@ impl Executor {
         }
     }
 
-    /// Completes what [`Executor::advance`] has left on its way, and the iteration that it is in: then all values belong
-    /// together and may be read. Returns the iterations that were completed.
+    /// Completes what [`Executor::advance`] has left on its way, and the iteration that it is in: then all values
+    /// belong together and may be read. Returns the iterations that were completed.
     ///
     /// # Errors
     /// [`Error::Device`] when the device fails.

@@ -323,8 +323,8 @@ impl Job {
         told.last.is_some() && told.shown.is_none_or(|shown| shown.elapsed() >= pause)
     }
 
-    /// Does what is wanted of the run. Blocks while it is paused, unless `ends` says that all shall end. Whether the run
-    /// shall go on.
+    /// Does what is wanted of the run. Blocks while it is paused, unless `ends` says that all shall end. Whether the
+    /// run shall go on.
     ///
     /// # Errors
     /// The device failed.

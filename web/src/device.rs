@@ -53,10 +53,10 @@ impl Device {
         vec![now as f64, peak as f64]
     }
 
-    /// Measures the device with networks: the report of `pixgrad bench --output` as JSON, its name as a file, its row of
-    /// the project's table, and what in it is doubtful. `host` is what the browser says of itself; `adapter` are the
-    /// parts of what it says of its adapter, and `is_fallback` whether that is its fallback; `stage` is called with what
-    /// comes next.
+    /// Measures the device with networks: the report of `pixgrad bench --output` as JSON, its name as a file, its row
+    /// of the project's table, and what in it is doubtful. `host` is what the browser says of itself; `adapter` are the
+    /// parts of what it says of its adapter, and `is_fallback` whether that is its fallback; `stage` is called with
+    /// what comes next.
     ///
     /// # Errors
     /// The device was lost.

@@ -1,5 +1,5 @@
-//! A window that owns the GPU device, and pixgrad on that device: iterations run in command buffers of the window's own,
-//! and the picture is a texture that never leaves the GPU.
+//! A window that owns the GPU device, and pixgrad on that device: iterations run in command buffers of the window's
+//! own, and the picture is a texture that never leaves the GPU.
 //!
 //!     cargo run --release --package canvas -- [CONTENT STYLE]
 //!

@@ -1,7 +1,7 @@
 //! The painting: a run on the window's device, a few iterations for each frame.
 //!
-//! The run is compiled in a thread of its own, since that computes the targets. From then on the window's thread owns it,
-//! and only appends command buffers: as many iterations as fit the budget, and none while the GPU is still at those
+//! The run is compiled in a thread of its own, since that computes the targets. From then on the window's thread owns
+//! it, and only appends command buffers: as many iterations as fit the budget, and none while the GPU is still at those
 //! before. A new weight holds from the next iteration on.
 
 use std::error::Error;

@@ -26,8 +26,8 @@ pub fn limit() -> u64 {
     }
 }
 
-/// Bytes that decoding takes: the file's, those of the decoder, and, unless the picture is `reduced` row by row, those of
-/// the whole picture in full precision, for which each pixel has three colours and alpha.
+/// Bytes that decoding takes: the file's, those of the decoder, and, unless the picture is `reduced` row by row, those
+/// of the whole picture in full precision, for which each pixel has three colours and alpha.
 pub fn needed(header: Header, file: usize, reduced: bool) -> u64 {
     let pixels = u64::from(header.width) * u64::from(header.height);
     let result = if reduced { 0 } else { 16 };

@@ -131,7 +131,8 @@ pub fn load_reduced(
     Ok(image)
 }
 
-/// Bytes that [`load_reduced`] takes at most while it decodes, and the bytes that it may take. 0 of what cannot be read.
+/// Bytes that [`load_reduced`] takes at most while it decodes, and the bytes that it may take. 0 of what cannot be
+/// read.
 pub fn decoding_memory(path: impl AsRef<Path>) -> (u64, u64) {
     let needed = || {
         let bytes = source::read(path.as_ref()).ok()?;

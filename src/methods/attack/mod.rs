@@ -263,7 +263,8 @@ pub struct Adversarial {
     pub adversarial: Score,
     /// The class that was to be reached.
     pub target: Option<usize>,
-    /// Whether the network saw the target before the attack, or something other than the class to leave. Then the picture is left as it is, which is no success.
+    /// Whether the network saw the target before the attack, or something other than the class to leave. Then the
+    /// picture is left as it is, which is no success.
     pub already_seen: bool,
     /// Whether the network sees the target and did not before, or without a target something other than before.
     pub success: bool,

@@ -53,9 +53,9 @@ pub(super) fn radius(images: &[Image], attack: &Attack) -> Result<f32, Error> {
     .into())
 }
 
-/// `image` rounded to 8 bits so that its l2 distance from `start` is at most `epsilon`, as far as 8 bits allow it. Every
-/// value takes the nearest level. Where that is too far, values take the next level towards the start, those first
-/// which this brings nearest for the smallest deviation, then the level nearest to the start.
+/// `image` rounded to 8 bits so that its l2 distance from `start` is at most `epsilon`, as far as 8 bits allow it.
+/// Every value takes the nearest level. Where that is too far, values take the next level towards the start, those
+/// first which this brings nearest for the smallest deviation, then the level nearest to the start.
 pub(super) fn rounded_within(start: &Image, image: &Image, epsilon: f32) -> Result<Image, Error> {
     let levels = |image: &Image| -> Vec<f64> {
         let bytes = image.to_rgb8();

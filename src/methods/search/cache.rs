@@ -155,8 +155,8 @@ impl Key {
         .find_map(|(differs, what)| differs.then_some(what))
     }
 
-    /// The images that the file knows, of a layer of so many channels and a network of so many classes; none where there
-    /// is no file. An error says why the file is of no use.
+    /// The images that the file knows, of a layer of so many channels and a network of so many classes; none where
+    /// there is no file. An error says why the file is of no use.
     pub fn read(
         &self,
         path: &Path,
