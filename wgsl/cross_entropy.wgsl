@@ -45,12 +45,17 @@ fn main(@builtin(workgroup_id) id: vec3<u32>, @builtin(local_invocation_index) l
     // Class 0 stands in for padding and for what an idle invocation has not seen.
     let some = vec4<f32>(z[at].x);
     var tops = some;
-    for (var quad = lane; quad < p.z.quads; quad += 256u) {
+    // All invocations go round equally often, see softmax.wgsl.
+    for (var first = 0u; first < p.z.quads; first += 256u) {
+        let quad = first + lane;
+        if quad >= p.z.quads { continue; }
         tops = max(tops, select(some, z[at + quad], classes(quad) < vec4<u32>(p.z.c)));
     }
     let top = workgroup_max(lane, max(max(tops.x, tops.y), max(tops.z, tops.w)));
     var others = vec4<f32>(0.0);
-    for (var quad = lane; quad < p.z.quads; quad += 256u) {
+    for (var first = 0u; first < p.z.quads; first += 256u) {
+        let quad = first + lane;
+        if quad >= p.z.quads { continue; }
         let these = classes(quad);
         let counts = (these < vec4<u32>(p.z.c)) & (these != vec4<u32>(label));
         others += select(vec4<f32>(0.0), exp(z[at + quad] - top), counts);
@@ -61,7 +66,9 @@ fn main(@builtin(workgroup_id) id: vec3<u32>, @builtin(local_invocation_index) l
 #ifdef BACKWARD
     let scale = p.alpha * weights[image] / (rest + own);
     let to = index(p.dz, image, 0u, 0u, 0u);
-    for (var quad = lane; quad < p.z.quads; quad += 256u) {
+    for (var first = 0u; first < p.z.quads; first += 256u) {
+        let quad = first + lane;
+        if quad >= p.z.quads { continue; }
         let these = classes(quad);
         var slope = select(exp(z[at + quad] - top), vec4<f32>(-rest), these == vec4<u32>(label));
         slope = select(vec4<f32>(0.0), scale * slope, these < vec4<u32>(p.z.c));

@@ -55,7 +55,10 @@ fn main(@builtin(workgroup_id) id: vec3<u32>, @builtin(local_invocation_index) l
     let at = index(p.z, image, 0u, 0u, 0u);
     let label = labels[image];
     var mine = Best(0.0, NONE);
-    for (var quad = lane; quad < p.z.quads; quad += 256u) {
+    // All invocations go round equally often, see softmax.wgsl.
+    for (var first = 0u; first < p.z.quads; first += 256u) {
+        let quad = first + lane;
+        if quad >= p.z.quads { continue; }
         let score = z[at + quad];
         let number = quad * 4u;
         mine = consider(mine, label, number, score.x);
@@ -74,7 +77,9 @@ fn main(@builtin(workgroup_id) id: vec3<u32>, @builtin(local_invocation_index) l
 #ifdef BACKWARD
     let slope = select(p.sign * p.alpha * weights[image], 0.0, margin < -p.confidence);
     let to = index(p.dz, image, 0u, 0u, 0u);
-    for (var quad = lane; quad < p.z.quads; quad += 256u) {
+    for (var first = 0u; first < p.z.quads; first += 256u) {
+        let quad = first + lane;
+        if quad >= p.z.quads { continue; }
         let number = vec4<u32>(0u, 1u, 2u, 3u) + quad * 4u;
         let value = select(vec4<f32>(0.0), vec4<f32>(slope), number == vec4<u32>(other.number))
             - select(vec4<f32>(0.0), vec4<f32>(slope), number == vec4<u32>(label));

@@ -29,10 +29,10 @@ struct Params {
 @group(0) @binding(2) var<storage, read> x: array<vec4<f32>>;
 @group(0) @binding(3) var<storage, read_write> y: array<vec4<f32>>;
 
-// a mod n, not negative.
+// a mod n, not negative. OpenGL leaves open what the remainder of a negative number is.
 fn wrap(a: i32, n: u32) -> u32 {
-    let m = i32(n);
-    return u32((a % m + m) % m);
+    let rest = u32(abs(a)) % n;
+    return select(rest, (n - rest) % n, a < 0);
 }
 
 @compute @workgroup_size(256)

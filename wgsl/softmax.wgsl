@@ -23,6 +23,11 @@ fn meaningful(quad: u32) -> vec4<bool> {
     return vec4<u32>(0u, 1u, 2u, 3u) + quad * 4u < vec4<u32>(p.x.c);
 }
 
+// exp(z − top), and 0 for padding.
+fn raised(quad: u32, z: vec4<f32>, top: f32) -> vec4<f32> {
+    return select(vec4<f32>(0.0), exp(z - top), meaningful(quad));
+}
+
 fn sum_all(lane: u32, value: f32) -> f32 {
     partial[lane] = value;
     for (var reach = 32u; reach > 0u; reach /= 2u) {
@@ -51,20 +56,23 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     // Channel 0 stands in for padding and for what an idle invocation has not seen.
     let some = vec4<f32>(x[at_x].x);
     var tops = some;
-    for (var quad = lane; quad < p.x.quads; quad += 64u) {
-        tops = max(tops, select(some, x[at_x + quad], meaningful(quad)));
+    // All invocations go round equally often: in llvmpipe's OpenGL (Mesa 22.3) those that leave a loop before others do
+    // not take part in what follows.
+    for (var first = 0u; first < p.x.quads; first += 64u) {
+        let quad = first + lane;
+        if quad < p.x.quads { tops = max(tops, select(some, x[at_x + quad], meaningful(quad))); }
     }
     let top = max_all(lane, max(max(tops.x, tops.y), max(tops.z, tops.w)));
     // Everybody has read the maximum before its place is written again.
     workgroupBarrier();
     var sums = vec4<f32>(0.0);
-    for (var quad = lane; quad < p.x.quads; quad += 64u) {
-        let value = select(vec4<f32>(0.0), exp(x[at_x + quad] - top), meaningful(quad));
-        y[at_y + quad] = value;
-        sums += value;
+    for (var first = 0u; first < p.x.quads; first += 64u) {
+        let quad = first + lane;
+        if quad < p.x.quads { sums += raised(quad, x[at_x + quad], top); }
     }
     let sum = sum_all(lane, (sums.x + sums.y) + (sums.z + sums.w));
-    for (var quad = lane; quad < p.x.quads; quad += 64u) {
-        y[at_y + quad] /= sum;
+    for (var first = 0u; first < p.x.quads; first += 64u) {
+        let quad = first + lane;
+        if quad < p.x.quads { y[at_y + quad] = raised(quad, x[at_x + quad], top) / sum; }
     }
 }

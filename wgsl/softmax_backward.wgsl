@@ -26,9 +26,11 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     let at_dy = index(p.dy, id.z, id.y, id.x, 0u);
     let at_dx = index(p.dx, id.z, id.y, id.x, 0u);
     var sum = 0.0;
-    for (var quad = lane; quad < p.y.quads; quad += 64u) {
+    // All invocations go round equally often, see softmax.wgsl.
+    for (var first = 0u; first < p.y.quads; first += 64u) {
+        let quad = first + lane;
         // Padding channels are 0 in both.
-        sum += dot(y[at_y + quad], dy[at_dy + quad]);
+        if quad < p.y.quads { sum += dot(y[at_y + quad], dy[at_dy + quad]); }
     }
     partial[lane] = sum;
     for (var reach = 32u; reach > 0u; reach /= 2u) {
@@ -37,7 +39,9 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     }
     workgroupBarrier();
     let mean = partial[0];
-    for (var quad = lane; quad < p.y.quads; quad += 64u) {
+    for (var first = 0u; first < p.y.quads; first += 64u) {
+        let quad = first + lane;
+        if quad >= p.y.quads { continue; }
         let value = y[at_y + quad] * (dy[at_dy + quad] - mean);
 #ifdef ACCUMULATE
         dx[at_dx + quad] += value;
