@@ -19,7 +19,7 @@ pub struct DeviceOptions {
     pub tuning: Tuning,
     /// Where what was found of a GPU's kernels is kept for later processes; absent: nowhere.
     pub tuning_folder: Option<PathBuf>,
-    /// Compiles shaders with bounds and loop checks: what the tests run with.
+    /// Compiles shaders with bounds and loop checks: what the tests run with, and builds with debug assertions.
     pub checked: bool,
 }
 

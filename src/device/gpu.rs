@@ -147,7 +147,8 @@ impl Gpu {
             name: adapter.get_info().name,
             source,
         })?;
-        let mut gpu = Self::from_wgpu(adapter.get_info(), device, queue, options.checked);
+        let checked = options.checked || cfg!(debug_assertions);
+        let mut gpu = Self::from_wgpu(adapter.get_info(), device, queue, checked);
         gpu.info.index = index;
         gpu.cooperative.has = tiles;
         gpu.tuned.tuning = options.tuning;
