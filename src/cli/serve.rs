@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use clap::Args;
 use pixgrad::engine::device::{self, DeviceInfo};
+use pixgrad::{Device, DeviceOptions};
 use serde_json::json;
 
 use super::interrupt::Interrupt;
@@ -43,7 +44,7 @@ const PAUSE: Duration = Duration::from_millis(50);
 
 pub fn run(args: &ServeArgs, global: &Global) -> anyhow::Result<ExitCode> {
     let listener = Listener::bind(&args.host, args.port)?;
-    let studio = Arc::new(Studio::new(places(global)?, args.output.clone())?);
+    let studio = Arc::new(Studio::new(places(args, global)?, args.output.clone())?);
     let interrupt = Interrupt::listen(true)?;
     let is_loopback = listener.is_loopback();
     let server = Server::start(listener, Arc::clone(&studio))?;
@@ -75,7 +76,12 @@ pub fn run(args: &ServeArgs, global: &Global) -> anyhow::Result<ExitCode> {
 }
 
 /// The devices, the one that was asked for first.
-fn places(global: &Global) -> anyhow::Result<Vec<Place>> {
+fn places(args: &ServeArgs, global: &Global) -> anyhow::Result<Vec<Place>> {
+    // A server writes to the folder of its results and nowhere else, so what it finds of a GPU's kernels goes there, too.
+    let options = DeviceOptions {
+        tuning_folder: Some(args.output.join("kernels")),
+        ..global.options()
+    };
     let mut devices = device::list();
     if let Some(backend) = &global.backend {
         devices.retain(|device| device.backend == *backend);
@@ -84,7 +90,7 @@ fn places(global: &Global) -> anyhow::Result<Vec<Place>> {
     devices.sort_by_key(|info| info.is_software() && info.backend != "cpu");
     let mut opened = None;
     if global.device.is_some() {
-        let device = global.open()?;
+        let device = Device::new(&options)?;
         let own = device.info();
         let is_own = |info: &DeviceInfo| match own.backend.as_str() {
             "cpu" => info.backend == "cpu",
@@ -93,7 +99,6 @@ fn places(global: &Global) -> anyhow::Result<Vec<Place>> {
         devices.sort_by_key(|info| !is_own(info));
         opened = Some(device);
     }
-    let options = global.options();
     let places = devices.into_iter();
     Ok(places
         .map(|info| Place::new(info, options.clone(), opened.take()))
