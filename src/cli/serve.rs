@@ -77,7 +77,7 @@ pub fn run(args: &ServeArgs, global: &Global) -> anyhow::Result<ExitCode> {
 
 /// The devices, the one that was asked for first.
 fn places(args: &ServeArgs, global: &Global) -> anyhow::Result<Vec<Place>> {
-    // A server writes to the folder of its results and nowhere else, so what it finds of a GPU's kernels goes there, too.
+    // A server writes to the folder of its results and nowhere else: what it finds of a GPU's kernels goes there, too.
     let options = DeviceOptions {
         tuning_folder: Some(args.output.join("kernels")),
         ..global.options()
