@@ -47,7 +47,11 @@ const LAYERS: &[Layer] = &[
     (1, 5, 15, 14, 8, [[3, 3], [1, 1], [3, 0], [3, 1]]),
     (1, 3, 17, 19, 4, [[3, 5], [2, 3], [2, 6], [2, 3]]),
     (1, 7, 9, 16, 3, [[1, 7], [1, 2], [0, 4], [1, 2]]),
+    // Few pixels and many channels: the reference makes some channels of all pixels at a time.
     (1, 70, 9, 10, 66, [[3, 3], [1, 1], [2, 2], [2, 2]]),
+    square(2, 20, 6, 9, 100, [1, 1, 0]),
+    square(1, 66, 7, 7, 90, [3, 1, 1]),
+    square(2, 12, 14, 15, 70, [3, 2, 1]),
 ];
 
 fn forward(layer: Layer) -> Conv {

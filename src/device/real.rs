@@ -78,6 +78,9 @@ pub trait Real:
         if other < self { other } else { self }
     }
 
+    /// Those of four numbers whose bits are set, the lowest first, and 0 in place of the others.
+    fn kept(four: [Self; 4], bits: u32) -> [Self; 4];
+
     /// `dst = dst·keep + lhs·rhs` over row-major matrices with row strides, see [`Gemm`].
     fn gemm(job: Gemm<'_, Self>);
 }
@@ -128,7 +131,7 @@ impl<T> Gemm<'_, T> {
 }
 
 macro_rules! real {
-    ($t:ty, $oracle:literal, $gemm:path) => {
+    ($t:ty, $bits:ty, $oracle:literal, $gemm:path) => {
         impl Real for $t {
             const ZERO: Self = 0.0;
             const ONE: Self = 1.0;
@@ -165,6 +168,23 @@ macro_rules! real {
             }
             fn abs(self) -> Self {
                 self.abs()
+            }
+            #[inline(always)]
+            fn kept(four: [Self; 4], bits: u32) -> [Self; 4] {
+                // All ones where a bit is set: a vector is loaded and not made bit by bit.
+                const ONES: [[$bits; 4]; 16] = {
+                    let mut ones = [[0; 4]; 16];
+                    let mut at = 0;
+                    while at < 64 {
+                        if at / 4 >> (at % 4) & 1 == 1 {
+                            ones[at / 4][at % 4] = <$bits>::MAX;
+                        }
+                        at += 1;
+                    }
+                    ones
+                };
+                let ones = &ONES[(bits & 15) as usize];
+                std::array::from_fn(|i| Self::from_bits(four[i].to_bits() & ones[i]))
             }
             fn gemm(job: Gemm<'_, Self>) {
                 assert!(job.in_bounds(), "gemm: operands too short");
@@ -211,5 +231,5 @@ macro_rules! real {
         }
     };
 }
-real!(f32, false, gemm_f32::gemm::f32::get_gemm_fn);
-real!(f64, true, gemm_f64::gemm::f64::get_gemm_fn);
+real!(f32, u32, false, gemm_f32::gemm::f32::get_gemm_fn);
+real!(f64, u64, true, gemm_f64::gemm::f64::get_gemm_fn);

@@ -1,6 +1,7 @@
 //! Convolution, forward and backward with respect to its input.
 
 use super::View;
+use super::conv_channels::Input;
 use super::conv_windows::Lines;
 use super::items::{Items, with_items};
 use crate::device::{Alternatives, Bindings, Kernel, Real, Shader, Slot, Source, Work};
@@ -301,9 +302,25 @@ impl Kernel for Conv {
             });
             return;
         }
-        self.rows(w, bias, y, relu, |n, position, row| {
+        let fill = |n: usize, position: usize, row: &mut [T]| {
             self.fill_row(x, mask, n, position, row);
-        });
+        };
+        let as_it_lies = self.is_same(1) && !self.masked;
+        if self.by_channels::<T>() {
+            let x = if as_it_lies {
+                Input::AsItLies(x)
+            } else {
+                Input::Filled(fill)
+            };
+            self.channels(x, w, bias, y, relu);
+        } else if as_it_lies {
+            let rows = self.rows_per_task::<T>();
+            self.tasks(rows, bias, y, relu, |n, first, count, scratch| {
+                self.pixel_sums(x, w, (n, first, count), scratch)
+            });
+        } else {
+            self.rows(w, bias, y, relu, fill);
+        }
     }
 }
 

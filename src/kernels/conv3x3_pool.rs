@@ -4,7 +4,7 @@
 use rayon::prelude::*;
 
 use super::conv::Params;
-use super::conv_reference::{Scratch, Sums};
+use super::conv_reference::{Kept, Sums};
 use super::items::{Items, with_items};
 use super::rows::{copy_masked, gradient_slot, in_row, pixel};
 use super::{Conv, Conv3x3Form, View, conv3x3};
@@ -165,11 +165,12 @@ impl Kernel for Conv3x3Pool {
             y.par_chunks_mut(row_len * rows)
                 .zip(maxima.par_chunks_mut(mask_row * rows))
                 .enumerate()
-                .for_each_init(Scratch::default, |scratch, (chunk, (y, maxima))| {
+                .for_each_init(Kept::take, |scratch, (chunk, (y, maxima))| {
                     let (first, count) = (chunk * rows, y.len() / row_len);
-                    let sums = conv.products(&w, 2 * first, 2 * count, scratch, |position, row| {
-                        conv.fill_row(x, &[], n, position, row);
-                    });
+                    let sums =
+                        conv.products(&w, 2 * first, 2 * count, &mut scratch.0, |position, row| {
+                            conv.fill_row(x, &[], n, position, row);
+                        });
                     vectorized(|| self.pool(&sums, bias, y, maxima));
                 });
         }

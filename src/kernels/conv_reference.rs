@@ -1,7 +1,10 @@
 //! How the reference of a convolution computes: band by band of rows, as products of matrices, in the way that suits
 //! its channels.
 
+use std::any::Any;
 use std::borrow::Cow;
+use std::cell::RefCell;
+use std::ops::Range;
 
 use rayon::prelude::*;
 
@@ -24,7 +27,7 @@ pub(super) struct Sums<'a, T> {
 
 /// How a convolution is made of products of matrices.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Way {
+pub(super) enum Way {
     /// By the definition.
     Direct,
     /// With fewer multiplications, where the transforms cost less than they save.
@@ -32,6 +35,25 @@ enum Way {
     /// Each input pixel with the whole window at once: where a product to so few channels is a matrix too narrow to be
     /// fast, and most of a dilated input is zero. So goes the gradient with respect to a picture.
     Spread,
+}
+
+/// How the windows of some output rows lie in a band of input.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Runs {
+    /// Pixels of a row of the band.
+    width: usize,
+    /// Runs of windows that are one step apart, and how many each has.
+    runs: usize,
+    windows: usize,
+    /// Sums from one output row to the next.
+    pub row_stride: usize,
+}
+
+impl Runs {
+    /// Pixels of all sums.
+    pub fn len(self) -> usize {
+        (self.runs - 1) * self.row_stride + self.windows
+    }
 }
 
 /// The memory of a task, kept for the next.
@@ -42,6 +64,33 @@ pub(super) struct Scratch<T> {
     /// Products of input pixels with every tap of the window, or those of one phase.
     pub(super) taps: Vec<T>,
     tiles: winograd::Scratch<T>,
+}
+
+thread_local! {
+    /// A thread's [`Scratch`], of whatever numbers it was for.
+    static SCRATCH: RefCell<Box<dyn Any>> = RefCell::new(Box::new(()));
+}
+
+/// The memory of the thread at hand, which gets it back: new memory is zeros, and to write these takes longer than many
+/// a small convolution.
+pub(super) struct Kept<T: Real>(pub Scratch<T>);
+
+impl<T: Real> Kept<T> {
+    pub fn take() -> Self {
+        let kept = SCRATCH.with(|kept| kept.replace(Box::new(())));
+        Self(
+            kept.downcast()
+                .map_or_else(|_| Scratch::default(), |kept| *kept),
+        )
+    }
+}
+
+impl<T: Real> Drop for Kept<T> {
+    fn drop(&mut self) {
+        let own = Box::new(std::mem::take(&mut self.0));
+        // At the end of a thread there may be no place for it any more.
+        let _ = SCRATCH.try_with(|kept| kept.replace(own));
+    }
 }
 
 impl Conv {
@@ -102,17 +151,17 @@ impl Conv {
             y.par_chunks_mut(row_len * rows)
                 .zip(relu.par_chunks_mut(mask_row * rows))
                 .enumerate()
-                .for_each_init(Scratch::default, |scratch, (chunk, (y, relu))| {
+                .for_each_init(Kept::take, |scratch, (chunk, (y, relu))| {
                     let first = chunk * rows;
                     let count = y.len() / row_len;
-                    let sums = sums(n, first, count, scratch);
+                    let sums = sums(n, first, count, &mut scratch.0);
                     vectorized(|| self.finish(&sums, bias, y, relu, count));
                 });
         }
     }
 
     /// How the reference computes in type T: in a faster way never where others are held against it.
-    fn way<T: Real>(&self) -> Way {
+    pub(super) fn way<T: Real>(&self) -> Way {
         let channels = self.x.padded().min(self.y.padded());
         if T::ORACLE {
             Way::Direct
@@ -212,9 +261,7 @@ impl Conv {
         Sums { data, row_stride }
     }
 
-    /// By the definition: one matrix product per row of the window. In the band the window of an output pixel is, row
-    /// by row, a contiguous run of width·channels elements, so that the rows of the left factor simply overlap. A
-    /// dilated window is made of such runs of one pixel.
+    /// By the definition: one matrix product per row of the window.
     fn direct_products<'a, T: Real>(
         &self,
         w: &[T],
@@ -223,46 +270,116 @@ impl Conv {
         scratch: &'a mut Scratch<T>,
         fill: impl Fn(usize, &mut [T]),
     ) -> Sums<'a, T> {
-        let [kh, kw] = self.kernel.map(|side| side as usize);
-        let [down, across] = self.stride.map(|step| step as usize);
-        let [apart_y, apart_x] = self.dilation.map(|step| step as usize);
-        let (cin, cout) = (self.x.padded(), self.y.padded());
+        let runs = self.runs(count);
+        let band = self.direct_band(first, count, &mut scratch.band, fill);
+        let channels = 0..self.y.padded();
+        let data = at_least(&mut scratch.sums, runs.len() * channels.len());
+        self.add_taps(runs, (band, self.x.padded()), w, channels, data);
+        Sums {
+            data,
+            row_stride: runs.row_stride,
+        }
+    }
+
+    /// How the windows of `count` output rows lie in their band. There the window of an output pixel is, row by row, a
+    /// contiguous run of width·channels elements, so that the rows of the left factor simply overlap. A dilated window
+    /// is made of such runs of one pixel.
+    pub(super) fn runs(&self, count: usize) -> Runs {
         let yw = self.y.w as usize;
+        let across = self.stride[1] as usize;
+        let width =
+            (yw - 1) * across + (self.kernel[1] as usize - 1) * self.dilation[1] as usize + 1;
         // With strides of 1 the whole band is one run of windows (those across a row's end are computed and ignored).
-        let width = (yw - 1) * across + (kw - 1) * apart_x + 1;
-        let (runs, windows, row_stride) = if (down, across) == (1, 1) {
+        let (runs, windows, row_stride) = if self.stride == [1; 2] {
             (1, (count - 1) * width + yw, width)
         } else {
             (count, yw, yw)
         };
-        let band_rows = (count - 1) * down + (kh - 1) * apart_y + 1;
-        let band = at_least(&mut scratch.band, band_rows * width * cin);
+        Runs {
+            width,
+            runs,
+            windows,
+            row_stride,
+        }
+    }
+
+    /// The rows of the padded, dilated input that output rows `first..first + count` see, copied by `fill`.
+    pub(super) fn direct_band<'a, T: Real>(
+        &self,
+        first: usize,
+        count: usize,
+        memory: &'a mut Vec<T>,
+        fill: impl Fn(usize, &mut [T]),
+    ) -> &'a [T] {
+        let (down, cin) = (self.stride[0] as usize, self.x.padded());
+        let width = self.runs(count).width;
+        let reach = (self.kernel[0] as usize - 1) * self.dilation[0] as usize;
+        let rows = (count - 1) * down + reach + 1;
+        let band = at_least(memory, rows * width * cin);
+        // Windows of one pixel see no padding, and no gap that is not filled.
+        let filled = self.is_same(1);
         for (r, row) in band.chunks_mut(width * cin).enumerate() {
-            row.fill(T::ZERO);
+            if !filled {
+                row.fill(T::ZERO);
+            }
             fill(first * down + r, row);
         }
-        let len = (runs - 1) * row_stride * cout + windows * cout;
-        let data = at_least(&mut scratch.sums, len);
+        band
+    }
+
+    /// Σ x·w of those output channels from a band whose pixels are `pixel` elements apart, into rows of as many.
+    pub(super) fn add_taps<T: Real>(
+        &self,
+        runs: Runs,
+        (band, pixel): (&[T], usize),
+        w: &[T],
+        channels: Range<usize>,
+        sums: &mut [T],
+    ) {
+        let [kh, kw] = self.kernel.map(|side| side as usize);
+        let [down, across] = self.stride.map(|step| step as usize);
+        let [apart_y, apart_x] = self.dilation.map(|step| step as usize);
+        let (cin, cout) = (self.x.padded(), self.y.padded());
         let length = if apart_x == 1 { kw } else { 1 };
-        for run in 0..runs {
+        for run in 0..runs.runs {
             for tap in (0..kh * kw).step_by(length) {
                 let (ky, kx) = (tap / kw, tap % kw);
+                let at = (run * down + ky * apart_y) * runs.width + kx * apart_x;
                 T::gemm(Gemm {
-                    m: windows,
+                    m: runs.windows,
                     k: length * cin,
-                    n: cout,
-                    dst: &mut data[run * row_stride * cout..],
-                    dst_stride: cout,
-                    lhs: &band[((run * down + ky * apart_y) * width + kx * apart_x) * cin..],
-                    lhs_stride: across * cin,
+                    n: channels.len(),
+                    dst: &mut sums[run * runs.row_stride * channels.len()..],
+                    dst_stride: channels.len(),
+                    lhs: &band[at * pixel..],
+                    lhs_stride: across * pixel,
                     lhs_step: 1,
-                    rhs: &w[tap * cin * cout..],
+                    rhs: &w[tap * cin * cout + channels.start..],
                     rhs_stride: cout,
                     accumulate: tap > 0,
                 });
             }
         }
-        Sums { data, row_stride }
+    }
+
+    /// Σ x·w of a window of one pixel for output rows `first..first + count` of image `n`: one product, of x as it lies.
+    pub(super) fn pixel_sums<'s, T: Real>(
+        &self,
+        x: &[T],
+        w: &[T],
+        (n, first, count): (usize, usize, usize),
+        scratch: &'s mut Scratch<T>,
+    ) -> Sums<'s, T> {
+        let runs = self.runs(count);
+        let own = if self.weights_per_image { n } else { 0 };
+        let band = (&x[self.x.at(n, first, 0)..], self.x.pixel_stride());
+        let channels = 0..self.y.padded();
+        let data = at_least(&mut scratch.sums, runs.len() * channels.len());
+        self.add_taps(runs, band, &w[own * self.weights_len()..], channels, data);
+        Sums {
+            data,
+            row_stride: runs.row_stride,
+        }
     }
 
     /// The weights as rows of input channels, each with all taps and their output channels.

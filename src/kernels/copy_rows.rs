@@ -99,8 +99,12 @@ impl Kernel for CopyRows {
                 let own = flat::place(self.y, 0, quads.clone());
                 let at = self.x.at(n, yy - to + from, xx);
                 let values = &x[at..at + self.y.padded()];
+                if !self.accumulate {
+                    pixel[own].copy_from_slice(values);
+                    continue;
+                }
                 for (y, &x) in pixel[own].iter_mut().zip(values) {
-                    *y = if self.accumulate { *y + x } else { x };
+                    *y += x;
                 }
             }
         });

@@ -25,6 +25,7 @@ pub mod conv3x3_narrow;
 pub mod conv3x3_pool;
 pub mod conv3x3_tile;
 pub mod conv3x3_winograd;
+mod conv_channels;
 pub mod conv_depthwise;
 pub mod conv_grouped;
 pub mod conv_naive;

@@ -4,7 +4,7 @@ use rayon::prelude::*;
 
 use super::View;
 use super::rows::{gradient_slot, in_row, pixel, row_grid, row_position, rows_mut};
-use crate::device::{Bindings, Kernel, Real, Shader, Slot, Source, Tasks, Work};
+use crate::device::{Bindings, Kernel, Real, Shader, Slot, Source, Tasks, Work, vectorized};
 
 /// The variants of one function: forward, backward, and backward added to what is there.
 macro_rules! variants {
@@ -588,14 +588,16 @@ impl Pointwise {
         let channels = self.y.c as usize;
         rows_mut(self.y, y).enumerate().run(|(place, row)| {
             let (n, yy) = row_position(self.y, place);
-            for xx in 0..self.y.w as usize {
-                let from = &x[pixel(self.x, n, yy, xx)];
-                let (to, padding) = row[in_row(self.y, xx)].split_at_mut(channels);
-                padding.fill(T::ZERO);
-                for (to, &x) in to.iter_mut().zip(from) {
-                    *to = value(x);
+            vectorized(|| {
+                for xx in 0..self.y.w as usize {
+                    let from = &x[pixel(self.x, n, yy, xx)];
+                    let (to, padding) = row[in_row(self.y, xx)].split_at_mut(channels);
+                    padding.fill(T::ZERO);
+                    for (to, &x) in to.iter_mut().zip(from) {
+                        *to = value(x);
+                    }
                 }
-            }
+            });
         });
     }
 }
@@ -635,8 +637,9 @@ impl Kernel for PointwiseBackward {
         match self.function {
             Function::Clip { low, high } => {
                 let (low, high) = (T::from_f32(low), T::from_f32(high));
+                // Both are compared, always: a jump that depends on the number would be taken wrongly half the time.
                 self.map(b, |x| {
-                    if x >= low && x <= high {
+                    if (x >= low) & (x <= high) {
                         T::ONE
                     } else {
                         T::ZERO
@@ -654,16 +657,18 @@ impl PointwiseBackward {
         let channels = self.dx.c as usize;
         rows_mut(self.dx, dx).enumerate().run(|(place, row)| {
             let (n, yy) = row_position(self.dx, place);
-            for xx in 0..self.dx.w as usize {
-                let x = &x[pixel(self.x, n, yy, xx)];
-                let dy = &dy[pixel(self.dy, n, yy, xx)];
-                let (to, padding) = row[in_row(self.dx, xx)].split_at_mut(channels);
-                padding.fill(T::ZERO);
-                for ((to, &x), &dy) in to.iter_mut().zip(x).zip(dy) {
-                    let value = dy * slope(x);
-                    *to = if self.accumulate { *to + value } else { value };
+            vectorized(|| {
+                for xx in 0..self.dx.w as usize {
+                    let x = &x[pixel(self.x, n, yy, xx)];
+                    let dy = &dy[pixel(self.dy, n, yy, xx)];
+                    let (to, padding) = row[in_row(self.dx, xx)].split_at_mut(channels);
+                    padding.fill(T::ZERO);
+                    for ((to, &x), &dy) in to.iter_mut().zip(x).zip(dy) {
+                        let value = dy * slope(x);
+                        *to = if self.accumulate { *to + value } else { value };
+                    }
                 }
-            }
+            });
         });
     }
 }

@@ -7,7 +7,7 @@ use super::rows::{
     gradient_definition, gradient_slot, in_row, pixel, row_grid, row_position, rows_mut,
     word_rows_mut,
 };
-use crate::device::{Bindings, Kernel, Real, Shader, Slot, Source, Tasks, Work};
+use crate::device::{Bindings, Kernel, Real, Shader, Slot, Source, Tasks, Work, vectorized};
 
 /// `wgsl/relu.wgsl`.
 pub const SOURCE: Source = Source {
@@ -82,18 +82,20 @@ impl Kernel for Relu {
             .run(|(place, (row, words))| {
                 let (n, yy) = row_position(self.y, place);
                 words.fill(0);
-                for xx in 0..self.y.w as usize {
-                    let from = x[pixel(self.x, n, yy, xx)].chunks_exact(4);
-                    let to = row[in_row(self.y, xx)].chunks_exact_mut(4);
-                    let words = &mut words[xx / 8 * quads..][..quads];
-                    for ((from, to), word) in from.zip(to).zip(words) {
-                        for i in 0..4 {
-                            let on = from[i] > T::ZERO;
-                            *word |= u32::from(on) << (xx % 8 * 4 + i);
-                            to[i] = if from[i] <= T::ZERO { T::ZERO } else { from[i] };
+                vectorized(|| {
+                    for xx in 0..self.y.w as usize {
+                        let from = x[pixel(self.x, n, yy, xx)].chunks_exact(4);
+                        let to = row[in_row(self.y, xx)].chunks_exact_mut(4);
+                        let words = &mut words[xx / 8 * quads..][..quads];
+                        for ((from, to), word) in from.zip(to).zip(words) {
+                            for i in 0..4 {
+                                let on = from[i] > T::ZERO;
+                                *word |= u32::from(on) << (xx % 8 * 4 + i);
+                                to[i] = if from[i] <= T::ZERO { T::ZERO } else { from[i] };
+                            }
                         }
                     }
-                }
+                });
             });
     }
 }
@@ -128,22 +130,20 @@ impl Kernel for ReluBackward {
         let (dy, mask, dx) = (b.input(), b.words(), b.output());
         rows_mut(self.dx, dx).enumerate().run(|(place, row)| {
             let (n, yy) = row_position(self.dx, place);
-            for xx in 0..self.dx.w as usize {
-                let from = dy[pixel(self.dy, n, yy, xx)].chunks_exact(4);
-                let to = row[in_row(self.dx, xx)].chunks_exact_mut(4);
-                let words = &mask[self.dy.mask_at(n, yy, xx / 8, 0)..];
-                for ((from, to), word) in from.zip(to).zip(words) {
-                    let bits = word >> (xx % 8 * 4);
-                    for i in 0..4 {
-                        let value = if bits >> i & 1 == 1 { from[i] } else { T::ZERO };
-                        to[i] = if self.accumulate {
-                            to[i] + value
-                        } else {
-                            value
-                        };
+            vectorized(|| {
+                for xx in 0..self.dx.w as usize {
+                    let from = dy[pixel(self.dy, n, yy, xx)].chunks_exact(4);
+                    let to = row[in_row(self.dx, xx)].chunks_exact_mut(4);
+                    let words = &mask[self.dy.mask_at(n, yy, xx / 8, 0)..];
+                    for ((from, to), word) in from.zip(to).zip(words) {
+                        let kept =
+                            T::kept([from[0], from[1], from[2], from[3]], word >> (xx % 8 * 4));
+                        for (to, kept) in to.iter_mut().zip(kept) {
+                            *to = if self.accumulate { *to + kept } else { kept };
+                        }
                     }
                 }
-            }
+            });
         });
     }
 }

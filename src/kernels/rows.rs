@@ -141,10 +141,8 @@ pub(super) fn at_least<T: Real>(memory: &mut Vec<T>, len: usize) -> &mut [T] {
 pub(super) fn copy_masked<T: Real>(to: &mut [T], from: &[T], words: &[u32], shift: usize) {
     let quads = to.chunks_exact_mut(4).zip(from.chunks_exact(4));
     for ((to, from), word) in quads.zip(words) {
-        let bits = word >> shift;
-        for (i, (to, from)) in to.iter_mut().zip(from).enumerate() {
-            *to = if bits >> i & 1 == 1 { *from } else { T::ZERO };
-        }
+        let four = std::array::from_fn(|i| from[i]);
+        to.copy_from_slice(&T::kept(four, word >> shift));
     }
 }
 

@@ -312,14 +312,18 @@ impl Loaded {
     /// Runs the program call by call; `after` sees each.
     pub(super) fn run_calls(
         &self,
-        mut after: impl FnMut(usize, &dyn Operation) -> Result<(), Error>,
+        mut after: impl FnMut(usize, &dyn Operation) -> Result<(), Error> + Send,
     ) -> Result<(), Error> {
-        for (i, call) in self.program.recording.calls().iter().enumerate() {
-            self.device
-                .run(&*call.operation, &self.bound(&call.values))?;
-            after(i, &*call.operation)?;
-        }
-        Ok(())
+        let mut run = || {
+            for (i, call) in self.program.recording.calls().iter().enumerate() {
+                self.device
+                    .run(&*call.operation, &self.bound(&call.values))?;
+                after(i, &*call.operation)?;
+            }
+            Ok(())
+        };
+        // By one of the threads that the calls share: any other would fall asleep in each call and be woken at its end.
+        rayon::scope(|_| run())
     }
 
     pub(super) fn expect_ready(&self) -> Result<(), Error> {
