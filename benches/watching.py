@@ -1,7 +1,9 @@
 #!/usr/bin/env python3
-"""What watching costs, end to end: one run of `style` alone and watched by two clients, in turn.
+"""What watching costs: one run of `style`, watched by two clients and left alone in turn, for some seconds each.
 
-The clients run on the same machine, and where the run has the processor they take some of its time, too.
+A block of time that is watched is held against the blocks before and after it, so that a machine that becomes slower
+or faster does not count. The clients run on the same machine, and where the run has the processor they take some of its
+time, too.
 """
 
 import argparse
@@ -12,77 +14,77 @@ import threading
 import time
 import urllib.request
 from pathlib import Path
-from statistics import median
+from statistics import mean, median, stdev
 
 ROOT = Path(__file__).resolve().parents[1]
 SAMPLES = ROOT / "samples/images"
-CLIENTS, WARM_UP, PORT = 2, 5, 18800
+CLIENTS, PORT = 2, 18800
+BASE = f"http://127.0.0.1:{PORT}/api/"
+
+
+def told() -> dict:
+    """What the server says of the run."""
+    return json.load(urllib.request.urlopen(BASE + "runs", timeout=10))[0]
 
 
 def watch(stop: threading.Event, pictures: list[int]) -> None:
     """Follows the run's events as the page does, and fetches every picture that they tell of."""
-    base = f"http://127.0.0.1:{PORT}/api/"
-    while not stop.is_set():
-        try:
-            number = json.load(urllib.request.urlopen(base + "runs", timeout=5))[0]["number"]
-            stream = urllib.request.urlopen(f"{base}events?run={number}", timeout=30)
-            break
-        except (OSError, IndexError):
-            time.sleep(0.05)
-    else:
-        return
-    try:
+    number = told()["number"]
+    with urllib.request.urlopen(f"{BASE}events?run={number}", timeout=30) as stream:
         for line in stream:
-            told = json.loads(line[5:]) if line.startswith(b"data:") else None
-            if isinstance(told, dict) and told.get("image"):
-                urllib.request.urlopen(f"{base}runs/{number}/image?n={told['image']}", timeout=10).read()
-                pictures.append(told["image"])
-    except OSError:
-        # The run is over, and its server with it.
-        pass
+            event = json.loads(line[5:]) if line.startswith(b"data:") else None
+            if isinstance(event, dict) and event.get("image"):
+                urllib.request.urlopen(f"{BASE}runs/{number}/image?n={event['image']}", timeout=10).read()
+                pictures.append(event["image"])
+            if stop.is_set():
+                return
 
 
-def run(options: argparse.Namespace, watched: bool) -> float:
-    """Milliseconds of the iterations that count."""
-    with tempfile.TemporaryDirectory() as folder:
-        trace = Path(folder, "trace.json")
-        size = str(options.size)
-        command = [options.pixgrad, "-q", "--device", options.device, "style", SAMPLES / "chelsea.png"]
-        command += [SAMPLES / "starry_night.jpg", "-s", size, "--min-size", size, "-i", str(options.iterations)]
-        command += ["-o", Path(folder, "out.png"), "--trace", trace]
-        command += [f"--serve={PORT}"] if watched else []
-        stop, pictures = threading.Event(), []
-        clients = [threading.Thread(target=watch, args=(stop, pictures)) for _ in range(CLIENTS if watched else 0)]
-        for client in clients:
-            client.start()
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-        stop.set()
-        for client in clients:
-            client.join()
-        if done.returncode != 0:
-            raise SystemExit(done.stderr)
-        if watched and not pictures:
-            raise SystemExit("no picture came: the run is too short")
-        times = [iteration["ms"] for iteration in json.loads(trace.read_text())["iterations"]]
-        return sum(times[WARM_UP:])
+def block(seconds: float, watched: bool) -> float:
+    """Milliseconds of an iteration, on an average of so many seconds."""
+    stop, pictures = threading.Event(), []
+    clients = [threading.Thread(target=watch, args=(stop, pictures)) for _ in range(CLIENTS if watched else 0)]
+    for client in clients:
+        client.start()
+    time.sleep(1)
+    begin, first = time.monotonic(), told()["iterations"]
+    time.sleep(seconds)
+    end, last = time.monotonic(), told()["iterations"]
+    stop.set()
+    for client in clients:
+        client.join()
+    if watched and not pictures:
+        raise SystemExit("no picture came: the blocks are too short")
+    if last == first:
+        raise SystemExit("no iteration was made: the run is over, or the blocks are too short")
+    return 1e3 * (end - begin) / (last - first)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--pixgrad", type=Path, default=ROOT / "target/release/pixgrad", help="the program")
     parser.add_argument("--device", default="cpu", help="a device of pixgrad's [cpu]")
-    parser.add_argument("--size", type=int, default=512, help="long side in pixels [512]")
-    parser.add_argument("--iterations", type=int, default=60, help="[60]")
-    parser.add_argument("--rounds", type=int, default=6, help="runs of each kind [6]")
+    parser.add_argument("--size", type=int, default=256, help="long side in pixels [256]")
+    parser.add_argument("--seconds", type=float, default=8, help="of a block [8]")
+    parser.add_argument("--blocks", type=int, default=12, help="blocks that are watched [12]")
     options = parser.parse_args()
-    times = {False: [], True: []}
-    for index in range(options.rounds):
-        # Each kind goes first as often.
-        for watched in (index % 2 == 1, index % 2 == 0):
-            times[watched].append(run(options, watched))
-    for what, of in (("least", min), ("median", median)):
-        alone, watched = of(times[False]), of(times[True])
-        print(f"{what}: alone {alone:.0f} ms, watched {watched:.0f} ms, {100 * (watched / alone - 1):+.1f} %")
+    with tempfile.TemporaryDirectory() as folder:
+        size = str(options.size)
+        command = [options.pixgrad, "-q", "--device", options.device, "style", SAMPLES / "chelsea.png"]
+        command += [SAMPLES / "starry_night.jpg", "-s", size, "--min-size", size, "-i", "1000000"]
+        command += ["-o", Path(folder, "out.png"), f"--serve={PORT}"]
+        with subprocess.Popen(command) as run:
+            try:
+                # Until it iterates, and the first iterations, in which memory is new.
+                time.sleep(10)
+                times = [block(options.seconds, index % 2 == 1) for index in range(2 * options.blocks + 1)]
+            finally:
+                run.kill()
+    alone, watched = times[::2], times[1::2]
+    more = [100 * (w / ((before + after) / 2) - 1) for before, w, after in zip(alone, watched, alone[1:])]
+    error = stdev(more) / len(more) ** 0.5
+    print(f"an iteration alone {mean(alone):.2f} ms, watched {mean(watched):.2f} ms (means)")
+    print(f"watched it takes longer by: mean {mean(more):+.1f} % ± {error:.1f} %, median {median(more):+.1f} %")
 
 
 if __name__ == "__main__":
