@@ -362,7 +362,8 @@ impl Conv {
         }
     }
 
-    /// Σ x·w of a window of one pixel for output rows `first..first + count` of image `n`: one product, of x as it lies.
+    /// Σ x·w of a window of one pixel for output rows `first..first + count` of image `n`: one product, of x as it
+    /// lies.
     pub(super) fn pixel_sums<'s, T: Real>(
         &self,
         x: &[T],
