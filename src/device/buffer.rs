@@ -221,7 +221,9 @@ impl Buffer {
     }
 
     pub(super) fn read(&self) -> RwLockReadGuard<'_, Vec<u64>> {
-        self.cpu().bytes.read()
+        // A thread that waits for others within a call may take up another run's calls: where both read the same
+        // weights, it has the lock already, and must not queue behind one that wants to write.
+        self.cpu().bytes.read_recursive()
     }
 
     pub(super) fn write(&self) -> RwLockWriteGuard<'_, Vec<u64>> {
