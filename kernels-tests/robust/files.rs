@@ -3,7 +3,7 @@
 use std::fs;
 use std::io::Cursor;
 use std::ops::ControlFlow;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use ::image::{DynamicImage, ImageFormat, Rgba, RgbaImage};
 use pixgrad::engine::image::{self, SaveOptions};
@@ -15,8 +15,15 @@ use proptest::test_runner::{Config, TestRunner};
 use crate::changes::{changed, changes};
 use crate::doors;
 
-/// Asks a property of so many cases. A case that fails is made smaller and printed.
+/// Asks a property of so many cases. A case that fails is made smaller and printed. One that ends the whole process, as
+/// too little memory does, cannot be: so each case lies in a file while it is tried, which `cargo xtask test robust`
+/// prints.
 pub fn ask<S: Strategy>(cases: u32, strategy: S, property: impl Fn(S::Value)) {
+    let test = std::thread::current()
+        .name()
+        .unwrap_or("test")
+        .replace("::", "-");
+    let tried = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{test}.tried"));
     let config = Config {
         cases,
         max_shrink_iters: 200,
@@ -24,9 +31,11 @@ pub fn ask<S: Strategy>(cases: u32, strategy: S, property: impl Fn(S::Value)) {
         ..Config::default()
     };
     let asked = TestRunner::new(config).run(&strategy, |value| {
+        fs::write(&tried, format!("{value:?}")).expect("written");
         property(value);
         Ok(())
     });
+    let _ = fs::remove_file(&tried);
     if let Err(error) = asked {
         panic!("{error}");
     }

@@ -2,15 +2,34 @@
 
 use std::path::{Path, PathBuf};
 
-/// Bytes that are free: of the machine, or of the container that the program runs in, whichever are fewer. `None` where
-/// the system does not say.
+/// Bytes that are free: of the machine, of the container that the program runs in, or of what `ulimit` lets the process
+/// have, whichever are fewest. `None` where the system does not say.
 pub(crate) fn free() -> Option<u64> {
     let mut system = sysinfo::System::new();
     system.refresh_memory();
     let machine = Some(system.available_memory()).filter(|&bytes| bytes > 0);
     let groups = std::fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
     let container = free_in_groups(&groups, Path::new("/sys/fs/cgroup"));
-    [machine, container].into_iter().flatten().min()
+    let text = |path| std::fs::read_to_string(path).unwrap_or_default();
+    let process = free_in_process(&text("/proc/self/limits"), &text("/proc/self/status"));
+    [machine, container, process].into_iter().flatten().min()
+}
+
+/// What the limits of a process leave it, if it has some: of address space (`ulimit -v`) and of data (`ulimit -d`).
+/// The arguments are its `limits` and `status` of proc(5).
+fn free_in_process(limits: &str, status: &str) -> Option<u64> {
+    let left = |limit: &str, used: &str| -> Option<u64> {
+        // Without a limit it says `unlimited`, which is no number.
+        let number = |text: &str| text.split_whitespace().next()?.parse::<u64>().ok();
+        let most = number(limits.lines().find_map(|line| line.strip_prefix(limit))?)?;
+        let kilobytes = number(status.lines().find_map(|line| line.strip_prefix(used))?)?;
+        Some(most.saturating_sub(kilobytes * 1024))
+    };
+    let free = [
+        left("Max address space", "VmSize:"),
+        left("Max data size", "VmData:"),
+    ];
+    free.into_iter().flatten().min()
 }
 
 /// Files of a control group that say how much memory it has.
@@ -124,6 +143,26 @@ mod tests {
         );
         assert_eq!(free_in_groups("0::/free\n", root), None);
         assert_eq!(free_in_groups("", root), None);
+    }
+
+    #[test]
+    fn the_limits_of_a_process_count_too() {
+        let limits = |data: &str, address: &str| {
+            format!(
+                "Limit                     Soft Limit           Hard Limit           Units     \n\
+                 Max data size             {data}            unlimited            bytes     \n\
+                 Max resident set          1000                 1000                 bytes     \n\
+                 Max address space         {address}            unlimited            bytes     \n"
+            )
+        };
+        let status =
+            "Name:\tpixgrad\nVmPeak:\t   90000 kB\nVmSize:\t   50000 kB\nVmData:\t    1000 kB\n";
+        let free = |data, address| free_in_process(&limits(data, address), status);
+        assert_eq!(free("unlimited", "unlimited"), None);
+        assert_eq!(free("unlimited", "60000000"), Some(8_800_000));
+        assert_eq!(free("5024000", "60000000"), Some(4_000_000));
+        assert_eq!(free("unlimited", "40000000"), Some(0));
+        assert_eq!(free_in_process("", ""), None);
     }
 
     #[test]

@@ -12,18 +12,22 @@ pub fn root() -> PathBuf {
     package.parent().map(Path::to_path_buf).unwrap_or(package)
 }
 
-/// The release build of the tool.
+/// Cargo's target directory.
 ///
 /// It is found from this very program, which cargo put at `<target directory>/debug/xtask`: right for every way to
 /// choose the target directory or the target.
-pub fn pixgrad() -> Result<PathBuf, String> {
+pub fn target() -> Result<PathBuf, String> {
     let this = env::current_exe()
         .map_err(|error| format!("cannot tell where this program is: {error}"))?;
-    let target = this
-        .parent()
-        .and_then(Path::parent)
-        .ok_or("this program is not in a target directory")?;
+    let target = this.parent().and_then(Path::parent);
     Ok(target
+        .ok_or("this program is not in a target directory")?
+        .to_owned())
+}
+
+/// The release build of the tool.
+pub fn pixgrad() -> Result<PathBuf, String> {
+    Ok(target()?
         .join("release")
         .join(format!("pixgrad{}", env::consts::EXE_SUFFIX)))
 }

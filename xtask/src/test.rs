@@ -1,5 +1,6 @@
 //! `cargo xtask test`: every check, in order, until the first that fails.
 
+use std::path::PathBuf;
 use std::process::{Command, ExitCode, Stdio};
 use std::time::Instant;
 
@@ -154,7 +155,29 @@ fn robust() -> Result<(), String> {
     }
     // Each of these reserves address space, which counts here and is not memory.
     limited.env("MALLOC_ARENA_MAX", "2");
-    paths::run(&mut limited)
+    // Of an earlier run.
+    for path in tried()? {
+        let _ = std::fs::remove_file(path);
+    }
+    let result = paths::run(&mut limited);
+    if result.is_err() {
+        for path in tried()? {
+            let case = std::fs::read_to_string(&path).unwrap_or_default();
+            eprintln!(
+                "xtask test: robust: {} when it ended: {case:.20000}",
+                path.display()
+            );
+        }
+    }
+    result
+}
+
+/// The files that hold what the tests of `robust` are trying, or were when they ended.
+fn tried() -> Result<Vec<PathBuf>, String> {
+    let folder = paths::target()?.join("tmp");
+    let files = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    let is_one = |path: &PathBuf| path.extension().is_some_and(|end| end == "tried");
+    Ok(files.map(|file| file.path()).filter(is_one).collect())
 }
 
 fn doc() -> Result<(), String> {
