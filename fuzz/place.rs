@@ -2,7 +2,7 @@
 
 use std::sync::LazyLock;
 
-use pixgrad::{Device, Network};
+use pixgrad::Network;
 
 #[allow(dead_code)]
 #[path = "../kernels-tests/robust/doors.rs"]
@@ -11,4 +11,4 @@ pub mod doors;
 pub static FOLDER: LazyLock<tempfile::TempDir> = LazyLock::new(doors::folder);
 
 pub static NETWORK: LazyLock<Network> =
-    LazyLock::new(|| Network::load(&Device::cpu(), "squeezenet1_1").expect("embedded"));
+    LazyLock::new(|| Network::load(&doors::device(), "squeezenet1_1").expect("embedded"));

@@ -54,6 +54,22 @@ fn the_largest_picture_is_classified_in_little_memory() {
     }
 }
 
+/// A plan beyond what `ulimit` allows would end in an abort.
+#[cfg(target_os = "linux")]
+#[test]
+fn limits_of_the_process_are_the_memory_there_is() {
+    let desk = Desk::new();
+    let line = "dream content.png -o out.png -s 64 --dry-run --json --device cpu";
+    for limit in ["-v", "-d"] {
+        let output = desk.limited(&format!("ulimit {limit} 2000000"), line);
+        let stderr = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(0), "{stderr}");
+        let told: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
+        let memory = told["memory_limit"].as_u64().expect("a number of bytes");
+        assert!((1..2_048_000_000).contains(&memory), "{limit}: {memory}");
+    }
+}
+
 #[test]
 fn decoding_keeps_to_its_budget() {
     let desk = Desk::new();

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use pixgrad::{Device, Network};
+use pixgrad::Network;
 
 use crate::doors;
 use crate::files::root;
@@ -10,7 +10,7 @@ use crate::files::root;
 #[test]
 fn what_failed_once_is_read_or_refused() {
     let folder = doors::folder();
-    let network = Network::load(&Device::cpu(), "squeezenet1_1").expect("embedded");
+    let network = Network::load(&doors::device(), "squeezenet1_1").expect("embedded");
     let entries = fs::read_dir(root().join("kernels-tests/robust/corpus")).expect("the corpus");
     let mut asked = 0;
     for entry in entries.flatten() {

@@ -7,7 +7,7 @@ use std::path::Path;
 use pixgrad::engine::image;
 use pixgrad::engine::methods::features;
 use pixgrad::engine::methods::search::{Query, search};
-use pixgrad::{Checkpoint, Device, Error, Image, Made, Network, Recipe};
+use pixgrad::{Checkpoint, Device, DeviceOptions, Error, Image, Made, Network, Recipe};
 use tempfile::TempDir;
 use xxhash_rust::xxh3::xxh3_128;
 
@@ -21,6 +21,16 @@ pub fn folder() -> TempDir {
         image.save(folder.path().join(name)).expect("written");
     }
     folder
+}
+
+/// The processor with little memory, so that nothing takes long: what would need more is refused.
+pub fn device() -> Device {
+    let options = DeviceOptions {
+        backend: Some("cpu".into()),
+        memory: Some(500_000_000),
+        ..DeviceOptions::default()
+    };
+    Device::new(&options).expect("a processor")
 }
 
 fn finite(image: &Image) {
@@ -40,7 +50,7 @@ pub fn network(bytes: &[u8], extension: &str) {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("network").with_extension(extension);
     fs::write(&path, bytes).expect("written");
-    let device = Device::cpu();
+    let device = device();
     let Ok(network) = Network::load(&device, &path.to_string_lossy()) else {
         return;
     };

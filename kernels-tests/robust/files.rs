@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use ::image::{DynamicImage, ImageFormat, Rgba, RgbaImage};
 use pixgrad::engine::image::{self, SaveOptions};
-use pixgrad::{Device, Image, Network, Recipe};
+use pixgrad::{Image, Network, Recipe};
 use proptest::prelude::*;
 use proptest::sample::select;
 use proptest::test_runner::{Config, TestRunner};
@@ -124,7 +124,7 @@ fn weights_are_read_or_refused() {
 #[test]
 fn checkpoints_are_gone_on_with_or_refused() {
     let folder = doors::folder();
-    let device = Device::cpu();
+    let device = doors::device();
     let network = Network::load(&device, "squeezenet1_1").expect("embedded");
     for optimizer in ["adam", "lbfgs"] {
         let path = folder.path().join("recipe.toml");
@@ -151,7 +151,7 @@ fn checkpoints_are_gone_on_with_or_refused() {
 #[test]
 fn caches_of_search_are_used_or_made_anew() {
     let folder = doors::folder();
-    let network = Network::load(&Device::cpu(), "squeezenet1_1").expect("embedded");
+    let network = Network::load(&doors::device(), "squeezenet1_1").expect("embedded");
     let file = doors::search_cache(None, folder.path(), &network);
     ask(80, changes(), |changes| {
         doors::search_cache(Some(&changed(&file, &changes)), folder.path(), &network);

@@ -1,6 +1,6 @@
 //! Random recipes.
 
-use pixgrad::{Device, DeviceOptions, Network};
+use pixgrad::Network;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::select;
@@ -226,17 +226,10 @@ struct Place {
 }
 
 impl Place {
-    /// The device has little memory, so that no recipe takes long: what would need more is refused.
     fn new() -> Self {
-        let device = Device::new(&DeviceOptions {
-            backend: Some("cpu".into()),
-            memory: Some(500_000_000),
-            ..DeviceOptions::default()
-        });
         Self {
             folder: doors::folder(),
-            network: Network::load(&device.expect("a processor"), "squeezenet1_1")
-                .expect("embedded"),
+            network: Network::load(&doors::device(), "squeezenet1_1").expect("embedded"),
         }
     }
 
