@@ -2,6 +2,7 @@
 
 use std::fs;
 
+use super::memory::bilevel;
 use super::{Desk, SHORT, text};
 
 #[cfg(unix)]
@@ -181,17 +182,12 @@ fn names_that_are_no_text_are_lossy_in_json() {
 #[test]
 fn an_allocation_that_fails_is_an_error() {
     let desk = Desk::new();
-    let command = desk
-        .command("--device cpu dream content.png -s 1500 --model vgg19 --iterations 1 -o big.png");
-    let limited = std::process::Command::new("sh")
-        .args(["-c", "ulimit -v 900000 && exec \"$0\" \"$@\""])
-        .arg(command.get_program())
-        .args(command.get_args())
-        .current_dir(desk.path(""))
-        .output()
-        .expect("it runs");
+    // Its pixels are 3.2 GB, which the option says may be there.
+    fs::write(desk.path("huge.png"), bilevel(16_384, &[])).expect("written");
+    let line = "dream huge.png --iterations 1 -o big.png --decode-memory 8G --device cpu";
+    let limited = desk.limited("ulimit -v 900000", line);
     let message = text(&limited.stderr);
     assert_eq!(limited.status.code(), Some(1), "{message}");
-    assert!(message.contains("memory"), "{message}");
+    assert!(message.contains("if memory was short"), "{message}");
     assert!(!desk.path("big.png").exists());
 }

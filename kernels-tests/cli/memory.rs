@@ -5,7 +5,7 @@ use std::io::Write;
 use super::*;
 
 /// A PNG of one bit per pixel with some white in the middle, and further chunks before its pixels.
-fn bilevel(side: u32, chunks: &[(&[u8; 4], &[u8])]) -> Vec<u8> {
+pub fn bilevel(side: u32, chunks: &[(&[u8; 4], &[u8])]) -> Vec<u8> {
     let mut file = Vec::new();
     let mut encoder = png::Encoder::new(&mut file, side, side);
     encoder.set_color(png::ColorType::Grayscale);
@@ -59,7 +59,7 @@ fn the_largest_picture_is_classified_in_little_memory() {
 #[test]
 fn limits_of_the_process_are_the_memory_there_is() {
     let desk = Desk::new();
-    let line = "dream content.png -o out.png -s 64 --dry-run --json --device cpu";
+    let line = "plan --model squeezenet1_1 --sizes 64 --json --device cpu";
     for limit in ["-v", "-d"] {
         let output = desk.limited(&format!("ulimit {limit} 2000000"), line);
         let stderr = text(&output.stderr);

@@ -1,21 +1,32 @@
 //! How much memory the operating system would still give.
 
 use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
 
-/// Bytes that are free: of the machine, of the container that the program runs in, or of what `ulimit` lets the process
-/// have, whichever are fewest. `None` where the system does not say.
+/// Bytes that are free: of the machine, or of the container that the program runs in, whichever are fewer. `None` where
+/// the system does not say.
 pub(crate) fn free() -> Option<u64> {
     let mut system = sysinfo::System::new();
     system.refresh_memory();
     let machine = Some(system.available_memory()).filter(|&bytes| bytes > 0);
     let groups = std::fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
     let container = free_in_groups(&groups, Path::new("/sys/fs/cgroup"));
-    let text = |path| std::fs::read_to_string(path).unwrap_or_default();
-    let process = free_in_process(&text("/proc/self/limits"), &text("/proc/self/status"));
-    [machine, container, process].into_iter().flatten().min()
+    [machine, container].into_iter().flatten().min()
 }
 
-/// What the limits of a process leave it, if it has some: of address space (`ulimit -v`) and of data (`ulimit -d`).
+/// Bytes that plans may take under the limits of this process, if it has some. A quarter of what they leave is not for
+/// plans: stacks and freed memory that the C library keeps count as well. They are looked at once, so that a plan that
+/// fitted when it was made fits when it runs.
+pub(crate) fn planned_at_most() -> Option<u64> {
+    static MOST: LazyLock<Option<u64>> = LazyLock::new(|| {
+        let text = |path| std::fs::read_to_string(path).unwrap_or_default();
+        let free = free_in_process(&text("/proc/self/limits"), &text("/proc/self/status"));
+        free.map(|bytes| bytes / 4 * 3)
+    });
+    *MOST
+}
+
+/// What the limits of a process leave it, if it has some: those of address space (`ulimit -v`) and of data (`ulimit -d`).
 /// The arguments are its `limits` and `status` of proc(5).
 fn free_in_process(limits: &str, status: &str) -> Option<u64> {
     let left = |limit: &str, used: &str| -> Option<u64> {

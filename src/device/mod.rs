@@ -22,6 +22,11 @@ pub(crate) mod host_memory {
     pub fn free() -> Option<u64> {
         None
     }
+
+    /// Nor does it limit processes.
+    pub fn planned_at_most() -> Option<u64> {
+        None
+    }
 }
 mod kernel;
 mod packed;
@@ -170,8 +175,8 @@ impl Device {
     }
 
     /// Bytes of memory that buffers may take, those that exist already included, where that is known: what
-    /// [`DeviceOptions::memory`] allows, and no more than the machine or the container of the program has free on the
-    /// processor and on software adapters, which share its memory. A GPU's driver tells only by refusing.
+    /// [`DeviceOptions::memory`] allows, and no more than the machine, the container or the process may still have on
+    /// the processor and on software adapters, which share its memory. A GPU's driver tells only by refusing.
     #[must_use]
     pub fn memory_limit(&self) -> Option<u64> {
         let own = matches!(&self.0.hardware, Hardware::Cpu(_)) || self.info().is_software();
@@ -179,7 +184,8 @@ impl Device {
             .then(host_memory::free)
             .flatten()
             .map(|free| free + self.allocated().0);
-        [free, self.0.memory].into_iter().flatten().min()
+        let process = own.then(host_memory::planned_at_most).flatten();
+        [free, process, self.0.memory].into_iter().flatten().min()
     }
 
     /// Bytes of all buffers that exist on this device, and the most there have been at one time. Not counted: what the

@@ -13,7 +13,7 @@ const USUAL: u64 = 4 << 30;
 static ASKED: AtomicU64 = AtomicU64::new(0);
 
 /// Sets the bytes that the decoding of one picture may take, for the whole process. Without it they are half of the
-/// memory that is free, and at most 4 GiB.
+/// memory that is free or that the process may have, and at most 4 GiB.
 pub fn limit_decoding(bytes: u64) {
     ASKED.store(bytes.max(1), Ordering::Relaxed);
 }
@@ -21,7 +21,11 @@ pub fn limit_decoding(bytes: u64) {
 /// The bytes that the decoding of one picture may take.
 pub fn limit() -> u64 {
     match ASKED.load(Ordering::Relaxed) {
-        0 => host_memory::free().map_or(USUAL, |bytes| USUAL.min(bytes / 2)),
+        0 => {
+            let there_is = [host_memory::free(), host_memory::planned_at_most()];
+            let half = there_is.into_iter().flatten().min().map(|bytes| bytes / 2);
+            half.map_or(USUAL, |bytes| USUAL.min(bytes))
+        }
         asked => asked,
     }
 }
