@@ -26,7 +26,7 @@ pub fn folder() -> TempDir {
 /// The processor with little memory, so that nothing takes long: what would need more is refused.
 pub fn device() -> Device {
     let options = DeviceOptions {
-        backend: Some("cpu".into()),
+        device: Some("cpu".into()),
         memory: Some(500_000_000),
         ..DeviceOptions::default()
     };

@@ -245,7 +245,9 @@ pub(super) async fn choose(
         .map(str::trim)
         .filter(|b| !b.is_empty());
     // No driver need be loaded to learn that the processor was asked for.
-    if asked.eq_ignore_ascii_case("cpu") && backend.is_none_or(|b| b.eq_ignore_ascii_case("cpu")) {
+    let is_cpu = |name: &str| name.eq_ignore_ascii_case("cpu");
+    let any_device = asked.eq_ignore_ascii_case("auto");
+    if is_cpu(asked) && backend.is_none_or(is_cpu) || any_device && backend.is_some_and(is_cpu) {
         return Ok(None);
     }
     let all = with_infos().await;
@@ -256,7 +258,7 @@ pub(super) async fn choose(
         .join("\n");
     let chosen = all.into_iter().find(|(info, adapter)| {
         let fits_backend = backend.is_none_or(|b| info.backend.eq_ignore_ascii_case(b));
-        let fits_device = if asked.eq_ignore_ascii_case("auto") {
+        let fits_device = if any_device {
             // Our own reference implementations are faster than a software adapter, which is therefore only taken when
             // named.
             // A browser says little of its adapters, and has one thread for ours.
