@@ -2,7 +2,6 @@
 
 use std::fs;
 
-use super::memory::bilevel;
 use super::{Desk, SHORT, text};
 
 #[cfg(unix)]
@@ -183,7 +182,7 @@ fn names_that_are_no_text_are_lossy_in_json() {
 fn an_allocation_that_fails_is_an_error() {
     let desk = Desk::new();
     // Its pixels are 3.2 GB, which the option says may be there.
-    fs::write(desk.path("huge.png"), bilevel(16_384, &[])).expect("written");
+    fs::write(desk.path("huge.png"), super::memory::bilevel(16_384, &[])).expect("written");
     let line = "dream huge.png --iterations 1 -o big.png --decode-memory 8G --device cpu";
     let limited = desk.limited("ulimit -v 900000", line);
     let message = text(&limited.stderr);

@@ -26,8 +26,8 @@ pub(crate) fn planned_at_most() -> Option<u64> {
     *MOST
 }
 
-/// What the limits of a process leave it, if it has some: those of address space (`ulimit -v`) and of data (`ulimit -d`).
-/// The arguments are its `limits` and `status` of proc(5).
+/// What the limits of a process leave it, if it has some: those of address space (`ulimit -v`) and of data
+/// (`ulimit -d`). The arguments are its `limits` and `status` of proc(5).
 fn free_in_process(limits: &str, status: &str) -> Option<u64> {
     let left = |limit: &str, used: &str| -> Option<u64> {
         // Without a limit it says `unlimited`, which is no number.
