@@ -34,12 +34,17 @@ export class Chart {
 
   add(steps) {
     for (const { terms } of steps) terms.forEach((value, i) => this.#values[i]?.push(value));
-    if (this.#asked) return;
-    this.#asked = true;
-    requestAnimationFrame(() => this.draw());
+    this.draw();
   }
 
+  /** Draws with the next frame, once for all that changed before it. */
   draw() {
+    if (this.#asked) return;
+    this.#asked = true;
+    requestAnimationFrame(() => this.#drawn());
+  }
+
+  #drawn() {
     this.#asked = false;
     const canvas = this.#canvas;
     const context = canvas.getContext('2d');

@@ -7,10 +7,18 @@ export class Easel {
   #before = element('before');
   #wipe = element('wipe');
   #seam = element('seam');
+  #asked = false;
 
   constructor() {
     this.#wipe.addEventListener('input', () => this.#draw());
     new ResizeObserver(() => this.#draw()).observe(element('easel'));
+  }
+
+  /** Draws with the next frame, so that what changed before it is laid out once. */
+  #ask() {
+    if (this.#asked) return;
+    this.#asked = true;
+    requestAnimationFrame(() => this.#draw());
   }
 
   /** What the picture was before: a bitmap, which stays the caller's. */
@@ -19,7 +27,7 @@ export class Easel {
     this.#before.height = bitmap?.height ?? 2;
     if (bitmap) this.#before.getContext('2d').drawImage(bitmap, 0, 0);
     this.#before.dataset.there = bitmap ? 'yes' : 'no';
-    this.#draw();
+    this.#ask();
   }
 
   /** Shows the photo alone, before anything was made of it. */
@@ -27,7 +35,7 @@ export class Easel {
     this.#canvas.width = 3;
     this.#canvas.height = 2;
     this.#canvas.dataset.there = 'no';
-    this.#draw();
+    this.#ask();
   }
 
   show(image) {
@@ -38,16 +46,17 @@ export class Easel {
     this.#canvas.getContext('2d').putImageData(image, 0, 0);
     this.#canvas.dataset.there = 'yes';
     element('empty').hidden = true;
-    this.#draw();
+    this.#ask();
   }
 
   /** Shows the whole of either: what B switches between. */
   flip() {
     this.#wipe.value = Number(this.#wipe.value) > 0 ? 0 : 1000;
-    this.#draw();
+    this.#ask();
   }
 
   #draw() {
+    this.#asked = false;
     const both = this.#before.dataset.there === 'yes' && this.#canvas.dataset.there === 'yes';
     this.#wipe.hidden = !both;
     const part = both ? Number(this.#wipe.value) / 1000 : 0;

@@ -1,10 +1,12 @@
 // Headless Chromium with SwiftShader on the page in web/dist, and the words that the tests use.
 
+import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import http from 'node:http';
 import os from 'node:os';
 import path from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { chromium } from 'playwright-core';
 
@@ -58,7 +60,7 @@ export async function open({ webgpu = true } = {}) {
 }
 
 /** The page, opened, with what must never happen kept in `page.faults`. */
-export async function visit(session, options = {}) {
+export async function visit(session, { quiet = false, ...options } = {}) {
   const context = await session.browser.newContext({ viewport: { width: 1400, height: 900 }, ...options });
   const page = await context.newPage();
   page.setDefaultTimeout(60_000);
@@ -74,13 +76,40 @@ export async function visit(session, options = {}) {
     if (!url.startsWith(session.url) && !/^(blob|data):/.test(url)) page.faults.push(`it loads ${url}`);
   });
   await page.addInitScript(() => {
-    globalThis.longest = 0;
-    new PerformanceObserver((list) => {
-      for (const { duration } of list.getEntries()) globalThis.longest = Math.max(globalThis.longest, duration);
-    }).observe({ type: 'longtask', buffered: true });
+    const tasks = [];
+    const observer = new PerformanceObserver((list) => tasks.push(...list.getEntries()));
+    observer.observe({ type: 'longtask', buffered: true });
+    /** The milliseconds of the longest task since the last call; 0 where none took 50. */
+    globalThis.longestTask = () => {
+      tasks.push(...observer.takeRecords());
+      return Math.max(0, ...tasks.splice(0).map(({ duration }) => duration));
+    };
   });
+  // A new window loads pages of the browser's own, which take the processor from this one for a while.
+  if (quiet) await delay(2000);
   await page.goto(session.start ?? session.url);
   return page;
+}
+
+/** The longest task of the main thread since the page was opened, in milliseconds; what the tests' script takes is left out. */
+export async function startedIn(page) {
+  await delay(2000);
+  // The first evaluation brings the script of playwright, half a megabyte, which is a task of its own.
+  const longest = await page.evaluate(() => longestTask());
+  await page.evaluate(() => longestTask());
+  return longest;
+}
+
+/**
+ * No task of the main thread takes 100 ms, where `act` gives the longest one in milliseconds. Other work of the machine
+ * only makes tasks longer, so `act` is asked up to three times.
+ */
+export async function neverBlocked(act) {
+  const all = [];
+  do all.push(await act());
+  while (all.at(-1) >= 100 && all.length < 3);
+  console.log(`    longest task of the main thread: ${all.join(', ')} ms`);
+  assert(all.at(-1) < 100, `the page was blocked for ${all.join(', ')} ms`);
 }
 
 export const ready = (page) => page.waitForFunction(() => globalThis.pixgrad && !document.getElementById('open').disabled);
