@@ -1,6 +1,13 @@
 // Loss curves, one for each term, on a logarithmic axis.
 
-const NAMES = { gram: 'style', bn: 'style', mmd: 'style', wasserstein: 'style', sliced_wasserstein: 'style', inversion: 'content' };
+const NAMES = {
+  gram: 'style',
+  bn: 'style',
+  mmd: 'style',
+  wasserstein: 'style',
+  sliced_wasserstein: 'style',
+  inversion: 'content',
+};
 const COLOURS = ['--content', '--style', '--tv', '--other'];
 
 export class Chart {

@@ -5,7 +5,14 @@ const SIZES = [48, 64, 96, 128, 192, 256, 384, 512, 640, 768, 1024, 1280, 1536, 
 /** A weight that acts on the run: the slider multiplies the usual weight by powers of two. */
 const weight = (id, label, usual) => ({ id, label, kind: 'weight', usual });
 const size = (usual) => ({ id: 'size', label: 'Size', kind: 'choice', values: SIZES, usual, unit: ' px' });
-const iterations = (usual, most = 400) => ({ id: 'iterations', label: 'Iterations of each scale', kind: 'number', least: 2, most, usual });
+const iterations = (usual, most = 400) => ({
+  id: 'iterations',
+  label: 'Iterations of each scale',
+  kind: 'number',
+  least: 2,
+  most,
+  usual,
+});
 const seed = { id: 'seed', label: 'Seed', kind: 'number', least: 0, most: 99, usual: 0 };
 const model = { id: 'model', label: 'Network', kind: 'model' };
 
@@ -52,16 +59,30 @@ export const METHODS = {
     verb: 'Imagine',
     about: 'What does the network imagine? The picture that it answers to most, out of nothing.',
     slots: [],
-    knobs: [{ id: 'class', label: 'What it imagines', kind: 'class', usual: 130 }, size(192), iterations(256, 1024), seed],
+    knobs: [
+      { id: 'class', label: 'What it imagines', kind: 'class', usual: 130 },
+      size(192),
+      iterations(256, 1024),
+      seed,
+    ],
   },
   attack: {
     label: 'Attack',
     verb: 'Attack',
-    about: 'A change that no eye sees, and the network sees something else. The classifier looks at the central square.',
+    about:
+      'A change that no eye sees, and the network sees something else. The classifier looks at the central square.',
     slots: ['content'],
     knobs: [
       { id: 'class', label: 'What it shall see', kind: 'class', none: 'anything else' },
-      { id: 'epsilon', label: 'Largest change of a pixel', kind: 'number', least: 1, most: 32, usual: 6, unit: ' / 255' },
+      {
+        id: 'epsilon',
+        label: 'Largest change of a pixel',
+        kind: 'number',
+        least: 1,
+        most: 32,
+        usual: 6,
+        unit: ' / 255',
+      },
       { ...size(224), values: [96, 128, 160, 192, 224, 256, 320] },
       iterations(20, 100),
     ],

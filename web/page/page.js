@@ -54,9 +54,18 @@ async function attempt(action) {
 }
 
 const HOW_TO = [
-  [/Firefox/, 'In Firefox: open about:config and set dom.webgpu.enabled to true. It is on by default in Firefox for Windows and for Macs.'],
-  [/Edg\//, 'In Edge: open edge://flags, enable “Unsafe WebGPU Support” on Linux, and switch hardware acceleration on in the settings.'],
-  [/Chrom/, 'In Chrome: switch “Use graphics acceleration when available” on in chrome://settings/system. On Linux also enable chrome://flags/#enable-unsafe-webgpu and #enable-vulkan.'],
+  [
+    /Firefox/,
+    'In Firefox: open about:config and set dom.webgpu.enabled to true. It is on by default in Firefox for Windows and for Macs.',
+  ],
+  [
+    /Edg\//,
+    'In Edge: open edge://flags, enable “Unsafe WebGPU Support” on Linux, and switch hardware acceleration on in the settings.',
+  ],
+  [
+    /Chrom/,
+    'In Chrome: switch “Use graphics acceleration when available” on in chrome://settings/system. On Linux also enable chrome://flags/#enable-unsafe-webgpu and #enable-vulkan.',
+  ],
   [/Safari/, 'In Safari 26 WebGPU is on. In older ones: Develop, Feature Flags, WebGPU.'],
 ];
 
@@ -121,7 +130,8 @@ async function network(model) {
     const found = await state.engine.network(model, {
       progress: (done, total) => {
         element('fetching').value = total > 0 ? done / total : 0;
-        element('waiting').textContent = `Fetching the network ${model}: ${(done / 1e6).toFixed(1)} of ${(total / 1e6).toFixed(1)} MB`;
+        element('waiting').textContent =
+          `Fetching the network ${model}: ${(done / 1e6).toFixed(1)} of ${(total / 1e6).toFixed(1)} MB`;
       },
     });
     state.networks.set(model, found);
@@ -136,7 +146,11 @@ async function network(model) {
 // ---- pictures
 
 /** The name of a file as recipes may have it: no place on any disk. */
-const plain = (name) => name.replace(/[\\/:\p{Cc}]/gu, '_').replace(/^(\.*|-)$/, 'picture').slice(0, 200);
+const plain = (name) =>
+  name
+    .replace(/[\\/:\p{Cc}]/gu, '_')
+    .replace(/^(\.*|-)$/, 'picture')
+    .slice(0, 200);
 
 /** Takes a file as the photo or as a painting. */
 async function take(file, as, name = plain(file.name)) {
@@ -233,12 +247,13 @@ function slot(as, name, [label, hint]) {
 function choose(as) {
   const input = element('file');
   input.value = '';
-  input.onchange = () => attempt(async () => {
-    for (const file of input.files) {
-      if (as === 'recipe') await openFile(file);
-      else await take(file, as);
-    }
-  });
+  input.onchange = () =>
+    attempt(async () => {
+      for (const file of input.files) {
+        if (as === 'recipe') await openFile(file);
+        else await take(file, as);
+      }
+    });
   input.click();
 }
 
@@ -280,7 +295,10 @@ async function openFile(file) {
   state.opened = { recipe: read.recipe, model: read.model, name: file.name };
   knobs.showRecipe(read.recipe);
   const needs = missing.length > 0 ? ` It needs ${missing.join(' and ')}: drop that in first.` : '';
-  tell(`${file.name} carries its recipe. ${METHODS[state.method].verb} repeats it.${needs}`, missing.length > 0 ? 'error' : 'note');
+  tell(
+    `${file.name} carries its recipe. ${METHODS[state.method].verb} repeats it.${needs}`,
+    missing.length > 0 ? 'error' : 'note',
+  );
   enable();
 }
 
@@ -405,7 +423,10 @@ async function start() {
 function heard(everything) {
   const ticket = {};
   state.ticket = ticket;
-  const own = (action) => (...values) => (state.ticket === ticket ? action(...values) : undefined);
+  const own =
+    (action) =>
+    (...values) =>
+      state.ticket === ticket ? action(...values) : undefined;
   return { whole: own(everything), steps: own(steps), image: own(shown), state: own(ended), failed: own(failed) };
 }
 
@@ -490,7 +511,13 @@ async function ended(now, { scales, file } = {}) {
   setRunState(now);
   if (state.work?.ms > 0) localStorage.setItem(rateKey(), state.work.gflop / (state.work.ms / 1e3));
   if (now === 'running') return;
-  const words = { queued: 'Waiting for its turn', preparing: 'Getting ready', paused: 'Paused', stopped: 'Stopped', finished: 'Done' };
+  const words = {
+    queued: 'Waiting for its turn',
+    preparing: 'Getting ready',
+    paused: 'Paused',
+    stopped: 'Stopped',
+    finished: 'Done',
+  };
   const isOver = now === 'stopped' || now === 'finished';
   const took = isOver && state.work?.ms > 0 ? ` · it took ${duration(state.work.ms / 1e3)}` : '';
   const written = isOver && file ? ` · ${file}` : '';
@@ -600,11 +627,13 @@ function show(method) {
   element('panel').setAttribute('aria-labelledby', `tab-${method}`);
   element('about').textContent = about;
   element('samples').hidden = wanted.length === 0;
-  element('invitation').textContent = { content: 'Drop a photo here', styles: 'Drop a surface here' }[wanted[0]] ?? 'Out of nothing';
+  element('invitation').textContent =
+    { content: 'Drop a photo here', styles: 'Drop a surface here' }[wanted[0]] ?? 'Out of nothing';
   const where = state.engine?.place ?? 'the GPU of this computer';
-  element('explanation').textContent = wanted.length > 1
-    ? `and a painting beside it. It is painted by ${where}, and goes nowhere else.`
-    : `It is computed by ${where}.`;
+  element('explanation').textContent =
+    wanted.length > 1
+      ? `and a painting beside it. It is painted by ${where}, and goes nowhere else.`
+      : `It is computed by ${where}.`;
   element('sample').textContent = wanted.length > 0 ? `${verb} the sample` : verb;
   element('choose').hidden = wanted.length === 0;
   knobs.show(METHODS[method].knobs);
@@ -659,12 +688,7 @@ function build() {
     button.onclick = () => attempt(() => takeSample(sample));
     element('samples').append(button);
   }
-  for (const [id, action] of Object.entries({
-    start,
-    sample: firstClick,
-    stop: () => state.run.stop(),
-    save,
-  })) {
+  for (const [id, action] of Object.entries({ start, sample: firstClick, stop: () => state.run.stop(), save })) {
     element(id).onclick = () => attempt(action);
   }
   element('pause').onclick = pauseOrGoOn;

@@ -199,9 +199,10 @@ export class Remote {
     const run = this.#watched;
     const stream = new EventSource(run ? `api/events?run=${run.id}` : 'api/events');
     this.#stream = stream;
-    const hear = (name, action) => stream.addEventListener(name, ({ data }) => {
-      if (this.#stream === stream) action(JSON.parse(data));
-    });
+    const hear = (name, action) =>
+      stream.addEventListener(name, ({ data }) => {
+        if (this.#stream === stream) action(JSON.parse(data));
+      });
     hear('runs', (list) => this.onruns?.(list));
     for (const name of ['run', 'steps', 'image', 'state']) hear(name, (data) => run?.hear(name, data));
     stream.onopen = () => this.onlost?.(false);
@@ -209,10 +210,18 @@ export class Remote {
       this.onlost?.(true);
       // The browser tries again by itself, but not after an answer that says no.
       if (stream.readyState !== EventSource.CLOSED || this.#stream !== stream) return;
-      const isGone = run && (await get(`runs/${run.id}`).then(() => false, ({ status }) => status === 404));
+      const isGone =
+        run &&
+        (await get(`runs/${run.id}`).then(
+          () => false,
+          ({ status }) => status === 404,
+        ));
       if (isGone && this.#watched === run) {
         this.#watched = null;
-        run.hear('state', { state: 'failed', error: 'The server was started anew. Pictures of before are in its folder.' });
+        run.hear('state', {
+          state: 'failed',
+          error: 'The server was started anew. Pictures of before are in its folder.',
+        });
       }
       setTimeout(() => this.#stream === stream && this.#listen(), isGone ? 0 : 2000);
     };

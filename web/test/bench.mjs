@@ -9,7 +9,11 @@ export async function the_benchmark_measures_and_gives_a_report_that_the_tool_re
   const page = await visit(session);
   await page.getByRole('link', { name: 'Benchmark' }).click();
   await press(page, 'Measure');
-  await page.waitForFunction(() => !document.getElementById('save').disabled || !document.getElementById('message').hidden, null, { timeout: 400_000 });
+  await page.waitForFunction(
+    () => !document.getElementById('save').disabled || !document.getElementById('message').hidden,
+    null,
+    { timeout: 400_000 },
+  );
   assert.equal(await page.locator('#message').isHidden(), true, await page.locator('#message').textContent());
   const shown = await page.locator('#results').innerText();
   assert.match(shown, /squeezenet1_1/);

@@ -14,8 +14,13 @@ export const root = fileURLToPath(new URL('../..', import.meta.url));
 export const dist = path.join(root, 'web/dist');
 
 const TYPES = {
-  '.html': 'text/html', '.js': 'text/javascript', '.css': 'text/css', '.wasm': 'application/wasm',
-  '.svg': 'image/svg+xml', '.png': 'image/png', '.jpg': 'image/jpeg',
+  '.html': 'text/html',
+  '.js': 'text/javascript',
+  '.css': 'text/css',
+  '.wasm': 'application/wasm',
+  '.svg': 'image/svg+xml',
+  '.png': 'image/png',
+  '.jpg': 'image/jpeg',
 };
 
 /** The folder of the kernel calls that the tests ask, where they ask any. */
@@ -30,10 +35,12 @@ async function serve() {
       request.pipe(file).on('finish', () => response.writeHead(204).end());
       return;
     }
-    const file = name.startsWith('/calls/') && calls
-      ? path.join(calls, path.basename(name))
-      : path.join(dist, name === '/' ? 'index.html' : name);
-    if (!(file.startsWith(dist) || calls && file.startsWith(calls)) || !fs.existsSync(file)) return void response.writeHead(404).end();
+    const file =
+      name.startsWith('/calls/') && calls
+        ? path.join(calls, path.basename(name))
+        : path.join(dist, name === '/' ? 'index.html' : name);
+    if (!(file.startsWith(dist) || (calls && file.startsWith(calls))) || !fs.existsSync(file))
+      return void response.writeHead(404).end();
     const bytes = fs.readFileSync(file);
     const type = TYPES[path.extname(file)] ?? 'application/octet-stream';
     response.writeHead(200, { 'content-type': type, 'content-length': bytes.length }).end(bytes);
@@ -69,7 +76,8 @@ export async function visit(session, { quiet = false, ...options } = {}) {
   page.on('console', (message) => {
     // What the browser itself says of WebGPU is no fault of the page.
     const text = message.text();
-    if (message.type() === 'error' && !/WebGPU|GPU|powerPreference/.test(text)) page.faults.push(`the console: ${text}`);
+    if (message.type() === 'error' && !/WebGPU|GPU|powerPreference/.test(text))
+      page.faults.push(`the console: ${text}`);
   });
   page.on('request', (request) => {
     const url = request.url();
@@ -112,7 +120,8 @@ export async function neverBlocked(act) {
   assert(all.at(-1) < 100, `the page was blocked for ${all.join(', ')} ms`);
 }
 
-export const ready = (page) => page.waitForFunction(() => globalThis.pixgrad && !document.getElementById('open').disabled);
+export const ready = (page) =>
+  page.waitForFunction(() => globalThis.pixgrad && !document.getElementById('open').disabled);
 
 /** Turns a slider. */
 export const turn = (page, label, value) =>
@@ -140,12 +149,15 @@ export const message = (page) => page.locator('#message p').textContent();
 /** Drops a file onto the page. */
 export async function drop(page, file, type) {
   const bytes = fs.readFileSync(file).toString('base64');
-  await page.evaluate(({ bytes, name, type }) => {
-    const data = Uint8Array.from(atob(bytes), (c) => c.charCodeAt(0));
-    const transfer = new DataTransfer();
-    transfer.items.add(new File([data], name, { type }));
-    document.body.dispatchEvent(new DragEvent('drop', { dataTransfer: transfer, bubbles: true, cancelable: true }));
-  }, { bytes, name: path.basename(file), type });
+  await page.evaluate(
+    ({ bytes, name, type }) => {
+      const data = Uint8Array.from(atob(bytes), (c) => c.charCodeAt(0));
+      const transfer = new DataTransfer();
+      transfer.items.add(new File([data], name, { type }));
+      document.body.dispatchEvent(new DragEvent('drop', { dataTransfer: transfer, bubbles: true, cancelable: true }));
+    },
+    { bytes, name: path.basename(file), type },
+  );
 }
 
 /** Saves the picture into the folder. */
@@ -168,13 +180,15 @@ export function pixgrad(...args) {
 export async function psnr(page, a, b) {
   const files = [a, b].map((file) => fs.readFileSync(file).toString('base64'));
   return page.evaluate(async (files) => {
-    const [one, other] = await Promise.all(files.map(async (file) => {
-      const bytes = Uint8Array.from(atob(file), (c) => c.charCodeAt(0));
-      const bitmap = await createImageBitmap(new Blob([bytes]));
-      const context = new OffscreenCanvas(bitmap.width, bitmap.height).getContext('2d');
-      context.drawImage(bitmap, 0, 0);
-      return context.getImageData(0, 0, bitmap.width, bitmap.height);
-    }));
+    const [one, other] = await Promise.all(
+      files.map(async (file) => {
+        const bytes = Uint8Array.from(atob(file), (c) => c.charCodeAt(0));
+        const bitmap = await createImageBitmap(new Blob([bytes]));
+        const context = new OffscreenCanvas(bitmap.width, bitmap.height).getContext('2d');
+        context.drawImage(bitmap, 0, 0);
+        return context.getImageData(0, 0, bitmap.width, bitmap.height);
+      }),
+    );
     if (one.width !== other.width || one.height !== other.height) throw new Error('two sizes');
     let sum = 0;
     for (let i = 0; i < one.data.length; i += 1) if (i % 4 < 3) sum += (one.data[i] - other.data[i]) ** 2;

@@ -17,13 +17,17 @@ export async function a_device_that_is_lost_is_told_and_another_is_opened(sessio
   await ready(page);
   await small(page, 64, 200);
   await press(page, 'Paint the sample');
-  await page.waitForFunction(() => document.body.dataset.run === 'running' && document.getElementById('progress').value > 0);
+  await page.waitForFunction(
+    () => document.body.dataset.run === 'running' && document.getElementById('progress').value > 0,
+  );
   await page.evaluate(() => {
     globalThis.before = pixgrad;
     pixgrad.call('destroy');
   });
   await page.waitForFunction(() => /The GPU was lost/.test(document.querySelector('#message p').textContent));
-  await page.waitForFunction(() => globalThis.pixgrad !== globalThis.before && !document.getElementById('start').disabled);
+  await page.waitForFunction(
+    () => globalThis.pixgrad !== globalThis.before && !document.getElementById('start').disabled,
+  );
   await small(page, 64, 2);
   await press(page, 'Paint');
   await until(page, 'finished');

@@ -31,13 +31,17 @@ async function repeated(page, session, name) {
 /** Of two pictures that differ by one step everywhere: 20 · log₁₀ 255. */
 export async function the_comparison_sees_a_step(session) {
   const page = await visit(session);
-  const files = await page.evaluate(() => Promise.all([10, 11].map(async (value) => {
-    const canvas = new OffscreenCanvas(8, 8);
-    const context = canvas.getContext('2d');
-    context.fillStyle = `rgb(${value} ${value} ${value})`;
-    context.fillRect(0, 0, 8, 8);
-    return [...new Uint8Array(await (await canvas.convertToBlob()).arrayBuffer())];
-  })));
+  const files = await page.evaluate(() =>
+    Promise.all(
+      [10, 11].map(async (value) => {
+        const canvas = new OffscreenCanvas(8, 8);
+        const context = canvas.getContext('2d');
+        context.fillStyle = `rgb(${value} ${value} ${value})`;
+        context.fillRect(0, 0, 8, 8);
+        return [...new Uint8Array(await (await canvas.convertToBlob()).arrayBuffer())];
+      }),
+    ),
+  );
   const [a, b] = files.map((bytes, i) => {
     const file = path.join(session.folder, `step-${i}.png`);
     fs.writeFileSync(file, Uint8Array.from(bytes));
@@ -93,7 +97,9 @@ export async function a_gradient_is_that_of_cpu(session) {
     return [...(await pixgrad.gradient(asked, model))];
   });
   const recipe = path.join(session.folder, 'gradient.toml');
-  fs.writeFileSync(recipe, `model = "squeezenet1_1"
+  fs.writeFileSync(
+    recipe,
+    `model = "squeezenet1_1"
 [image]
 init = "noise"
 size = 40
@@ -113,8 +119,10 @@ weight = 0.5
 [optimizer]
 kind = "adam"
 iterations = 1
-`);
-  for (const name of ['chelsea.png', 'gravel.png']) fs.copyFileSync(path.join('../../samples/images', name), path.join(session.folder, name));
+`,
+  );
+  for (const name of ['chelsea.png', 'gravel.png'])
+    fs.copyFileSync(path.join('../../samples/images', name), path.join(session.folder, name));
   const file = path.join(session.folder, 'gradient.safetensors');
   native('grad', recipe, '-o', file, '--device', 'cpu', '-q');
   const expected = tensor(file, 'gradient');

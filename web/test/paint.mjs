@@ -4,9 +4,7 @@ import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import path from 'node:path';
 import zlib from 'node:zlib';
-import {
-  dist, drop, neverBlocked, press, ready, save, small, startedIn, tab, turn, until, visit,
-} from './browser.mjs';
+import { dist, drop, neverBlocked, press, ready, save, small, startedIn, tab, turn, until, visit } from './browser.mjs';
 
 /** Keeps every step that the runs of the page tell. */
 const listen = (page) =>
@@ -74,7 +72,11 @@ export async function a_slider_acts_on_the_run(session) {
   await press(page, 'Stop');
   await until(page, 'stopped');
   const iterations = await page.evaluate(() => steps.map((step) => step.iteration));
-  assert.deepEqual(iterations, iterations.map((_, i) => i), 'each iteration once');
+  assert.deepEqual(
+    iterations,
+    iterations.map((_, i) => i),
+    'each iteration once',
+  );
   assert(iterations.length < 400);
   assert.deepEqual(page.faults, []);
 }
@@ -95,10 +97,11 @@ export async function a_saved_picture_repeats_itself(session) {
   await press(other, 'Paint');
   await until(other, 'finished');
   const again = await save(other, session.folder, 'again.png');
-  const recipe = (file) => page.evaluate(async (bytes) => {
-    const file = new File([Uint8Array.from(atob(bytes), (c) => c.charCodeAt(0))], 'x.png');
-    return (await pixgrad.read(file)).recipe;
-  }, fs.readFileSync(file).toString('base64'));
+  const recipe = (file) =>
+    page.evaluate(async (bytes) => {
+      const file = new File([Uint8Array.from(atob(bytes), (c) => c.charCodeAt(0))], 'x.png');
+      return (await pixgrad.read(file)).recipe;
+    }, fs.readFileSync(file).toString('base64'));
   assert.deepEqual(await recipe(again), await recipe(first));
   assert(fs.readFileSync(again).equals(fs.readFileSync(first)), 'the same picture');
   assert.deepEqual([...page.faults, ...other.faults], []);
@@ -114,7 +117,9 @@ export async function a_run_that_ends_gives_its_memory_back(session) {
     const asked = { method: 'texture', styles: ['brick.png'], size: 48, iterations: 2 };
     const once = async () => {
       const state = Promise.withResolvers();
-      const run = await pixgrad.run(asked, model, { on: { state: (now) => now === 'finished' && state.resolve(), failed: state.reject } });
+      const run = await pixgrad.run(asked, model, {
+        on: { state: (now) => now === 'finished' && state.resolve(), failed: state.reject },
+      });
       await run.go();
       await state.promise;
       await run.free();
@@ -133,7 +138,9 @@ export async function an_attack_changes_what_the_network_sees(session) {
   await press(page, 'Attack the sample');
   await until(page, 'finished');
   await page.getByLabel('The change, magnified').waitFor();
-  const [before, after] = await page.locator('#found table').evaluateAll((all) => all.map((table) => table.rows[0].cells[0].textContent));
+  const [before, after] = await page
+    .locator('#found table')
+    .evaluateAll((all) => all.map((table) => table.rows[0].cells[0].textContent));
   assert.notEqual(before, after);
   assert.deepEqual(page.faults, []);
 }
@@ -146,21 +153,23 @@ export async function a_file_that_is_no_picture_and_one_that_is_large(session) {
   await drop(page, text, 'text/plain');
   await page.waitForFunction(() => /'notes.txt' is no picture/.test(document.querySelector('#message p').textContent));
   // 8000 × 5000 pixels, made by the browser.
-  await neverBlocked(() => page.evaluate(async () => {
-    document.getElementById('dismiss').click();
-    const canvas = new OffscreenCanvas(8000, 5000);
-    canvas.getContext('2d').fillRect(100, 100, 4000, 2000);
-    const file = new File([await canvas.convertToBlob({ type: 'image/jpeg' })], 'huge.jpg', { type: 'image/jpeg' });
-    const transfer = new DataTransfer();
-    transfer.items.add(file);
-    longestTask();
-    document.body.dispatchEvent(new DragEvent('drop', { dataTransfer: transfer, bubbles: true, cancelable: true }));
-    const box = document.getElementById('message');
-    const told = /huge.jpg has 8000 × 5000 pixels; it is used at 2048 × 1280/;
-    while (box.hidden || !told.test(box.textContent)) await new Promise((go) => setTimeout(go, 20));
-    // Until the picture is drawn.
-    await new Promise((go) => setTimeout(go, 500));
-    return longestTask();
-  }));
+  await neverBlocked(() =>
+    page.evaluate(async () => {
+      document.getElementById('dismiss').click();
+      const canvas = new OffscreenCanvas(8000, 5000);
+      canvas.getContext('2d').fillRect(100, 100, 4000, 2000);
+      const file = new File([await canvas.convertToBlob({ type: 'image/jpeg' })], 'huge.jpg', { type: 'image/jpeg' });
+      const transfer = new DataTransfer();
+      transfer.items.add(file);
+      longestTask();
+      document.body.dispatchEvent(new DragEvent('drop', { dataTransfer: transfer, bubbles: true, cancelable: true }));
+      const box = document.getElementById('message');
+      const told = /huge.jpg has 8000 × 5000 pixels; it is used at 2048 × 1280/;
+      while (box.hidden || !told.test(box.textContent)) await new Promise((go) => setTimeout(go, 20));
+      // Until the picture is drawn.
+      await new Promise((go) => setTimeout(go, 500));
+      return longestTask();
+    }),
+  );
   assert.deepEqual(page.faults, []);
 }

@@ -4,7 +4,20 @@ import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
-import { drop, message, pixgrad as native, press, ready, root, save, small, tab, turn, until, visit } from './browser.mjs';
+import {
+  drop,
+  message,
+  pixgrad as native,
+  press,
+  ready,
+  root,
+  save,
+  small,
+  tab,
+  turn,
+  until,
+  visit,
+} from './browser.mjs';
 
 const binary = process.env.PIXGRAD_BINARY ?? path.join(root, 'target/release/pixgrad');
 const samples = path.join(root, 'samples/images');
@@ -39,19 +52,25 @@ async function started(args, cwd, action) {
 function served(session, action, ...args) {
   const cwd = fs.mkdtempSync(path.join(session.folder, 'serve-'));
   const outputs = path.join(cwd, 'out');
-  return started(['serve', '--device', 'cpu', '-o', outputs, ...(args.includes('--port') ? [] : ['--port', '0']), ...args], cwd, (server) =>
-    action({
-      ...server,
-      outputs: () => (fs.existsSync(outputs) ? fs.readdirSync(outputs).map((name) => path.join(outputs, name)) : []),
-      run: async (number) => (await fetch(`${server.url}api/runs/${number}`)).json(),
-    }));
+  return started(
+    ['serve', '--device', 'cpu', '-o', outputs, ...(args.includes('--port') ? [] : ['--port', '0']), ...args],
+    cwd,
+    (server) =>
+      action({
+        ...server,
+        outputs: () => (fs.existsSync(outputs) ? fs.readdirSync(outputs).map((name) => path.join(outputs, name)) : []),
+        run: async (number) => (await fetch(`${server.url}api/runs/${number}`)).json(),
+      }),
+  );
 }
 
 const open = (session, server) => visit({ ...session, url: server.url.replace(/\?.*/, ''), start: server.url });
 
 /** How many pictures of runs the page has fetched. */
 const pictures = (page) =>
-  page.waitForFunction(() => performance.getEntriesByType('resource').filter(({ name }) => /\/image\?n=/.test(name)).length >= 3);
+  page.waitForFunction(
+    () => performance.getEntriesByType('resource').filter(({ name }) => /\/image\?n=/.test(name)).length >= 3,
+  );
 
 /** A size, and more iterations than any test waits for. */
 async function endless(page, size) {
@@ -63,7 +82,7 @@ async function endless(page, size) {
 
 /** Waits until the server says something. */
 async function eventually(question) {
-  for (const end = Date.now() + 60_000; Date.now() < end; ) {
+  for (const end = Date.now() + 60_000; Date.now() < end;) {
     if (await question()) return;
     await new Promise((next) => setTimeout(next, 50));
   }
@@ -80,11 +99,18 @@ export const two_tabs_watch_a_run_of_the_server_turn_and_stop_it = (session) =>
     const second = await open(session, server);
     await until(second, 'running');
     await Promise.all([pictures(first), pictures(second)]);
-    const sizes = await Promise.all([first, second].map((page) => page.locator('#canvas').evaluate(({ width, height }) => [width, height])));
-    assert.deepEqual(sizes, [[64, 43], [64, 43]]);
+    const sizes = await Promise.all(
+      [first, second].map((page) => page.locator('#canvas').evaluate(({ width, height }) => [width, height])),
+    );
+    assert.deepEqual(sizes, [
+      [64, 43],
+      [64, 43],
+    ]);
     // Sixteen times the weight of the photo.
     await turn(first, 'Photo', 4);
-    await eventually(async () => (await server.run(1)).recipe.term.find(({ kind }) => kind === 'content').weight === 16);
+    await eventually(
+      async () => (await server.run(1)).recipe.term.find(({ kind }) => kind === 'content').weight === 16,
+    );
     await press(second, 'Stop');
     await Promise.all([until(first, 'stopped'), until(second, 'stopped')]);
     const [file, ...others] = server.outputs();
@@ -113,7 +139,11 @@ export const a_run_goes_on_without_a_page_and_another_waits = (session) =>
     await page.close();
     assert.equal((await server.run(1)).state, 'running');
     assert.equal((await server.run(2)).state, 'queued');
-    await fetch(`${server.url}api/runs/1/stop`, { method: 'POST', headers: { 'content-type': 'application/json' }, body: '{}' });
+    await fetch(`${server.url}api/runs/1/stop`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: '{}',
+    });
     await eventually(async () => (await server.run(2)).state === 'finished');
     assert.equal(server.outputs().length, 2);
     const later = await open(session, server);
@@ -132,7 +162,9 @@ export const a_pause_and_an_attack_on_the_server = (session) =>
     await press(page, 'Attack the sample');
     await until(page, 'finished');
     await page.getByLabel('The change, magnified').waitFor();
-    const [before, after] = await page.locator('#found table').evaluateAll((all) => all.map((table) => table.rows[0].cells[0].textContent));
+    const [before, after] = await page
+      .locator('#found table')
+      .evaluateAll((all) => all.map((table) => table.rows[0].cells[0].textContent));
     assert.notEqual(before, after);
     await tab(page, 'Dream');
     await endless(page, 96);
@@ -153,7 +185,10 @@ export const a_pause_and_an_attack_on_the_server = (session) =>
     await page.waitForFunction(() => /'served.txt'/.test(document.querySelector('#message p').textContent));
     assert.match(await message(page), /served.txt/);
     // The refusal is the only thing that the console tells.
-    assert(page.faults.every((fault) => /400/.test(fault)), `${page.faults}`);
+    assert(
+      page.faults.every((fault) => /400/.test(fault)),
+      `${page.faults}`,
+    );
   });
 
 export const a_server_that_is_started_anew_is_found_again = (session) => {
@@ -182,21 +217,41 @@ export const a_server_that_is_started_anew_is_found_again = (session) => {
 };
 
 export const a_page_at_any_address_needs_the_token_once = (session) =>
-  served(session, async (server) => {
-    assert.match(server.url, /\/\?token=[0-9a-f]{32}$/);
-    const page = await open(session, server);
-    await ready(page);
-    assert(!page.url().includes('token'));
-    await page.reload();
-    await ready(page);
-    assert.deepEqual(page.faults, []);
-    const stranger = await fetch(server.url.replace(/\?.*/, ''));
-    assert.equal(stranger.status, 401);
-  }, '--host', '0.0.0.0');
+  served(
+    session,
+    async (server) => {
+      assert.match(server.url, /\/\?token=[0-9a-f]{32}$/);
+      const page = await open(session, server);
+      await ready(page);
+      assert(!page.url().includes('token'));
+      await page.reload();
+      await ready(page);
+      assert.deepEqual(page.faults, []);
+      const stranger = await fetch(server.url.replace(/\?.*/, ''));
+      assert.equal(stranger.status, 401);
+    },
+    '--host',
+    '0.0.0.0',
+  );
 
 export const a_command_is_watched_and_stopped = (session) => {
   const made = path.join(session.folder, 'watched.png');
-  const args = ['style', 'chelsea.png', 'starry_night.jpg', '--size', '64', '--min-size', '64', '-i', '100000', '--device', 'cpu', '--serve=0', '-o', made];
+  const args = [
+    'style',
+    'chelsea.png',
+    'starry_night.jpg',
+    '--size',
+    '64',
+    '--min-size',
+    '64',
+    '-i',
+    '100000',
+    '--device',
+    'cpu',
+    '--serve=0',
+    '-o',
+    made,
+  ];
   return started(args, samples, async (command) => {
     const page = await open(session, command);
     await until(page, 'running');
