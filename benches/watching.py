@@ -2,12 +2,14 @@
 """What watching costs: one run of `style`, watched by two clients and left alone in turn, for some seconds each.
 
 A block of time that is watched is held against the blocks before and after it, so that a machine that becomes slower
-or faster does not count. The clients run on the same machine, and where the run has the processor they take some of its
-time, too.
+or faster does not count. Two figures are told: the time of an iteration, of which the clients take some, too, where the
+run has the same processor, and (on Linux) the processor's time of the whole program for an iteration, which other
+programs of the machine hardly change.
 """
 
 import argparse
 import json
+import os
 import subprocess
 import tempfile
 import threading
@@ -40,16 +42,25 @@ def watch(stop: threading.Event, pictures: list[int]) -> None:
                 return
 
 
-def block(seconds: float, watched: bool) -> float:
-    """Milliseconds of an iteration, on an average of so many seconds."""
+def processor_time(process: int) -> float:
+    """Seconds that all threads of the process had the processor; not a number where /proc does not tell."""
+    try:
+        fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+    except FileNotFoundError:
+        return float("nan")
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def block(process: int, seconds: float, watched: bool) -> tuple[float, float]:
+    """Milliseconds of an iteration and of the processor for it, on an average of so many seconds."""
     stop, pictures = threading.Event(), []
     clients = [threading.Thread(target=watch, args=(stop, pictures)) for _ in range(CLIENTS if watched else 0)]
     for client in clients:
         client.start()
     time.sleep(1)
-    begin, first = time.monotonic(), told()["iterations"]
+    begin, first, used = time.monotonic(), told()["iterations"], processor_time(process)
     time.sleep(seconds)
-    end, last = time.monotonic(), told()["iterations"]
+    end, last, used = time.monotonic(), told()["iterations"], processor_time(process) - used
     stop.set()
     for client in clients:
         client.join()
@@ -57,7 +68,16 @@ def block(seconds: float, watched: bool) -> float:
         raise SystemExit("no picture came: the blocks are too short")
     if last == first:
         raise SystemExit("no iteration was made: the run is over, or the blocks are too short")
-    return 1e3 * (end - begin) / (last - first)
+    return 1e3 * (end - begin) / (last - first), 1e3 * used / (last - first)
+
+
+def tell(what: str, times: list[float]) -> None:
+    """Holds the watched blocks, which are every second one, against their neighbours."""
+    alone, watched = times[::2], times[1::2]
+    more = [100 * (w / ((before + after) / 2) - 1) for before, w, after in zip(alone, watched, alone[1:])]
+    error = stdev(more) / len(more) ** 0.5
+    print(f"{what} of an iteration alone {mean(alone):.2f} ms, watched {mean(watched):.2f} ms (means)")
+    print(f"watched it is more by: mean {mean(more):+.2f} % ± {error:.2f} %, median {median(more):+.2f} %")
 
 
 def main() -> None:
@@ -77,14 +97,12 @@ def main() -> None:
             try:
                 # Until it iterates, and the first iterations, in which memory is new.
                 time.sleep(10)
-                times = [block(options.seconds, index % 2 == 1) for index in range(2 * options.blocks + 1)]
+                blocks = [block(run.pid, options.seconds, index % 2 == 1) for index in range(2 * options.blocks + 1)]
             finally:
                 run.kill()
-    alone, watched = times[::2], times[1::2]
-    more = [100 * (w / ((before + after) / 2) - 1) for before, w, after in zip(alone, watched, alone[1:])]
-    error = stdev(more) / len(more) ** 0.5
-    print(f"an iteration alone {mean(alone):.2f} ms, watched {mean(watched):.2f} ms (means)")
-    print(f"watched it takes longer by: mean {mean(more):+.1f} % ± {error:.1f} %, median {median(more):+.1f} %")
+    times, processor = zip(*blocks)
+    tell("the time", times)
+    tell("the processor's time", processor)
 
 
 if __name__ == "__main__":
