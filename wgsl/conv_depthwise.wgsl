@@ -3,8 +3,8 @@
 // channel has a window:
 //     y[c] sees x[c];  under SPREAD y[c] sees x[c / m], m = group.y;  under GATHER y[c] sees x[c·m .. c·m + m−1], m =
 //     group.x. The backward pass of one of the two is the other.
-// DENSE: strides and dilations are 1 and the window is at least 3 wide; a row of 8 pixels and three taps is then read
-// as 10 pixels.
+// DENSE: strides and dilations are 1 and the window is at least 3 wide; a row of 8 pixels and the first three taps is
+// then read as 10 pixels, and each tap more as one.
 //
 // w: [kh·kw, wide] vec4s, `wide` being those of the wider of x and y.
 // One invocation per piece (shared/window.wgsl) and vec4 of channels of y, neighbours in neighbouring vec4s, so that
@@ -13,7 +13,7 @@
 #import pixgrad::tensor::{index, mask_index}
 #import pixgrad::strip::{Strip, zero_strip, mul_strip, mac_strip}
 #import pixgrad::conv::{p, w, store_strip, store_apart}
-#import pixgrad::window::{pieces, first_column, source, pixels, shifted}
+#import pixgrad::window::{pieces, first_column, source, pixel, pixels, shifted}
 
 #ifdef GATHER
 // The channels that wide channels 4·part .. of the channels of one vec4 of y add to.
@@ -65,11 +65,16 @@ fn sums(n: u32, oy: u32, ox: u32, wide: u32) -> Strip {
         let words = mask_index(p.x, n, u32(down.at), 0u, quad);
         let taps = ky * p.kernel.y * stride + wide;
 #ifdef DENSE
-        for (var kx = 0u; kx < p.kernel.y; kx += 3u) {
-            let s = shifted(row, words, i32(ox + kx) - i32(p.pad.y));
-            acc = mul_strip(acc, s.left, w[taps + kx * stride]);
-            if kx + 1u < p.kernel.y { acc = mul_strip(acc, s.middle, w[taps + (kx + 1u) * stride]); }
-            if kx + 2u < p.kernel.y { acc = mul_strip(acc, s.right, w[taps + (kx + 2u) * stride]); }
+        let at = i32(ox) - i32(p.pad.y);
+        let s = shifted(row, words, at);
+        acc = mul_strip(acc, s.left, w[taps]);
+        acc = mul_strip(acc, s.middle, w[taps + stride]);
+        var seen = s.right;
+        acc = mul_strip(acc, seen, w[taps + 2u * stride]);
+        for (var kx = 3u; kx < p.kernel.y; kx++) {
+            let next = pixel(row, words, at + i32(kx) + 7);
+            seen = Strip(seen.b, seen.c, seen.d, seen.e, seen.f, seen.g, seen.h, next);
+            acc = mul_strip(acc, seen, w[taps + kx * stride]);
         }
 #else
         for (var kx = 0u; kx < p.kernel.y; kx++) {

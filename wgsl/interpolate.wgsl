@@ -57,11 +57,12 @@ fn taps(o: u32, size: u32, along: vec2<f32>) -> Taps {
 }
 
 #ifdef BACKWARD
-// The output positions that input position i may be part of: from x on, below y.
+// The output positions that input position i may be part of: from x on, below y. They lie less than 1 from it; the
+// rounding of the bounds is less than one output position, and one more is taken on either side.
 fn places(i: u32, size: u32, outer: u32, along: vec2<f32>) -> vec2<u32> {
     if along.x <= 0.0 { return vec2<u32>(0u, outer); }
-    let first = floor((f32(i) - 1.0 - along.y) / along.x) - 2.0;
-    let end = ceil((f32(i) + 1.0 - along.y) / along.x) + 3.0;
+    let first = floor((f32(i) - 1.0 - along.y) / along.x);
+    let end = ceil((f32(i) + 1.0 - along.y) / along.x) + 1.0;
     let within = vec2<u32>(clamp(vec2<f32>(first, end), vec2<f32>(0.0), vec2<f32>(f32(outer))));
     return select(within, vec2<u32>(0u, outer), vec2<bool>(i == 0u, i + 1u == size));
 }
