@@ -2,6 +2,8 @@
 
 use std::io::Write;
 
+use pixgrad::engine::image::psnr;
+
 use super::*;
 
 /// A PNG of one bit per pixel with some white in the middle, and further chunks before its pixels.
@@ -113,4 +115,32 @@ fn a_profile_that_unpacks_without_end_is_left_out() {
         stderr.contains("has an ICC profile that cannot be unpacked"),
         "{stderr}"
     );
+}
+
+/// A network of somebody else, where it is there: an image that does not fit in one piece comes out the same in bands.
+#[test]
+fn an_imported_network_runs_in_bands() {
+    let model = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/nets/mobilenet_v2.onnx");
+    if !model.exists() {
+        eprintln!("{} is not there", model.display());
+        return;
+    }
+    let desk = Desk::new();
+    fs::copy(model, desk.path("own.onnx")).expect("a copy");
+    desk.picture("photo.png", &sample("chelsea.png", 512, 340));
+    let dream = |memory: &str, device: &str, more: &str| {
+        let layer = "--model own.onnx --layers clip5 -s 512 --octaves 1 -i 4 --no-tune";
+        format!("dream photo.png {layer} --memory {memory} --device {device} {more}")
+    };
+    for (memory, bands) in [("2G", 1), ("60M", 2), ("30M", 6)] {
+        let told = desk.json(&dream(memory, "cpu", "--dry-run --json"));
+        assert_eq!(told["scales"][0]["bands"], bands, "{memory}");
+    }
+    desk.done(&dream("2G", "cpu", "-o whole.png"));
+    let whole = desk.load("whole.png");
+    for device in ["cpu", "0"] {
+        desk.done(&dream("30M", device, "-o bands.png"));
+        let alike = psnr(&whole, &desk.load("bands.png")).expect("one size");
+        assert!(alike >= 50.0, "{device}: {alike} dB");
+    }
 }
