@@ -99,10 +99,10 @@ export async function visit(session, { quiet = false, ...options } = {}) {
   return page;
 }
 
-/** The longest task of the main thread since the page was opened, in milliseconds; what the tests' script takes is left out. */
+/** The longest task of the main thread since the page was opened, in ms, without what the tests' own script takes. */
 export async function startedIn(page) {
   await delay(2000);
-  // The first evaluation brings the script of playwright, half a megabyte, which is a task of its own.
+  // The first evaluation brings the script of playwright, 300 KB, which is a task of its own.
   const longest = await page.evaluate(() => longestTask());
   await page.evaluate(() => longestTask());
   return longest;
