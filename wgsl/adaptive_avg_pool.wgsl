@@ -1,5 +1,5 @@
-// y[n,oy,ox,c] = mean of x[n,y,x,c] over rows ⌊oy·h/oh⌋ .. ⌈(oy+1)·h/oh⌉ and columns likewise, torch's adaptive
-// average pool; with y of 1×1 the global one. oh, ow: y's height and width.
+// y[n,oy,ox,c] = scale · mean of x[n,y,x,c] over rows ⌊oy·h/oh⌋ .. ⌈(oy+1)·h/oh⌉ and columns likewise, torch's
+// adaptive average pool; with y of 1×1 the global one. oh, ow: y's height and width.
 //
 // Bindings: x; y.
 // The windows may be the whole image: one workgroup per pixel of y and four vec4s of channels. Its 256 invocations
@@ -11,6 +11,10 @@ struct Params {
     origin: vec4<u32>,
     x: View,
     y: View,
+    scale: f32,
+    end_0: u32,
+    end_1: u32,
+    end_2: u32,
 }
 
 @group(0) @binding(0) var<uniform> p: Params;
@@ -53,6 +57,6 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     }
     // The invocation has added this sum itself: no barrier is needed.
     if lane < 4u && quad < p.y.quads {
-        y[index(p.y, id.z, id.y, ox, quad)] = sums[lane] / f32(count);
+        y[index(p.y, id.z, id.y, ox, quad)] = p.scale * sums[lane] / f32(count);
     }
 }

@@ -1,6 +1,6 @@
-// dx[n,y,x,c] (+)= Σ of dy[n,oy,ox,c] / (positions of the window that count) over the windows that hold (y, x): those
-// of avg_pool.wgsl, times its scale, or under ADAPTIVE those of adaptive_avg_pool.wgsl. Each pixel of dx gathers from
-// them, always in the same order. ACCUMULATE adds to dx.
+// dx[n,y,x,c] (+)= scale · Σ of dy[n,oy,ox,c] / (positions of the window that count) over the windows that hold (y, x):
+// those of avg_pool.wgsl, or under ADAPTIVE those of adaptive_avg_pool.wgsl. Each pixel of dx gathers from them, always
+// in the same order. ACCUMULATE adds to dx.
 //
 // Bindings: dy; dx.
 // One invocation per pixel and vec4 of channels of dx: grid (⌈w·quads/64⌉, h, n).
@@ -11,7 +11,12 @@ struct Params {
     origin: vec4<u32>,
     dy: View,
     dx: View,
-#ifndef ADAPTIVE
+#ifdef ADAPTIVE
+    scale: f32,
+    end_0: u32,
+    end_1: u32,
+    end_2: u32,
+#else
     // Of rows and of columns; so the next two.
     kernel: vec2<u32>,
     stride: vec2<u32>,
@@ -88,9 +93,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
             sum += dy[index(p.dy, id.z, oy, ox, quad)] / f32(height * width);
         }
     }
-#ifndef ADAPTIVE
     sum *= p.scale;
-#endif
     let at = index(p.dx, id.z, id.y, xx, quad);
 #ifdef ACCUMULATE
     dx[at] += sum;

@@ -3,7 +3,8 @@
 //     y[n, row, col] = x[n, source(row − before), source(col − before)]
 //     source(i) = i mod size, clamp(i, 0, size − 1), or |i| and 2·(size − 1) − i; none outside under CONSTANT
 //     dx[n, row, col] (+)= Σ dy over the places that show (row, col)                                        (BACKWARD)
-// What stands at the right and the bottom is the rest of y's size. ACCUMULATE adds to dx.
+// What stands at the right and the bottom is the rest of y's size. Under CONSTANT what stands before may be negative, and
+// y smaller than x: then that is cut off. ACCUMULATE adds to dx.
 //
 // Bindings: x; y. Backward: dy; dx.
 // One invocation per vec4 of y, backward of dx. Grid: shared/flat.wgsl.
@@ -12,13 +13,13 @@
 
 struct Params {
     origin: vec4<u32>,
-    // x, or dx: the smaller tensor.
+    // x, or dx.
     inner: View,
     // y, or dy.
     outer: View,
     columns: u32,
     items: u32,
-    // Rows at the top, columns at the left.
+    // Rows at the top, columns at the left. Negative numbers, in two's complement, wrap around as they should.
     before: vec2<u32>,
     // CONSTANT: the number.
     value: f32,
@@ -49,7 +50,9 @@ fn places(i: u32, size: u32, padded_size: u32, before: u32) -> vec3<u32> {
     return vec3<u32>(first, end, 1u);
 #else
 #ifdef CONSTANT
-    return vec3<u32>(i + before, i + before + 1u, 1u);
+    // None where it was cut off.
+    let at = i + before;
+    return vec3<u32>(at, select(0u, at + 1u, at < padded_size), 1u);
 #else
     return vec3<u32>((i + before) % size, padded_size, size);
 #endif

@@ -136,6 +136,15 @@ fn an_imported_network_runs_in_bands() {
         let told = desk.json(&dream(memory, "cpu", "--dry-run --json"));
         assert_eq!(told["scales"][0]["bands"], bands, "{memory}");
     }
+    // A deep layer sees so much of the image that bands do not help.
+    let deep = dream("30M", "cpu", "--dry-run").replace("clip5", "clip30");
+    let output = desk.run(&deep);
+    let stderr = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{stderr}");
+    assert!(
+        stderr.contains("layer `clip30` sees") && stderr.contains("of the image's 340"),
+        "{stderr}"
+    );
     desk.done(&dream("2G", "cpu", "-o whole.png"));
     let whole = desk.load("whole.png");
     for device in ["cpu", "0"] {

@@ -303,6 +303,8 @@ fn topologies_of_known_networks_are_read_to_their_end() {
         let layers = network.default_layers(net::Purpose::Style).expect("layers");
         assert!(layers.len() >= 3, "{file}: {layers:?}");
         let deepest = network.find(&layers[layers.len() - 1].0).expect("a layer");
+        // The maps before the classifier, not its scores.
+        assert_ne!(network.node(deepest).channels, classes, "{file}");
         assert!(network.shape(deepest, 320, 256).is_ok(), "{file}");
     }
 }

@@ -169,7 +169,7 @@ fn unit(network: &Network, node: &Node, x: &[&Map], (c, row, col): (usize, i64, 
             sum(&|y, xx| (padded(y, 0, x[0].h) && padded(xx, 1, x[0].w)).then_some(1.0));
         let count = if pool.count_padding { counted } else { inside };
         f64::from(pool.scale) * total / count
-    } else if layer.is::<GlobalAvgPool>() {
+    } else if layer.of_kind() == Some(&GlobalAvgPool::MEAN) {
         let plane = x[0].h * x[0].w;
         x[0].v[c * plane..(c + 1) * plane].iter().sum::<f64>() / plane as f64
     } else if let Some(AdaptiveAvgPool { out }) = layer.of_kind() {

@@ -10,20 +10,19 @@ use serde_json::Value;
 
 use crate::common::root;
 
-/// ‖found − expected‖ / ‖expected‖ at the places that are known of a tensor, but for a share of those that are furthest
-/// off.
-fn off(found: &[f32], known: &Value, share: f64) -> f64 {
+/// ‖found − expected‖ / ‖expected‖ at the places that are known of a tensor, but for those that do not count.
+fn off(found: &[f32], known: &Value, counts: impl Fn(usize) -> bool) -> f64 {
     let list = |key: &str| known[key].as_array().expect("a list");
     let places = list("idx").iter().zip(list("val")).map(|(place, value)| {
         let place = place.as_u64().expect("a place") as usize;
-        let value = value.as_f64().expect("a number");
-        (f64::from(found[place]) - value, value)
+        (place, value.as_f64().expect("a number"))
     });
-    let mut places: Vec<(f64, f64)> = places.collect();
-    places.sort_by(|a, b| a.0.abs().total_cmp(&b.0.abs()));
-    places.truncate(((1.0 - share) * places.len() as f64).round() as usize);
-    let sum = |of: fn(&(f64, f64)) -> f64| places.iter().map(of).sum::<f64>();
-    (sum(|place| place.0.powi(2)) / sum(|place| place.1.powi(2))).sqrt()
+    let (mut off, mut whole) = (0.0, 0.0);
+    for (place, value) in places.filter(|(place, _)| counts(*place)) {
+        off += (f64::from(found[place]) - value).powi(2);
+        whole += value.powi(2);
+    }
+    f64::sqrt(off / whole)
 }
 
 #[test]
@@ -48,7 +47,7 @@ fn mobilenet_computes_what_another_framework_does() {
     let mut scores = classify(&network, &seen, Size::Native, 1000).expect("a classifier");
     scores.sort_by_key(|score| score.class);
     let logits: Vec<f32> = scores.iter().map(|score| score.logit).collect();
-    let error = off(&logits, &golden["logits"], 0.0);
+    let error = off(&logits, &golden["logits"], |_| true);
     assert!(error < 1e-4, "logits are off by {error:.1e}");
 
     let here = tempfile::tempdir().expect("a folder");
@@ -64,9 +63,29 @@ fn mobilenet_computes_what_another_framework_does() {
         .expect("a gradient");
     let expected = golden["cross_entropy"].as_f64().expect("a number");
     assert!((f64::from(report.loss) - expected).abs() < 1e-4 * expected);
-    // The other framework has the weights in f64 and the normalizations apart. Rounded to f32, a unit or two are on the
-    // other side of their kink, which changes the gradient of the pixels that they see (in this picture 30×60 of
-    // 224×224) and of no others.
-    let error = off(&report.gradient, &golden["gradient"], 0.05);
+    // The other framework computes in f64. One unit, channel 28 of `features.7.conv.0` at row 21 and column 17, has
+    // -4.7e-8 there before its ReLU6, and f32 is off by 1.2e-7 on average. So it is on the other side of its kink in
+    // f32, in PyTorch as here: PyTorch's own gradient in f32 is off by 1.4716e-3. It changes the gradient of the pixels
+    // that it sees. All others must agree.
+    let node = network.graph().find("features.7.conv.0").expect("a layer");
+    let fields = network.graph().receptive_field(node).expect("a field");
+    let (height, width) = (seen.height as usize, seen.width as usize);
+    let sees = |axis: usize, unit: f64, pixel: usize| {
+        let field = fields[axis];
+        let centre = field.start + unit * f64::from(field.stride);
+        (pixel as f64 - centre).abs() <= f64::from(field.size - 1) / 2.0
+    };
+    let is_seen =
+        |place: usize| sees(0, 21.0, place / width % height) && sees(1, 17.0, place % width);
+    let error = off(&report.gradient, &golden["gradient"], |place| {
+        !is_seen(place)
+    });
     assert!(error < 2e-4, "the gradient is off by {error:.1e}");
+    let all = golden["gradient"]["idx"].as_array().expect("places");
+    let left_out = all
+        .iter()
+        .filter(|place| is_seen(place.as_u64().expect("a place") as usize));
+    assert!(left_out.count() * 10 < all.len());
+    let whole = off(&report.gradient, &golden["gradient"], |_| true);
+    assert!(whole < 1.5e-3, "the whole gradient is off by {whole:.1e}");
 }

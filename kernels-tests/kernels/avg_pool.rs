@@ -63,6 +63,7 @@ fn adaptive((n, c, h, w, oh, ow): (u32, u32, u32, u32, u32, u32)) -> AdaptiveAvg
     AdaptiveAvgPool {
         x: View::new(n, h, w, c),
         y: View::new(n, oh, ow, c),
+        scale: 1.0,
     }
 }
 
@@ -70,6 +71,7 @@ fn adaptive_backward(pool: AdaptiveAvgPool, accumulate: bool) -> AdaptiveAvgPool
     AdaptiveAvgPoolBackward {
         dy: pool.y,
         dx: pool.x,
+        scale: pool.scale,
         accumulate,
     }
 }
@@ -245,7 +247,10 @@ fn the_backward_passes_are_the_adjoints() {
         );
     }
     for (i, &shape) in ADAPTIVE.iter().enumerate() {
-        let pool = adaptive(shape);
+        let pool = AdaptiveAvgPool {
+            scale: 0.75 + i as f32,
+            ..adaptive(shape)
+        };
         assert_adjoint(
             60 + i as u64,
             (pool.x, pool.y),
@@ -283,7 +288,10 @@ fn shaders() {
         });
     }
     for (i, &shape) in ADAPTIVE.iter().enumerate() {
-        let pool = adaptive(shape);
+        let pool = AdaptiveAvgPool {
+            scale: 0.75 + i as f32,
+            ..adaptive(shape)
+        };
         check_all(100 + i as u64, (pool.x, pool.y), &pool, |a| {
             adaptive_backward(pool, a)
         });
@@ -305,7 +313,7 @@ fn slices() {
         scale: 1.75,
     };
     check_all(120, (x, y), &pool, |a| avg_backward(pool, a));
-    let pool = AdaptiveAvgPool { x, y };
+    let pool = AdaptiveAvgPool { x, y, scale: 1.75 };
     check_all(121, (x, y), &pool, |a| adaptive_backward(pool, a));
 }
 

@@ -316,6 +316,7 @@ fn generations_improve_every_niche() {
         let pool = pixgrad::engine::kernels::AdaptiveAvgPool {
             x: view,
             y: mean.view,
+            scale: 1.0,
         };
         recording.call("mean", pool, &[image.value, mean.value]);
         kept.challenge(&mut recording, image, mean, step);

@@ -64,13 +64,13 @@ fn by_hand() {
     }
 }
 
-/// x, y and what stands before: nothing, one side, both, wider than the image; slices.
-fn shapes() -> Vec<(View, View, [u32; 2])> {
-    let of = |n, h, w, c, before, after| {
-        let both = before + after;
+/// x, y and what stands before: nothing, one side, both, wider than the image; slices; what is cut off.
+fn shapes() -> Vec<(View, View, [i32; 2])> {
+    let of = |n, h: u32, w: u32, c, before: i32, after: i32| {
+        let padded = |size: u32| size.strict_add_signed(before + after);
         (
             View::new(n, h, w, c),
-            View::new(n, h + both, w + both, c),
+            View::new(n, padded(h), padded(w), c),
             [before; 2],
         )
     };
@@ -88,14 +88,27 @@ fn shapes() -> Vec<(View, View, [u32; 2])> {
         ),
         (View::new(1, 5, 6, 7), View::new(1, 8, 7, 7), [2, 0]),
         (View::new(2, 3, 9, 4), View::new(2, 3, 15, 4), [0, 5]),
+        of(2, 9, 7, 5, -2, -3),
+        of(1, 6, 8, 3, -2, 4),
+        of(1, 6, 8, 3, 3, -4),
+        (
+            View::new(2, 12, 7, 16).slice(4, 11),
+            View::new(2, 9, 4, 24).slice(8, 11),
+            [-3, 0],
+        ),
     ]
 }
 
-/// The edges that there can be: a mirrored one is narrower than the image.
-fn edges(x: View, y: View, before: [u32; 2]) -> Vec<Edge> {
+/// The edges that there can be: a mirrored one is narrower than the image, and only with one number is anything cut off.
+fn edges(x: View, y: View, before: [i32; 2]) -> Vec<Edge> {
+    let [h, w] = [x.h, x.w].map(u32::cast_signed);
+    let [below, right] = [y.h, y.w].map(u32::cast_signed);
+    let after = [below - h - before[0], right - w - before[1]];
+    if before.iter().chain(&after).any(|&side| side < 0) {
+        return vec![Edge::Constant { value: 0.0 }];
+    }
     let mut edges = vec![Edge::Replicate, Edge::Wrap, Edge::Constant { value: 0.0 }];
-    let after = [y.h - x.h - before[0], y.w - x.w - before[1]];
-    if before[0].max(after[0]) < x.h && before[1].max(after[1]) < x.w {
+    if before[0].max(after[0]) < h && before[1].max(after[1]) < w {
         edges.push(Edge::Reflect);
     }
     edges
@@ -129,7 +142,8 @@ fn every_place_shows_what_it_should() {
             for (at, got) in to.iter().enumerate() {
                 let (plane, row, col) = (at / (h * w), at / w % h, at % w);
                 let is_inside = |axis: usize, o: usize, size: u32| {
-                    (before[axis] as usize..(before[axis] + size) as usize).contains(&o)
+                    let first = before[axis];
+                    (first..first + size.cast_signed()).contains(&(o as i32))
                 };
                 let inside = is_inside(0, row, x.h) && is_inside(1, col, x.w);
                 let row = plane * x.h as usize + source(0, row, x.h);

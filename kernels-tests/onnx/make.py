@@ -417,6 +417,96 @@ model("resize_sizes", [node("Resize", ["x", "", "", "n"], **corners)], {"n": int
 model("upsample", [node("Upsample", ["x", "s"], mode="nearest")], {"s": np.array([1, 1, 2, 3], np.float32)}, opset=9)
 
 
+# Sums over positions, and extremes over channels.
+for name, operator, attributes in [
+    ("reducesum_positions", "ReduceSum", {}),
+    ("reducel2_positions", "ReduceL2", {}),
+]:
+    axes = {"a2": ints(2, 3)}
+    model(name, [widen, node(operator, ["h", "a2"], **attributes)], {**wide, **axes}, opset=18)
+model("reducemean_rows", [widen, node("ReduceMean", ["h"], axes=[2])], wide)
+model("reducel1_columns", [widen, node("ReduceL1", ["h"], axes=[3], keepdims=0)], wide)
+model("reducemax_channels", [widen, node("ReduceMax", ["h"], axes=[1])], wide)
+model("reducemin_channels", [widen, node("ReduceMin", ["h"], axes=[1], keepdims=0)], wide)
+normal = [widen, node("LpNormalization", ["h"], "d", axis=1, p=2), node("Relu", ["d"])]
+model("lp_normalization", normal, wide)
+model("global_lp", [node("GlobalLpPool", ["x"], p=3)])
+
+# Two branches of three channels, stacked on an axis of their own and weighed against each other: selective kernels (Li
+# et al. 2019) and split attention (Zhang et al. 2022).
+branch = {"a": weights(3, 3, 3, 3), "c": weights(3), "b": weights(3, 3, 1, 1), "d": weights(3), "one": ints(1)}
+stack = [
+    node("Conv", ["x", "a", "c"], "h", pads=[1, 1, 1, 1]),
+    node("Conv", ["x", "b", "d"], "k"),
+    node("Unsqueeze", ["h", "one"], "h1"),
+    node("Unsqueeze", ["k", "one"], "k1"),
+    node("Concat", ["h1", "k1"], "s", axis=1),
+]
+model("stack", [*stack, node("ReduceSum", ["s", "one"], keepdims=0)], branch)
+model("stack_mean", [*stack, node("ReduceMean", ["s"], axes=[1])], branch)
+attention = [*stack, node("Softmax", ["s"], "p", axis=1), node("Mul", ["p", "s"], "w"), node("ReduceSum", ["w", "one"])]
+model("stack_softmax", attention, branch)
+
+# Neighbouring channels (ECA-Net, Wang et al. 2020).
+neighbours = [
+    widen,
+    node("GlobalAveragePool", ["h"], "p"),
+    node("Reshape", ["p", "n"], "q"),
+    node("Conv", ["q", "w"], "r", pads=[1, 1]),
+    node("Sigmoid", ["r"], "t"),
+    node("Reshape", ["t", "m"], "s"),
+    node("Mul", ["h", "s"]),
+]
+model("conv_of_channels", neighbours, {**wide, "n": ints(1, 1, -1), "w": weights(1, 1, 3), "m": ints(1, -1, 1, 1)})
+
+# Rows and columns cut off, and every second one.
+model("pad_negative", [node("Pad", ["x", "p"])], {"p": ints(0, 0, -1, 2, 0, 0, 1, -2)})
+model("pad_negative_edge", [node("Pad", ["x", "p"], mode="edge")], {"p": ints(0, 0, -2, 1, 0, 0, 1, -1)})
+slices = {"b": ints(1, 0), "e": ints(1 << 31, -1), "at": ints(2, 3), "by": ints(2, 3)}
+model("slice_positions", [node("Slice", ["x", "b", "e", "at", "by"])], slices)
+focus = [
+    node("Slice", ["x", "zero", "end", "at", "two"], "a"),
+    node("Slice", ["x", "first", "end", "at", "two"], "b"),
+    node("Concat", ["a", "b"], axis=1),
+]
+model("focus", focus, {"zero": ints(0), "first": ints(1), "end": ints(1 << 31), "at": ints(2), "two": ints(2)})
+model("space_to_depth", [node("SpaceToDepth", ["x"], blocksize=2)], shape=(1, 3, 6, 4))
+for mode in ["DCR", "CRD"]:
+    nodes = [node("Conv", ["x", "a"], "h"), node("DepthToSpace", ["h"], blocksize=2, mode=mode)]
+    model(f"depth_to_space_{mode.lower()}", nodes, {"a": weights(8, 3, 1, 1)}, shape=(1, 3, 3, 4))
+
+# Expanded to another value's shape, as `expand_as` is exported.
+expanded = [
+    widen,
+    node("GlobalAveragePool", ["h"], "p"),
+    node("Shape", ["h"], "n"),
+    node("Expand", ["p", "n"], "e"),
+    node("Sigmoid", ["e"], "s"),
+    node("Mul", ["h", "s"]),
+]
+model("expand", expanded, wide)
+
+# Weights that the file computes: standardized ones (Qiao et al. 2019), and bounds.
+standard = [
+    node("ReduceMean", ["w"], "m", axes=[1, 2, 3]),
+    node("Sub", ["w", "m"], "z"),
+    node("ReduceSumSquare", ["z"], "v", axes=[1, 2, 3]),
+    node("Sqrt", ["v"], "s"),
+    node("Clip", ["s", "low"], "t"),
+    node("Div", ["z", "t"], "n"),
+    node("Sum", ["n", "n", "w"], "u"),
+    node("Reshape", ["u", "flat"], "f"),
+    node("BatchNormalization", ["f", "g", "b", "i", "j"], "k", epsilon=1e-3),
+    node("BatchNormalization", ["k", "g", "b", "i", "j"], ["o", "o1", "o2"], training_mode=1),
+    node("Reshape", ["o", "back"], "l"),
+    node("Conv", ["x", "l"]),
+]
+numbers = {"g": weights(4), "b": weights(4), "i": weights(4), "j": weights(4) ** 2 + 0.1}
+shapes = {"flat": ints(1, 4, -1), "back": ints(4, 3, 3, 3)}
+low = {"w": weights(4, 3, 3, 3), "low": np.array(0.25, np.float32)}
+model("weights_standardized", standard, {**low, **numbers, **shapes}, opset=15)
+
+
 # What is wrong in the reference evaluator (onnx 1.23): answers of the f64 formulas in their place.
 class Erf(OpRun):
     def _run(self, x):
@@ -429,6 +519,11 @@ class Gelu(OpRun):
             inner = math.sqrt(2 / math.pi) * (x + 0.044715 * x**3)
             return ((0.5 * x * (1 + np.tanh(inner))).astype(x.dtype),)
         return ((0.5 * x * (1 + np.vectorize(math.erf)(x / math.sqrt(2)))).astype(x.dtype),)
+
+
+class GlobalLpPool(OpRun):
+    def _run(self, x, p=2):
+        return ((np.abs(x) ** p).sum((2, 3), keepdims=True) ** (1 / p),)
 
 
 class GroupNormalization(OpRun):
@@ -451,9 +546,9 @@ class LRN(OpRun):
 
 # The evaluator cannot compute these. They are linear, so that central differences are exact whatever the step: f32 with
 # a large one will do.
-LINEAR = {"deconv_groups", "deconv_same", "deconv_shape"}
+LINEAR = {"deconv_groups", "deconv_same", "deconv_shape", "pad_negative", "pad_negative_edge"}
 
-PATCHES = [Erf, Gelu, GroupNormalization, LRN]
+PATCHES = [Erf, Gelu, GlobalLpPool, GroupNormalization, LRN]
 
 
 def doubled(made):

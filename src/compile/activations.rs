@@ -267,7 +267,8 @@ pub(crate) async fn visited<K: Clone>(
     };
     let device = network.device();
     let (_, (program, input, outputs)) = fewest_bands(
-        device,
+        network,
+        (nodes, view.h),
         |(program, ..)| program,
         |(program, ..)| program.bytes_on_top(device),
         record,

@@ -16,6 +16,7 @@ use crate::Error;
 use crate::device::{Dial, Given, Kind, ValueId};
 use crate::image::{Image, size_for_long_side};
 use crate::kernels::View;
+use crate::net::NodeId;
 use crate::optim::Average;
 use crate::plan::{Handles, Iteration, Keep, Network, Problem, Program, fewest_bands};
 use crate::schedule::Executor;
@@ -217,10 +218,13 @@ impl CompiledRecipe {
     /// Plans every scale, in as few bands as fit the device; where the largest does not fit in any, the error tells the
     /// largest size that does.
     pub fn plan(&mut self) -> Result<(), Error> {
+        let nodes = self.layers.iter().flat_map(|layers| &layers.0);
+        let nodes: Vec<NodeId> = nodes.map(|(node, _)| *node).collect();
         self.plan_scales(|compiled, number, size, beside| {
             let fit = |size: (u32, u32), beside: u64| {
                 fewest_bands(
-                    compiled.network.device(),
+                    &compiled.network,
+                    (&nodes, size.1),
                     |planned: &Planned| &planned.iteration.program,
                     |planned| planned.iteration.peak_bytes(beside),
                     |bands| compiled.planned(number, size, bands),

@@ -15,7 +15,7 @@ pub const SOURCE: Source = Source {
 };
 
 /// torch's adaptive average pool: row i of y is the mean over rows `⌊i·h/oh⌋..⌈(i+1)·h/oh⌉` of x, columns likewise.
-/// With y of 1×1 it is the global average.
+/// With y of 1×1 it is the global average. All times `scale`.
 ///
 /// Bindings: `x`, `y`.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -24,6 +24,8 @@ pub struct AdaptiveAvgPool {
     pub x: View,
     /// Output, of the same n and c and any height and width.
     pub y: View,
+    /// 1 for the mean itself.
+    pub scale: f32,
 }
 
 /// The gradient of [`AdaptiveAvgPool`].
@@ -35,8 +37,19 @@ pub struct AdaptiveAvgPoolBackward {
     pub dy: View,
     /// Gradient with respect to the input.
     pub dx: View,
+    /// As [`AdaptiveAvgPool::scale`].
+    pub scale: f32,
     /// Adds to dx.
     pub accumulate: bool,
+}
+
+/// The parameters as WGSL has them.
+#[repr(C)]
+#[derive(Debug, Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
+pub struct Params {
+    views: [View; 2],
+    scale: f32,
+    end: [u32; 3],
 }
 
 /// The inputs, of `size`, that output `o` of `outputs` averages.
@@ -50,7 +63,7 @@ fn outputs(i: usize, size: usize, outputs: usize) -> Range<usize> {
 }
 
 impl Kernel for AdaptiveAvgPool {
-    type Params = [View; 2];
+    type Params = Params;
 
     fn shader(&self) -> Shader {
         SOURCE.with(&[])
@@ -60,8 +73,12 @@ impl Kernel for AdaptiveAvgPool {
         vec![Slot::IN, Slot::OUT]
     }
 
-    fn params(&self) -> Self::Params {
-        [self.x, self.y]
+    fn params(&self) -> Params {
+        Params {
+            views: [self.x, self.y],
+            scale: self.scale,
+            end: [0; 3],
+        }
     }
 
     fn grid(&self) -> [u32; 3] {
@@ -82,7 +99,7 @@ impl Kernel for AdaptiveAvgPool {
             self.y,
             x,
             y,
-            T::ONE,
+            T::from_f32(self.scale),
             |_, o, size, count| inputs(o, size, count).step_by(1),
             |_, o, size, count| inputs(o, size, count).len(),
         );
@@ -90,7 +107,7 @@ impl Kernel for AdaptiveAvgPool {
 }
 
 impl Kernel for AdaptiveAvgPoolBackward {
-    type Params = [View; 2];
+    type Params = Params;
 
     fn shader(&self) -> Shader {
         BACKWARD.with(if self.accumulate {
@@ -104,8 +121,12 @@ impl Kernel for AdaptiveAvgPoolBackward {
         vec![Slot::IN, gradient_slot(self.accumulate)]
     }
 
-    fn params(&self) -> Self::Params {
-        [self.dy, self.dx]
+    fn params(&self) -> Params {
+        Params {
+            views: [self.dy, self.dx],
+            scale: self.scale,
+            end: [0; 3],
+        }
     }
 
     fn grid(&self) -> [u32; 3] {
@@ -124,7 +145,7 @@ impl Kernel for AdaptiveAvgPoolBackward {
         spread(
             (self.dy, dy),
             (self.dx, dx),
-            T::ONE,
+            T::from_f32(self.scale),
             self.accumulate,
             |_, o, size, count| inputs(o, size, count).step_by(1),
             |_, o, size, count| inputs(o, size, count).len(),

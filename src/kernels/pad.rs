@@ -58,7 +58,8 @@ impl Edge {
 }
 
 /// `y[row, col] = x[source(row − before), source(col − before)]`, or a number where that is no position. The border may
-/// be wider than the image, but not where it is mirrored.
+/// be wider than the image, but not where it is mirrored. With [`Edge::Constant`] it may be negative: then rows and
+/// columns are cut off.
 ///
 /// Bindings: `x`, `y`.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -68,7 +69,7 @@ pub struct Pad {
     /// The output, larger by `before` and by what there is at the bottom and the right.
     pub y: View,
     /// Rows at the top, columns at the left.
-    pub before: [u32; 2],
+    pub before: [i32; 2],
     /// What the border is.
     pub edge: Edge,
 }
@@ -83,7 +84,7 @@ pub struct PadBackward {
     /// Gradient with respect to the input.
     pub dx: View,
     /// As [`Pad::before`].
-    pub before: [u32; 2],
+    pub before: [i32; 2],
     /// As [`Pad::edge`].
     pub edge: Edge,
     /// Adds to dx.
@@ -98,7 +99,7 @@ pub struct Params {
     outer: View,
     columns: u32,
     items: u32,
-    before: [u32; 2],
+    before: [i32; 2],
     value: f32,
     end: [u32; 3],
 }
@@ -177,8 +178,10 @@ impl PadBackward {
         size: usize,
         outer: usize,
     ) -> impl Iterator<Item = usize> + Clone {
-        let before = self.before[axis] as usize;
-        let own = i + before;
+        let before = self.before[axis];
+        let cut = before.min(0).unsigned_abs() as usize;
+        let before = before.max(0) as usize;
+        let own = (i + before).wrapping_sub(cut);
         let (first, end, step) = match self.edge {
             Edge::Wrap => (own % size, outer, size),
             Edge::Replicate => {
@@ -186,7 +189,9 @@ impl PadBackward {
                 let end = if i + 1 == size { outer } else { own + 1 };
                 (first, end, 1)
             }
-            Edge::Reflect | Edge::Constant { .. } => (own, own + 1, 1),
+            Edge::Reflect => (own, own + 1, 1),
+            Edge::Constant { .. } if own < outer => (own, own + 1, 1),
+            Edge::Constant { .. } => (0, 0, 1),
         };
         let reflects = self.edge == Edge::Reflect;
         let low = (reflects && i > 0 && i <= before).then(|| before - i);

@@ -39,12 +39,12 @@ impl Layer for AdaptiveAvgPool {
     }
 
     fn forward(&self, pass: &mut ForwardPass<'_>) -> Result<Vec<ValueId>, Error> {
-        global_avg_pool::forward(pass);
+        global_avg_pool::forward(pass, 1.0);
         Ok(Vec::new())
     }
 
     fn backward(&self, pass: &mut BackwardPass<'_>, _: usize) -> Result<(), Error> {
-        global_avg_pool::backward(pass);
+        global_avg_pool::backward(pass, 1.0);
         Ok(())
     }
 }

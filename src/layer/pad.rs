@@ -8,10 +8,11 @@ use crate::kernels;
 pub use crate::kernels::Edge;
 
 /// `before` positions more at the top and the left, `after` more at the bottom and the right, filled as `edge` says.
+/// With [`Edge::Constant`] either may be negative: so many positions are cut off.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Pad {
-    pub before: [u32; 2],
-    pub after: [u32; 2],
+    pub before: [i32; 2],
+    pub after: [i32; 2],
     pub edge: Edge,
 }
 
@@ -22,16 +23,27 @@ impl Layer for Pad {
 
     fn size(&self, inputs: &[[u32; 2]]) -> Result<[u32; 2], SizeError> {
         let input = inputs[0];
-        let most = |axis: usize| self.before[axis].max(self.after[axis]);
-        if self.edge == Edge::Reflect && (0..2).any(|axis| most(axis) >= input[axis]) {
-            return Err(SizeError::TooSmall { input });
-        }
-        let along = |axis: usize| input[axis] + self.before[axis] + self.after[axis];
-        Ok([along(0), along(1)])
+        let along = |axis: usize| {
+            let [before, after] = [self.before[axis], self.after[axis]].map(i64::from);
+            let size = i64::from(input[axis]);
+            let fits = self.edge != Edge::Reflect || before.max(after) < size;
+            // At least one position of the input is shown.
+            let shows = before.min(0) + after.min(0) + size > 0;
+            u32::try_from(size + before + after)
+                .ok()
+                .filter(|_| fits && shows)
+                .ok_or(SizeError::TooSmall { input })
+        };
+        Ok([along(0)?, along(1)?])
     }
 
     fn receptive_field(&self, axis: usize, inputs: ReceptiveField) -> Option<ReceptiveField> {
-        Some(inputs.under(1, 1, self.before[axis]))
+        let field = inputs.under(1, 1, 0);
+        let before = f64::from(self.before[axis]) * f64::from(inputs.stride);
+        Some(ReceptiveField {
+            start: field.start - before,
+            ..field
+        })
     }
 
     fn is_local(&self) -> bool {

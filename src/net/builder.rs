@@ -184,7 +184,7 @@ impl GraphBuilder {
 
     /// The mean of all positions.
     pub fn global_avg_pool(&mut self, name: &str, x: NodeId) -> NodeId {
-        self.push(name, GlobalAvgPool, &[x])
+        self.push(name, GlobalAvgPool::MEAN, &[x])
     }
 
     /// The channels of several layers one after another.

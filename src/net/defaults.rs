@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use super::error::{WeightsError, WeightsProblem};
 use super::graph::{Graph, NodeId};
 use super::{NetError, Network};
-use crate::layer::{AvgPool, Input, MaxPool, Normalize, PRelu, Pad, Pointwise};
+use crate::layer::{AvgPool, Input, MaxPool, Normalize, PRelu, Pad, Pointwise, Softmax};
 
 /// Layers with their weights.
 pub type WeightedLayers = Vec<(String, f64)>;
@@ -74,7 +74,7 @@ impl Network {
     /// of the architecture, else by a rule.
     ///
     /// The rule: styles are seen at the last rectified layer before each change of resolution, the end of the network
-    /// being one; contents and dreams at the last but one of these. Functions that stand in for a ReLU count, such as
+    /// being one, but never at the scores of classes; contents and dreams at the last but one of these. Functions that stand in for a ReLU count, such as
     /// SiLU. In a network that has no rectified layer the last layer of any kind takes its place.
     ///
     /// # Errors
@@ -127,15 +127,22 @@ fn by_rule(graph: &Graph) -> Vec<NodeId> {
     rectified
 }
 
-/// The last of the layers that `counts` before each change of resolution, shallowest first.
+/// The last of the layers that `counts` before each change of resolution, shallowest first. Scores and probabilities of
+/// classes do not count: where they are made at every position they have the resolution of the layer before them.
 fn stages(graph: &Graph, counts: impl Fn(NodeId) -> bool) -> Vec<NodeId> {
     let mut last: BTreeMap<u32, NodeId> = BTreeMap::new();
     let places = graph.places();
+    let probabilities = graph
+        .ids()
+        .last()
+        .filter(|&id| graph.node(id).is::<Softmax>());
+    let scores = probabilities.map(|id| graph.node(id).inputs[0]);
     for id in graph.ids() {
         let node = graph.node(id);
         let carries_on = node.is::<MaxPool>() || node.is::<AvgPool>() || node.is::<Pad>();
         let is_image = node.is::<Input>() || node.is::<Normalize>();
-        if carries_on || is_image || node.is_aside {
+        let is_of_classes = node.is::<Softmax>() || scores == Some(id);
+        if carries_on || is_image || is_of_classes || node.is_aside {
             continue;
         }
         if let Some([rows, columns]) = places[id.0]

@@ -137,8 +137,8 @@ impl Rewiring {
                     self.padding = Padding::Zero;
                 }
                 let pad = Pad {
-                    before: window.before,
-                    after: window.after,
+                    before: window.before.map(u32::cast_signed),
+                    after: window.after.map(u32::cast_signed),
                     edge: Edge::Replicate,
                 };
                 (pad, window)
@@ -149,8 +149,8 @@ impl Rewiring {
                 let both = |axis: usize| extent[axis].saturating_sub(window.stride[axis]);
                 let before = [0, 1].map(|axis| window.before[axis].min(both(axis)));
                 let pad = Pad {
-                    before,
-                    after: [0, 1].map(|axis| both(axis) - before[axis]),
+                    before: before.map(u32::cast_signed),
+                    after: [0, 1].map(|axis| (both(axis) - before[axis]).cast_signed()),
                     edge: Edge::Wrap,
                 };
                 let ceil = false;

@@ -10,7 +10,7 @@ use std::ops::Range;
 
 use super::{Forward, Network, Placed, PlanError, Program};
 use crate::Error;
-use crate::device::{Device, Recording};
+use crate::device::Recording;
 use crate::kernels::{CopyRows, Fill, Tensor, View};
 use crate::net::{self, NodeId, ReceptiveField};
 use crate::objective::{Band, Gathered, Loss, Saved, Term};
@@ -325,18 +325,35 @@ fn field(network: &net::Network, node: NodeId) -> Option<ReceptiveField> {
 /// Numbers of bands that are tried where the whole image does not fit, fewest first.
 const COUNTS: [u32; 14] = [2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192];
 
-/// What `make` makes with the fewest bands with which its program fits the device, and how many those are. `program`
-/// finds the program in what was made, `needed` the bytes that it takes.
+/// Why bands of an image of so many rows take hardly less memory than the image, if that is so: one of the layers sees
+/// more than half of them.
+fn wide_field(network: &net::Network, nodes: &[NodeId], rows: u32) -> Option<PlanError> {
+    let seen = nodes
+        .iter()
+        .filter_map(|&node| Some((node, field(network, node)?.size)));
+    let (node, sees) = seen.max_by_key(|(_, sees)| *sees)?;
+    (sees > rows / 2).then(|| PlanError::WideField {
+        layer: network.node(node).name.clone(),
+        sees,
+        rows,
+    })
+}
+
+/// What `make` makes with the fewest bands with which its program fits the device, and how many those are. It reads
+/// `nodes` of an image of so many `rows`. `program` finds the program in what was made, `needed` the bytes that it
+/// takes.
 ///
 /// # Errors
 /// Those of `make` with one band; else [`Error::TooLarge`] where it does not fit in any number of bands, with the
-/// reason why there cannot be more.
+/// reason why there cannot be more, or why they do not help.
 pub fn fewest_bands<M>(
-    device: &Device,
+    network: &Network,
+    (nodes, rows): (&[NodeId], u32),
     program: impl Fn(&M) -> &Program,
     needed: impl Fn(&M) -> u64,
     make: impl Fn(u32) -> Result<M, Error>,
 ) -> Result<(u32, M), Error> {
+    let device = network.device();
     let fitting = |made: M| {
         let fits = program(&made).check_fits(device, needed(&made));
         fits.map(|()| made)
@@ -357,6 +374,16 @@ pub fn fewest_bands<M>(
                 break;
             }
         }
+    }
+    // Where bands can be made, thinner ones are no way out if each needs most of the image.
+    if let Error::TooLarge { uncut, .. } = &mut too_large
+        && matches!(
+            uncut.as_deref(),
+            None | Some(Error::Plan(PlanError::ThinBands { .. }))
+        )
+        && let Some(reason) = wide_field(network.graph(), nodes, rows)
+    {
+        *uncut = Some(Box::new(reason.into()));
     }
     Err(too_large)
 }

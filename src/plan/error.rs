@@ -51,6 +51,18 @@ pub enum PlanError {
         /// What the term says of it: [`Term::needs_whole_layer`](crate::objective::Term::needs_whole_layer).
         reason: &'static str,
     },
+    /// Bands take hardly less memory than the whole image.
+    #[error(
+        "layer `{layer}` sees {sees} rows of the image's {rows}, so that bands of it are hardly smaller than the image"
+    )]
+    WideField {
+        /// The layer's name.
+        layer: String,
+        /// Rows of the image that a unit of the layer sees.
+        sees: u32,
+        /// Rows of the image.
+        rows: u32,
+    },
     /// Bands would be thinner than the rows of a layer.
     #[error("an image of {rows} rows cannot be cut into {count} bands for these layers")]
     ThinBands {

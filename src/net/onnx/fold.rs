@@ -114,8 +114,16 @@ pub(super) fn fold(node: Node<'_>, inputs: &[Option<Tensor>]) -> Result<Vec<Tens
         "Pow" => binary(x(0)?, x(1)?, f32::powf, |a, b| {
             u32::try_from(b).map_or(0, |b| a.saturating_pow(b))
         })?,
-        "Min" => binary(x(0)?, x(1).or(x(0))?, f32::min, i64::min)?,
-        "Max" => binary(x(0)?, x(1).or(x(0))?, f32::max, i64::max)?,
+        "Sum" => all(inputs, |a, b| a + b, i64::wrapping_add)?,
+        "Min" => all(inputs, f32::min, i64::min)?,
+        "Max" => all(inputs, f32::max, i64::max)?,
+        "Mean" => {
+            let count = inputs.len() as f32;
+            map_floats(&all(inputs, |a, b| a + b, i64::wrapping_add)?, |v| {
+                v / count
+            })
+        }
+        "Clip" => clip(node, x(0)?, [inputs.get(1), inputs.get(2)])?,
         "Equal" => compare(x(0)?, x(1)?, Ordering::is_eq)?,
         "Greater" => compare(x(0)?, x(1)?, Ordering::is_gt)?,
         "GreaterOrEqual" => compare(x(0)?, x(1)?, Ordering::is_ge)?,
@@ -141,12 +149,82 @@ pub(super) fn fold(node: Node<'_>, inputs: &[Option<Tensor>]) -> Result<Vec<Tens
         "Log" => float(f32::ln)?,
         "Sigmoid" => float(|v| 1.0 / (1.0 + (-v).exp()))?,
         "Tanh" => float(f32::tanh)?,
+        "Sin" => float(f32::sin)?,
+        "Cos" => float(f32::cos)?,
+        "Softplus" => float(|v| v.max(0.0) + (-v.abs()).exp().ln_1p())?,
+        "Xor" => binary(x(0)?, x(1)?, |a, b| (a - b).abs(), |a, b| a ^ b)?,
         "Relu" => map(x(0)?, |v| v.max(0.0), |v| v.max(0)),
+        "BatchNormalization" => {
+            let is_training = node.int("training_mode").unwrap_or(0) != 0;
+            let known = if is_training {
+                None
+            } else {
+                Some([x(3)?, x(4)?])
+            };
+            let epsilon = node.float("epsilon").unwrap_or(1e-5);
+            normalize(x(0)?, [x(1)?, x(2)?], known, epsilon)?
+        }
         "Range" => range(x(0)?, x(1)?, x(2)?)?,
-        "ReduceProd" => reduce(node, x(0)?, given_axes(1), |a, b| a * b, i64::wrapping_mul)?,
-        "ReduceSum" => reduce(node, x(0)?, given_axes(1), |a, b| a + b, i64::wrapping_add)?,
-        "ReduceMax" => reduce(node, x(0)?, given_axes(1), f32::max, i64::max)?,
-        "ReduceMin" => reduce(node, x(0)?, given_axes(1), f32::min, i64::min)?,
+        "ReduceProd" => reduce(
+            node,
+            x(0)?,
+            given_axes(1),
+            &Reduction::plain(|a, b| a * b, i64::wrapping_mul),
+        )?,
+        "ReduceSum" => reduce(node, x(0)?, given_axes(1), &Reduction::SUM)?,
+        "ReduceMax" => reduce(
+            node,
+            x(0)?,
+            given_axes(1),
+            &Reduction::plain(f64::max, i64::max),
+        )?,
+        "ReduceMin" => reduce(
+            node,
+            x(0)?,
+            given_axes(1),
+            &Reduction::plain(f64::min, i64::min),
+        )?,
+        "ReduceMean" => reduce(
+            node,
+            x(0)?,
+            given_axes(1),
+            &Reduction {
+                last: |sum, count| sum / count,
+                ints: None,
+                ..Reduction::SUM
+            },
+        )?,
+        "ReduceL1" => reduce(
+            node,
+            x(0)?,
+            given_axes(1),
+            &Reduction {
+                first: f64::abs,
+                ints: None,
+                ..Reduction::SUM
+            },
+        )?,
+        "ReduceL2" => reduce(
+            node,
+            x(0)?,
+            given_axes(1),
+            &Reduction {
+                first: |v| v * v,
+                last: |sum, _| sum.sqrt(),
+                ints: None,
+                ..Reduction::SUM
+            },
+        )?,
+        "ReduceSumSquare" => reduce(
+            node,
+            x(0)?,
+            given_axes(1),
+            &Reduction {
+                first: |v| v * v,
+                ints: None,
+                ..Reduction::SUM
+            },
+        )?,
         "Split" => return split(node, inputs),
         _ => return Err(Unsupported::Operator),
     };
@@ -228,6 +306,34 @@ fn binary(
         let values = pairs.map(|(i, j)| float(a[i], b[j])).collect();
         Tensor::floats(shape, values)
     })
+}
+
+/// All inputs combined, one after another.
+fn all(
+    inputs: &[Option<Tensor>],
+    float: impl Fn(f32, f32) -> f32,
+    int: impl Fn(i64, i64) -> i64,
+) -> Folded {
+    let mut all = (0..).zip(inputs);
+    let needed = |index: usize, x: &Option<Tensor>| x.clone().ok_or(Unsupported::Missing { index });
+    let (index, first) = all.next().ok_or(Unsupported::Missing { index: 0 })?;
+    all.try_fold(needed(index, first)?, |made, (index, x)| {
+        binary(&made, &needed(index, x)?, &float, &int)
+    })
+}
+
+/// The bounds are options in old opsets and inputs in new ones.
+fn clip(node: Node<'_>, x: &Tensor, bounds: [Option<&Option<Tensor>>; 2]) -> Folded {
+    let [low, high] = bounds.map(|bound| bound.and_then(Option::as_ref).cloned());
+    let option = |name| Some(Tensor::floats(vec![], vec![node.float(name)?]));
+    let mut made = x.clone();
+    if let Some(low) = low.or_else(|| option("min")) {
+        made = binary(&made, &low, f32::max, i64::max)?;
+    }
+    if let Some(high) = high.or_else(|| option("max")) {
+        made = binary(&made, &high, f32::min, i64::min)?;
+    }
+    Ok(made)
 }
 
 fn compare(a: &Tensor, b: &Tensor, holds: fn(Ordering) -> bool) -> Folded {
@@ -396,16 +502,80 @@ fn range(start: &Tensor, end: &Tensor, step: &Tensor) -> Folded {
     })
 }
 
-fn reduce(
-    node: Node<'_>,
+/// A batch normalization, with the mean and the variance that are known or else its own: of weights that are
+/// standardized (Qiao et al. 2019).
+fn normalize(
     x: &Tensor,
-    over: Option<Vec<i64>>,
-    float: impl Fn(f32, f32) -> f32,
-    int: impl Fn(i64, i64) -> i64,
+    [scale, bias]: [&Tensor; 2],
+    known: Option<[&Tensor; 2]>,
+    epsilon: f32,
 ) -> Folded {
+    let channels = x.shape.get(1).copied().unwrap_or(1);
+    let inner: usize = x.shape.iter().skip(2).product();
+    let list = |list: &Tensor| -> Result<Vec<f64>, Unsupported> {
+        let numbers: Vec<f64> = list.to_f32().iter().map(|&v| f64::from(v)).collect();
+        let fits = numbers.len() == channels;
+        fits.then_some(numbers)
+            .ok_or_else(|| Unsupported::Constant {
+                shape: list.shape.clone(),
+                wanted: "one number for each channel",
+            })
+    };
+    let values = x.to_f32();
+    let means = |of_each: &dyn Fn(usize, f64) -> f64| -> Vec<f64> {
+        let mut sums = vec![0.0; channels];
+        for (place, &value) in values.iter().enumerate() {
+            let channel = place / inner % channels;
+            sums[channel] += of_each(channel, f64::from(value));
+        }
+        let count = (values.len() / channels.max(1)) as f64;
+        sums.iter().map(|sum| sum / count).collect()
+    };
+    let (mean, variance) = if let Some([mean, variance]) = known {
+        (list(mean)?, list(variance)?)
+    } else {
+        let mean = means(&|_, value| value);
+        let variance = means(&|channel, value| (value - mean[channel]).powi(2));
+        (mean, variance)
+    };
+    let (scale, bias) = (list(scale)?, list(bias)?);
+    let values = values.iter().enumerate().map(|(place, &value)| {
+        let c = place / inner % channels;
+        let normal = (f64::from(value) - mean[c]) / (variance[c] + f64::from(epsilon)).sqrt();
+        (normal * scale[c] + bias[c]) as f32
+    });
+    Ok(Tensor::floats(x.shape.clone(), values.collect()))
+}
+
+/// How the numbers along axes become one, in f64.
+struct Reduction {
+    /// What is taken of each.
+    first: fn(f64) -> f64,
+    join: fn(f64, f64) -> f64,
+    /// What is made of all, which are so many.
+    last: fn(f64, f64) -> f64,
+    /// The same for integers, where it makes an integer of them.
+    ints: Option<fn(i64, i64) -> i64>,
+}
+
+impl Reduction {
+    const SUM: Self = Self::plain(|a, b| a + b, i64::wrapping_add);
+
+    const fn plain(join: fn(f64, f64) -> f64, ints: fn(i64, i64) -> i64) -> Self {
+        Self {
+            first: |v| v,
+            join,
+            last: |v, _| v,
+            ints: Some(ints),
+        }
+    }
+}
+
+fn reduce(node: Node<'_>, x: &Tensor, over: Option<Vec<i64>>, how: &Reduction) -> Folded {
     let rank = x.shape.len();
     let gone = match over {
         Some(over) if !over.is_empty() => axes(&over, rank)?,
+        _ if node.int("noop_with_empty_axes") == Some(1) => return Ok(x.clone()),
         _ => (0..rank).collect(),
     };
     let sizes: Vec<usize> = (0..rank)
@@ -414,22 +584,28 @@ fn reduce(
     if x.len() == 0 {
         return Err(Unsupported::Other("sums up no numbers"));
     }
-    let count = sizes.iter().product();
+    let count: usize = sizes.iter().product();
     let to = places(&sizes, &x.shape);
-    let data = match &x.data {
-        Data::Float(values) => {
-            let mut sums: Vec<Option<f32>> = vec![None; count];
-            for (place, &value) in to.zip(values.iter()) {
-                sums[place] = Some(sums[place].map_or(value, |sum| float(sum, value)));
-            }
-            Data::Float(sums.into_iter().flatten().collect())
-        }
-        Data::Int(values) => {
+    let data = match (&x.data, how.ints) {
+        (Data::Int(values), Some(ints)) => {
             let mut sums: Vec<Option<i64>> = vec![None; count];
             for (place, &value) in to.zip(values.iter()) {
-                sums[place] = Some(sums[place].map_or(value, |sum| int(sum, value)));
+                sums[place] = Some(sums[place].map_or(value, |sum| ints(sum, value)));
             }
             Data::Int(sums.into_iter().flatten().collect())
+        }
+        (Data::Int(_), None) => {
+            return Err(Unsupported::Other("makes fractions of integers"));
+        }
+        (Data::Float(values), _) => {
+            let mut sums: Vec<Option<f64>> = vec![None; count];
+            for (place, &value) in to.zip(values.iter()) {
+                let value = (how.first)(f64::from(value));
+                sums[place] = Some(sums[place].map_or(value, |sum| (how.join)(sum, value)));
+            }
+            let each = (x.len() / count) as f64;
+            let all = sums.into_iter().flatten();
+            Data::Float(all.map(|sum| (how.last)(sum, each) as f32).collect())
         }
     };
     let keeps = node.int("keepdims").unwrap_or(1) == 1;

@@ -30,6 +30,9 @@ const MOST_FOLDED: usize = 1 << 28;
 pub(super) enum Value {
     Constant(Tensor),
     Activation(Activation),
+    /// An activation as it was before it was repeated along rows or columns, and the shape that the file gives it.
+    /// Arithmetic repeats by itself, whatever the image's size; nothing else reads it.
+    Repeated(Activation, Vec<usize>),
     Unknown(Arc<Obstacle>),
 }
 
@@ -219,7 +222,7 @@ impl<'a> Import<'a> {
             return Ok(vec![Value::Unknown(obstacle); count]);
         }
         let read = inputs.iter().flatten().filter_map(|input| match input {
-            Value::Activation(x) => Some(x.draft),
+            Value::Activation(x) | Value::Repeated(x, _) => Some(x.draft),
             _ => None,
         });
         let read: Vec<usize> = read.collect();
@@ -257,7 +260,7 @@ impl<'a> Import<'a> {
             // Layers of a node that is not understood after all.
             self.drafts.truncate(before);
         }
-        Ok(made?.into_iter().map(Value::Activation).collect())
+        made
     }
 
     /// What the node makes if it depends on constants alone, or on the shape of a value.
@@ -288,6 +291,7 @@ impl<'a> Import<'a> {
             ("ConstantOfShape", Some(inputs)) => self.constant_of_shape(node, &inputs)?,
             ("Shape", None) => match &inputs[0] {
                 Some(Value::Activation(x)) => Ok(vec![shape_of(node, &x.layout.shape())]),
+                Some(Value::Repeated(_, shape)) => Ok(vec![shape_of(node, shape)]),
                 _ => Err(Unsupported::Missing { index: 0 }),
             },
             ("Size", None) => match &inputs[0] {
@@ -361,7 +365,7 @@ impl<'a> Import<'a> {
     fn name(&mut self, node: Node<'a>, made: &[Value]) {
         for (output, value) in node.message.outputs.iter().zip(made) {
             match value {
-                Value::Constant(_) => {}
+                Value::Constant(_) | Value::Repeated(..) => {}
                 Value::Unknown(obstacle) => {
                     self.obstacles.insert(output.clone(), Arc::clone(obstacle));
                     if !node.message.name.is_empty() {

@@ -228,12 +228,15 @@ impl Layout {
             return Self::image(shape);
         }
         let mut layout = self.clone();
-        for part in layout.0.iter_mut().flatten() {
-            match part {
-                Part::Rows(len) => *len = shape.height,
-                Part::Columns(len) => *len = shape.width,
-                Part::Channels { .. } => {}
+        for parts in &mut layout.0 {
+            for part in parts.iter_mut() {
+                match part {
+                    Part::Rows(len) => *len = shape.height,
+                    Part::Columns(len) => *len = shape.width,
+                    Part::Channels { .. } => {}
+                }
             }
+            parts.retain(|part| part.len() != 1);
         }
         layout
     }

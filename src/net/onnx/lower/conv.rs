@@ -1,6 +1,6 @@
 //! Convolutions and what windows have in common.
 
-use super::{One, Op, as_image, image, list, parameter};
+use super::{One, Op, as_image, image, list, ordered, parameter};
 use crate::layer::{Conv, ConvTranspose, Edge, Pad, Window};
 use crate::net::onnx::error::Unsupported;
 use crate::net::onnx::import::{Activation, Import};
@@ -96,8 +96,11 @@ fn bias(op: Op<'_>, channels: u32) -> Result<Vec<f32>, Unsupported> {
 }
 
 pub(super) fn conv(import: &mut Import<'_>, op: Op<'_>) -> One {
-    let mut x = image(import, op.activation(0)?)?;
     let weight = op.needed(1)?;
+    if weight.shape.len() == 3 {
+        return over_channels(import, op, weight);
+    }
+    let mut x = image(import, op.activation(0)?)?;
     let [out, input, rows, columns] = kernel(weight)?;
     let groups = groups(op.node)?;
     let bias = bias(op, out)?;
@@ -115,8 +118,8 @@ pub(super) fn conv(import: &mut Import<'_>, op: Op<'_>) -> One {
         .any(|&axis| window.before[axis].max(window.after[axis]) >= reach[axis])
     {
         let pad = Pad {
-            before: std::mem::take(&mut window.before),
-            after: std::mem::take(&mut window.after),
+            before: std::mem::take(&mut window.before).map(u32::cast_signed),
+            after: std::mem::take(&mut window.after).map(u32::cast_signed),
             edge: Edge::Constant { value: 0.0 },
         };
         let name = import.numbered("pad");
@@ -147,6 +150,88 @@ pub(super) fn conv(import: &mut Import<'_>, op: Op<'_>) -> One {
         &[x.draft],
         parameters,
     )?))
+}
+
+/// A convolution of one axis, which the channels make up, as in ECA-Net (Wang et al. 2020, section 3.2): each channel is
+/// a sum of its neighbours, which is a convolution of 1×1.
+fn over_channels(import: &mut Import<'_>, op: Op<'_>, weight: &Tensor) -> One {
+    let x = ordered(import, op.activation(0)?)?;
+    let wrong = |wanted: &'static str| Unsupported::Axes {
+        shape: x.layout.shape(),
+        wanted,
+    };
+    let is_list = x.layout.rank() == 3
+        && x.layout.0[..2].iter().all(Vec::is_empty)
+        && x.layout.channel_axis(2) == Some(2);
+    if !is_list || weight.shape[..2] != [1, 1] {
+        return Err(wrong("an image, or one list of channels: [N, 1, C]"));
+    }
+    let one = |name: &'static str| -> Result<usize, Unsupported> {
+        match op.node.ints(name) {
+            None | Some([]) => Ok(1),
+            Some([n]) if *n > 0 => Ok(small(*n).unwrap_or(u32::MAX) as usize),
+            Some(other) => Err(unsupported(
+                name,
+                format!("{other:?}"),
+                "one number above 0",
+            )),
+        }
+    };
+    let (stride, dilation) = (one("strides")?, one("dilations")?);
+    let channels = x.shape.channels as usize;
+    let taps = weight.shape[2];
+    let extent = taps
+        .saturating_sub(1)
+        .saturating_mul(dilation)
+        .saturating_add(1);
+    let before = match (op.node.word("auto_pad", "NOTSET"), op.node.ints("pads")) {
+        ("NOTSET" | "", Some(&[before, after])) if before >= 0 && before == after => {
+            before as usize
+        }
+        ("NOTSET" | "" | "VALID", None) => 0,
+        _ => return Err(unsupported("pads", "", "two equal numbers")),
+    };
+    let places = channels
+        .saturating_add(before.saturating_mul(2))
+        .checked_sub(extent);
+    let (Some(places), 1, true) = (places, stride, taps > 0 && before < extent) else {
+        return Err(wrong(
+            "as many channels as its window reaches over, one by one",
+        ));
+    };
+    let (out, values) = (places + 1, weight.to_f32());
+    let mut weights = vec![0.0; out * channels];
+    for row in 0..out {
+        for (tap, &value) in values.iter().enumerate() {
+            if let Some(channel) = (row + tap * dilation).checked_sub(before)
+                && channel < channels
+            {
+                weights[row * channels + channel] = value;
+            }
+        }
+    }
+    let bias = bias(op, 1)?[0];
+    let tensor = import.numbered("conv");
+    let parameters = vec![
+        parameter(&tensor, "weight", vec![out, channels, 1, 1], weights),
+        parameter(&tensor, "bias", vec![out], vec![bias; out]),
+    ];
+    let name = tensor.clone();
+    let layer = Conv {
+        tensor,
+        in_channels: x.shape.channels,
+        out_channels: out as u32,
+        window: Window::square(1, 1, 0),
+        groups: 1,
+        linear: false,
+    };
+    let (draft, shape) = import.push(name, layer, &[x.draft], parameters)?;
+    let layout = x.layout.with_channels(2, shape.channels);
+    Ok(Activation {
+        draft,
+        shape,
+        layout,
+    })
 }
 
 pub(super) fn transposed(import: &mut Import<'_>, op: Op<'_>) -> One {

@@ -4,6 +4,7 @@ mod affine;
 mod binary;
 mod channels;
 mod conv;
+mod depth;
 mod linear;
 mod norm;
 mod pointwise;
@@ -15,12 +16,13 @@ mod shape;
 use super::error::Unsupported;
 use super::import::{Activation, Import, Value};
 use super::node::Node;
+use super::shapes;
 use super::tensor::Tensor;
 use crate::layer::{Layer, SelectChannels, Shape};
 use crate::net::Parameter;
 
 /// A node that makes layers or layouts of its outputs.
-type Lowered = Result<Vec<Activation>, Unsupported>;
+type Lowered = Result<Vec<Value>, Unsupported>;
 
 /// One output.
 type One = Result<Activation, Unsupported>;
@@ -37,6 +39,9 @@ impl<'a> Op<'a> {
     fn activation(&self, index: usize) -> Result<&'a Activation, Unsupported> {
         match self.inputs.get(index).and_then(Option::as_ref) {
             Some(Value::Activation(x)) => Ok(x),
+            Some(Value::Repeated(..)) => Err(Unsupported::Other(
+                "reads a value that was expanded over rows or columns, which only arithmetic does",
+            )),
             Some(_) => Err(Unsupported::Other(
                 "reads a constant where the image should come in",
             )),
@@ -93,6 +98,14 @@ impl<'a> Op<'a> {
 /// What is not understood of it.
 pub(super) fn lower(import: &mut Import<'_>, node: Node<'_>, inputs: &[Option<Value>]) -> Lowered {
     let op = Op { node, inputs };
+    if inputs
+        .iter()
+        .flatten()
+        .any(|input| matches!(input, Value::Repeated(..)))
+        && is_of_elements(node.operator())
+    {
+        return repeated(import, op);
+    }
     let one = match node.operator() {
         "Conv" => conv::conv(import, op),
         "ConvTranspose" => conv::transposed(import, op),
@@ -100,7 +113,7 @@ pub(super) fn lower(import: &mut Import<'_>, node: Node<'_>, inputs: &[Option<Va
         "MatMul" => linear::matmul(import, op),
         "MaxPool" => pool::max(import, op),
         "AveragePool" => pool::average(import, op),
-        "LpPool" => pool::lp(import, op),
+        "LpPool" | "GlobalLpPool" => pool::lp(import, op),
         "GlobalAveragePool" | "GlobalMaxPool" => pool::global(import, op),
         "BatchNormalization" => norm::batch(import, op),
         "InstanceNormalization" => norm::instance(import, op),
@@ -113,19 +126,72 @@ pub(super) fn lower(import: &mut Import<'_>, node: Node<'_>, inputs: &[Option<Va
         }
         "Pow" => binary::power(import, op),
         "Concat" => channels::concat(import, op),
-        "Split" => return channels::split(import, op),
+        "Split" => {
+            let parts = channels::split(import, op)?;
+            return Ok(parts.into_iter().map(Value::Activation).collect());
+        }
+        "Expand" => return shape::expand(op),
         "Slice" => channels::slice(import, op),
         "Gather" => channels::gather(import, op),
-        "ReduceMean" | "ReduceMax" | "ReduceSum" | "ReduceL2" | "ReduceSumSquare" => {
-            reduce::reduce(import, op)
-        }
+        "ReduceMean" | "ReduceMax" | "ReduceMin" | "ReduceSum" | "ReduceL1" | "ReduceL2"
+        | "ReduceSumSquare" => reduce::reduce(import, op),
+        "LpNormalization" => reduce::normalize(import, op),
+        "DepthToSpace" => depth::to_space(import, op),
+        "SpaceToDepth" => depth::of_space(import, op),
         "Resize" | "Upsample" => resize::resize(import, op),
         "Pad" => resize::pad(import, op),
-        "Reshape" | "Flatten" | "Squeeze" | "Unsqueeze" | "Transpose" | "Expand" => shape::view(op),
+        "Reshape" | "Flatten" | "Squeeze" | "Unsqueeze" | "Transpose" => shape::view(op),
         "Identity" | "Dropout" | "Cast" | "CastLike" => Ok(op.activation(0)?.clone()),
         _ => pointwise::pointwise(import, op),
     };
-    Ok(vec![one?])
+    Ok(vec![Value::Activation(one?)])
+}
+
+/// Operators that make each element of their outputs of one element of each input.
+fn is_of_elements(operator: &str) -> bool {
+    let arithmetic = ["Add", "Sub", "Mul", "Div", "Sum", "Min", "Max", "Mean"];
+    let functions = [
+        "Identity",
+        "Dropout",
+        "Cast",
+        "Relu",
+        "Clip",
+        "Sigmoid",
+        "HardSigmoid",
+        "Tanh",
+        "Neg",
+        "Exp",
+    ];
+    arithmetic.contains(&operator) || functions.contains(&operator)
+}
+
+/// What an operator of elements makes of values that were repeated: what it makes of them as they were before. That is
+/// the file's value where another input has all positions; else it is to be repeated in its turn.
+fn repeated(import: &mut Import<'_>, op: Op<'_>) -> Lowered {
+    let mut shape = vec![];
+    let mut before = Vec::with_capacity(op.inputs.len());
+    for input in op.inputs {
+        let (value, own) = match input.clone() {
+            Some(Value::Repeated(x, shape)) => (Some(Value::Activation(x)), Some(shape)),
+            Some(Value::Activation(x)) => {
+                let shape = x.layout.shape();
+                (Some(Value::Activation(x)), Some(shape))
+            }
+            Some(Value::Constant(x)) => {
+                let shape = x.shape.clone();
+                (Some(Value::Constant(x)), Some(shape))
+            }
+            other => (other, None),
+        };
+        shape = shapes::broadcast(&shape, &own.unwrap_or_default())?;
+        before.push(value);
+    }
+    let made = lower(import, op.node, &before)?;
+    let again = |value| match value {
+        Value::Activation(x) if x.layout.shape() != shape => Value::Repeated(x, shape.clone()),
+        value => value,
+    };
+    Ok(made.into_iter().map(again).collect())
 }
 
 /// Adds a layer of the channels, rows and columns of `x` in its own order, whatever its layout: it stays as it is.

@@ -1,7 +1,8 @@
 //! Normalizations, and the softmax.
 
-use super::{One, Op, affine, elementwise, image, list, ordered, parameter};
-use crate::layer::{Function, GroupNorm, LayerNorm, Lrn, Softmax};
+use super::channels::{join, maximum, pieces, total};
+use super::{One, Op, affine, binary, elementwise, image, list, ordered, parameter};
+use crate::layer::{Function, GroupNorm, LayerNorm, Lrn, Operation, Softmax};
 use crate::net::onnx::error::Unsupported;
 use crate::net::onnx::import::{Activation, Import};
 use crate::net::onnx::layout::Part;
@@ -217,20 +218,47 @@ pub(super) fn softmax(import: &mut Import<'_>, op: Op<'_>) -> One {
         &x.layout.0[along..=along]
     };
     let parts = over.iter().flatten();
-    let over_channels: usize = parts
-        .clone()
-        .filter(|part| part.is_channels())
-        .map(|part| part.len())
-        .product();
-    if parts.clone().any(|part| !part.is_channels()) || over_channels != x.shape.channels as usize {
+    let over_channels: usize = parts.clone().map(|part| part.len()).product();
+    if parts.clone().any(|part| !part.is_channels()) {
         return Err(Unsupported::Axes {
             shape: x.layout.shape(),
             wanted: "the channels, over which alone it is computed",
         });
     }
-    let made = elementwise(import, "softmax", x, Softmax)?;
+    let made = if over_channels == x.shape.channels as usize {
+        elementwise(import, "softmax", x, Softmax)?
+    } else {
+        let mut wide = (along..rank).filter(|&axis| !x.layout.0[axis].is_empty());
+        let axis = wide.next().filter(|_| !is_old || wide.next().is_none());
+        match axis {
+            Some(axis) => softmax_of_some(import, x, if is_old { axis } else { along })?,
+            None => {
+                return Err(Unsupported::Axes {
+                    shape: x.layout.shape(),
+                    wanted: "one axis, or all channels",
+                });
+            }
+        }
+    };
     if op.node.operator() == "LogSoftmax" {
         return apply(import, &made, Function::Log);
     }
     Ok(made)
+}
+
+/// Probabilities over an axis that some of the channels make up.
+fn softmax_of_some(import: &mut Import<'_>, x: &Activation, along: usize) -> One {
+    let pieces = pieces(import, x, along)?;
+    let largest = maximum(import, x, along)?;
+    let mut powers = Vec::with_capacity(pieces.len());
+    for piece in &pieces {
+        let less = binary::two(import, Operation::Sub, piece, &largest)?;
+        powers.push(apply(import, &less, Function::Exp)?);
+    }
+    let sum = total(import, &powers)?;
+    let mut shares = Vec::with_capacity(powers.len());
+    for power in &powers {
+        shares.push(binary::two(import, Operation::Div, power, &sum)?);
+    }
+    join(import, &shares.iter().collect::<Vec<&Activation>>(), along)
 }

@@ -2,10 +2,12 @@
 
 use super::conv::{size, window};
 use super::pointwise::apply;
+use super::reduce::Reduction;
 use super::{One, Op, as_image, elementwise, image};
-use crate::layer::{AvgPool, Function, GlobalAvgPool, GlobalMaxPool, MaxPool, Window};
+use crate::layer::{AvgPool, Function, GlobalAvgPool, GlobalMaxPool, Layer, MaxPool, Window};
 use crate::net::onnx::error::Unsupported;
 use crate::net::onnx::import::{Activation, Import};
+use crate::net::onnx::layout::Part;
 use crate::net::onnx::node::unsupported;
 
 /// The node's window over `x`.
@@ -57,40 +59,58 @@ pub(super) fn average(import: &mut Import<'_>, op: Op<'_>) -> One {
     )?))
 }
 
-/// `(sum |x|^p)^(1/p)` over windows, padded by zeros.
+/// `(sum |x|^p)^(1/p)` over windows padded by zeros, or over all positions.
 pub(super) fn lp(import: &mut Import<'_>, op: Op<'_>) -> One {
-    let x = image(import, op.activation(0)?)?;
+    let p = match (op.node.int("p"), op.node.float("p")) {
+        (Some(p), _) => p as f32,
+        // Opset 1 of GlobalLpPool.
+        (None, p) => p.unwrap_or(2.0),
+    };
+    if p.is_nan() || p < 1.0 {
+        return Err(unsupported("p", p, "1 or more"));
+    }
+    let powers = match (op.activation(0)?, p) {
+        (x, 2.0) => apply(import, x, Function::Square)?,
+        (x, 1.0) => apply(import, x, Function::Abs)?,
+        (x, p) => {
+            let sizes = apply(import, x, Function::Abs)?;
+            apply(import, &sizes, Function::Power(p))?
+        }
+    };
+    let sums = if op.node.operator() == "GlobalLpPool" {
+        image(import, &powers)?;
+        of_positions(import, &powers, Over::all(Reduction::Sum))?
+    } else {
+        sum(import, op, &powers)?
+    };
+    match p {
+        1.0 => Ok(sums),
+        2.0 => apply(import, &sums, Function::Sqrt),
+        p => apply(import, &sums, Function::Power(1.0 / p)),
+    }
+}
+
+/// The sum over the node's windows.
+fn sum(import: &mut Import<'_>, op: Op<'_>, x: &Activation) -> One {
+    let x = image(import, x)?;
     let window = pooling(op, &x)?;
     if window.dilation != [1; 2] || window.ceil && window.is_padded() {
         return Err(Unsupported::Other(
             "has a dilation, or padding and rounds up, which is not supported",
         ));
     }
-    let p = op.node.int("p").unwrap_or(2);
-    if p < 1 {
-        return Err(unsupported("p", p, "1 or more"));
-    }
-    let p = p as f32;
-    let powers = match p {
-        2.0 => apply(import, &x, Function::Square)?,
-        1.0 => apply(import, &x, Function::Abs)?,
-        p => {
-            let sizes = apply(import, &x, Function::Abs)?;
-            apply(import, &sizes, Function::Power(p))?
-        }
-    };
     let layer = AvgPool {
         window,
         scale: window.taps() as f32,
         count_padding: window.is_padded(),
     };
     let name = import.numbered("lp_pool");
-    let sums = as_image(import.push(name, layer, &[powers.draft], Vec::new())?);
-    match p {
-        1.0 => Ok(sums),
-        2.0 => apply(import, &sums, Function::Sqrt),
-        p => apply(import, &sums, Function::Power(1.0 / p)),
-    }
+    Ok(as_image(import.push(
+        name,
+        layer,
+        &[x.draft],
+        Vec::new(),
+    )?))
 }
 
 /// The mean or the maximum of all positions: `[N, C, 1, 1]`.
@@ -99,19 +119,56 @@ pub(super) fn global(import: &mut Import<'_>, op: Op<'_>) -> One {
     if !x.layout.is_image() {
         image(import, x)?;
     }
-    let made = of_all_positions(import, x, op.node.operator() == "GlobalMaxPool")?;
-    Ok(made)
+    let reduction = match op.node.operator() {
+        "GlobalMaxPool" => Reduction::Max,
+        _ => Reduction::Mean,
+    };
+    of_positions(import, x, Over::all(reduction))
 }
 
-/// The mean or the maximum of all positions; the axes of rows and columns have one position then.
-pub(super) fn of_all_positions(import: &mut Import<'_>, x: &Activation, is_max: bool) -> One {
-    let mut made = if is_max {
+/// What is made of all rows, of all columns, or of both.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Over {
+    pub rows_and_columns: [bool; 2],
+    pub reduction: Reduction,
+}
+
+impl Over {
+    fn all(reduction: Reduction) -> Self {
+        Self {
+            rows_and_columns: [true; 2],
+            reduction,
+        }
+    }
+}
+
+/// The axes of rows and columns have one position then.
+pub(super) fn of_positions(import: &mut Import<'_>, x: &Activation, over: Over) -> One {
+    let Over {
+        rows_and_columns,
+        reduction,
+    } = over;
+    let mut made = if reduction != Reduction::Max {
+        let sum = reduction == Reduction::Sum;
+        let layer = GlobalAvgPool {
+            over: rows_and_columns,
+            sum,
+        };
+        elementwise(import, layer.kind(), x, layer)?
+    } else if rows_and_columns == [true; 2] {
         elementwise(import, "global_max_pool", x, GlobalMaxPool)?
     } else {
-        elementwise(import, "global_avg_pool", x, GlobalAvgPool)?
+        return Err(Unsupported::Axes {
+            shape: x.layout.shape(),
+            wanted: "both rows and columns, over which the maximum is taken",
+        });
     };
     for parts in &mut made.layout.0 {
-        parts.retain(|part| part.is_channels());
+        parts.retain(|part| match part {
+            Part::Channels { .. } => true,
+            Part::Rows(_) => !rows_and_columns[0],
+            Part::Columns(_) => !rows_and_columns[1],
+        });
     }
     Ok(made)
 }

@@ -1,14 +1,23 @@
-//! Sums over axes.
+//! Sums, means and extremes over axes.
 
-use super::pool::of_all_positions;
-use super::{One, Op, parameter, pointwise};
-use crate::layer::{Conv, Function, Window};
+use super::channels::{maximum, pieces, total};
+use super::pool::{Over, of_positions};
+use super::{One, Op, affine, binary, parameter, pointwise};
+use crate::layer::{Conv, Function, Operation, Window};
 use crate::net::onnx::error::Unsupported;
 use crate::net::onnx::import::{Activation, Import};
 use crate::net::onnx::layout::Part;
-use crate::net::onnx::node::axes;
+use crate::net::onnx::node::{axes, axis, unsupported};
 
-/// Means and maxima over all positions; means, sums and lengths over the channels.
+/// What is made of the numbers along axes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Reduction {
+    Sum,
+    Mean,
+    Max,
+}
+
+/// Over all rows, all columns or both, and over any axes that channels make up.
 pub(super) fn reduce(import: &mut Import<'_>, op: Op<'_>) -> One {
     let x = op.activation(0)?;
     let rank = x.layout.rank();
@@ -18,76 +27,125 @@ pub(super) fn reduce(import: &mut Import<'_>, op: Op<'_>) -> One {
         _ if op.node.int("noop_with_empty_axes") == Some(1) => return Ok(x.clone()),
         _ => (0..rank).collect(),
     };
-    let parts: Vec<Part> = over
-        .iter()
-        .flat_map(|&axis| x.layout.0[axis].clone())
-        .collect();
-    let of_channels: usize = parts
-        .iter()
-        .filter(|part| part.is_channels())
-        .map(|part| part.len())
-        .product();
-    let of_positions: usize = parts
-        .iter()
-        .filter(|part| !part.is_channels())
-        .map(|part| part.len())
-        .product();
-    let all_channels = x.shape.channels as usize;
-    let all_positions = (x.shape.height * x.shape.width) as usize;
-    let wanted = Unsupported::Axes {
-        shape: x.layout.shape(),
-        wanted: "all channels, or all rows and columns, over which alone sums are taken",
+    let made = match op.node.operator() {
+        "ReduceMean" => along(import, x, &over, Reduction::Mean)?,
+        "ReduceMax" => along(import, x, &over, Reduction::Max)?,
+        "ReduceMin" => {
+            let negative = affine::uniform(import, x, "", -1.0, 0.0)?;
+            let made = along(import, &negative, &over, Reduction::Max)?;
+            affine::uniform(import, &made, "", -1.0, 0.0)?
+        }
+        "ReduceSum" => along(import, x, &over, Reduction::Sum)?,
+        "ReduceL1" => {
+            let sizes = pointwise::apply(import, x, Function::Abs)?;
+            along(import, &sizes, &over, Reduction::Sum)?
+        }
+        "ReduceL2" => {
+            let squares = pointwise::apply(import, x, Function::Square)?;
+            let sum = along(import, &squares, &over, Reduction::Sum)?;
+            pointwise::apply(import, &sum, Function::Sqrt)?
+        }
+        "ReduceSumSquare" => {
+            let squares = pointwise::apply(import, x, Function::Square)?;
+            along(import, &squares, &over, Reduction::Sum)?
+        }
+        _ => return Err(Unsupported::Operator),
     };
-    let is_partial = |some: usize, all: usize| some != 1 && some != all;
-    if is_partial(of_channels, all_channels) || is_partial(of_positions, all_positions) {
-        return Err(wanted);
-    }
-    let operator = op.node.operator();
-    // At one position there is nothing to be summed up, whatever the axes are called.
-    let over_positions =
-        of_positions != 1 || (of_channels == 1 && all_positions == 1 && all_channels != 1);
-    let mut made = x.clone();
-    if over_positions {
-        made = match operator {
-            "ReduceMean" => of_all_positions(import, &made, false)?,
-            "ReduceMax" => of_all_positions(import, &made, true)?,
-            _ => {
-                return Err(Unsupported::Other(
-                    "sums up positions, whose number depends on the image",
-                ));
-            }
-        };
-    }
-    if of_channels != 1 {
-        made = match operator {
-            "ReduceMean" => sum(import, &made, 1.0 / all_channels as f32)?,
-            "ReduceSum" => sum(import, &made, 1.0)?,
-            "ReduceL2" | "ReduceSumSquare" => {
-                let squares = pointwise::apply(import, &made, Function::Square)?;
-                let sum = sum(import, &squares, 1.0)?;
-                if operator == "ReduceL2" {
-                    pointwise::apply(import, &sum, Function::Sqrt)?
-                } else {
-                    sum
-                }
-            }
-            _ => return Err(wanted),
-        };
-    }
     let keeps = op.node.int("keepdims").unwrap_or(1) != 0;
-    for &axis in over.iter().rev() {
-        if keeps {
-            made.layout.0[axis].clear();
-        } else {
-            made.layout.0.remove(axis);
+    let mut layout = made.layout;
+    for axis in over.into_iter().rev() {
+        if !keeps {
+            layout.0.remove(axis);
+        }
+    }
+    Ok(Activation { layout, ..made })
+}
+
+/// Each number divided by the length of all along one axis.
+pub(super) fn normalize(import: &mut Import<'_>, op: Op<'_>) -> One {
+    let x = op.activation(0)?;
+    let over = axis(op.node.int("axis").unwrap_or(-1), x.layout.rank())?;
+    let length = match op.node.int("p").unwrap_or(2) {
+        1 => {
+            let sizes = pointwise::apply(import, x, Function::Abs)?;
+            along(import, &sizes, &[over], Reduction::Sum)?
+        }
+        2 => {
+            let squares = pointwise::apply(import, x, Function::Square)?;
+            let sum = along(import, &squares, &[over], Reduction::Sum)?;
+            pointwise::apply(import, &sum, Function::Sqrt)?
+        }
+        p => return Err(unsupported("p", p, "1 or 2")),
+    };
+    binary::two(import, Operation::Div, x, &length)
+}
+
+/// The axes stay, with one position each.
+fn along(import: &mut Import<'_>, x: &Activation, over: &[usize], reduction: Reduction) -> One {
+    let parts = || over.iter().flat_map(|&axis| &x.layout.0[axis]);
+    let count = |is_one: fn(&Part) -> bool| -> usize {
+        let some = parts().filter(|part| is_one(part));
+        some.map(|part| part.len()).product()
+    };
+    let of_channels = count(|part| part.is_channels());
+    let all_channels = x.shape.channels as usize;
+    let sizes = [x.shape.height as usize, x.shape.width as usize];
+    let of = [
+        count(|part| matches!(part, Part::Rows(_))),
+        count(|part| matches!(part, Part::Columns(_))),
+    ];
+    // Where a layer has one position there is nothing to be summed up, whatever the axes are called.
+    let is_one = of_channels == 1 && sizes == [1, 1] && all_channels != 1;
+    let rows_and_columns = [0, 1].map(|axis| is_one || of[axis] != 1);
+    let mut made = x.clone();
+    if rows_and_columns != [false; 2] {
+        made = of_positions(
+            import,
+            &made,
+            Over {
+                rows_and_columns,
+                reduction,
+            },
+        )?;
+    }
+    if of_channels == all_channels && reduction != Reduction::Max {
+        if of_channels != 1 {
+            made = of_all_channels(import, &made, reduction)?;
+        }
+        return Ok(made);
+    }
+    for &axis in over {
+        if !made.layout.0[axis].is_empty() {
+            made = of_axis(import, &made, axis, reduction)?;
         }
     }
     Ok(made)
 }
 
-/// `scale` times the sum of the channels of each position.
-fn sum(import: &mut Import<'_>, x: &Activation, scale: f32) -> One {
+/// Along one axis, which channels make up.
+fn of_axis(import: &mut Import<'_>, x: &Activation, axis: usize, reduction: Reduction) -> One {
+    let count = x.layout.0[axis]
+        .iter()
+        .map(|part| part.len())
+        .product::<usize>();
+    if reduction == Reduction::Max {
+        return maximum(import, x, axis);
+    }
+    let pieces = pieces(import, x, axis)?;
+    let sum = total(import, &pieces)?;
+    if reduction == Reduction::Mean {
+        return affine::uniform(import, &sum, "", 1.0 / count as f64, 0.0);
+    }
+    Ok(sum)
+}
+
+/// The sum or the mean of all channels of each position.
+fn of_all_channels(import: &mut Import<'_>, x: &Activation, reduction: Reduction) -> One {
     let channels = x.shape.channels;
+    let scale = match reduction {
+        Reduction::Mean => 1.0 / channels as f32,
+        _ => 1.0,
+    };
     let tensor = import.numbered("sum");
     let parameters = vec![
         parameter(

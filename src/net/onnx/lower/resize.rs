@@ -142,7 +142,7 @@ pub(super) fn pad(import: &mut Import<'_>, op: Op<'_>) -> One {
         unsupported(
             "pads",
             format!("{pads:?}"),
-            "numbers from 0 to 65535, two for each axis",
+            "numbers from -65535 to 65535, two for each axis",
         )
     };
     if pads.len() != 2 * at.len() {
@@ -150,7 +150,10 @@ pub(super) fn pad(import: &mut Import<'_>, op: Op<'_>) -> One {
     }
     let mut sides = vec![[0, 0]; rank];
     for (i, &axis) in at.iter().enumerate() {
-        let side = |number: i64| u16::try_from(number).map(u32::from).map_err(|_| wrong());
+        let side = |number: i64| {
+            let fits = (-65535..=65535).contains(&number);
+            fits.then_some(number as i32).ok_or_else(wrong)
+        };
         sides[axis] = [side(pads[i])?, side(pads[at.len() + i])?];
     }
     if sides.iter().all(|side| *side == [0, 0]) {
@@ -181,7 +184,9 @@ pub(super) fn pad(import: &mut Import<'_>, op: Op<'_>) -> One {
             Some(Role::Rows) => around[0] = side,
             Some(Role::Columns) => around[1] = side,
             Some(Role::Channels) if mode == "constant" && value == 0.0 => {
-                x = more_channels(import, &x, axis, side)?;
+                let side = side.map(|n| u32::try_from(n).map_err(|_| wrong()));
+                let [before, after] = side;
+                x = more_channels(import, &x, axis, [before?, after?])?;
             }
             Some(Role::Channels) => {
                 return Err(Unsupported::Other(
@@ -196,15 +201,32 @@ pub(super) fn pad(import: &mut Import<'_>, op: Op<'_>) -> One {
             }
         }
     }
+    // What is negative is cut off. A border of one number does so itself.
+    if mode != "constant" && around.iter().flatten().any(|&n| n < 0) {
+        let cut = around.map(|sides| sides.map(|n| n.min(0)));
+        x = padded(import, "crop", &x, cut, Edge::Constant { value: 0.0 })?;
+        around = around.map(|sides| sides.map(|n| n.max(0)));
+    }
+    padded(import, "pad", &x, around, edge)
+}
+
+/// Rows before and behind, and columns; negative numbers cut off.
+pub(super) fn padded(
+    import: &mut Import<'_>,
+    kind: &'static str,
+    x: &Activation,
+    around: [[i32; 2]; 2],
+    edge: Edge,
+) -> One {
     if around == [[0; 2]; 2] {
-        return Ok(x);
+        return Ok(x.clone());
     }
     let layer = Pad {
         before: around.map(|[before, _]| before),
         after: around.map(|[_, after]| after),
         edge,
     };
-    let name = import.numbered("pad");
+    let name = import.numbered(kind);
     let (draft, shape) = import.push(name, layer, &[x.draft], Vec::new())?;
     let layout = x.layout.resized(shape);
     Ok(Activation {

@@ -1,8 +1,8 @@
 //! Operators that only say anew how axes lie.
 
-use super::{One, Op};
+use super::{Lowered, One, Op};
 use crate::net::onnx::error::Unsupported;
-use crate::net::onnx::import::Activation;
+use crate::net::onnx::import::{Activation, Value};
 use crate::net::onnx::layout::Layout;
 use crate::net::onnx::node::axis;
 use crate::net::onnx::shapes::{broadcast, permutation, reshaped, squeezed, unsqueezed};
@@ -44,17 +44,34 @@ pub(super) fn view(op: Op<'_>) -> One {
         "Transpose" => x
             .layout
             .transposed(&permutation(op.node.ints("perm"), x.layout.rank())?),
-        _ => {
-            let wanted = op.needed(1)?.to_i64();
-            let wanted: Vec<usize> = wanted.iter().map(|&n| n.max(0) as usize).collect();
-            let shape = broadcast(&x.layout.shape(), &wanted)?;
-            to(x, &shape)?
-        }
+        _ => return Err(Unsupported::Operator),
     };
     Ok(Activation {
         layout,
         ..x.clone()
     })
+}
+
+/// The same layer under a shape with more axes or positions.
+pub(super) fn expand(op: Op<'_>) -> Lowered {
+    let x = op.activation(0)?;
+    let wanted = op.needed(1)?.to_i64();
+    let wanted: Vec<usize> = wanted.iter().map(|&n| n.max(0) as usize).collect();
+    let shape = broadcast(&x.layout.shape(), &wanted)?;
+    let mut layout = x.layout.clone();
+    layout
+        .0
+        .splice(0..0, vec![vec![]; shape.len() - layout.rank()]);
+    let is_same = layout.shape() == shape;
+    let x = Activation {
+        layout,
+        ..x.clone()
+    };
+    Ok(vec![if is_same {
+        Value::Activation(x)
+    } else {
+        Value::Repeated(x, shape)
+    }])
 }
 
 /// The shape that a Reshape means. A file that was made for several images at once has their number in the first
