@@ -77,13 +77,12 @@ impl Run {
     /// does.
     ///
     /// # Errors
-    /// [`Error::Recipe`] where the recipe cannot be written as TOML; [`Error::Checkpoint`] where the file
-    /// cannot be written or the device has failed.
+    /// [`Error::Recipe`] where the recipe cannot be written as TOML; [`Error::Checkpoint`] where the file cannot be
+    /// written; [`Error::Device`] where the device has failed.
     pub fn save_checkpoint(&self, path: &Path) -> Result<(), Error> {
         let metadata = self.metadata()?;
         let write = |file: &mut dyn Write| block_on(self.write_checkpoint(&metadata, file));
-        write_atomically(path, |file| write(file)).map_err(|error| unwritable(path, error))?;
-        Ok(())
+        write_atomically(path, |file| write(file)).map_err(|error| unwritable(path, error))
     }
 
     /// The image as it is now, with the alpha channel of the picture that gave the shape, and with that picture's

@@ -17,7 +17,7 @@ use super::Run;
 use super::fingerprint::Fingerprint;
 use crate::Error;
 use crate::compile::recipe::CompiledRecipe;
-use crate::device::Device;
+use crate::device::{Device, DeviceError};
 use crate::image::{Image, is_stdin};
 use crate::plan::Network;
 use crate::schedule::Kept;
@@ -128,7 +128,7 @@ impl Run {
     /// have done, bit for bit on the same adapter. This reads the state back; between iterations nothing else does.
     ///
     /// # Errors
-    /// [`Error::Recipe`] where the recipe cannot be written as TOML; [`Error::Checkpoint`] where the device has failed;
+    /// [`Error::Recipe`] where the recipe cannot be written as TOML; [`Error::Device`] where the device has failed;
     /// [`RunError::InMotion`](crate::RunError::InMotion) before [`Run::settle`].
     pub async fn checkpoint_async(&self) -> Result<Vec<u8>, Error> {
         let mut bytes = Vec::new();
@@ -175,10 +175,14 @@ impl Run {
     }
 }
 
-pub(super) fn unwritable(path: &Path, error: io::Error) -> CheckpointError {
-    CheckpointError {
-        path: path.to_path_buf(),
-        problem: CheckpointProblem::Unwritable(error),
+/// Why a checkpoint was not written. What the device says while its memory is read back comes through the writer.
+pub(super) fn unwritable(path: &Path, error: io::Error) -> Error {
+    match error.downcast::<DeviceError>() {
+        Ok(of_device) => of_device.into(),
+        Err(error) => Error::from(CheckpointError {
+            path: path.to_path_buf(),
+            problem: CheckpointProblem::Unwritable(error),
+        }),
     }
 }
 
