@@ -3,8 +3,8 @@
 //     y[n, row, col] = x[n, source(row − before), source(col − before)]
 //     source(i) = i mod size, clamp(i, 0, size − 1), or |i| and 2·(size − 1) − i; none outside under CONSTANT
 //     dx[n, row, col] (+)= Σ dy over the places that show (row, col)                                        (BACKWARD)
-// What stands at the right and the bottom is the rest of y's size. Under CONSTANT what stands before may be negative, and
-// y smaller than x: then that is cut off. ACCUMULATE adds to dx.
+// What stands at the right and the bottom is the rest of y's size. Under CONSTANT what stands before may be negative,
+// and y smaller than x: then that is cut off. ACCUMULATE adds to dx.
 //
 // Bindings: x; y. Backward: dy; dx.
 // One invocation per vec4 of y, backward of dx. Grid: shared/flat.wgsl.

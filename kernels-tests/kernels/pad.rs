@@ -99,7 +99,8 @@ fn shapes() -> Vec<(View, View, [i32; 2])> {
     ]
 }
 
-/// The edges that there can be: a mirrored one is narrower than the image, and only with one number is anything cut off.
+/// The edges that there can be: a mirrored one is narrower than the image, and only with one number is anything cut
+/// off.
 fn edges(x: View, y: View, before: [i32; 2]) -> Vec<Edge> {
     let [h, w] = [x.h, x.w].map(u32::cast_signed);
     let [below, right] = [y.h, y.w].map(u32::cast_signed);

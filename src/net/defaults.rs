@@ -74,8 +74,9 @@ impl Network {
     /// of the architecture, else by a rule.
     ///
     /// The rule: styles are seen at the last rectified layer before each change of resolution, the end of the network
-    /// being one, but never at the scores of classes; contents and dreams at the last but one of these. Functions that stand in for a ReLU count, such as
-    /// SiLU. In a network that has no rectified layer the last layer of any kind takes its place.
+    /// being one, but never at the scores of classes; contents and dreams at the last but one of these. Functions that
+    /// stand in for a ReLU count, such as SiLU. In a network that has no rectified layer the last layer of any kind
+    /// takes its place.
     ///
     /// # Errors
     /// [`NetError::NoDefaultLayers`] where the network has no layer that knows places.

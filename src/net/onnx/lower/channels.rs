@@ -182,8 +182,8 @@ fn select(import: &mut Import<'_>, x: &Activation, along: usize, indices: &[usiz
     })
 }
 
-/// The rows (`axis` 0) or columns (1) at some indices, which are equally far apart. What lies before the first and behind
-/// the last is cut off, from an image of any size as many.
+/// The rows (`axis` 0) or columns (1) at some indices, which are equally far apart. So many as lie before the first and
+/// behind the last are cut off from an image of any size.
 pub(super) fn positions(
     import: &mut Import<'_>,
     x: &Activation,

@@ -152,8 +152,8 @@ pub(super) fn conv(import: &mut Import<'_>, op: Op<'_>) -> One {
     )?))
 }
 
-/// A convolution of one axis, which the channels make up, as in ECA-Net (Wang et al. 2020, section 3.2): each channel is
-/// a sum of its neighbours, which is a convolution of 1×1.
+/// A convolution of one axis, which the channels make up, as in ECA-Net (Wang et al. 2020, section 3.2): each channel
+/// is a sum of its neighbours, which is a convolution of 1×1.
 fn over_channels(import: &mut Import<'_>, op: Op<'_>, weight: &Tensor) -> One {
     let x = ordered(import, op.activation(0)?)?;
     let wrong = |wanted: &'static str| Unsupported::Axes {
