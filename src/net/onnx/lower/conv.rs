@@ -189,7 +189,10 @@ fn over_channels(import: &mut Import<'_>, op: Op<'_>, weight: &Tensor) -> One {
             before as usize
         }
         ("NOTSET" | "" | "VALID", None) => 0,
-        _ => return Err(unsupported("pads", "", "two equal numbers")),
+        (_, pads) => {
+            let found = format!("{:?}", pads.unwrap_or_default());
+            return Err(unsupported("pads", found, "two equal numbers"));
+        }
     };
     let places = channels
         .saturating_add(before.saturating_mul(2))

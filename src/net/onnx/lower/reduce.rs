@@ -6,7 +6,7 @@ use super::{One, Op, affine, binary, parameter, pointwise};
 use crate::layer::{Conv, Function, Operation, Window};
 use crate::net::onnx::error::Unsupported;
 use crate::net::onnx::import::{Activation, Import};
-use crate::net::onnx::layout::Part;
+use crate::net::onnx::layout::{Part, Role};
 use crate::net::onnx::node::{axes, axis, unsupported};
 
 /// What is made of the numbers along axes.
@@ -96,7 +96,12 @@ fn along(import: &mut Import<'_>, x: &Activation, over: &[usize], reduction: Red
     ];
     // Where a layer has one position there is nothing to be summed up, whatever the axes are called.
     let is_one = of_channels == 1 && sizes == [1, 1] && all_channels != 1;
-    let rows_and_columns = [0, 1].map(|axis| is_one || of[axis] != 1);
+    // An axis of an image is rows or columns also where the file's size leaves one of them.
+    let is_of = |role: Role| over.iter().any(|&axis| x.layout.role(axis) == Some(role));
+    let rows_and_columns = [
+        is_one || of[0] != 1 || is_of(Role::Rows),
+        is_one || of[1] != 1 || is_of(Role::Columns),
+    ];
     let mut made = x.clone();
     if rows_and_columns != [false; 2] {
         made = of_positions(
