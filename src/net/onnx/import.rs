@@ -231,6 +231,12 @@ impl<'a> Import<'a> {
             .max()
             .map(|&draft| self.drafts[draft].name.clone());
         let unknown = |why| Value::Unknown(Arc::new(node.obstacle(why, deepest.clone())));
+        let domain = &node.message.domain;
+        if !["", "ai.onnx"].contains(&&domain[..]) {
+            let domain = domain.clone();
+            self.ends.extend(read);
+            return Ok(vec![unknown(Unsupported::Domain { domain }); count]);
+        }
         let made = match self.constants(node, inputs)? {
             Some(made) => made.map(|all| all.into_iter().map(Value::Constant).collect()),
             None => self.lowered(node, inputs),
@@ -249,11 +255,6 @@ impl<'a> Import<'a> {
         node: Node<'a>,
         inputs: &[Option<Value>],
     ) -> Result<Vec<Value>, Unsupported> {
-        let domain = &node.message.domain;
-        if !["", "ai.onnx"].contains(&&domain[..]) {
-            let domain = domain.clone();
-            return Err(Unsupported::Domain { domain });
-        }
         let before = self.drafts.len();
         let made = super::lower::lower(self, node, inputs);
         if made.is_err() {

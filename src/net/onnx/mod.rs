@@ -15,6 +15,7 @@ mod lower;
 mod node;
 mod proto;
 mod shapes;
+mod statistics;
 mod tensor;
 #[cfg(test)]
 mod tests;

@@ -1,6 +1,6 @@
 //! Arithmetic of two values or more.
 
-use super::{One, Op, affine, ordered, pointwise};
+use super::{One, Op, affine, channels, ordered, pointwise};
 use crate::layer::{Add, Binary, Function, Operation, Pointwise};
 use crate::net::onnx::error::Unsupported;
 use crate::net::onnx::import::{Activation, Import, Value};
@@ -82,20 +82,11 @@ fn plain_sum(import: &mut Import<'_>, op: Op<'_>) -> Result<Option<Activation>, 
     if !rest.iter().all(is_same) {
         return Ok(None);
     }
-    let drafts: Vec<usize> = op
-        .inputs
-        .iter()
-        .zip(0..)
-        .filter_map(|(_, i)| Some(op.activation(i).ok()?.draft))
+    let all: Vec<Activation> = std::iter::once(first)
+        .chain(rest)
+        .map(|x| (*x).clone())
         .collect();
-    let name = import.numbered("add");
-    let (draft, shape) = import.push(name, Add, &drafts, Vec::new())?;
-    let layout = first.layout.clone();
-    Ok(Some(Activation {
-        draft,
-        shape,
-        layout,
-    }))
+    channels::total(import, &all).map(Some)
 }
 
 /// Two activations, each broadcast to the other.

@@ -55,6 +55,27 @@ pub(super) fn apply(import: &mut Import<'_>, x: &Activation, function: Function)
     elementwise(import, function.name(), x, Pointwise { function })
 }
 
+/// `|x|^p`.
+pub(super) fn powers(import: &mut Import<'_>, x: &Activation, p: f32) -> One {
+    if p == 2.0 {
+        return apply(import, x, Function::Square);
+    }
+    let sizes = apply(import, x, Function::Abs)?;
+    if p == 1.0 {
+        return Ok(sizes);
+    }
+    apply(import, &sizes, Function::Power(p))
+}
+
+/// `x^(1/p)` of sums of [`powers`].
+pub(super) fn root(import: &mut Import<'_>, x: &Activation, p: f32) -> One {
+    match p {
+        1.0 => Ok(x.clone()),
+        2.0 => apply(import, x, Function::Sqrt),
+        p => apply(import, x, Function::Power(1.0 / p)),
+    }
+}
+
 pub(super) fn relu(import: &mut Import<'_>, x: &Activation) -> One {
     elementwise(import, "relu", x, Relu)
 }

@@ -1,10 +1,10 @@
 //! What sums up windows.
 
 use super::conv::{size, window};
-use super::pointwise::apply;
+use super::pointwise::{powers, root};
 use super::reduce::Reduction;
 use super::{One, Op, as_image, elementwise, image};
-use crate::layer::{AvgPool, Function, GlobalAvgPool, GlobalMaxPool, Layer, MaxPool, Window};
+use crate::layer::{AvgPool, GlobalAvgPool, GlobalMaxPool, Layer, MaxPool, Window};
 use crate::net::onnx::error::Unsupported;
 use crate::net::onnx::import::{Activation, Import};
 use crate::net::onnx::layout::Part;
@@ -69,25 +69,14 @@ pub(super) fn lp(import: &mut Import<'_>, op: Op<'_>) -> One {
     if p.is_nan() || p < 1.0 {
         return Err(unsupported("p", p, "1 or more"));
     }
-    let powers = match (op.activation(0)?, p) {
-        (x, 2.0) => apply(import, x, Function::Square)?,
-        (x, 1.0) => apply(import, x, Function::Abs)?,
-        (x, p) => {
-            let sizes = apply(import, x, Function::Abs)?;
-            apply(import, &sizes, Function::Power(p))?
-        }
-    };
+    let powers = powers(import, op.activation(0)?, p)?;
     let sums = if op.node.operator() == "GlobalLpPool" {
         image(import, &powers)?;
         of_positions(import, &powers, Over::all(Reduction::Sum))?
     } else {
         sum(import, op, &powers)?
     };
-    match p {
-        1.0 => Ok(sums),
-        2.0 => apply(import, &sums, Function::Sqrt),
-        p => apply(import, &sums, Function::Power(1.0 / p)),
-    }
+    root(import, &sums, p)
 }
 
 /// The sum over the node's windows.

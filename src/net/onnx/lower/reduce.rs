@@ -36,15 +36,8 @@ pub(super) fn reduce(import: &mut Import<'_>, op: Op<'_>) -> One {
             affine::uniform(import, &made, "", -1.0, 0.0)?
         }
         "ReduceSum" => along(import, x, &over, Reduction::Sum)?,
-        "ReduceL1" => {
-            let sizes = pointwise::apply(import, x, Function::Abs)?;
-            along(import, &sizes, &over, Reduction::Sum)?
-        }
-        "ReduceL2" => {
-            let squares = pointwise::apply(import, x, Function::Square)?;
-            let sum = along(import, &squares, &over, Reduction::Sum)?;
-            pointwise::apply(import, &sum, Function::Sqrt)?
-        }
+        "ReduceL1" => length(import, x, &over, 1.0)?,
+        "ReduceL2" => length(import, x, &over, 2.0)?,
         "ReduceSumSquare" => {
             let squares = pointwise::apply(import, x, Function::Square)?;
             along(import, &squares, &over, Reduction::Sum)?
@@ -65,19 +58,19 @@ pub(super) fn reduce(import: &mut Import<'_>, op: Op<'_>) -> One {
 pub(super) fn normalize(import: &mut Import<'_>, op: Op<'_>) -> One {
     let x = op.activation(0)?;
     let over = axis(op.node.int("axis").unwrap_or(-1), x.layout.rank())?;
-    let length = match op.node.int("p").unwrap_or(2) {
-        1 => {
-            let sizes = pointwise::apply(import, x, Function::Abs)?;
-            along(import, &sizes, &[over], Reduction::Sum)?
-        }
-        2 => {
-            let squares = pointwise::apply(import, x, Function::Square)?;
-            let sum = along(import, &squares, &[over], Reduction::Sum)?;
-            pointwise::apply(import, &sum, Function::Sqrt)?
-        }
-        p => return Err(unsupported("p", p, "1 or 2")),
-    };
+    let p = op.node.int("p").unwrap_or(2);
+    if ![1, 2].contains(&p) {
+        return Err(unsupported("p", p, "1 or 2"));
+    }
+    let length = length(import, x, &[over], p as f32)?;
     binary::two(import, Operation::Div, x, &length)
+}
+
+/// `(sum |x|^p)^(1/p)` along axes, which stay.
+fn length(import: &mut Import<'_>, x: &Activation, over: &[usize], p: f32) -> One {
+    let powers = pointwise::powers(import, x, p)?;
+    let sum = along(import, &powers, over, Reduction::Sum)?;
+    pointwise::root(import, &sum, p)
 }
 
 /// The axes stay, with one position each.
