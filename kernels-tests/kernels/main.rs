@@ -66,3 +66,4 @@ mod squared_difference;
 mod sum;
 mod tv;
 mod warp;
+mod warp_draw;

@@ -10,6 +10,7 @@ mod content;
 mod cross_entropy;
 mod direction;
 mod guide;
+mod guide_match;
 mod margin;
 mod mmd;
 mod quantiles;
