@@ -77,7 +77,7 @@ pub use methods::MethodError;
 pub use net::{
     ChannelOrder, GraphError, GraphProblem, ImageTooSmall, LabelsError, LabelsProblem, NetError,
     Opening, Padding, Pooling, Preprocessing, PreprocessingError, PreprocessingProblem,
-    WeightsError, WeightsProblem, WrongImageSize,
+    UnevenImageSize, WeightsError, WeightsProblem, WrongImageSize,
 };
 pub use objective::{ObjectiveError, SelectionError};
 pub use plan::{Cost, Network, PlanError, Precision};

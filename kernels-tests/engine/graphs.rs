@@ -7,7 +7,8 @@ use pixgrad::engine::compile::default_layers;
 use pixgrad::engine::device::Device;
 use pixgrad::engine::kernels::{View, from_quads, to_quads};
 use pixgrad::engine::layer::{AvgPool, Concat, Conv, ConvTranspose, Lrn, Window};
-use pixgrad::engine::methods::{DreamPreset, DreamSubject};
+use pixgrad::engine::methods::classify::{Size, classify};
+use pixgrad::engine::methods::{DreamPreset, DreamSubject, Evolution, top_one};
 use pixgrad::engine::net::{
     self, Architecture, Graph, GraphBuilder, NodeId, Padding, Pooling, Purpose,
 };
@@ -551,5 +552,35 @@ fn methods_run_on_a_network_of_anyones() {
         run.run(|_| ControlFlow::Continue(())).expect("it runs");
         let image = run.image().expect("an image");
         assert!(image.rgb.iter().all(|value| value.is_finite()));
+    }
+}
+
+/// A classifier is a softmax at the end, whatever it is called, of one score for each class.
+#[test]
+fn a_classifier_of_anyones() {
+    let network = case("classifier", &[], true, |g, x| {
+        // What has the usual name is something else.
+        let a = block(g, "prob", x, 8, 3);
+        let scores = g.conv("scores", a, "scores", 4, Window::square(6, 1, 0));
+        g.softmax("classes", scores);
+    })
+    .network;
+    let network = Network::new(&Device::cpu(), network);
+    let found = classify(&network, &noise(6, 6, 1), Size::Native, 4).expect("classes");
+    assert_eq!(found.len(), 4);
+    let sum: f32 = found.iter().map(|score| score.probability).sum();
+    assert!((sum - 1.0).abs() < 1e-5, "{sum}");
+    assert!(found.is_sorted_by(|a, b| a.logit >= b.logit && a.probability >= b.probability));
+
+    let several = [
+        classify(&network, &noise(9, 7, 1), Size::Native, 4).expect_err("four positions"),
+        top_one(&network, &[noise(9, 7, 1)]).expect_err("four positions"),
+        Evolution::new(8)
+            .dry_run(&network)
+            .expect_err("nine positions"),
+    ];
+    for error in several {
+        let message = error.to_string();
+        assert!(message.contains("one score for each class"), "{message}");
     }
 }

@@ -10,6 +10,7 @@ use crate::Error;
 use crate::compile::activations::activations;
 use crate::image::{Filter, Image, Reduction, load, load_reduced, size_for_short_side};
 use crate::net;
+use crate::objective::ObjectiveError;
 use crate::plan::Network;
 
 /// How an image is brought to the network.
@@ -145,6 +146,24 @@ pub fn prepared(image: &Image, size: Size) -> Result<Image, Error> {
     }
 }
 
+/// The scores and the probabilities of the classes, for a picture of a width and a height.
+///
+/// # Errors
+/// [`Error::Net`] for a network without a classifier or a picture too small for it; [`Error::Objective`] where a
+/// picture of this size has scores at several positions.
+pub(super) fn class_layers(
+    graph: &net::Network,
+    (width, height): (u32, u32),
+) -> Result<[net::NodeId; 2], Error> {
+    let scores = graph.logits()?;
+    let shape = graph.shape(scores, height, width)?;
+    if (shape.height, shape.width) != (1, 1) {
+        let (height, width) = (shape.height, shape.width);
+        return Err(ObjectiveError::SeveralScores { height, width }.into());
+    }
+    Ok([scores, graph.probabilities()?])
+}
+
 /// The `top` most probable classes of an image, most probable first.
 ///
 /// # Errors
@@ -156,8 +175,8 @@ pub async fn classify_async(
     top: usize,
 ) -> Result<Vec<Score>, Error> {
     let graph = network.graph();
-    let nodes = [graph.logits()?, graph.find("prob")?];
     let image = prepared(image, size)?;
+    let nodes = class_layers(graph, image.size())?;
     let found = activations(network, std::slice::from_ref(&image), &nodes).await?;
     let (logits, probabilities) = (&found[0].1, &found[1].1);
     let names = graph.class_names();

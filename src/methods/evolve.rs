@@ -8,6 +8,7 @@
 use std::ops::ControlFlow;
 
 use super::MethodError;
+use super::classify::class_layers;
 use super::options::USUAL_SIDE;
 use crate::Error;
 use crate::compile::ScaleReport;
@@ -95,9 +96,7 @@ impl Evolution {
     /// One generation in another size.
     fn planned(&self, network: &Network, size: (u32, u32)) -> Result<(Iteration, Elites), Error> {
         let graph = network.graph();
-        // Tells what is missing where there is no classifier.
-        graph.logits()?;
-        let node = graph.find("prob")?;
+        let [_, node] = class_layers(graph, size)?;
         let niches = graph.node(node).channels;
         let view = View::new(self.population, size.1, size.0, 3);
         let mut recording = Recording::new();

@@ -8,7 +8,9 @@ use std::collections::BTreeMap;
 use super::error::{WeightsError, WeightsProblem};
 use super::graph::{Graph, NodeId};
 use super::{NetError, Network};
-use crate::layer::{AvgPool, Input, MaxPool, Normalize, PRelu, Pad, Pointwise, Softmax};
+use crate::layer::{
+    AvgPool, Input, Interpolate, MaxPool, Normalize, PRelu, Pad, Pointwise, Softmax,
+};
 
 /// Layers with their weights.
 pub type WeightedLayers = Vec<(String, f64)>;
@@ -74,9 +76,9 @@ impl Network {
     /// of the architecture, else by a rule.
     ///
     /// The rule: styles are seen at the last rectified layer before each change of resolution, the end of the network
-    /// being one, but never at the scores of classes; contents and dreams at the last but one of these. Functions that
-    /// stand in for a ReLU count, such as SiLU. In a network that has no rectified layer the last layer of any kind
-    /// takes its place.
+    /// being one; contents and dreams at the last but one of these. The scores of classes do not count, nor do layers
+    /// that fit fewer image sizes than others, as behind a feature pyramid. Functions that stand in for a ReLU count,
+    /// such as SiLU. In a network that has no rectified layer the last layer of any kind takes its place.
     ///
     /// # Errors
     /// [`NetError::NoDefaultLayers`] where the network has no layer that knows places.
@@ -114,50 +116,58 @@ impl Network {
 }
 
 /// The last rectified layer before each change of resolution, shallowest first; of a network that has none the last
-/// layer of any kind. Pools and borders do not count: they only carry on what is before them.
+/// layer of any kind. Of a network with layers that fit some image sizes only, those that fit the most.
 fn by_rule(graph: &Graph) -> Vec<NodeId> {
-    let rectified = stages(graph, |id| {
+    let is_rectified = |id: NodeId| {
         let layer = &graph.node(id).layer;
         let is_soft = |pointwise: &Pointwise| pointwise.function.is_rectifier();
         let is_soft = layer.of_kind().is_some_and(is_soft) || layer.is::<PRelu>();
         is_soft || graph.is_rectified(id)
-    });
-    if rectified.is_empty() {
-        return stages(graph, |_| true);
+    };
+    let mut layers = placed(graph);
+    if layers.iter().any(|(_, id)| is_rectified(*id)) {
+        layers.retain(|(_, id)| is_rectified(*id));
     }
-    rectified
+    let sides = graph.fitting_sides();
+    let most = layers.iter().map(|(_, id)| sides[id.0]).max();
+    layers.retain(|(_, id)| Some(sides[id.0]) == most);
+    last_of_each(layers)
 }
 
-/// The last of the layers that `counts` before each change of resolution, shallowest first. Scores and probabilities of
-/// classes do not count: where they are made at every position they have the resolution of the layer before them.
-fn stages(graph: &Graph, counts: impl Fn(NodeId) -> bool) -> Vec<NodeId> {
-    let mut last: BTreeMap<u32, NodeId> = BTreeMap::new();
+/// The layers that know places, with the number of pixels from one to the next, in their order. Pools, borders and
+/// enlargements do not count: they only carry on what is before them. Nor do scores and probabilities of classes: where
+/// they are made at every position they have the resolution of the layer before them.
+fn placed(graph: &Graph) -> Vec<(u32, NodeId)> {
     let places = graph.places();
     let probabilities = graph
         .ids()
         .last()
         .filter(|&id| graph.node(id).is::<Softmax>());
     let scores = probabilities.map(|id| graph.node(id).inputs[0]);
-    for id in graph.ids() {
-        let node = graph.node(id);
-        let carries_on = node.is::<MaxPool>() || node.is::<AvgPool>() || node.is::<Pad>();
+    let counts = |id: &NodeId| {
+        let node = graph.node(*id);
+        let is_window = node.is::<MaxPool>() || node.is::<AvgPool>();
+        let carries_on = is_window || node.is::<Pad>() || node.is::<Interpolate>();
         let is_image = node.is::<Input>() || node.is::<Normalize>();
-        let is_of_classes = node.is::<Softmax>() || scores == Some(id);
-        if carries_on || is_image || is_of_classes || node.is_aside {
-            continue;
-        }
-        if let Some([rows, columns]) = places[id.0]
-            && counts(id)
-        {
-            last.insert(rows.stride.max(columns.stride), id);
-        }
-    }
+        let is_of_classes = node.is::<Softmax>() || scores == Some(*id);
+        !(carries_on || is_image || is_of_classes || node.is_aside)
+    };
+    let layer = |id: NodeId| {
+        let [rows, columns] = places[id.0]?;
+        Some((rows.stride.max(columns.stride), id))
+    };
+    graph.ids().filter(counts).filter_map(layer).collect()
+}
+
+/// The last layer of each resolution, shallowest first.
+fn last_of_each(layers: Vec<(u32, NodeId)>) -> Vec<NodeId> {
+    let last: BTreeMap<u32, NodeId> = layers.into_iter().collect();
     last.into_values().collect()
 }
 
 /// Gives the last layer before each change of resolution the name `stage1`, `stage2` and so on.
 pub(super) fn name_stages(graph: &mut Graph) {
-    for (number, id) in (1..).zip(stages(graph, |_| true)) {
+    for (number, id) in (1..).zip(last_of_each(placed(graph))) {
         graph.alias(id, format!("stage{number}"));
     }
 }

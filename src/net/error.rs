@@ -85,6 +85,8 @@ pub enum NetError {
     #[error(transparent)]
     WrongImageSize(#[from] WrongImageSize),
     #[error(transparent)]
+    UnevenImageSize(#[from] UnevenImageSize),
+    #[error(transparent)]
     Graph(#[from] GraphError),
     #[error(
         "{values} of {all} activations of `{layer}` are not finite numbers: this picture, or a weight of `{network}`, \
@@ -160,6 +162,31 @@ pub struct WrongImageSize {
     pub width: u32,
     /// Height and width of an image that fits.
     pub required: [u32; 2],
+}
+
+/// A layer joins others of different resolutions, and their sizes agree for some image sizes only.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "an image of {width}x{height} pixels does not fit layer `{joint}`, which joins layers of different resolutions: \
+     there they are {}x{} and {}x{}; {} {}",
+    .sizes[0][1],
+    .sizes[0][0],
+    .sizes[1][1],
+    .sizes[1][0],
+    .fitting.iter().map(|[height, width]| format!("{width}x{height}")).collect::<Vec<_>>().join(" and "),
+    if .fitting.len() == 1 { "fits" } else { "fit" }
+)]
+pub struct UnevenImageSize {
+    /// The layer that joins the others: the one that was asked for, or one before it.
+    pub joint: String,
+    /// The image's height in pixels.
+    pub height: u32,
+    /// The image's width in pixels.
+    pub width: u32,
+    /// Heights and widths of two layers that are joined.
+    pub sizes: [[u32; 2]; 2],
+    /// Heights and widths of images that fit, at least one: the next smaller and the next larger.
+    pub fitting: Vec<[u32; 2]>,
 }
 
 /// What is wrong with a graph, and at which of its layers.

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::builder::GraphBuilder;
-use super::error::{GraphError, GraphProblem, ImageTooSmall, WrongImageSize};
+use super::error::{GraphError, GraphProblem, ImageTooSmall, UnevenImageSize, WrongImageSize};
 use super::{NetError, Preprocessing};
 use crate::layer::{Input, Layer, Normalize, ParameterShape, ReceptiveField, Shape, SizeError};
 
@@ -68,6 +68,9 @@ pub struct Graph {
 
 /// The largest square that is tried where layers are for one size.
 const LARGEST_FIXED: u32 = 512;
+
+/// So many pixels to either side an image size is looked for that fits; the largest stride of networks in use.
+const NEAR: u32 = 64;
 
 /// A node's size, or the node that has none and why.
 type Sized = Result<Shape, (NodeId, SizeError)>;
@@ -222,17 +225,59 @@ impl Graph {
                     width,
                     minimum: self.minimum_side(id),
                 }),
-                SizeError::Fixed { .. } | SizeError::Different { .. } => {
-                    NetError::Graph(GraphError {
-                        layer: self.node(at).name.clone(),
-                        problem: GraphProblem::Size {
-                            error,
-                            image: [height, width],
-                        },
+                SizeError::Different { first, other } => {
+                    let joint = self.node(at).name.clone();
+                    let image = [height, width];
+                    let fitting = self.fitting_sizes(id, image);
+                    if fitting.is_empty() {
+                        let problem = GraphProblem::Size { error, image };
+                        return NetError::Graph(GraphError {
+                            layer: joint,
+                            problem,
+                        });
+                    }
+                    NetError::UnevenImageSize(UnevenImageSize {
+                        joint,
+                        height,
+                        width,
+                        sizes: [first, other],
+                        fitting,
                     })
                 }
+                SizeError::Fixed { .. } => NetError::Graph(GraphError {
+                    layer: self.node(at).name.clone(),
+                    problem: GraphProblem::Size {
+                        error,
+                        image: [height, width],
+                    },
+                }),
             }
         })
+    }
+
+    /// The next smaller and the next larger height and width of an image that fits the node, if they are near. A side
+    /// that fits in a square fits beside any other that does: rows and columns go through the layers apart.
+    fn fitting_sizes(&self, id: NodeId, image: [u32; 2]) -> Vec<[u32; 2]> {
+        let fits = |size: [u32; 2]| self.sizes(size[0], size[1]).swap_remove(id.0).is_ok();
+        let is_side = |side: &u32| fits([*side; 2]);
+        let smaller = image.map(|side| (side.saturating_sub(NEAR)..=side).rev().find(is_side));
+        let larger = image.map(|side| (side..=side.saturating_add(NEAR)).find(is_side));
+        let both = |[height, width]: [Option<u32>; 2]| height.zip(width).map(|(h, w)| [h, w]);
+        let sizes = [both(smaller), both(larger)].into_iter().flatten();
+        sizes.filter(|size| fits(*size)).collect()
+    }
+
+    /// For how many of [`NEAR`] successive sides of a square image each node has an output: for fewer than all behind a
+    /// layer that joins others whose sizes agree for some images only, as a feature pyramid does.
+    pub(super) fn fitting_sides(&self) -> Vec<u32> {
+        let mut sides = vec![0; self.nodes.len()];
+        for side in LARGEST_FIXED..LARGEST_FIXED + NEAR {
+            for (sides, size) in sides.iter_mut().zip(self.sizes(side, side)) {
+                let differ = matches!(size, Err((_, SizeError::Different { .. })));
+                *sides += u32::from(!differ);
+            }
+        }
+        sides
     }
 
     /// Height and width of an image that fits the node, where not every larger one does because a layer before it is

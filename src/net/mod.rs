@@ -54,7 +54,8 @@ pub use catalogue::{CatalogueEntry, CatalogueError, CatalogueProblem, catalogue}
 pub use defaults::{Purpose, WeightedLayers};
 pub use error::{
     GraphError, GraphProblem, ImageTooSmall, LabelsError, LabelsProblem, NetError,
-    PreprocessingError, PreprocessingProblem, WeightsError, WeightsProblem, WrongImageSize,
+    PreprocessingError, PreprocessingProblem, UnevenImageSize, WeightsError, WeightsProblem,
+    WrongImageSize,
 };
 pub use graph::{Graph, Node, NodeId};
 pub use known::hash as sha256;
@@ -414,6 +415,16 @@ impl Network {
     pub fn logits(&self) -> Result<NodeId, NetError> {
         self.require_classifier()?;
         Ok(self.last().inputs[0])
+    }
+
+    /// The softmax of [`Network::logits`], whatever it is called.
+    ///
+    /// # Errors
+    ///
+    /// As [`Network::logits`].
+    pub fn probabilities(&self) -> Result<NodeId, NetError> {
+        self.require_classifier()?;
+        Ok(NodeId(self.nodes().len() - 1))
     }
 
     /// The classes' names, in the order of the scores: those of the file that was asked for, else ImageNet's for a

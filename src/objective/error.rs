@@ -54,7 +54,8 @@ pub enum ObjectiveError {
     CosinePower(ValueError),
     /// A term of classes reads a layer of several positions.
     #[error(
-        "a class is judged by one score for each class, and this layer has {height}×{width} of them: take `logits`"
+        "a class is judged by one score for each class, and this layer has {height}×{width} of them: take `logits`, or \
+         a smaller image where `logits` itself has several"
     )]
     SeveralScores {
         /// Rows of the layer.

@@ -5,7 +5,7 @@ use serde::Serialize;
 use crate::Error;
 use crate::compile::activations::activations;
 use crate::image::Image;
-use crate::methods::classify::Score;
+use crate::methods::classify::{Score, class_layers};
 use crate::plan::Network;
 
 /// Pictures whose scores are asked for at once.
@@ -54,10 +54,9 @@ type Scores = (Vec<f32>, Vec<f32>);
 
 /// The scores before and after the softmax of each picture, of whatever sizes.
 async fn scores(network: &Network, images: &[Image]) -> Result<Vec<Scores>, Error> {
-    let graph = network.graph();
-    let nodes = [graph.logits()?, graph.find("prob")?];
     let mut all = vec![(Vec::new(), Vec::new()); images.len()];
     for group in by_size(images) {
+        let nodes = class_layers(network.graph(), images[group[0]].size())?;
         for pictures in group.chunks(BATCH) {
             let batch: Vec<Image> = pictures.iter().map(|i| images[*i].clone()).collect();
             let found = activations(network, &batch, &nodes).await?;

@@ -1,7 +1,10 @@
 //! Graphs of anyone's making: what the builder refuses, the parameters that a network takes, the layers that a method
 //! finds in it.
 
-use crate::layer::{Binary, Conv, Function, Input, Lrn, Operation, Pointwise, Relu, Window};
+use crate::layer::{
+    Binary, Conv, Coordinates, Function, Input, Interpolate, Lrn, Method, Operation, Pointwise,
+    Relu, Round, Target, Window,
+};
 use crate::net::*;
 
 /// What is wrong with a graph that `make` puts together behind an image of 3 channels and a convolution `conv` to 8.
@@ -264,4 +267,41 @@ fn layers_behind_a_gate_are_looked_at() {
     let places = network.graph().places();
     assert_eq!(places[silu2.0].map(|[rows, _]| rows.stride), Some(2));
     assert_eq!(places[network.find("gate").unwrap().0], None);
+}
+
+/// A feature pyramid: a coarse layer is enlarged twofold and joined with a finer one, which fits even sides only.
+#[test]
+fn a_pyramid_says_which_sizes_fit_and_is_no_default() {
+    let mut graph = Graph::builder();
+    let image = graph.input("image", 3);
+    let fine = graph.relu("fine", image);
+    let coarse = graph.max_pool("pool", fine, Window::square(3, 2, 1));
+    let coarse = graph.relu("coarse", coarse);
+    let larger = Interpolate {
+        method: Method::Nearest {
+            round: Round::Floor,
+        },
+        coordinates: Coordinates::Asymmetric,
+        target: Target::Scale([2.0; 2]),
+    };
+    let larger = graph.push("larger", larger, &[coarse]);
+    let joined = graph.concat("joined", &[larger, fine]);
+    let last = graph.relu("last", joined);
+    let network = Network::with_random_weights("mine", graph.build().unwrap(), 1).unwrap();
+    let shape = network.shape(last, 20, 32).unwrap();
+    assert_eq!((shape.height, shape.width), (20, 32));
+    for (height, width, fitting) in [
+        (21, 32, "32x20 and 32x22 fit"),
+        (20, 31, "30x20 and 32x20 fit"),
+        (1, 1, "2x2 fits"),
+    ] {
+        let error = network.shape(last, height, width).unwrap_err();
+        assert!(matches!(error, NetError::UnevenImageSize(_)), "{error}");
+        let message = error.to_string();
+        assert!(message.contains("`joined`"), "{message}");
+        assert!(message.ends_with(fitting), "{message}");
+    }
+    let layers = network.default_layers(Purpose::Style).unwrap();
+    let named = |layer: &str| (layer.to_owned(), 1.0);
+    assert_eq!(layers, [named("fine"), named("coarse")]);
 }
