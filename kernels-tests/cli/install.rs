@@ -395,7 +395,8 @@ fn number(field: u8, value: u8) -> Vec<u8> {
     vec![field << 3, value]
 }
 
-/// An ONNX file of one convolution, 1x1 from 3 channels to 4, whose 48 bytes are in the file `w.bin`.
+/// An ONNX file of one convolution, 1x1 from 3 channels to 4, whose 48 bytes are in the file `w.bin`, and of a node that
+/// is not supported.
 fn onnx() -> Vec<u8> {
     let entry = |key: &str, value: &str| {
         field(
@@ -409,6 +410,12 @@ fn onnx() -> Vec<u8> {
         field(2, b"out"),
         field(3, b"conv"),
         field(4, b"Conv"),
+    ];
+    let boxes = [
+        field(1, b"out"),
+        field(2, b"boxes"),
+        field(3, b"select"),
+        field(4, b"NonMaxSuppression"),
     ];
     let dims = [4, 3, 1, 1].map(|dim| number(1, dim)).concat();
     let weight = [
@@ -425,6 +432,7 @@ fn onnx() -> Vec<u8> {
     };
     let graph = [
         field(1, &node.concat()),
+        field(1, &boxes.concat()),
         field(5, &weight.concat()),
         field(11, &value(b"image", 3)),
         field(12, &value(b"out", 4)),
@@ -464,7 +472,14 @@ fn an_onnx_file_is_imported_with_its_numbers() {
     assert!(notes.exists());
     fs::remove_file(&notes).expect("removed");
     fs::remove_dir_all(desk.path("exported")).expect("removed");
-    assert!(desk.done("models show own").contains("conv"));
+    let shown = desk.done("models show own");
+    for part in ["conv", "stops at", "`select` (NonMaxSuppression)"] {
+        assert!(shown.contains(part), "{shown}");
+    }
+    let shown = desk.json("models show own --json");
+    let stops_at = shown["stops_at"].as_array().expect("a list");
+    let text = stops_at[0].as_str().expect("a text");
+    assert!(stops_at.len() == 1 && text.contains("`select`"), "{shown}");
     let listed = desk.json("models list --json");
     let own = &listed["models"][2];
     assert_eq!(

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
 use pixgrad::Error;
-use pixgrad::engine::net::{self, Architecture, Network, Outline};
+use pixgrad::engine::net::{self, Architecture, Network, Obstacle, Outline};
 use serde::Serialize;
 use serde_json::json;
 
@@ -264,6 +264,22 @@ fn list(global: &Global) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
+/// Rows on the nodes of an ONNX file behind which nothing can be computed. Some files have one at each of many outputs.
+fn stops_at(obstacles: &[&Obstacle]) -> Vec<Vec<String>> {
+    const SHOWN: usize = 4;
+    let row = |text: String| vec!["stops at".to_string(), text];
+    let mut rows: Vec<_> = obstacles
+        .iter()
+        .take(SHOWN)
+        .map(|obstacle| row(obstacle.to_string()))
+        .collect();
+    if obstacles.len() > SHOWN {
+        let more = obstacles.len() - SHOWN;
+        rows.push(row(format!("{more} more such nodes")));
+    }
+    rows
+}
+
 fn show(name: &str, global: &Global) -> anyhow::Result<ExitCode> {
     let network = Network::open(name)?;
     let model = Model::new(&network);
@@ -272,6 +288,8 @@ fn show(name: &str, global: &Global) -> anyhow::Result<ExitCode> {
     if global.json {
         let mut document = serde_json::to_value(&model)?;
         document["image"] = json!(size);
+        let obstacles = network.obstacles();
+        document["stops_at"] = obstacles.iter().map(ToString::to_string).collect();
         document["layers"] = serde_json::to_value(&layers)?;
         terminal::print_json(&document)?;
         return Ok(ExitCode::SUCCESS);
@@ -295,6 +313,7 @@ fn show(name: &str, global: &Global) -> anyhow::Result<ExitCode> {
             .map(|(key, value)| vec![key.clone(), value.clone()]),
     );
     facts.push(vec!["image".to_string(), across(Some(size))]);
+    facts.extend(stops_at(&network.obstacles()));
     let header = ["layer", "kind", "channels", "size", "sees", "also called"]
         .map(String::from)
         .to_vec();

@@ -397,6 +397,17 @@ impl Network {
         self.graph.receptive_field(id)
     }
 
+    /// What of its ONNX file is not understood, each node once: layers behind these cannot be computed.
+    pub fn obstacles(&self) -> Vec<&Obstacle> {
+        let mut found: Vec<&Arc<Obstacle>> = Vec::new();
+        for obstacle in self.obstacles.values() {
+            if found.iter().all(|known| !Arc::ptr_eq(known, obstacle)) {
+                found.push(obstacle);
+            }
+        }
+        found.into_iter().map(Arc::as_ref).collect()
+    }
+
     /// Whether the network goes all the way to its classes.
     pub fn has_classifier(&self) -> bool {
         self.last().is::<Softmax>()

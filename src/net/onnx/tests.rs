@@ -124,6 +124,7 @@ fn only_what_lies_on_the_way_must_be_understood() {
     });
     let network = read(&bytes).unwrap();
     assert!(network.find("seen").is_ok());
+    assert_eq!(network.obstacles().len(), 1);
     for layer in ["boxes", "behind", "Relu:behind"] {
         let message = network.find(layer).unwrap_err().to_string();
         for part in [
