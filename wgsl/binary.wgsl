@@ -3,9 +3,10 @@
 // and the gradient with respect to one of them, `mine`, the other being `other`:
 //     dx (+)= dy·g    g = factor (LINEAR), other (PRODUCT), 1/other (NUMERATOR), −other/mine² (DENOMINATOR), or
 //                     (EXTREME) 1 where factor·(mine − other) > 0, ½ where it is 0, else 0
-// A tensor of one channel stands for one of as many as y has, one of 1×1 positions for one of y's size. The gradient of
-// such a one is a sum: over the channels with CHANNELS; over a share of the positions with POSITIONS, which
-// channel_sums.wgsl adds up. ACCUMULATE adds to dx.
+// A tensor of one channel stands for one of as many as y has, one of 1×1 positions for one of y's size, one of a single
+// image (a constant, which has no gradient) for one of as many as y has. The gradient of the others is a sum: over the
+// channels with CHANNELS; over a share of the positions with POSITIONS, which channel_sums.wgsl adds up. ACCUMULATE adds
+// to dx.
 //
 // Bindings: a; b; y. Backward: mine; other (both not LINEAR); dy; dx, or partials ([n, splits, C⁺], POSITIONS).
 // One invocation per vec4 of y or dx; CHANNELS: sixteen per position, each every 16th vec4. Grid: shared/flat.wgsl.
@@ -52,8 +53,10 @@ struct Params {
 
 // The vec4 of a tensor that stands at a pixel and quad of `all`.
 fn standing(v: View, all: View, pixel: u32, quad: u32) -> u32 {
-    let one = v.h * v.w == 1u;
-    return place(v, select(pixel, pixel / (all.h * all.w), one), select(quad, 0u, v.c == 1u));
+    let area = all.h * all.w;
+    let image = select(pixel / area, 0u, v.n == 1u);
+    let position = select(pixel % area, 0u, v.h * v.w == 1u);
+    return place(v, image * v.h * v.w + position, select(quad, 0u, v.c == 1u));
 }
 
 fn spread(v: View, value: vec4<f32>) -> vec4<f32> {

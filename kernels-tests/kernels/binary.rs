@@ -18,7 +18,7 @@ const OPERATIONS: [Operation; 6] = [
     Operation::Max,
 ];
 
-/// Views of a, b and y: both whole, either of one channel, of one position, of both; one element; slices.
+/// Views of a, b and y: both whole, either of one channel, of one position, of both, of one image; one element; slices.
 fn shapes() -> Vec<[View; 3]> {
     let view = View::new;
     vec![
@@ -28,6 +28,8 @@ fn shapes() -> Vec<[View; 3]> {
         [view(2, 1, 1, 70), view(2, 9, 5, 70), view(2, 9, 5, 70)],
         [view(1, 40, 37, 7), view(1, 1, 1, 1), view(1, 40, 37, 7)],
         [view(3, 1, 1, 5), view(3, 4, 6, 1), view(3, 4, 6, 5)],
+        [view(3, 4, 6, 5), view(1, 4, 6, 5), view(3, 4, 6, 5)],
+        [view(2, 3, 5, 6), view(1, 1, 1, 6), view(2, 3, 5, 6)],
         [
             view(2, 2, 3, 24).slice(8, 10),
             view(2, 2, 3, 16).slice(4, 1),
@@ -125,6 +127,7 @@ fn a_small_tensor_stands_for_a_large_one() {
                 (row, col)
             };
             let c = if view.c == 1 { 0 } else { c };
+            let n = if view.n == 1 { 0 } else { n };
             f64::from(values[view.at(n, row, col) + c])
         };
         for operation in OPERATIONS {
@@ -167,6 +170,10 @@ fn gradients() {
             let of = Derivative { operation, second };
             let index = usize::from(second);
             let (mine, other) = ([a, b][index], [a, b][1 - index]);
+            if mine.n != y.n {
+                // A constant.
+                continue;
+            }
             let inputs = || {
                 let mut data = Vec::new();
                 if of.reads() {

@@ -1,4 +1,4 @@
-//! Two tensors number by number, one of which may be of one channel or of one position.
+//! Two tensors number by number, one of which may be of one channel, of one position or of one image.
 
 use rayon::prelude::*;
 
@@ -52,7 +52,8 @@ pub enum Operation {
     Max,
 }
 
-/// `y = a ∘ b`. A tensor of one channel stands for one of as many as y has, one of 1×1 positions for one of y's size.
+/// `y = a ∘ b`. A tensor of one channel stands for one of as many as y has, one of 1×1 positions for one of y's size, one
+/// of a single image for one of as many as y has.
 ///
 /// Bindings: `a`, `b`, `y`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,7 +64,7 @@ pub struct Binary {
     pub a: View,
     /// The second.
     pub b: View,
-    /// Output, of the same n.
+    /// Output.
     pub y: View,
 }
 
@@ -76,8 +77,8 @@ pub struct Derivative {
     pub second: bool,
 }
 
-/// The gradient of [`Binary`] with respect to one of the two, `mine`, which has as many positions as y: of one channel
-/// or of as many as y. Of one channel it is the sum over the channels.
+/// The gradient of [`Binary`] with respect to one of the two, `mine`, which has as many images and positions as y, and
+/// one channel or as many as y. Of one channel it is the sum over the channels.
 ///
 /// Bindings: `mine` and `other`, but only where [`Derivative::reads`]; `dy`; `dx`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -257,11 +258,14 @@ impl<'a, T: Real> Standing<'a, T> {
     }
 
     fn at(&self, pixel: usize, channel: usize) -> T {
-        let pixel = if self.view.h * self.view.w == 1 {
-            pixel / self.each
+        let positions = (self.view.h * self.view.w) as usize;
+        let image = if self.view.n == 1 {
+            0
         } else {
-            pixel
+            pixel / self.each
         };
+        let position = if positions == 1 { 0 } else { pixel % self.each };
+        let pixel = image * positions + position;
         let channel = if self.view.c == 1 { 0 } else { channel };
         let first = flat::place(self.view, pixel, 0..1).start;
         self.numbers[first + channel]

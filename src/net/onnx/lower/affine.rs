@@ -71,14 +71,19 @@ pub(super) fn uniform(
     affine(import, x, value, &all(scale), &all(bias))
 }
 
-/// The number of a constant that meets each channel of the layer, and the layout of the two combined.
-///
+/// How a constant meets the elements of an activation that it is broadcast to.
+struct Meeting {
+    /// The layout of the two combined.
+    layout: Layout,
+    /// Each channel of the layer, with a place in the constant.
+    channels: Vec<(u32, usize)>,
+    /// Each position of the layer, row by row, with what is to be added to the place.
+    positions: Vec<(usize, usize)>,
+}
+
 /// # Errors
-/// Where the shapes do not go together, or the constant differs from position to position.
-pub(super) fn per_channel(
-    x: &Activation,
-    constant: &Tensor,
-) -> Result<(Vec<f32>, Layout), Unsupported> {
+/// Where the shapes do not go together.
+fn meeting(x: &Activation, constant: &Tensor) -> Result<Meeting, Unsupported> {
     let rank = x.layout.rank().max(constant.shape.len());
     let mut layout = x.layout.clone();
     layout.0.splice(0..0, vec![vec![]; rank - x.layout.rank()]);
@@ -93,7 +98,7 @@ pub(super) fn per_channel(
     let steps = strides(&constant.shape);
     // Parts of the layer's axes with the step that each makes in the constant.
     let mut channels = vec![(0, 0)];
-    let mut positions = vec![0];
+    let mut positions = vec![(0, 0)];
     for (axis, parts) in layout.0.iter().enumerate() {
         let step = match axis.checked_sub(lacks) {
             Some(axis) if constant.shape[axis] != 1 => steps[axis],
@@ -103,32 +108,71 @@ pub(super) fn per_channel(
         for part in parts.iter().rev() {
             let step = step * below;
             below *= part.len();
-            match *part {
+            let (len, apart) = match *part {
                 Part::Channels { stride, len } => {
                     let each = |&(channel, place): &(u32, usize)| {
                         (0..len).map(move |i| (channel + i * stride, place + i as usize * step))
                     };
                     channels = channels.iter().flat_map(each).collect();
+                    continue;
                 }
-                Part::Rows(len) | Part::Columns(len) if step > 0 => {
-                    let each = |&place: &usize| (0..len as usize).map(move |i| place + i * step);
-                    positions = positions.iter().flat_map(each).collect();
-                }
-                _ => {}
-            }
+                Part::Rows(len) => (len as usize, x.shape.width as usize),
+                Part::Columns(len) => (len as usize, 1),
+            };
+            let each = |&(position, place): &(usize, usize)| {
+                (0..len).map(move |i| (position + i * apart, place + i * step))
+            };
+            positions = positions.iter().flat_map(each).collect();
         }
     }
+    Ok(Meeting {
+        layout,
+        channels,
+        positions,
+    })
+}
+
+/// The number of a constant that meets each channel of the layer, and the layout of the two combined.
+///
+/// # Errors
+/// Where the shapes do not go together, or the constant differs from position to position.
+pub(super) fn per_channel(
+    x: &Activation,
+    constant: &Tensor,
+) -> Result<(Vec<f32>, Layout), Unsupported> {
+    let meeting = meeting(x, constant)?;
+    let mut places: Vec<usize> = meeting.positions.iter().map(|(_, place)| *place).collect();
+    places.sort_unstable();
+    places.dedup();
     let values = constant.to_f32();
     let mut numbers = vec![0.0; x.shape.channels as usize];
-    for (channel, place) in channels {
-        let number = values[place];
-        if positions
-            .iter()
-            .any(|position| values[place + position] != number)
-        {
+    for (channel, first) in meeting.channels {
+        let number = values[first];
+        if places.iter().any(|place| values[first + place] != number) {
             return Err(Unsupported::Positions);
         }
         numbers[channel as usize] = number;
     }
-    Ok((numbers, layout))
+    Ok((numbers, meeting.layout))
+}
+
+/// The numbers of a constant that meet the layer's channels and positions: `[C, H, W]`, and the layout of the two
+/// combined.
+///
+/// # Errors
+/// Where the shapes do not go together.
+pub(super) fn per_position(
+    x: &Activation,
+    constant: &Tensor,
+) -> Result<(Vec<f32>, Layout), Unsupported> {
+    let meeting = meeting(x, constant)?;
+    let area = meeting.positions.len();
+    let values = constant.to_f32();
+    let mut numbers = vec![0.0; x.shape.channels as usize * area];
+    for (channel, first) in meeting.channels {
+        for (position, place) in &meeting.positions {
+            numbers[channel as usize * area + position] = values[first + place];
+        }
+    }
+    Ok((numbers, meeting.layout))
 }

@@ -1,13 +1,13 @@
 //! Arithmetic of two values or more.
 
-use super::{One, Op, affine, channels, ordered, pointwise};
-use crate::layer::{Add, Binary, Function, Operation, Pointwise};
+use super::{One, Op, affine, channels, ordered, parameter, pointwise};
+use crate::layer::{Add, Binary, BinaryConstant, Function, Operation, Pointwise, Shape};
 use crate::net::onnx::error::Unsupported;
 use crate::net::onnx::import::{Activation, Import, Value};
 use crate::net::onnx::layout::Layout;
 use crate::net::onnx::tensor::Tensor;
 
-/// Add, Sub, Mul, Div, Sum, Mean, Min and Max: of activations, and with constants that are the same at all positions.
+/// Add, Sub, Mul, Div, Sum, Mean, Min and Max: of activations, and with constants.
 pub(super) fn arithmetic(import: &mut Import<'_>, op: Op<'_>) -> One {
     let operator = op.node.operator();
     let operation = match operator {
@@ -196,7 +196,10 @@ fn with_constant(
     value: &str,
     constant: &Tensor,
 ) -> One {
-    let (numbers, layout) = affine::per_channel(x, constant)?;
+    let (numbers, layout) = match affine::per_channel(x, constant) {
+        Err(Unsupported::Positions) => return positional(import, operation, x, constant),
+        of_channels => of_channels?,
+    };
     let numbers: Vec<f64> = numbers.into_iter().map(f64::from).collect();
     let all = |number: f64| vec![number; numbers.len()];
     let made = match operation {
@@ -211,24 +214,47 @@ fn with_constant(
             let inverse: Vec<f64> = numbers.iter().map(|n| 1.0 / n).collect();
             affine::affine(import, x, value, &inverse, &all(0.0))
         }
-        Operation::Min | Operation::Max => bounded(import, operation, x, &numbers),
+        Operation::Min | Operation::Max if numbers.iter().any(|&n| n != numbers[0]) => {
+            return positional(import, operation, x, constant);
+        }
+        Operation::Min => pointwise::clipped(import, x, f32::MIN, numbers[0] as f32),
+        Operation::Max => pointwise::clipped(import, x, numbers[0] as f32, f32::MAX),
     };
     Ok(Activation { layout, ..made? })
 }
 
-/// The smaller or the larger of an activation and one number.
-fn bounded(import: &mut Import<'_>, operation: Operation, x: &Activation, numbers: &[f64]) -> One {
-    let number = numbers[0];
-    if numbers.iter().any(|&n| n != number) {
-        return Err(Unsupported::Other(
-            "has bounds that differ from channel to channel",
-        ));
+/// An activation and a constant behind it that differs from position to position, or bounds that differ from channel to
+/// channel.
+pub(super) fn positional(
+    import: &mut Import<'_>,
+    operation: Operation,
+    x: &Activation,
+    constant: &Tensor,
+) -> One {
+    let (numbers, layout) = affine::per_position(x, constant)?;
+    if operation == Operation::Div && numbers.contains(&0.0) {
+        return Err(Unsupported::Other("divides by 0"));
     }
-    let number = number as f32;
-    match operation {
-        Operation::Min => pointwise::clipped(import, x, f32::MIN, number),
-        _ => pointwise::clipped(import, x, number, f32::MAX),
-    }
+    let name = import.numbered(operation.name());
+    let Shape {
+        channels,
+        height,
+        width,
+    } = x.shape;
+    let layer = BinaryConstant {
+        tensor: format!("{name}.constant"),
+        operation,
+        channels,
+        size: [height, width],
+    };
+    let shape = [channels, height, width].map(|n| n as usize).to_vec();
+    let numbers = parameter(&name, "constant", shape, numbers);
+    let (draft, shape) = import.push(name, layer, &[x.draft], vec![numbers])?;
+    Ok(Activation {
+        draft,
+        shape,
+        layout,
+    })
 }
 
 /// A constant and an activation behind it.
@@ -241,7 +267,13 @@ fn constant_first(
 ) -> One {
     match operation {
         Operation::Sub => {
-            let (numbers, layout) = affine::per_channel(x, constant)?;
+            let (numbers, layout) = match affine::per_channel(x, constant) {
+                Err(Unsupported::Positions) => {
+                    let negative = affine::uniform(import, x, value, -1.0, 0.0)?;
+                    return positional(import, Operation::Add, &negative, constant);
+                }
+                of_channels => of_channels?,
+            };
             let numbers: Vec<f64> = numbers.into_iter().map(f64::from).collect();
             let made = affine::affine(import, x, value, &vec![-1.0; numbers.len()], &numbers)?;
             Ok(Activation { layout, ..made })

@@ -180,7 +180,20 @@ pub(super) fn layer(import: &mut Import<'_>, op: Op<'_>) -> One {
         });
     }
     if !has_channels(rest) && !has_positions(rest) {
-        return grouped(import, x, 1, epsilon, [scale(1, 1.0)?, scale(2, 0.0)?]);
+        return match [scale(1, 1.0), scale(2, 0.0)] {
+            [Ok(scale), Ok(bias)] => grouped(import, x, 1, epsilon, [scale, bias]),
+            // A number for each element.
+            _ => {
+                let all = |number| vec![number; channels as usize];
+                let mut made = grouped(import, x, 1, epsilon, [all(1.0), all(0.0)])?;
+                for (index, operation) in [(1, Operation::Mul), (2, Operation::Add)] {
+                    if let Some(constant) = op.constant(index)? {
+                        made = binary::positional(import, operation, &made, constant)?;
+                    }
+                }
+                Ok(made)
+            }
+        };
     }
     Err(Unsupported::Axes {
         shape: x.layout.shape(),

@@ -1,0 +1,123 @@
+//! A trained number at every channel and position: a mean image that is taken off, a bias that knows where it is.
+
+use super::{BackwardPass, ForwardPass, Layer, LayerError, Operation, ParameterShape, SizeError};
+use super::{ParameterBuffers, Role};
+use crate::Error;
+use crate::device::{Given, ValueId};
+use crate::kernels::{self, Derivative, Tensor, View, record_binary_backward, to_quads};
+
+/// The input, the operation, a constant of its shape `[channels, h, w]`. It fits inputs of that size only.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BinaryConstant {
+    /// Name of the parameter.
+    pub tensor: String,
+    pub operation: Operation,
+    pub channels: u32,
+    /// `[h, w]`.
+    pub size: [u32; 2],
+}
+
+impl BinaryConstant {
+    fn view(&self) -> View {
+        View::new(1, self.size[0], self.size[1], self.channels)
+    }
+
+    fn derivative(&self) -> Derivative {
+        Derivative {
+            operation: self.operation,
+            second: false,
+        }
+    }
+
+    fn constant(&self, parameters: &dyn ParameterBuffers) -> Result<Given, Error> {
+        let view = self.view();
+        let arrange = move |values: &[f32]| to_quads(view, values);
+        parameters.arranged(&self.tensor, Role::Exact, view.len(), Box::new(arrange))
+    }
+}
+
+impl Layer for BinaryConstant {
+    fn kind(&self) -> &'static str {
+        self.operation.name()
+    }
+
+    fn channels(&self, inputs: &[u32]) -> Result<u32, LayerError> {
+        LayerError::check_channels("takes", self.channels, inputs[0])
+    }
+
+    fn size(&self, inputs: &[[u32; 2]]) -> Result<[u32; 2], SizeError> {
+        if inputs[0] != self.size {
+            return Err(SizeError::Fixed {
+                expected: self.size,
+                found: inputs[0],
+            });
+        }
+        Ok(self.size)
+    }
+
+    fn is_local(&self) -> bool {
+        false
+    }
+
+    fn is_rectified(&self, _: bool) -> bool {
+        false
+    }
+
+    fn parameters(&self) -> Vec<ParameterShape> {
+        let shape = [self.channels, self.size[0], self.size[1]];
+        vec![ParameterShape {
+            name: self.tensor.clone(),
+            shape: shape.map(|n| n as usize).to_vec(),
+            fan_in: 2,
+        }]
+    }
+
+    /// A product's gradient needs the constant only, but that of an extreme tells which of the two it was.
+    fn reads_input(&self) -> bool {
+        matches!(self.operation, Operation::Min | Operation::Max)
+    }
+
+    fn forward(&self, pass: &mut ForwardPass<'_>) -> Result<Vec<ValueId>, Error> {
+        let (x, y) = (pass.x[0], pass.y);
+        let constant = self.constant(pass.parameters)?;
+        let constant = pass.recording.given(pass.label, constant);
+        let binary = kernels::Binary {
+            operation: self.operation,
+            a: x.view,
+            b: self.view(),
+            y: y.view,
+        };
+        pass.call(binary, &[x.value, constant, y.value]);
+        Ok(Vec::new())
+    }
+
+    fn backward(&self, pass: &mut BackwardPass<'_>, _: usize) -> Result<(), Error> {
+        let of = self.derivative();
+        let operands = if of.reads() {
+            let constant = self.constant(pass.parameters)?;
+            let constant = Tensor {
+                value: pass.recording.given(pass.label, constant),
+                view: self.view(),
+            };
+            let mine = if self.reads_input() {
+                pass.input(0)?
+            } else {
+                constant
+            };
+            Some([mine, constant])
+        } else {
+            None
+        };
+        let (dy, dx) = (pass.dy, pass.dx);
+        record_binary_backward(
+            pass.recording,
+            pass.label,
+            of,
+            operands,
+            dy,
+            dx,
+            pass.accumulate,
+        );
+        Ok(())
+    }
+}
