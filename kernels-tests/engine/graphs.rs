@@ -30,7 +30,7 @@ pub struct Case {
     local: bool,
 }
 
-const SIZE: (u32, u32) = (22, 19);
+pub const SIZE: (u32, u32) = (22, 19);
 
 fn view() -> View {
     View::new(1, SIZE.0, SIZE.1, 3)

@@ -2,12 +2,12 @@
 //! differences in f64, GPU and `cpu` against f64 in both precisions, and in bands where they can be.
 
 use pixgrad::engine::layer::{
-    Binary, ChannelAffine, Coordinates, Edge, Function, GlobalMaxPool, GroupNorm, Interpolate,
-    Layer, LayerNorm, Method, Operation, PRelu, Pad, Pointwise, Round, SelectChannels, Target,
-    Window,
+    Binary, BinaryConstant, ChannelAffine, Coordinates, Edge, Function, GlobalMaxPool, GroupNorm,
+    Interpolate, Layer, LayerNorm, Method, Operation, PRelu, Pad, Pointwise, Round, SelectChannels,
+    Target, Window,
 };
 
-use crate::graphs::{Case, block, case};
+use crate::graphs::{Case, SIZE, block, case};
 
 fn check(case: &Case) {
     case.gradient_is_a_central_difference();
@@ -58,6 +58,31 @@ fn numbers_of_channels() {
     };
     check(&between("factors and summands", true, affine(true, true)));
     check(&between("summands", true, affine(false, true)));
+}
+
+#[test]
+fn numbers_of_positions() {
+    for operation in [
+        Operation::Add,
+        Operation::Sub,
+        Operation::Mul,
+        Operation::Max,
+    ] {
+        let constant = BinaryConstant {
+            tensor: "constant".to_owned(),
+            operation,
+            channels: 6,
+            size: [SIZE.0, SIZE.1],
+        };
+        let name = "a constant at each position";
+        check(&case(name, &["layer", "last/relu"], false, |g, x| {
+            // It fits no square image.
+            g.trained_size([SIZE.0, SIZE.1]);
+            let x = g.conv("first", x, "first.w", 6, Window::square(3, 1, 1));
+            let x = g.push("layer", constant, &[x]);
+            block(g, "last", x, 5, 3);
+        }));
+    }
 }
 
 #[test]

@@ -1,7 +1,9 @@
 //! A trained number at every channel and position: a mean image that is taken off, a bias that knows where it is.
 
-use super::{BackwardPass, ForwardPass, Layer, LayerError, Operation, ParameterShape, SizeError};
-use super::{ParameterBuffers, Role};
+use super::{
+    BackwardPass, ForwardPass, Layer, LayerError, Operation, ParameterBuffers, ParameterShape,
+    Role, SizeError,
+};
 use crate::Error;
 use crate::device::{Given, ValueId};
 use crate::kernels::{self, Derivative, Tensor, View, record_binary_backward, to_quads};
