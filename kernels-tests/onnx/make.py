@@ -508,15 +508,22 @@ model("weights_standardized", standard, {**low, **numbers, **shapes}, opset=15)
 
 # Constants that differ from position to position, such as a mean image, and bounds that differ from channel to channel.
 model("add_positions", [widen, node("Add", ["h", "o"])], {**wide, "o": weights(1, 6, 6, 5)})
-model("sub_mean_image", [node("Sub", ["x", "o"], "m"), node("Conv", ["m", "a"])], {"o": positive(3, 6, 5), "a": wide["a"]})
+mean_off = [node("Sub", ["x", "o"], "m"), node("Conv", ["m", "a"])]
+model("sub_mean_image", mean_off, {"o": positive(3, 6, 5), "a": wide["a"]})
 model("sub_from_rows", [node("Sub", ["o", "x"])], {"o": weights(6, 1)})
 model("mul_columns", [widen, node("Mul", ["o", "h"])], {**wide, "o": positive(1, 1, 1, 5)})
 model("div_positions", [widen, node("Div", ["h", "o"])], {**wide, "o": positive(1, 1, 6, 5)})
-model("div_of_positions", [node("Add", ["x", "one"], "p"), node("Div", ["o", "p"])], {"one": positive(1), "o": weights(3, 6, 5)})
+of_positions = [node("Add", ["x", "one"], "p"), node("Div", ["o", "p"])]
+model("div_of_positions", of_positions, {"one": positive(1), "o": weights(3, 6, 5)})
 model("max_positions", [widen, node("Max", ["h", "o"])], {**wide, "o": weights(1, 6, 6, 5)})
 model("min_channels", [widen, node("Min", ["h", "o"])], {**wide, "o": weights(6, 1, 1)})
-model("layernorm_positions", [node("LayerNormalization", ["x", "s", "o"], axis=1)], {"s": weights(3, 6, 5), "o": weights(3, 6, 5)})
-last = [node("Transpose", ["x"], "l", perm=[0, 2, 3, 1]), node("Add", ["l", "o"], "p"), node("Transpose", ["p"], perm=[0, 3, 1, 2])]
+normal = [node("LayerNormalization", ["x", "s", "o"], axis=1)]
+model("layernorm_positions", normal, {"s": weights(3, 6, 5), "o": weights(3, 6, 5)})
+last = [
+    node("Transpose", ["x"], "l", perm=[0, 2, 3, 1]),
+    node("Add", ["l", "o"], "p"),
+    node("Transpose", ["p"], perm=[0, 3, 1, 2]),
+]
 model("add_positions_channels_last", last, {"o": weights(6, 5, 3)})
 
 
