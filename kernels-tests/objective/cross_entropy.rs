@@ -234,7 +234,8 @@ fn labels_that_cannot_be_are_refused() {
     };
     assert_eq!(
         wrong(View::new(2, 13, 14, 1000), &[0, 0], &[1.0, 1.0]),
-        "a class is judged by one score for each class, and this layer has 13×14 of them: take `logits`"
+        "a class is judged by one score for each class, and this layer has 13×14 of them: take `logits`, or a smaller \
+         image where `logits` itself has several"
     );
     assert_eq!(
         wrong(View::new(2, 1, 1, 1), &[0, 0], &[1.0, 1.0]),
