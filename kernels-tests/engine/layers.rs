@@ -72,8 +72,13 @@ fn numbers_of_positions() {
             tensor: "constant".to_owned(),
             operation,
             channels: 6,
-            size: [SIZE.0, SIZE.1],
+            size: Some([SIZE.0, SIZE.1]),
         };
+        let bounds = BinaryConstant {
+            size: None,
+            ..constant.clone()
+        };
+        check(&between("a constant of each channel", true, bounds));
         let name = "a constant at each position";
         check(&case(name, &["layer", "last/relu"], false, |g, x| {
             // It fits no square image.

@@ -1,4 +1,5 @@
-//! A trained number at every channel and position: a mean image that is taken off, a bias that knows where it is.
+//! A trained number at every channel and position: a mean image that is taken off, a bias that knows where it is. Or one
+//! for every channel: bounds.
 
 use super::{
     BackwardPass, ForwardPass, Layer, LayerError, Operation, ParameterBuffers, ParameterShape,
@@ -8,20 +9,21 @@ use crate::Error;
 use crate::device::{Given, ValueId};
 use crate::kernels::{self, Derivative, Tensor, View, record_binary_backward, to_quads};
 
-/// The input, the operation, a constant of its shape `[channels, h, w]`. It fits inputs of that size only.
+/// The input, the operation, a constant: `[channels, h, w]`, which fits inputs of that size only, or `[channels, 1, 1]`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BinaryConstant {
     /// Name of the parameter.
     pub tensor: String,
     pub operation: Operation,
     pub channels: u32,
-    /// `[h, w]`.
-    pub size: [u32; 2],
+    /// `[h, w]` of a constant that has a number for every position.
+    pub size: Option<[u32; 2]>,
 }
 
 impl BinaryConstant {
     fn view(&self) -> View {
-        View::new(1, self.size[0], self.size[1], self.channels)
+        let [height, width] = self.size.unwrap_or([1, 1]);
+        View::new(1, height, width, self.channels)
     }
 
     fn derivative(&self) -> Derivative {
@@ -48,17 +50,15 @@ impl Layer for BinaryConstant {
     }
 
     fn size(&self, inputs: &[[u32; 2]]) -> Result<[u32; 2], SizeError> {
-        if inputs[0] != self.size {
-            return Err(SizeError::Fixed {
-                expected: self.size,
-                found: inputs[0],
-            });
+        let found = inputs[0];
+        match self.size {
+            Some(expected) if expected != found => Err(SizeError::Fixed { expected, found }),
+            _ => Ok(found),
         }
-        Ok(self.size)
     }
 
     fn is_local(&self) -> bool {
-        false
+        self.size.is_none()
     }
 
     fn is_rectified(&self, _: bool) -> bool {
@@ -66,7 +66,8 @@ impl Layer for BinaryConstant {
     }
 
     fn parameters(&self) -> Vec<ParameterShape> {
-        let shape = [self.channels, self.size[0], self.size[1]];
+        let View { c, h, w, .. } = self.view();
+        let shape = [c, h, w];
         vec![ParameterShape {
             name: self.tensor.clone(),
             shape: shape.map(|n| n as usize).to_vec(),

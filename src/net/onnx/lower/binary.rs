@@ -1,7 +1,7 @@
 //! Arithmetic of two values or more.
 
 use super::{One, Op, affine, channels, ordered, parameter, pointwise};
-use crate::layer::{Add, Binary, BinaryConstant, Function, Operation, Pointwise, Shape};
+use crate::layer::{Add, Binary, BinaryConstant, Function, Operation, Pointwise};
 use crate::net::onnx::error::Unsupported;
 use crate::net::onnx::import::{Activation, Import, Value};
 use crate::net::onnx::layout::Layout;
@@ -215,7 +215,8 @@ fn with_constant(
             affine::affine(import, x, value, &inverse, &all(0.0))
         }
         Operation::Min | Operation::Max if numbers.iter().any(|&n| n != numbers[0]) => {
-            return positional(import, operation, x, constant);
+            let bounds = numbers.iter().map(|&n| n as f32).collect();
+            stored(import, operation, x, bounds, None)
         }
         Operation::Min => pointwise::clipped(import, x, f32::MIN, numbers[0] as f32),
         Operation::Max => pointwise::clipped(import, x, numbers[0] as f32, f32::MAX),
@@ -223,8 +224,7 @@ fn with_constant(
     Ok(Activation { layout, ..made? })
 }
 
-/// An activation and a constant behind it that differs from position to position, or bounds that differ from channel to
-/// channel.
+/// An activation and a constant behind it that differs from position to position.
 pub(super) fn positional(
     import: &mut Import<'_>,
     operation: Operation,
@@ -235,21 +235,32 @@ pub(super) fn positional(
     if operation == Operation::Div && numbers.contains(&0.0) {
         return Err(Unsupported::Other("divides by 0"));
     }
+    let size = Some([x.shape.height, x.shape.width]);
+    let made = stored(import, operation, x, numbers, size)?;
+    Ok(Activation { layout, ..made })
+}
+
+/// An activation and numbers behind it, `[C, h, w]` of a size or `[C, 1, 1]`.
+fn stored(
+    import: &mut Import<'_>,
+    operation: Operation,
+    x: &Activation,
+    numbers: Vec<f32>,
+    size: Option<[u32; 2]>,
+) -> One {
     let name = import.numbered(operation.name());
-    let Shape {
-        channels,
-        height,
-        width,
-    } = x.shape;
+    let channels = x.shape.channels;
     let layer = BinaryConstant {
         tensor: format!("{name}.constant"),
         operation,
         channels,
-        size: [height, width],
+        size,
     };
+    let [height, width] = size.unwrap_or([1, 1]);
     let shape = [channels, height, width].map(|n| n as usize).to_vec();
     let numbers = parameter(&name, "constant", shape, numbers);
     let (draft, shape) = import.push(name, layer, &[x.draft], vec![numbers])?;
+    let layout = x.layout.clone();
     Ok(Activation {
         draft,
         shape,
