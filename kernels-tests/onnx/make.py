@@ -294,7 +294,8 @@ squeeze = [
     node("Sigmoid", ["t"], "s"),
     node("Mul", ["h", "s"]),
 ]
-excite = {"a": weights(6, 3, 3, 3), "c": weights(6), "b": weights(2, 6, 1, 1), "d": weights(2) + 1, "e": weights(6, 2, 1, 1)}
+excite = {"a": weights(6, 3, 3, 3), "c": weights(6), "b": weights(2, 6, 1, 1)}
+excite |= {"d": weights(2) + 1, "e": weights(6, 2, 1, 1)}
 model("squeeze_and_excite", squeeze, excite)
 model(
     "squeeze_and_excite_linear",
@@ -393,6 +394,8 @@ model("pad_edge", [node("Pad", ["x", "p"], mode="edge")], {"p": sides})
 model("pad_reflect", [node("Pad", ["x", "p"], mode="reflect")], {"p": sides})
 model("pad_old", [node("Pad", ["x"], pads=[0, 0, 1, 0, 0, 0, 0, 2], value=0.25)], opset=9)
 model("pad_channels", [node("Pad", ["x", "p"])], {"p": ints(0, 2, 0, 0, 0, 1, 0, 0)})
+value = {"p": ints(0, -1, 1, 0, 0, 2, 0, -1), "v": np.array(0.75, np.float32)}
+model("pad_channels_value", [node("Pad", ["x", "p", "v"])], value)
 # Channels last, as Keras has it.
 inside = [
     node("Transpose", ["x"], "t", perm=[0, 2, 3, 1]),
@@ -526,6 +529,48 @@ last = [
 ]
 model("add_positions_channels_last", last, {"o": weights(6, 5, 3)})
 
+# Reshapes that cut rows and columns into pieces, and that put channels between them.
+unshuffle = [
+    node("Reshape", ["x", "apart"], "r"),
+    node("Transpose", ["r"], "t", perm=[0, 3, 5, 1, 2, 4]),
+    node("Reshape", ["t", "deep"], "d"),
+    node("Conv", ["d", "w"]),
+]
+apart = {"apart": ints(1, 3, 3, 2, 2, 2), "deep": ints(1, 12, 3, 2)}
+model("unshuffle_reshaped", unshuffle, {**apart, "w": weights(3, 12, 2, 1)}, shape=(1, 3, 6, 4))
+columns = [
+    node("Reshape", ["x", "apart"], "r"),
+    node("Transpose", ["r"], "t", perm=[0, 1, 4, 2, 3]),
+    node("Reshape", ["t", "deep"], "d"),
+    node("Conv", ["d", "w"]),
+]
+apart = {"apart": ints(1, 3, 4, 2, 3), "deep": ints(1, 9, 4, 2)}
+model("unshuffle_columns", columns, {**apart, "w": weights(3, 9, 1, 2)}, shape=(1, 3, 4, 6))
+upsample = [
+    node("Conv", ["x", "a"], "h"),
+    node("Reshape", ["h", "apart"], "r"),
+    node("Transpose", ["r"], "t", perm=[0, 1, 4, 2, 5, 3]),
+    node("Reshape", ["t", "wide"], "v"),
+    node("Conv", ["v", "w"]),
+]
+apart = {"apart": ints(1, 2, 2, 3, 3, 4), "wide": ints(1, 2, 6, 12)}
+model("shuffle_positions", upsample, {**apart, "a": weights(12, 3, 1, 1), "w": weights(2, 2, 2, 2)}, shape=(1, 3, 3, 4))
+decoder = [
+    node("GlobalAveragePool", ["x"], "p"),
+    node("Flatten", ["p"], "f"),
+    node("Gemm", ["f", "m"], "g"),
+    node("Reshape", ["g", "grid"], "r"),
+    node("ConvTranspose", ["r", "w"], strides=[2, 2]),
+]
+model("decoder", decoder, {"m": weights(3, 12), "grid": ints(0, 2, 2, 3), "w": weights(2, 3, 2, 2)}, shape=(1, 3, 3, 2))
+
+# Constants and expanded values beside the channels of others.
+uniform = weights(1, 2, 1, 1) * np.ones((6, 5), np.float32)
+model("concat_channels", [widen, node("Concat", ["o", "h"], axis=1)], {**wide, "o": uniform})
+model("concat_coordinates", [node("Concat", ["x", "o"], axis=1)], {"o": weights(1, 2, 6, 5)})
+beside = [*expanded[:4], node("Concat", ["h", "e", "x"], axis=1)]
+model("concat_expanded", beside, wide)
+
 
 # What is wrong in the reference evaluator (onnx 1.23): answers of the f64 formulas in their place.
 class Erf(OpRun):
@@ -566,7 +611,14 @@ class LRN(OpRun):
 
 # The evaluator cannot compute these. They are linear, so that central differences are exact whatever the step: f32 with
 # a large one will do.
-LINEAR = {"deconv_groups", "deconv_same", "deconv_shape", "pad_negative", "pad_negative_edge"}
+LINEAR = {
+    "deconv_groups",
+    "deconv_same",
+    "deconv_shape",
+    "pad_channels_value",
+    "pad_negative",
+    "pad_negative_edge",
+}
 
 PATCHES = [Erf, Gelu, GlobalLpPool, GroupNormalization, LRN]
 

@@ -41,6 +41,14 @@ pub(super) enum Role {
     Columns,
 }
 
+/// Why the elements of a layout cannot have a shape.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Misfit {
+    /// So many rows and columns must become channels first.
+    Blocks([u32; 2]),
+    Shape,
+}
+
 /// The parts of each axis of a value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Layout(pub Vec<Vec<Part>>);
@@ -165,8 +173,11 @@ impl Layout {
         self
     }
 
-    /// The same elements in another shape; none where that would cut rows or columns into pieces.
-    pub fn reshaped(&self, shape: &[usize]) -> Option<Self> {
+    /// The same elements in another shape.
+    ///
+    /// # Errors
+    /// Where rows or columns had to be cut into pieces first, or the shape does not fit.
+    pub fn reshaped(&self, shape: &[usize]) -> Result<Self, Misfit> {
         let mut parts = self.0.iter().flatten().copied();
         let mut left: Option<Part> = None;
         let mut axes = Vec::with_capacity(shape.len());
@@ -174,34 +185,88 @@ impl Layout {
             let mut axis = Vec::new();
             let mut open = size;
             while open > 1 {
-                let part = left.take().or_else(|| parts.next())?;
+                let part = left.take().or_else(|| parts.next());
+                let part = part.ok_or(Misfit::Shape)?;
                 if open.is_multiple_of(part.len()) {
                     open /= part.len();
                     axis.push(part);
                 } else {
-                    let Part::Channels { stride, len } = part else {
-                        return None;
-                    };
-                    let outer = u32::try_from(open).ok()?;
-                    if !len.is_multiple_of(outer) {
-                        return None;
+                    let outer = u32::try_from(open).map_err(|_| Misfit::Shape)?;
+                    let inner = part.len() as u32 / outer;
+                    if !part.len().is_multiple_of(open) {
+                        return Err(Misfit::Shape);
                     }
-                    let inner = len / outer;
-                    let len = outer;
+                    let stride = match part {
+                        Part::Channels { stride, .. } => stride,
+                        Part::Rows(_) => return Err(Misfit::Blocks([inner, 1])),
+                        Part::Columns(_) => return Err(Misfit::Blocks([1, inner])),
+                    };
                     axis.push(Part::Channels {
                         stride: stride * inner,
-                        len,
+                        len: outer,
                     });
                     left = Some(Part::Channels { stride, len: inner });
                     open = 1;
                 }
             }
             if size == 0 {
-                return None;
+                return Err(Misfit::Shape);
             }
             axes.push(axis);
         }
-        (left.is_none() && parts.next().is_none()).then(|| Self(axes).merged())
+        if left.is_some() || parts.next().is_some() {
+            return Err(Misfit::Shape);
+        }
+        Ok(Self(axes).merged())
+    }
+
+    /// The layout after each block of rows and columns became channels, those of a block's first position first; a
+    /// position had so many channels before.
+    pub fn in_blocks(&self, [rows, columns]: [u32; 2], channels: u32) -> Self {
+        let mut layout = self.clone();
+        let in_two = |part: Part| match part {
+            Part::Rows(len) => [
+                Part::Rows(len / rows),
+                Part::Channels {
+                    stride: channels * columns,
+                    len: rows,
+                },
+            ],
+            Part::Columns(len) => [
+                Part::Columns(len / columns),
+                Part::Channels {
+                    stride: channels,
+                    len: columns,
+                },
+            ],
+            part => [part, Part::Channels { stride: 1, len: 1 }],
+        };
+        for parts in &mut layout.0 {
+            *parts = parts.iter().copied().flat_map(in_two).collect();
+            parts.retain(|part| part.len() != 1);
+        }
+        layout.merged()
+    }
+
+    /// The channels that lie within the rows and the columns of `[_, C, H, W]`, as the faster part of each; none where
+    /// the axes are not these.
+    pub fn blocks(&self) -> Option<[Vec<Part>; 2]> {
+        let [batch, channels, rows, columns] = &self.0[..] else {
+            return None;
+        };
+        let within = |axis: &[Part], is_axis: fn(&Part) -> bool| {
+            let rest = match axis {
+                [first, rest @ ..] if is_axis(first) => rest,
+                all => all,
+            };
+            rest.iter()
+                .all(|part| part.is_channels())
+                .then(|| rest.to_vec())
+        };
+        let rows = within(rows, |part| matches!(part, Part::Rows(_)))?;
+        let columns = within(columns, |part| matches!(part, Part::Columns(_)))?;
+        let is_plain = batch.is_empty() && channels.iter().all(|part| part.is_channels());
+        is_plain.then_some([rows, columns])
     }
 
     /// The channel at each index of an axis that only channels make up.
@@ -285,11 +350,11 @@ mod tests {
     #[test]
     fn a_shuffle_is_an_order_of_channels() {
         let image = Layout::image(shape(6, 5, 7));
-        let groups = image.reshaped(&[1, 2, 3, 5, 7]).unwrap();
+        let groups = image.reshaped(&[1, 2, 3, 5, 7]).expect("a layout");
         let shuffled = groups
             .transposed(&[0, 2, 1, 3, 4])
             .reshaped(&[1, 6, 5, 7])
-            .unwrap();
+            .expect("a layout");
         assert!(shuffled.is_image());
         assert_eq!(shuffled.order(), Some(vec![0, 3, 1, 4, 2, 5]));
         assert_eq!(shuffled.ordered(), image);
@@ -299,20 +364,40 @@ mod tests {
     #[test]
     fn shapes_and_layouts_go_together() {
         let image = Layout::image(shape(4, 3, 5));
-        let flat = image.reshaped(&[1, 60]).unwrap();
+        let flat = image.reshaped(&[1, 60]).expect("a layout");
         assert_eq!(flat.shape(), [1, 60]);
-        assert_eq!(flat.reshaped(&[1, 4, 3, 5]), Some(image.clone()));
-        // Rows and columns stay whole.
+        assert_eq!(flat.reshaped(&[1, 4, 3, 5]), Ok(image.clone()));
         assert_eq!(
             flat.reshaped(&[1, 4, 15]).map(|layout| layout.rank()),
-            Some(3)
+            Ok(3)
         );
-        assert_eq!(flat.reshaped(&[1, 4, 5, 3]), None);
-        assert_eq!(flat.reshaped(&[1, 8]), None);
+        assert_eq!(flat.reshaped(&[1, 4, 5, 3]), Err(Misfit::Shape));
+        assert_eq!(flat.reshaped(&[1, 8]), Err(Misfit::Shape));
         let last = Layout::channels_last(shape(4, 3, 5));
         assert_eq!(last.shape(), [1, 3, 5, 4]);
         assert_eq!(last.channel_axis(1), Some(3));
         assert!(!last.is_image());
         assert!(last.transposed(&[0, 3, 1, 2]).is_image());
+    }
+
+    #[test]
+    fn cut_rows_are_channels_of_the_layer() {
+        let image = Layout::image(shape(3, 4, 6));
+        let wanted = [1, 3, 2, 2, 3, 2];
+        assert_eq!(image.reshaped(&wanted), Err(Misfit::Blocks([2, 1])));
+        let rows = image.in_blocks([2, 1], 3);
+        assert_eq!(rows.shape(), [1, 3, 4, 6]);
+        assert_eq!(rows.reshaped(&wanted), Err(Misfit::Blocks([1, 2])));
+        let both = image.in_blocks([2, 2], 3);
+        let apart = both.reshaped(&wanted).expect("a layout");
+        // The blocks first, then what was a channel: the order of the layer.
+        let deep = apart
+            .transposed(&[0, 3, 5, 1, 2, 4])
+            .reshaped(&[1, 12, 2, 3])
+            .expect("a layout");
+        assert_eq!(deep, Layout::image(shape(12, 2, 3)));
+        let block = |stride| vec![Part::Channels { stride, len: 2 }];
+        assert_eq!(both.blocks(), Some([block(6), block(3)]));
+        assert_eq!(both.transposed(&[0, 2, 1, 3]).blocks(), None);
     }
 }

@@ -189,7 +189,7 @@ fn gate(import: &mut Import<'_>, a: &Activation, b: &Activation) -> Option<One> 
 }
 
 /// An activation and a constant behind it.
-fn with_constant(
+pub(super) fn with_constant(
     import: &mut Import<'_>,
     operation: Operation,
     x: &Activation,

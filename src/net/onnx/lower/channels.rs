@@ -1,20 +1,56 @@
 //! Values that are joined, taken apart and put into another order.
 
 use super::resize::padded;
-use super::{One, Op, binary, ordered};
+use super::{One, Op, affine, binary, ordered, shape};
 use crate::layer::{Add, AvgPool, Concat, Edge, Operation, SelectChannels, Window};
 use crate::net::onnx::error::Unsupported;
-use crate::net::onnx::import::{Activation, Import};
+use crate::net::onnx::import::{Activation, Import, Value};
 use crate::net::onnx::layout::{Layout, Part};
 use crate::net::onnx::node::axis;
 use crate::net::onnx::shapes::{indices, slices, split_sizes};
 
-/// The values of several along one axis, one after another.
+/// The values of several along one axis, one after another: of activations, of constants and of values that were
+/// repeated over rows and columns.
 pub(super) fn concat(import: &mut Import<'_>, op: Op<'_>) -> One {
-    let first = op.activation(0)?;
+    let first = op.inputs.iter().find_map(|input| match input {
+        Some(Value::Activation(x)) => Some(x),
+        _ => None,
+    });
+    let first = first.ok_or(Unsupported::Other(
+        "joins nothing but constants and repeated values",
+    ))?;
     let along = axis(op.node.int("axis").unwrap_or(1), first.layout.rank())?;
-    let all: Result<Vec<&Activation>, _> = (0..op.inputs.len()).map(|i| op.activation(i)).collect();
-    join(import, &all?, along)
+    let mut all = Vec::with_capacity(op.inputs.len());
+    for (index, input) in op.inputs.iter().enumerate() {
+        all.push(match input {
+            Some(Value::Repeated(x, shape)) => {
+                let nothing = nothing_beside(import, first, along, shape)?;
+                binary::two(import, Operation::Add, &nothing, x)?
+            }
+            Some(Value::Constant(c)) => {
+                let nothing = nothing_beside(import, first, along, &c.shape)?;
+                binary::with_constant(import, Operation::Add, &nothing, "", c)?
+            }
+            _ => op.activation(index)?.clone(),
+        });
+    }
+    join(import, &all.iter().collect::<Vec<_>>(), along)
+}
+
+/// Zeros of a shape that stands beside `x` along an axis. They are made of its first channel, so that they have as many
+/// rows and columns as `x`, whatever the image's size.
+fn nothing_beside(import: &mut Import<'_>, x: &Activation, along: usize, shape: &[usize]) -> One {
+    let fits = x.layout.shape();
+    let is_same = |axis: usize| axis == along || fits[axis] == shape[axis];
+    let count = shape.get(along).copied().unwrap_or(0);
+    if shape.len() != fits.len() || !(0..fits.len()).all(is_same) || count == 0 {
+        return Err(Unsupported::Broadcast {
+            first: fits,
+            other: shape.to_vec(),
+        });
+    }
+    let first = select(import, x, along, &vec![0; count])?;
+    affine::uniform(import, &first, "", 0.0, 0.0)
 }
 
 /// Values one after another along an axis that channels make up, or that has one position in each.
@@ -134,7 +170,12 @@ pub(super) fn maximum(import: &mut Import<'_>, x: &Activation, along: usize) -> 
 }
 
 /// The values at some indices of an axis, all others as they are.
-fn select(import: &mut Import<'_>, x: &Activation, along: usize, indices: &[usize]) -> One {
+pub(super) fn select(
+    import: &mut Import<'_>,
+    x: &Activation,
+    along: usize,
+    indices: &[usize],
+) -> One {
     let size = x.layout.shape()[along];
     let is_whole =
         indices.len() == size && indices.iter().enumerate().all(|(i, &index)| i == index);
@@ -274,12 +315,5 @@ pub(super) fn gather(import: &mut Import<'_>, op: Op<'_>) -> One {
     // The axis gives way to those of the indices.
     let mut shape = made.layout.shape();
     shape.splice(along..=along, numbers.shape.iter().copied());
-    let layout = made
-        .layout
-        .reshaped(&shape)
-        .ok_or_else(|| Unsupported::Shape {
-            shape: made.layout.shape(),
-            wanted: shape.iter().map(|&n| n as i64).collect(),
-        })?;
-    Ok(Activation { layout, ..made })
+    shape::to(import, &made, &shape)
 }

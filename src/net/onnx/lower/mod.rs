@@ -140,7 +140,7 @@ pub(super) fn lower(import: &mut Import<'_>, node: Node<'_>, inputs: &[Option<Va
         "SpaceToDepth" => depth::of_space(import, op),
         "Resize" | "Upsample" => resize::resize(import, op),
         "Pad" => resize::pad(import, op),
-        "Reshape" | "Flatten" | "Squeeze" | "Unsqueeze" | "Transpose" => shape::view(op),
+        "Reshape" | "Flatten" | "Squeeze" | "Unsqueeze" | "Transpose" => shape::view(import, op),
         "Identity" | "Dropout" | "Cast" | "CastLike" => Ok(op.activation(0)?.clone()),
         _ => pointwise::pointwise(import, op),
     };
@@ -226,15 +226,16 @@ fn ordered(import: &mut Import<'_>, x: &Activation) -> One {
     })
 }
 
-/// `[N, C, H, W]` with the channels in the layer's order.
+/// `[N, C, H, W]` with the channels in the layer's order. Channels that lie within rows or columns become positions.
 fn image(import: &mut Import<'_>, x: &Activation) -> One {
-    if !x.layout.is_image() {
-        return Err(Unsupported::Axes {
-            shape: x.layout.shape(),
-            wanted: "an image: [N, C, H, W]",
-        });
+    if x.layout.is_image() {
+        return ordered(import, x);
     }
-    ordered(import, x)
+    let blocks = x.layout.blocks().ok_or_else(|| Unsupported::Axes {
+        shape: x.layout.shape(),
+        wanted: "an image: [N, C, H, W]",
+    })?;
+    depth::channels_to_blocks(import, x, blocks)
 }
 
 /// A parameter of a layer.

@@ -1,8 +1,10 @@
 //! Other sizes: Resize and Pad.
 
+use super::binary::with_constant;
+use super::channels::select;
 use super::conv::size;
-use super::{One, Op, as_image, image, ordered, parameter};
-use crate::layer::{Conv, Coordinates, Edge, Interpolate, Method, Pad, Round, Target, Window};
+use super::{One, Op, as_image, image, ordered};
+use crate::layer::{Coordinates, Edge, Interpolate, Method, Operation, Pad, Round, Target};
 use crate::net::onnx::error::Unsupported;
 use crate::net::onnx::import::{Activation, Import};
 use crate::net::onnx::layout::Role;
@@ -183,14 +185,14 @@ pub(super) fn pad(import: &mut Import<'_>, op: Op<'_>) -> One {
         match x.layout.role(axis) {
             Some(Role::Rows) => around[0] = side,
             Some(Role::Columns) => around[1] = side,
-            Some(Role::Channels) if mode == "constant" && value == 0.0 => {
-                let side = side.map(|n| u32::try_from(n).map_err(|_| wrong()));
-                let [before, after] = side;
-                x = more_channels(import, &x, axis, [before?, after?])?;
+            Some(Role::Channels) if mode == "constant" => {
+                x = padded_channels(import, &x, axis, side, value)?;
             }
             Some(Role::Channels) => {
-                return Err(Unsupported::Other(
-                    "pads the channels with other numbers than 0",
+                return Err(unsupported(
+                    "mode",
+                    mode,
+                    "constant, where it pads channels",
                 ));
             }
             None => {
@@ -236,43 +238,27 @@ pub(super) fn padded(
     })
 }
 
-/// Channels of zeros before and behind those of `x`: a convolution of 1×1 with ones at the right places.
-fn more_channels(
+/// Channels of one number before and behind those of `x` along an axis; negative numbers cut off.
+fn padded_channels(
     import: &mut Import<'_>,
     x: &Activation,
     axis: usize,
-    [before, after]: [u32; 2],
+    [before, after]: [i32; 2],
+    number: f32,
 ) -> One {
-    let channels = x.shape.channels;
-    let out = channels + before + after;
-    let (rows, columns) = (out as usize, channels as usize);
-    let weights = (0..rows).flat_map(|row| {
-        (0..columns).map(move |column| f32::from(u8::from(row == column + before as usize)))
-    });
-    let tensor = import.numbered("pad");
-    let parameters = vec![
-        parameter(
-            &tensor,
-            "weight",
-            vec![rows, columns, 1, 1],
-            weights.collect(),
-        ),
-        parameter(&tensor, "bias", vec![rows], vec![0.0; rows]),
-    ];
-    let name = tensor.clone();
-    let layer = Conv {
-        tensor,
-        in_channels: channels,
-        out_channels: out,
-        window: Window::square(1, 1, 0),
-        groups: 1,
-        linear: false,
+    let size = x.layout.shape()[axis];
+    let places = -i64::from(before)..size as i64 + i64::from(after);
+    let inside = |place: i64| usize::try_from(place).ok().filter(|&at| at < size);
+    let from: Vec<Option<usize>> = places.map(inside).collect();
+    // A new channel is the first one times 0 and the number.
+    let indices: Vec<usize> = from.iter().map(|at| at.unwrap_or(0)).collect();
+    let x = select(import, x, axis, &indices)?;
+    let mut shape = vec![1; x.layout.rank()];
+    shape[axis] = indices.len();
+    let of_each = |old: f32, new: f32| {
+        let values = from.iter().map(|at| if at.is_some() { old } else { new });
+        Tensor::floats(shape.clone(), values.collect())
     };
-    let (draft, shape) = import.push(name, layer, &[x.draft], parameters)?;
-    let layout = x.layout.with_channels(axis, out);
-    Ok(Activation {
-        draft,
-        shape,
-        layout,
-    })
+    let x = with_constant(import, Operation::Mul, &x, "", &of_each(1.0, 0.0))?;
+    with_constant(import, Operation::Add, &x, "", &of_each(0.0, number))
 }

@@ -1,17 +1,18 @@
 //! Operators that only say anew how axes lie.
 
+use super::depth::blocks_to_channels;
 use super::{Lowered, One, Op};
 use crate::net::onnx::error::Unsupported;
-use crate::net::onnx::import::{Activation, Value};
-use crate::net::onnx::layout::Layout;
+use crate::net::onnx::import::{Activation, Import, Value};
+use crate::net::onnx::layout::{Layout, Misfit};
 use crate::net::onnx::node::axis;
 use crate::net::onnx::shapes::{broadcast, permutation, reshaped, squeezed, unsqueezed};
 
 /// The same layer under another layout.
-pub(super) fn view(op: Op<'_>) -> One {
+pub(super) fn view(import: &mut Import<'_>, op: Op<'_>) -> One {
     let x = op.activation(0)?;
     let layout = match op.node.operator() {
-        "Reshape" => reshape(op, x)?,
+        "Reshape" => return reshape(import, op, x),
         "Flatten" => {
             let shape = x.layout.shape();
             let split = op.node.int("axis").unwrap_or(1);
@@ -21,7 +22,7 @@ pub(super) fn view(op: Op<'_>) -> One {
                 axis(split, shape.len())?
             };
             let (outer, inner) = shape.split_at(split);
-            to(x, &[outer.iter().product(), inner.iter().product()])?
+            return to(import, x, &[outer.iter().product(), inner.iter().product()]);
         }
         "Squeeze" => {
             let at = op.numbers("axes", 1)?;
@@ -39,7 +40,7 @@ pub(super) fn view(op: Op<'_>) -> One {
             let at = op
                 .numbers("axes", 1)?
                 .ok_or(Unsupported::Missing { index: 1 })?;
-            to(x, &unsqueezed(&x.layout.shape(), &at)?)?
+            return to(import, x, &unsqueezed(&x.layout.shape(), &at)?);
         }
         "Transpose" => x
             .layout
@@ -76,17 +77,31 @@ pub(super) fn expand(op: Op<'_>) -> Lowered {
 
 /// The shape that a Reshape means. A file that was made for several images at once has their number in the first
 /// place; there is one image here.
-fn reshape(op: Op<'_>, x: &Activation) -> Result<Layout, Unsupported> {
+fn reshape(import: &mut Import<'_>, op: Op<'_>, x: &Activation) -> One {
     let wanted = op
         .numbers("shape", 1)?
         .ok_or(Unsupported::Missing { index: 1 })?;
     let keeps_zero = op.node.int("allowzero") == Some(1);
-    to(x, &reshaped(&x.layout.shape(), &wanted, keeps_zero)?)
+    to(
+        import,
+        x,
+        &reshaped(&x.layout.shape(), &wanted, keeps_zero)?,
+    )
 }
 
-fn to(x: &Activation, shape: &[usize]) -> Result<Layout, Unsupported> {
-    x.layout.reshaped(shape).ok_or_else(|| Unsupported::Shape {
-        shape: x.layout.shape(),
-        wanted: shape.iter().map(|&n| n as i64).collect(),
-    })
+/// The same elements in another shape. Rows and columns that it cuts into pieces become channels first.
+pub(super) fn to(import: &mut Import<'_>, x: &Activation, shape: &[usize]) -> One {
+    let mut x = x.clone();
+    loop {
+        match x.layout.reshaped(shape) {
+            Ok(layout) => return Ok(Activation { layout, ..x }),
+            Err(Misfit::Blocks(block)) => x = blocks_to_channels(import, &x, block)?,
+            Err(Misfit::Shape) => {
+                return Err(Unsupported::Shape {
+                    shape: x.layout.shape(),
+                    wanted: shape.iter().map(|&n| n as i64).collect(),
+                });
+            }
+        }
+    }
 }
