@@ -308,3 +308,47 @@ fn topologies_of_known_networks_are_read_to_their_end() {
         assert!(network.shape(deepest, 320, 256).is_ok(), "{file}");
     }
 }
+
+#[test]
+fn sizes_are_brought_to_those_that_fit() {
+    let device = pixgrad::Device::cpu();
+    let file = folder().join("models/unshuffle_reshaped.onnx");
+    let network = Network::load(&device, file.to_str().expect("text")).expect("a network");
+    let recipe = |size: &str| {
+        let here = tempfile::tempdir().expect("a folder");
+        let picture = |name: &str, width, height| {
+            let path = here.path().join(name);
+            let image = pixgrad::Image::filled(width, height, [0.25, 0.5, 0.75]);
+            image.expect("an image").save(&path).expect("written");
+            path.display().to_string()
+        };
+        let (photo, painting) = (picture("a.png", 41, 27), picture("b.png", 21, 19));
+        let text = format!(
+            "[image]\ninit = {photo:?}\n{size}\n[[term]]\nkind = \"gram\"\ntarget = {painting:?}\nlayers = [\"y\"]\n\
+             [optimizer]\niterations = 1\n"
+        );
+        let path = here.path().join("r.toml");
+        std::fs::write(&path, text).expect("written");
+        let recipe = pixgrad::Recipe::read(&path).expect("a recipe");
+        recipe.compile(&device, &network)
+    };
+
+    // 41x27 asked for at 37 is 37x24; its painting of 21x19 goes through the network as well.
+    let mut run = recipe("size = 37\noctaves = 2").expect("a run");
+    let notes = run.notes();
+    assert_eq!(
+        notes,
+        [
+            "the result is 36x24 pixels, not 37x24: the network joins layers whose sizes agree for some images only"
+        ]
+    );
+    run.run(|_| std::ops::ControlFlow::Continue(()))
+        .expect("a result");
+    let image = run.image().expect("an image");
+    assert_eq!((image.width, image.height), (36, 24));
+
+    // A picture at its own size stays as it is.
+    let error = recipe("").expect_err("a size that does not fit");
+    let text = error.to_string();
+    assert!(text.ends_with("40x26 and 42x28 fit"), "{text}");
+}

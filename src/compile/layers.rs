@@ -10,6 +10,12 @@ use crate::spec::{LayerWeight, TermSpec};
 #[derive(Debug, Clone)]
 pub(crate) struct Layers(pub Vec<(NodeId, f64)>);
 
+/// The layers that terms read, all together.
+pub(crate) fn nodes(layers: &[Layers]) -> Vec<NodeId> {
+    let nodes = layers.iter().flat_map(|layers| &layers.0);
+    nodes.map(|(node, _)| *node).collect()
+}
+
 impl TermSpec {
     /// Checks what can be checked without pictures, and resolves the layers.
     pub(crate) fn resolve(&self, network: &Network) -> Result<Layers, Error> {

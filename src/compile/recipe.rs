@@ -4,19 +4,18 @@ use std::sync::Arc;
 
 use super::activations::quads_of;
 use super::init::{random_in_balls, start};
-use super::layers::Layers;
+use super::layers::{Layers, nodes};
 use super::objective::Placing;
 use super::pictures::Pictures;
 use super::report::ScaleReport;
 use super::reuse::{MemoryPool, TargetCache};
-use super::sizes::{batch, scales};
+use super::sizes::{batch, fitting, is_exact, scales};
 use super::targets::{self, Targets};
 use super::{masks, stages};
 use crate::Error;
 use crate::device::{Dial, Given, Kind, ValueId};
 use crate::image::{Image, size_for_long_side};
 use crate::kernels::View;
-use crate::net::NodeId;
 use crate::optim::Average;
 use crate::plan::{Handles, Iteration, Keep, Network, Problem, Program, fewest_bands};
 use crate::schedule::Executor;
@@ -109,8 +108,13 @@ impl CompiledRecipe {
         }
         let asked = sizes[sizes.len() - 1];
         let tile = tile(recipe, &layers, network);
+        let nodes = nodes(&layers);
+        let exact = sizes.len() - usize::from(is_exact(recipe, &pictures));
         for size in &mut sizes {
             *size = tiled(*size, tile);
+        }
+        for size in &mut sizes[..exact] {
+            *size = fitting(network.graph(), &nodes, *size);
         }
         sizes.dedup();
         let shape = pictures.shape().map_or(asked, |p| p.size());
@@ -120,8 +124,8 @@ impl CompiledRecipe {
         // Of a long, narrow picture the coarsest scales may be too narrow for a layer: it starts finer then.
         let graph = network.graph();
         let reaches = |(w, h)| {
-            let mut nodes = layers.iter().flat_map(|l: &Layers| &l.0);
-            nodes.all(|(node, _)| graph.shape(*node, h, w).is_ok())
+            let mut nodes = nodes.iter();
+            nodes.all(|node| graph.shape(*node, h, w).is_ok())
         };
         let narrow = sizes.iter().take_while(|s| !reaches(**s)).count();
         sizes.drain(..narrow.min(sizes.len() - 1));
@@ -147,10 +151,16 @@ impl CompiledRecipe {
         let mut notes = Vec::new();
         let ((w, h), (width, height)) = (self.asked, self.last());
         if (w, h) != (width, height) {
+            let why = if tiled((w, h), self.tile) == (w, h) {
+                "the network joins layers whose sizes agree for some images only".to_owned()
+            } else {
+                let multiple = self.tile;
+                format!(
+                    "the sides of a tile are multiples of {multiple}, the stride of the deepest layer"
+                )
+            };
             notes.push(format!(
-                "the result is {width}x{height} pixels, not {w}x{h}: the sides of a tile are multiples of {}, the stride \
-                 of the deepest layer",
-                self.tile
+                "the result is {width}x{height} pixels, not {w}x{h}: {why}"
             ));
         }
         let made = self.sizes.len();
@@ -184,9 +194,11 @@ impl CompiledRecipe {
         self.sizes.last().copied().unwrap_or((1, 1))
     }
 
-    /// The nearest size that the recipe can have: that of a tile is a multiple of the deepest layer's stride.
-    pub fn tiled(&self, size: (u32, u32)) -> (u32, u32) {
-        tiled(size, self.tile)
+    /// The nearest size that the recipe can have: that of a tile is a multiple of the deepest layer's stride, and the
+    /// layers that the network joins must agree.
+    pub fn fitting(&self, size: (u32, u32)) -> (u32, u32) {
+        let nodes = nodes(&self.layers);
+        fitting(self.network.graph(), &nodes, tiled(size, self.tile))
     }
 
     /// Iterations of the coarsest scale or of any other.
@@ -218,8 +230,7 @@ impl CompiledRecipe {
     /// Plans every scale, in as few bands as fit the device; where the largest does not fit in any, the error tells the
     /// largest size that does.
     pub fn plan(&mut self) -> Result<(), Error> {
-        let nodes = self.layers.iter().flat_map(|layers| &layers.0);
-        let nodes: Vec<NodeId> = nodes.map(|(node, _)| *node).collect();
+        let nodes = nodes(&self.layers);
         self.plan_scales(|compiled, number, size, beside| {
             let fit = |size: (u32, u32), beside: u64| {
                 fewest_bands(
@@ -230,8 +241,8 @@ impl CompiledRecipe {
                     |bands| compiled.planned(number, size, bands),
                 )
             };
-            fit(size, beside)
-                .map_err(|error| with_largest(error, size, |size| fit(size, 0).is_ok()))
+            let fits = |size| fit(compiled.fitting(size), 0).is_ok();
+            fit(size, beside).map_err(|error| with_largest(error, size, fits))
         })
     }
 
@@ -477,8 +488,10 @@ fn tile(recipe: &Recipe, layers: &[Layers], network: &Network) -> u32 {
     if !recipe.is_tile() {
         return 1;
     }
-    let nodes = layers.iter().flat_map(|l| &l.0);
-    let strides = nodes.filter_map(|(node, _)| network.graph().stride(*node));
+    let nodes = nodes(layers);
+    let strides = nodes
+        .iter()
+        .filter_map(|node| network.graph().stride(*node));
     strides.max().unwrap_or(1)
 }
 

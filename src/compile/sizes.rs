@@ -3,6 +3,7 @@
 use super::pictures::Pictures;
 use crate::image::size_for_long_side;
 use crate::kernels::MAX_SIDE;
+use crate::net::{NetError, Network, NodeId};
 use crate::spec::{MAX_BATCH, Recipe, RecipeError};
 
 /// Images optimized at once.
@@ -106,6 +107,32 @@ pub(crate) fn scales(recipe: &Recipe, pictures: &Pictures) -> Result<Vec<(u32, u
     // Scales of a pixel or two may round to the same size.
     scales.dedup();
     Ok(scales)
+}
+
+/// Whether the size of the result is that of a picture as it is, or was asked for side by side: no other will do then.
+pub(crate) fn is_exact(recipe: &Recipe, pictures: &Pictures) -> bool {
+    let image = &recipe.image;
+    image.size.is_none() && (pictures.shape().is_some() || image.width.is_some())
+}
+
+/// Width and height next to `size` at which all of `nodes` have an output: `size` itself, unless the network joins
+/// layers whose sizes agree for some images only, as a feature pyramid does.
+pub(crate) fn fitting(network: &Network, nodes: &[NodeId], size: (u32, u32)) -> (u32, u32) {
+    let mut near = Vec::new();
+    for node in nodes {
+        if let Err(NetError::UnevenImageSize(error)) = network.shape(*node, size.1, size.0) {
+            near.extend(error.fitting.iter().map(|&[height, width]| (width, height)));
+        }
+    }
+    let fits = |(width, height): (u32, u32)| {
+        let mut nodes = nodes.iter();
+        nodes.all(|node| network.shape(*node, height, width).is_ok())
+    };
+    let off = |(width, height): (u32, u32)| {
+        u64::from(width.abs_diff(size.0)) + u64::from(height.abs_diff(size.1))
+    };
+    let near = near.into_iter().filter(|other| fits(*other));
+    near.min_by_key(|other| off(*other)).unwrap_or(size)
 }
 
 #[cfg(test)]

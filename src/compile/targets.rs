@@ -5,10 +5,11 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::activations::{LayerMasks, named, target_activations};
-use super::layers::Layers;
+use super::layers::{Layers, nodes};
 use super::masks::layer_mask;
 use super::pictures::{Pictures, resized};
 use super::reuse::TargetCache;
+use super::sizes::fitting;
 use super::style_targets::StyleTarget;
 use crate::Error;
 use crate::device::{Given, Kind, Later};
@@ -91,7 +92,14 @@ impl Scale<'_> {
     fn style_size(&self, style: &Style, which: usize, picture: &Image) -> (u32, u32) {
         let long = f64::from(self.size.0.max(self.size.1));
         let long = (long * style.scale_of(which)).round().max(1.0) as u32;
-        size_not_enlarged(picture, long)
+        self.target_size(picture, long)
+    }
+
+    /// The size at which the network sees a picture: at most `long` pixels on its long side, not enlarged but for what
+    /// makes the layers fit that it joins.
+    fn target_size(&self, picture: &Image, long: u32) -> (u32, u32) {
+        let size = size_not_enlarged(picture, long);
+        fitting(self.network.graph(), &nodes(self.layers), size)
     }
 
     /// A mask at all of `nodes`, for a picture of `size`; nothing without a mask.
@@ -137,7 +145,7 @@ impl Targets {
                     Comparison::Positions(_) => activations(scale.size)?,
                     Comparison::BestMatches(_) => {
                         let picture = &scale.pictures.targets[group][0];
-                        activations(size_not_enlarged(picture, width.max(height)))?
+                        activations(scale.target_size(picture, width.max(height)))?
                     }
                     Comparison::Style(style, kind) => {
                         let channels = graph.node(*node).channels;
@@ -195,7 +203,7 @@ impl Targets {
                 }
                 Comparison::BestMatches(_) => {
                     let picture = &scale.pictures.targets[group][0];
-                    let size = size_not_enlarged(picture, scale.size.0.max(scale.size.1));
+                    let size = scale.target_size(picture, scale.size.0.max(scale.size.1));
                     self.compute_activations(scale, (group, spec), &nodes, &masks, size)
                         .await?;
                 }

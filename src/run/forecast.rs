@@ -88,7 +88,7 @@ impl Recipe {
 
         let mut side = 64.min(finest.0.max(finest.1));
         loop {
-            let size = compiled.tiled(size_for_long_side(finest.0, finest.1, side));
+            let size = compiled.fitting(size_for_long_side(finest.0, finest.1, side));
             let last = side == finest.0.max(finest.1);
             let made = compiled.executor_at(size).await;
             let mut executor = match made {
